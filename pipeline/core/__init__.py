@@ -1,0 +1,1 @@
+"""Records, boxes, vocabulary, parameters, paths, seeds and errors: what every room may import."""

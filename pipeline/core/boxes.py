@@ -1,0 +1,56 @@
+"""The only box arithmetic of the project.
+
+Boxes are float [*, 4] `(x1, y1, x2, y2)` in continuous, 0-based image coordinates; right and bottom are exclusive, so
+width is `x2 - x1`. Every function takes numpy arrays or torch tensors and returns what it was given.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+Boxes = TypeVar("Boxes", np.ndarray, torch.Tensor)
+
+
+def _namespace(boxes: np.ndarray | torch.Tensor) -> Any:
+    return torch if isinstance(boxes, torch.Tensor) else np
+
+
+def box_area(boxes: Boxes) -> Boxes:
+    """Area in square pixels, [*]; a degenerate box has area 0."""
+    return (boxes[..., 2] - boxes[..., 0]).clip(min=0) * (boxes[..., 3] - boxes[..., 1]).clip(min=0)
+
+
+def box_intersection(first: Boxes, second: Boxes) -> Boxes:
+    """Area of overlap of broadcastable boxes [*, 4] and [*, 4], [*]."""
+    xp = _namespace(first)
+    width = xp.minimum(first[..., 2], second[..., 2]) - xp.maximum(first[..., 0], second[..., 0])
+    height = xp.minimum(first[..., 3], second[..., 3]) - xp.maximum(first[..., 1], second[..., 1])
+    return width.clip(min=0) * height.clip(min=0)
+
+
+def box_iou(first: Boxes, second: Boxes) -> Boxes:
+    """Intersection over union of broadcastable boxes, [*]; 0 where both boxes are degenerate.
+
+    `box_iou(a[:, None], b[None])` is the matrix [len(a), len(b)].
+    """
+    overlap = box_intersection(first, second)
+    total = box_area(first) + box_area(second) - overlap
+    return overlap / total.clip(min=1e-12)
+
+
+def box_union(first: Boxes, second: Boxes) -> Boxes:
+    """Smallest box that holds both, [*, 4]: the union region x_u of section 3.2.3."""
+    xp = _namespace(first)
+    return xp.concatenate(
+        (xp.minimum(first[..., :2], second[..., :2]), xp.maximum(first[..., 2:], second[..., 2:])), -1
+    )
+
+
+def clip_boxes(boxes: Boxes, width: float, height: float) -> Boxes:
+    """Boxes cut to an image of the given size in pixels, [*, 4]."""
+    xp = _namespace(boxes)
+    limits = (width, height, width, height)
+    return xp.concatenate([boxes[..., i : i + 1].clip(0, limit) for i, limit in enumerate(limits)], -1)

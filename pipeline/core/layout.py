@@ -1,0 +1,100 @@
+"""Every path of the project, relative to a root folder. No other file joins paths by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def run_name(variant: str, seed: int | None = None) -> str:
+    """Name of one training run: the variant, and its seed where a study gives one."""
+    return variant if seed is None else f"{variant}-seed{seed}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of one dataset under `root`; `run` is a `run_name`."""
+
+    root: Path
+    dataset: str
+
+    @property
+    def params(self) -> Path:
+        """params.yaml."""
+        return self.root / "params.yaml"
+
+    @property
+    def _cache(self) -> Path:
+        return self.root / "cache" / self.dataset
+
+    @property
+    def _manifests(self) -> Path:
+        return self.root / "manifests" / self.dataset
+
+    @property
+    def _results(self) -> Path:
+        return self.root / "results" / self.dataset
+
+    @property
+    def drawn_images(self) -> Path:
+        """Folder of the images that `prepare` draws (toyworld)."""
+        return self._cache / "images"
+
+    @property
+    def vocabulary(self) -> Path:
+        """Vocabulary of the dataset, JSON."""
+        return self._manifests / "vocabulary.json"
+
+    def split(self, split: str) -> Path:
+        """Dataset manifest of a split: images and image-level labels, JSON, no boxes."""
+        return self._manifests / f"{split}.json"
+
+    def ground_truth(self, split: str) -> Path:
+        """Annotated pairs of an evaluation split, JSON."""
+        return self._cache / "ground_truth" / f"{split}.json"
+
+    def stage_manifest(self, stage: str, *names: str) -> Path:
+        """Manifest of one run of a stage."""
+        return self._manifests / "runs" / f"{'-'.join((stage, *names))}.json"
+
+    def proposals(self, split: str) -> Path:
+        """Proposals of a split, HDF5."""
+        return self._cache / "proposals" / f"{split}.h5"
+
+    @property
+    def knowledge_bank(self) -> Path:
+        """Knowledge bank, HDF5."""
+        return self._cache / "knowledge_bank.h5"
+
+    def checkpoint(self, run: str) -> Path:
+        """Folder of a trained model: model.safetensors and config.json."""
+        return self._cache / "checkpoints" / run
+
+    def training_log(self, run: str) -> Path:
+        """Losses by iteration, CSV."""
+        return self._results / "training" / f"{run}.csv"
+
+    def predictions(self, run: str, split: str = "test") -> Path:
+        """Dump of raw logits, zarr; runs on other splits than test carry the split in the name."""
+        return self._cache / "predictions" / f"{run if split == 'test' else f'{run}-{split}'}.zarr"
+
+    def metrics(self, run: str) -> Path:
+        """Metrics of a run, JSON, percent."""
+        return self._results / f"{run}.json"
+
+    def per_class(self, run: str) -> Path:
+        """Per-class AP, CSV."""
+        return self._results / "per_class" / f"{run}.csv"
+
+    def precision_recall(self, run: str) -> Path:
+        """Mean precision-recall curves, CSV."""
+        return self._results / "curves" / f"{run}.csv"
+
+    @property
+    def report(self) -> Path:
+        """Folder of the report: index.html and its pictures."""
+        return self._results / "report"
+
+    def work(self, *names: str) -> Path:
+        """Scratch folder of a resumable stage; never an artifact."""
+        return self._cache / "work" / "-".join(names)

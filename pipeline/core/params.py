@@ -1,0 +1,308 @@
+"""Typed, frozen views of params.yaml: the only place where a parameter's name, type and range are known.
+
+params.yaml holds one section per dataset, with one sub-section per stage, and the named variants. A variant overrides
+`model`, `train` and `evaluate` by key; under `train`, a key that is a dataset's name holds overrides for it alone.
+Every number lives in params.yaml: the classes here carry no defaults. All faults are reported at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+import yaml
+
+from pipeline.core.errors import ParamError, did_you_mean
+
+Section = TypeVar("Section")
+
+
+def bounded(low: float, high: float = float("inf")) -> Any:
+    """Declare a dataclass field whose number, or each of its numbers, must lie in [low, high]."""
+    return field(metadata={"low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class PrepareParams:
+    """`prepare`: where the annotations and images come from. Paths are relative to the repository root."""
+
+    reader: Literal["toyworld", "hicodet", "vcoco"]
+    source: str | None  # folder of the downloaded dataset; null for toyworld, which is drawn
+    num_images: dict[str, int] | None  # toyworld: images per split; else null
+    exponents: dict[str, float] | None  # toyworld: power of the class frequencies per split
+    image_size: int | None  # toyworld: pixels
+    seed: int = bounded(0)
+
+
+@dataclass(frozen=True)
+class ClipParams:
+    """`clip`: the CLIP model that both the backbone and the knowledge bank start from."""
+
+    weights: str  # "RN50", "RN101", or a path to .pt / .safetensors
+    download_root: str | None
+
+
+@dataclass(frozen=True)
+class DetectParams:
+    """`detect`: the off-the-shelf detector and what is kept of its output."""
+
+    detector: str  # torchvision builder's name, e.g. "fasterrcnn_resnet50_fpn_v2"
+    weights: str  # torchvision weights name ("COCO_V1"), or a path
+    trained_on: str  # recorded in the manifest; V-COCO's leakage rule is checked against it
+    source: str | None  # a proposals file to take instead of detecting
+    score_threshold: float = bounded(0, 1)
+    nms_threshold: float = bounded(0, 1)
+    max_per_image: int = bounded(1)
+    batch_size: int = bounded(1)
+    part_size: int = bounded(1)  # images per resumable part
+
+
+@dataclass(frozen=True)
+class PromptParams:
+    """`encode_prompts`: the sentence of an HOI class; {verb} is its -ing form, {article} is a/an."""
+
+    template: str
+    instrument_template: str  # V-COCO's role `instr` (App. G)
+
+
+@dataclass(frozen=True)
+class ModelParams:
+    """`model`: the network of section 3.2, every part behind a switch."""
+
+    backbone: Literal["clip", "random"]
+    bank: Literal["clip", "random"]
+    hoi_recognition: bool  # global branch and L_g
+    freeze_bank: bool  # Exp 2
+    detach_bank: bool  # no gradient from the local branch into the bank
+    ktn: Literal["none", "softmax", "sigmoid", "uniform", "union"]  # eq. (1); App. E
+    relatedness: bool  # s_b and L_b
+    global_score: Literal["cosine", "inner_product"]
+    calibrate_global_bias: bool  # start s_g so that its mean probability is the label rate
+    normalize_rois: bool  # L2-normalise v_h, v_o, v_u
+    image_size: int = bounded(32)  # pixels; images are resized to a square of this side
+    last_stride: int = bounded(16, 32)  # stride of the last stage
+    roi_size: int = bounded(1)  # RoIAlign bins per side
+    sampling_ratio: int = bounded(1)  # RoIAlign samples per bin and side
+    spatial_hidden: int = bounded(1)
+    pair_hidden: int = bounded(1)
+    spatial_epsilon: float = bounded(0)
+    dropout: float = bounded(0, 1)
+    verb_bias: float = bounded(-20, 20)
+    relatedness_bias: float = bounded(-20, 20)
+
+
+@dataclass(frozen=True)
+class TrainParams:
+    """`train`: section 3.3 and 4.2."""
+
+    precision: Literal["float32", "bfloat16"]
+    shuffle_labels: bool  # control: image-level labels permuted among the images
+    freeze_batch_norm: bool
+    decay_at: tuple[float, ...] = bounded(0, 1)  # fractions of all iterations (paper: 12K and 24K of 60K)
+    decay_factor: float = bounded(0, 1)
+    epochs: int = bounded(1)
+    batch_size: int = bounded(1)  # images
+    max_proposals: int = bounded(2)  # proposals per image that are paired in training, best scores first
+    backbone_learning_rate: float = bounded(0)
+    learning_rate: float = bounded(0)  # all other parameters
+    warmup_iterations: int = bounded(0)
+    weight_decay: float = bounded(0)
+    gradient_clip: float = bounded(0)
+    top_k: int = bounded(1)  # positives per verb in the pseudo labels (App. F)
+    global_weight: float = bounded(0)  # of L_g
+    pair_weight: float = bounded(0)  # of L_p
+    relatedness_weight: float = bounded(0)  # of L_b
+    flip_probability: float = bounded(0, 1)
+    checkpoint_every: int = bounded(1)  # iterations
+    num_workers: int = bounded(0)
+    seed: int = bounded(0)
+
+
+@dataclass(frozen=True)
+class InferParams:
+    """`infer`: which images, how many at a time."""
+
+    split: Literal["val", "test"]
+    batch_size: int = bounded(1)
+    part_size: int = bounded(1)
+    max_proposals: int = bounded(2)
+
+
+@dataclass(frozen=True)
+class EvaluateParams:
+    """`evaluate`: eq. (3) and the protocol; changing these re-runs seconds of numpy."""
+
+    setting: Literal["default", "known_object", "explanation_hoi"]
+    pair_score: Literal["softmax", "sigmoid"]  # sigmoid(max) * softmax over pairs, or plain sigmoid
+    score_fusion: bool  # multiply by sigmoid(s_g)
+    relatedness: bool  # multiply by sigmoid(s_b)
+    gamma: float = bounded(0)
+
+
+@dataclass(frozen=True)
+class ReportParams:
+    """`report`: what the pictures show."""
+
+    num_images: int = bounded(1)
+    pairs_per_image: int = bounded(1)
+
+
+@dataclass(frozen=True)
+class DatasetParams:
+    """All sections of one dataset."""
+
+    prepare: PrepareParams
+    clip: ClipParams
+    detect: DetectParams
+    encode_prompts: PromptParams
+    model: ModelParams
+    train: TrainParams
+    infer: InferParams
+    evaluate: EvaluateParams
+    report: ReportParams
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A named row: overrides of three sections."""
+
+    desc: str
+    model: dict[str, Any]
+    train: dict[str, Any]
+    evaluate: dict[str, Any]
+
+
+def digest_of(params: Any) -> str:
+    """Return the sha256 of a params dataclass or plain value in canonical JSON."""
+    plain = dataclasses.asdict(params) if dataclasses.is_dataclass(params) and not isinstance(params, type) else params
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def load_params(path: Path, dataset: str, variant: str | None = None) -> DatasetParams:
+    """Read and check params.yaml for one dataset, with a variant's overrides applied.
+
+    Raises:
+        ParamError: all faults of the file in one message: unknown keys, wrong types, numbers out of range.
+    """
+    document = _read_yaml(path)
+    faults: list[str] = []
+    variants = _variants(document, faults)
+    section = document.get(dataset)
+    if not isinstance(section, Mapping):
+        known = [key for key, value in document.items() if isinstance(value, Mapping) and key != "variants"]
+        raise ParamError(
+            f'{path.name}: no dataset "{dataset}"{did_you_mean(dataset, known)}; it has {", ".join(known)}'
+        )
+    if variant is not None:
+        if variant not in variants:
+            raise ParamError(
+                f'{path.name}: no variant "{variant}"{did_you_mean(variant, variants)}; it has {", ".join(variants)}'
+            )
+        section = _override(section, variants[variant], dataset, variant, faults)
+    params = _build(DatasetParams, section, dataset, faults)
+    if faults:
+        raise ParamError(f"{path.name}: " + "; ".join(faults))
+    return typing.cast(DatasetParams, params)
+
+
+def load_variants(path: Path) -> dict[str, Variant]:
+    """Return every named variant of params.yaml.
+
+    Raises:
+        ParamError: as `load_params`.
+    """
+    faults: list[str] = []
+    variants = _variants(_read_yaml(path), faults)
+    if faults:
+        raise ParamError(f"{path.name}: " + "; ".join(faults))
+    return variants
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ParamError(f"{path} does not exist; run from the repository root or give --params") from None
+    except yaml.YAMLError as error:
+        raise ParamError(f"{path.name}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(document, dict):
+        raise ParamError(f"{path.name}: expected a mapping of sections, found {type(document).__name__}")
+    return document
+
+
+def _variants(document: Mapping[str, Any], faults: list[str]) -> dict[str, Variant]:
+    rows = document.get("variants", {})
+    built = {name: _build(Variant, row, f"variants.{name}", faults) for name, row in rows.items()}
+    return {name: row for name, row in built.items() if row is not None}
+
+
+def _override(
+    section: Mapping[str, Any], variant: Variant, dataset: str, name: str, faults: list[str]
+) -> dict[str, Any]:
+    """Merge a variant into a dataset's section; keys that the section does not have are faults."""
+    merged = dict(section)
+    for stage in ("model", "train", "evaluate"):
+        changes = getattr(variant, stage)
+        general = {key: value for key, value in changes.items() if not isinstance(value, Mapping)}
+        own = changes.get(dataset, {})
+        base = section.get(stage, {})
+        for key in (*general, *own):
+            if key not in base:
+                faults.append(f'unknown key "variants.{name}.{stage}.{key}"{did_you_mean(key, base)}')
+        merged[stage] = {**base, **general, **own}
+    return merged
+
+
+def _build(kind: type[Section], data: Any, where: str, faults: list[str]) -> Section | None:
+    """Build one section; on faults append to the list and return None."""
+    if not isinstance(data, Mapping):
+        faults.append(f"{where}: expected a section, found {type(data).__name__}")
+        return None
+    hints = typing.get_type_hints(kind)
+    names = [item.name for item in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    before = len(faults)
+    faults.extend(f'unknown key "{where}.{key}"{did_you_mean(str(key), names)}' for key in data if key not in names)
+    faults.extend(f'missing key "{where}.{name}"' for name in names if name not in data)
+    values = {}
+    for item in dataclasses.fields(kind):  # type: ignore[arg-type]
+        if item.name in data:
+            hint, here = hints[item.name], f"{where}.{item.name}"
+            if dataclasses.is_dataclass(hint):
+                values[item.name] = _build(typing.cast(Any, hint), data[item.name], here, faults)
+            else:
+                values[item.name] = _value(data[item.name], hint, here, item.metadata, faults)
+    return kind(**values) if len(faults) == before else None
+
+
+def _value(value: Any, hint: Any, where: str, limits: Mapping[str, float], faults: list[str]) -> Any:
+    origin, choices = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in choices:
+            return None
+        return _value(value, next(choice for choice in choices if choice is not type(None)), where, limits, faults)
+    if origin is Literal:
+        if value not in choices:
+            faults.append(
+                f"{where} is {value!r}{did_you_mean(str(value), choices)}; expected one of {', '.join(choices)}"
+            )
+        return value
+    if origin is tuple and isinstance(value, list):
+        return tuple(_value(entry, choices[0], where, limits, faults) for entry in value)
+    if origin is dict and isinstance(value, Mapping):
+        return dict(value)
+    expected = origin or hint
+    if expected is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
+        hint_text = "; YAML reads 1e-4 as text, write 1.0e-4" if expected is float and isinstance(value, str) else ""
+        faults.append(f"{where} is {value!r} ({type(value).__name__}); expected {expected.__name__}{hint_text}")
+    elif limits and not limits["low"] <= value <= limits["high"]:
+        faults.append(f"{where} is {value}; expected {limits['low']} to {limits['high']}")
+    return value

@@ -1,0 +1,214 @@
+"""The records that cross stage borders: frozen, struct of arrays, checked when built.
+
+Axis legend, used everywhere: N proposals, M pairs, A verbs, C object categories, H HOI classes, D embedding width,
+T scored triplets, G ground-truth pairs, I images. Boxes are float32 [*, 4] xyxy in continuous original-image pixels.
+Ids (`x_id`) index a vocabulary, indices (`x_index`) a row of another record; both are 0-based. Empty is legal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.errors import DataError
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+
+
+def _check(record: Any, shapes: Mapping[str, tuple[int | str, ...]], kinds: Mapping[str, str]) -> None:
+    """Check shapes (names bind to the first size seen) and dtype kinds of a record's arrays."""
+    sizes: dict[str, int] = {}
+    for name, shape in shapes.items():
+        array = getattr(record, name)
+        where = f"{type(record).__name__}.{name}"
+        if array.dtype.kind != kinds.get(name, "f"):
+            raise DataError(f"{where}: dtype {array.dtype}, expected kind {kinds.get(name, 'f')!r}")
+        if array.ndim != len(shape):
+            raise DataError(f"{where}: shape {array.shape}, expected {len(shape)} axes {shape}")
+        for axis, (size, expected) in enumerate(zip(array.shape, shape, strict=True)):
+            wanted = sizes.setdefault(expected, size) if isinstance(expected, str) else expected
+            if size != wanted:
+                raise DataError(f"{where}: axis {axis} has {size} rows, expected {expected} = {wanted}")
+
+
+def check_boxes(boxes: FloatArray, where: str) -> None:
+    """Refuse boxes that are not finite or that are inverted.
+
+    Raises:
+        DataError: names the first bad row.
+    """
+    bad = ~np.isfinite(boxes).all(-1) | (boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1])
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise DataError(f"{where}: box {row} is {boxes[row].tolist()}; expected finite x1 <= x2, y1 <= y2 (xyxy)")
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One image of a manifest: path is relative to the dataset's image root; size in pixels."""
+
+    image_id: str
+    path: str
+    width: int
+    height: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ImageLabels:
+    """The only supervision of training: HOI classes that occur somewhere in the image, int64 [R], sorted, unique."""
+
+    image_id: str
+    hoi_ids: IntArray
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Detections of one image: boxes float32 [N, 4], scores float32 [N] in 0..1, object_ids int64 [N]."""
+
+    boxes: FloatArray
+    scores: FloatArray
+    object_ids: IntArray
+
+    def __post_init__(self) -> None:
+        _check(self, {"boxes": ("N", 4), "scores": ("N",), "object_ids": ("N",)}, {"object_ids": "i"})
+        check_boxes(self.boxes, "Proposals.boxes")
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @classmethod
+    def empty(cls) -> Proposals:
+        """Proposals of an image in which nothing was found."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Human-object pairs of one image as rows of its `Proposals`: human_index, object_index int64 [M]."""
+
+    human_index: IntArray
+    object_index: IntArray
+
+    def __post_init__(self) -> None:
+        _check(self, {"human_index": ("M",), "object_index": ("M",)}, {"human_index": "i", "object_index": "i"})
+        if (self.human_index == self.object_index).any():
+            raise DataError("Pairs: a proposal is paired with itself; expected human_index != object_index")
+
+    def __len__(self) -> int:
+        return len(self.human_index)
+
+
+@dataclass(frozen=True)
+class KnowledgeBank:
+    """Text embedding of every HOI class, float32 [H, D], unit length, with all that made it."""
+
+    hoi_embeddings: FloatArray
+    prompts: tuple[str, ...]
+    clip_name: str
+    clip_digest: str
+
+    def __post_init__(self) -> None:
+        _check(self, {"hoi_embeddings": ("H", "D")}, {})
+        if len(self.prompts) != len(self.hoi_embeddings):
+            raise DataError(f"KnowledgeBank: {len(self.prompts)} prompts for {len(self.hoi_embeddings)} embeddings")
+
+
+@dataclass(frozen=True)
+class PairLogits:
+    """Raw network outputs of one image: s_p float32 [M, A], s_b float32 [M], s_g float32 [H]."""
+
+    interaction_logits: FloatArray
+    relatedness_logits: FloatArray
+    image_logits: FloatArray
+
+    def __post_init__(self) -> None:
+        _check(self, {"interaction_logits": ("M", "A"), "relatedness_logits": ("M",), "image_logits": ("H",)}, {})
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Scored triplets of a split, flat: image_index int32 [T], hoi_id int16 [T], boxes float32 [T, 4], scores [T].
+
+    Row order breaks ties between equal scores.
+    """
+
+    image_index: NDArray[np.int32]
+    hoi_id: NDArray[np.int16]
+    human_boxes: FloatArray
+    object_boxes: FloatArray
+    scores: FloatArray
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            {
+                "image_index": ("T",),
+                "hoi_id": ("T",),
+                "human_boxes": ("T", 4),
+                "object_boxes": ("T", 4),
+                "scores": ("T",),
+            },
+            {"image_index": "i", "hoi_id": "i"},
+        )
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """Annotated pairs of a split, flat: image_index int32 [G], hoi_id int16 [G], boxes float32 [G, 4].
+
+    `num_images` counts the images that are scored, those without a pair among them. `image_hois` bool [I, H] holds the
+    image-level labels where the dataset has them apart from boxes (Known Object setting), else None.
+    """
+
+    image_index: NDArray[np.int32]
+    hoi_id: NDArray[np.int16]
+    human_boxes: FloatArray
+    object_boxes: FloatArray
+    num_images: int
+    image_hois: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            {"image_index": ("G",), "hoi_id": ("G",), "human_boxes": ("G", 4), "object_boxes": ("G", 4)},
+            {"image_index": "i", "hoi_id": "i"},
+        )
+        if len(self.image_index) and int(self.image_index.max()) >= self.num_images:
+            raise DataError(
+                f"GroundTruth: image_index {int(self.image_index.max())} is out of range for {self.num_images} images"
+            )
+
+    def __len__(self) -> int:
+        return len(self.hoi_id)
+
+
+@dataclass(frozen=True)
+class StageManifest:
+    """What a stage was made from and what it made; written last, it marks the stage as done. No clock times.
+
+    inputs and outputs map repository-relative paths to sha256; params is the stage's resolved section.
+    """
+
+    stage: str
+    arguments: dict[str, str]
+    schema_version: int
+    inputs: dict[str, str]
+    params: dict[str, Any]
+    params_digest: str
+    outputs: dict[str, str]
+    counts: dict[str, Any]
+    versions: dict[str, str]
+    seed: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the manifest as plain JSON values."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -1,0 +1,121 @@
+"""The vocabulary of a dataset: verbs, object categories, and the HOI classes that combine them.
+
+Ids are 0-based positions in the tuples. A verbs, C object categories, H HOI classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.errors import DataError
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Verbs (A), object categories (C, with the human among them) and HOI classes (H) of one dataset.
+
+    Args:
+        objects: category names; `human` is one of them.
+        verbs: verb names as the dataset spells them ("sit_on").
+        hoi_classes: (verb_id, object_id) of each HOI class.
+        human: the category whose proposals act as humans.
+
+    Raises:
+        DataError: repeated names, ids out of range, or `human` not a category.
+    """
+
+    objects: tuple[str, ...]
+    verbs: tuple[str, ...]
+    hoi_classes: tuple[tuple[int, int], ...]
+    human: str = "person"
+
+    def __post_init__(self) -> None:
+        columns: dict[str, tuple[Any, ...]] = {
+            "objects": self.objects,
+            "verbs": self.verbs,
+            "hoi_classes": self.hoi_classes,
+        }
+        for kind, names in columns.items():
+            if len(set(names)) != len(names):
+                repeated = next(name for name in names if names.count(name) > 1)
+                raise DataError(f"vocabulary: {kind} holds {repeated!r} twice; expected each once")
+        if self.human not in self.objects:
+            raise DataError(f'vocabulary: human category "{self.human}" is not among the {len(self.objects)} objects')
+        for verb_id, object_id in self.hoi_classes:
+            if not (0 <= verb_id < len(self.verbs) and 0 <= object_id < len(self.objects)):
+                raise DataError(
+                    f"vocabulary: HOI class ({verb_id}, {object_id}) is out of range; "
+                    f"expected verb < {len(self.verbs)}, object < {len(self.objects)}"
+                )
+
+    @property
+    def num_verbs(self) -> int:
+        """A."""
+        return len(self.verbs)
+
+    @property
+    def num_objects(self) -> int:
+        """C, the human category included."""
+        return len(self.objects)
+
+    @property
+    def num_hois(self) -> int:
+        """H."""
+        return len(self.hoi_classes)
+
+    @property
+    def human_object_id(self) -> int:
+        """Object id of the human category."""
+        return self.objects.index(self.human)
+
+    @cached_property
+    def hoi_verb_ids(self) -> NDArray[np.int64]:
+        """Verb id of each HOI class, int64 [H]."""
+        return np.array([verb for verb, _ in self.hoi_classes], dtype=np.int64)
+
+    @cached_property
+    def hoi_object_ids(self) -> NDArray[np.int64]:
+        """Object id of each HOI class, int64 [H]."""
+        return np.array([obj for _, obj in self.hoi_classes], dtype=np.int64)
+
+    @cached_property
+    def hoi_id_table(self) -> NDArray[np.int64]:
+        """HOI id of (verb, object), int64 [A, C]; -1 where the dataset has no such class."""
+        table = np.full((self.num_verbs, self.num_objects), -1, dtype=np.int64)
+        table[self.hoi_verb_ids, self.hoi_object_ids] = np.arange(self.num_hois)
+        return table
+
+    def hoi_name(self, hoi_id: int) -> str:
+        """Return the HOI class as "verb object"."""
+        verb_id, object_id = self.hoi_classes[hoi_id]
+        return f"{self.verbs[verb_id]} {self.objects[object_id]}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON form with names rather than ids, so that a person can read it."""
+        return {
+            "human": self.human,
+            "objects": list(self.objects),
+            "verbs": list(self.verbs),
+            "hoi_classes": [[self.verbs[verb], self.objects[obj]] for verb, obj in self.hoi_classes],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Vocabulary:
+        """Inverse of `to_json`.
+
+        Raises:
+            DataError: a key is missing or an HOI class names an unknown verb or object.
+        """
+        try:
+            objects, verbs = tuple(data["objects"]), tuple(data["verbs"])
+            pairs = tuple((verbs.index(verb), objects.index(obj)) for verb, obj in data["hoi_classes"])
+            return cls(objects=objects, verbs=verbs, hoi_classes=pairs, human=data["human"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise DataError(
+                f"vocabulary: {error}; expected keys human, objects, verbs, hoi_classes with known names"
+            ) from None

@@ -1,0 +1,1 @@
+"""Datasets: readers, images, ground truth, and the bags that training sees."""

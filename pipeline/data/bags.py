@@ -1,0 +1,150 @@
+"""Bags: an image, its proposals and its image-level labels, one item per image, collated ragged.
+
+This is all that training ever reads of a dataset; nothing here can reach an annotated box.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from pipeline.core.bags import BagBatch
+from pipeline.core.errors import DataError
+from pipeline.core.seeding import numpy_generator, torch_generator
+from pipeline.data.images import normalize_pixels, open_image, square_pixels
+from pipeline.data.split import SplitManifest
+from pipeline.store.proposals_file import SplitProposals
+
+
+@dataclass(frozen=True)
+class Bag:
+    """One image: pixels uint8 [3, S, S], original size (width, height), proposals, labels float32 [H]."""
+
+    index: int
+    pixels: Tensor
+    size: tuple[int, int]
+    boxes: NDArray[np.float32]
+    object_ids: NDArray[np.int64]
+    labels: NDArray[np.float32]
+
+
+class BagDataset(Dataset[Bag]):
+    """Bags of a split in manifest order.
+
+    Args:
+        manifest: images and labels.
+        proposals: proposals of the same images.
+        labels: float32 [I, H]; zeros for inference.
+        root: repository root.
+        image_side: pixels of the network's square input.
+        max_proposals: kept per image, best scores first.
+    """
+
+    def __init__(
+        self,
+        *,
+        manifest: SplitManifest,
+        proposals: SplitProposals,
+        labels: NDArray[np.float32],
+        root: Path,
+        image_side: int,
+        max_proposals: int,
+    ) -> None:
+        self.manifest, self.proposals, self.labels = manifest, proposals, labels
+        self.root, self.image_side, self.max_proposals = root, image_side, max_proposals
+
+    def __len__(self) -> int:
+        return len(self.manifest)
+
+    def __getitem__(self, index: int) -> Bag:
+        record = self.manifest.images[index]
+        image = open_image(self.manifest.image_path(index, self.root))
+        if image.size != (record.width, record.height):
+            raise DataError(
+                f"{self.manifest.image_path(index, self.root)}: image is {image.size} pixels (width, height), "
+                f"the manifest says {(record.width, record.height)}; run prepare again"
+            )
+        found = self.proposals.image(index, self.max_proposals)
+        return Bag(
+            index=index,
+            pixels=square_pixels(image, self.image_side),
+            size=(record.width, record.height),
+            boxes=found.boxes,
+            object_ids=found.object_ids,
+            labels=self.labels[index],
+        )
+
+
+def collate_bags(bags: Sequence[Bag]) -> BagBatch:
+    """Join bags into one ragged batch."""
+    counts = torch.tensor([0, *(len(bag.object_ids) for bag in bags)])
+    return BagBatch(
+        images=normalize_pixels(torch.stack([bag.pixels for bag in bags])),
+        image_sizes=torch.tensor([bag.size for bag in bags], dtype=torch.float32),
+        proposal_offsets=counts.cumsum(0),
+        boxes=torch.from_numpy(np.concatenate([bag.boxes for bag in bags])),
+        object_ids=torch.from_numpy(np.concatenate([bag.object_ids for bag in bags])),
+        labels=torch.from_numpy(np.stack([bag.labels for bag in bags])),
+        image_index=torch.tensor([bag.index for bag in bags]),
+    )
+
+
+def flip_batch(batch: BagBatch, chosen: Tensor) -> BagBatch:
+    """Mirror the chosen images (bool [I]) and their proposals left to right."""
+    images = torch.where(chosen[:, None, None, None], batch.images.flip(3), batch.images)
+    width = batch.image_sizes[batch.proposal_image, 0]
+    x1, y1, x2, y2 = batch.boxes.unbind(1)
+    mirrored = torch.stack([width - x2, y1, width - x1, y2], 1)
+    boxes = torch.where(chosen[batch.proposal_image, None], mirrored, batch.boxes)
+    return BagBatch(
+        images=images,
+        image_sizes=batch.image_sizes,
+        proposal_offsets=batch.proposal_offsets,
+        boxes=boxes,
+        object_ids=batch.object_ids,
+        labels=batch.labels,
+        image_index=batch.image_index,
+    )
+
+
+class EpochSampler(Sampler[list[int]]):
+    """Batches of shuffled image indices, a pure function of (seed, epoch), so that training can resume anywhere.
+
+    Args:
+        num_images: images of the split.
+        batch_size: images per batch; the last, smaller batch of an epoch is left out unless it is the only one.
+        seed: root seed.
+        start: iterations to skip over all epochs (resume).
+        epochs: epochs in total.
+    """
+
+    def __init__(self, *, num_images: int, batch_size: int, seed: int, start: int, epochs: int) -> None:
+        self.num_images, self.batch_size, self.seed = num_images, batch_size, seed
+        self.start, self.epochs = start, epochs
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Iterations in one epoch."""
+        return max(1, self.num_images // self.batch_size)
+
+    def __len__(self) -> int:
+        return self.epochs * self.batches_per_epoch - self.start
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for iteration in range(self.start, self.epochs * self.batches_per_epoch):
+            epoch, batch = divmod(iteration, self.batches_per_epoch)
+            if batch == 0 or iteration == self.start:
+                order = torch.randperm(self.num_images, generator=torch_generator(self.seed, "sampler", epoch))
+            yield order[batch * self.batch_size : (batch + 1) * self.batch_size].tolist()
+
+
+def permuted_labels(labels: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """Labels [I, H] permuted among the images: the control that must learn nothing of which image shows what."""
+    return labels[numpy_generator(seed, "shuffled labels").permutation(len(labels))]

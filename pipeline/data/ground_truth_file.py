@@ -1,0 +1,80 @@
+"""Annotated pairs of an evaluation split on disk. Training can't reach this file: an import test proves it.
+
+JSON with flat columns; `train_instances` [H] counts the annotated training pairs per HOI class, which defines Rare.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.errors import ArtifactError
+from pipeline.core.types import GroundTruth, IntArray
+from pipeline.data.split import SplitManifest
+from pipeline.store.files import read_json, write_json
+
+RARE_BELOW = 10  # training instances (Chao et al., 2018)
+_PREPARE = 'run "dvc repro prepare"'
+
+
+@dataclass(frozen=True)
+class AnnotatedSplit:
+    """Ground truth of a split with the training counts int64 [H] that split it into Rare and Non-rare."""
+
+    truth: GroundTruth
+    train_instances: IntArray
+
+    @property
+    def rare(self) -> NDArray[np.bool_]:
+        """HOI classes with fewer than ten training instances, bool [H]."""
+        return self.train_instances < RARE_BELOW
+
+
+def write_ground_truth(path: Path, annotated: AnnotatedSplit, manifest: SplitManifest) -> None:
+    """Write a split's annotated pairs atomically; rows refer to the manifest's images by id."""
+    truth = annotated.truth
+    write_json(
+        path,
+        {
+            "dataset": manifest.dataset,
+            "split": manifest.split,
+            "train_instances": annotated.train_instances.tolist(),
+            "image_ids": list(manifest.image_ids),
+            "image_index": truth.image_index.tolist(),
+            "hoi_id": truth.hoi_id.tolist(),
+            "human_boxes": truth.human_boxes.tolist(),
+            "object_boxes": truth.object_boxes.tolist(),
+        },
+    )
+
+
+def read_ground_truth(path: Path, manifest: SplitManifest, num_hois: int) -> AnnotatedSplit:
+    """Read a split's annotated pairs; the image-level labels of the manifest serve the Known Object setting.
+
+    Raises:
+        ArtifactError: missing, truncated, or of other images or classes than the manifest.
+    """
+    data = read_json(path, remedy=_PREPARE)
+    try:
+        if tuple(data["image_ids"]) != manifest.image_ids:
+            raise ArtifactError(
+                f"{path}: annotates {len(data['image_ids'])} images that are not the {len(manifest)} of the "
+                f"{manifest.split} manifest; {_PREPARE}"
+            )
+        truth = GroundTruth(
+            image_index=np.array(data["image_index"], np.int32),
+            hoi_id=np.array(data["hoi_id"], np.int16),
+            human_boxes=np.array(data["human_boxes"], np.float32).reshape(-1, 4),
+            object_boxes=np.array(data["object_boxes"], np.float32).reshape(-1, 4),
+            num_images=len(manifest),
+            image_hois=manifest.label_matrix(num_hois) > 0,
+        )
+        instances = np.array(data["train_instances"], np.int64)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{path}: not a ground-truth file ({error!r}); {_PREPARE}") from None
+    if len(instances) != num_hois:
+        raise ArtifactError(f"{path}: counts {len(instances)} HOI classes, the vocabulary has {num_hois}; {_PREPARE}")
+    return AnnotatedSplit(truth, instances)

@@ -1,0 +1,150 @@
+"""HICO-DET's official MATLAB files: `anno_bbox.mat` (boxes) and `anno.mat` (image-level labels), release 20160224.
+
+`bbox_train(i)` and `bbox_test(i)` hold filename, size (width, height, depth) and `hoi`: for each class of the image its
+1-based id, bboxhuman and bboxobject (x1, x2, y1, y2), connection (1-based rows of pairs [human, object]), and invis.
+An invisible interaction has no pair (`eval_one.m` skips it). `anno_test(h, i)` of `anno.mat` is 1 where image i
+shows class h; any other value (-1, 0, NaN) is no positive label.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.errors import DataError
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.data.hicodet_annotations import RARE_BELOW, HicoDetAnnotations, _from_inclusive, check_annotations
+
+Split = Literal["train", "test"]
+_RELEASE = "expected anno_bbox.mat of HICO-DET, release 20160224"
+_LABEL_RELEASE = "expected anno.mat of HICO-DET, release 20160224"
+
+
+@dataclass(frozen=True)
+class _ImagePairs:
+    """Visible pairs of one image: 0-based class and 1-based inclusive boxes, [n] each."""
+
+    hoi_id: list[int]
+    human: list[list[float]]
+    object: list[list[float]]
+
+
+def read_hicodet_mat(path: Path, split: Split, labels_path: Path | None = None) -> HicoDetAnnotations:
+    """Read one split of `anno_bbox.mat`; with `anno.mat` as `labels_path`, its image-level labels too.
+
+    Rare classes have fewer than 10 visible training pairs in the file.
+
+    Raises:
+        DataError: missing, damaged, or of another release.
+    """
+    variables = _load_mat(path, ("bbox_train", "bbox_test", "list_action"), _RELEASE)
+    try:
+        vocabulary = _vocabulary(variables["list_action"])
+        train_pairs = [_image_pairs(image) for image in _rows(variables["bbox_train"])]
+        images = _rows(variables[f"bbox_{split}"])
+        pairs = train_pairs if split == "train" else [_image_pairs(image) for image in images]
+        filenames = tuple(_text(image["filename"]) for image in images)
+        sizes = np.array([[_number(_row(image["size"])[key]) for key in ("width", "height")] for image in images])
+        train_ids = np.array([hoi for image in train_pairs for hoi in image.hoi_id], dtype=np.int64)
+        counts = np.bincount(train_ids, minlength=vocabulary.num_hois)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{path}: unexpected structure ({type(error).__name__}: {error}); {_RELEASE}") from None
+    annotations = HicoDetAnnotations(
+        vocabulary=vocabulary,
+        filenames=filenames,
+        sizes=sizes.reshape(-1, 2).astype(np.int64),
+        image_index=np.repeat(np.arange(len(pairs), dtype=np.int32), [len(image.hoi_id) for image in pairs]),
+        hoi_id=np.array([hoi for image in pairs for hoi in image.hoi_id], dtype=np.int16),
+        human_boxes=_from_inclusive([box for image in pairs for box in image.human]),
+        object_boxes=_from_inclusive([box for image in pairs for box in image.object]),
+        rare=counts[: vocabulary.num_hois] < RARE_BELOW,
+    )
+    check_annotations(annotations, path, len(images))
+    if labels_path is None:
+        return annotations
+    return replace(annotations, image_hois=read_image_hois(labels_path, split, annotations))
+
+
+def read_image_hois(path: Path, split: Split, annotations: HicoDetAnnotations) -> NDArray[np.bool_]:
+    """Image-level labels of `anno.mat` for the images of some annotations, bool [I, H].
+
+    Raises:
+        DataError: missing, damaged, of another release, or of other images.
+    """
+    variables = _load_mat(path, (f"anno_{split}", f"list_{split}"), _LABEL_RELEASE)
+    labels = np.asarray(variables[f"anno_{split}"])
+    expected = (annotations.vocabulary.num_hois, len(annotations))
+    if labels.shape != expected:
+        raise DataError(f"{path}: anno_{split} is {labels.shape}, expected {expected}; {_LABEL_RELEASE}")
+    names = [_text(name) for name in variables[f"list_{split}"].ravel()]
+    for image, (found, wanted) in enumerate(zip(names, annotations.filenames, strict=False)):
+        if found != wanted:
+            raise DataError(f'{path}: image {image} is "{found}", annotations say "{wanted}"; {_LABEL_RELEASE}')
+    return np.ascontiguousarray((labels == 1).T)
+
+
+def _load_mat(path: Path, names: tuple[str, ...], release: str) -> dict[str, Any]:
+    """Load some variables of a MATLAB file, all present."""
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        variables = loadmat(path, variable_names=names)
+    except FileNotFoundError:
+        raise DataError(f"{path}: does not exist; check the path") from None
+    except (NotImplementedError, MatReadError, ValueError, TypeError, OSError, EOFError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{path}: not a readable MATLAB file ({reason}); {release}") from None
+    missing = [name for name in names if name not in variables]
+    if missing:
+        raise DataError(f"{path}: {', '.join(missing)} missing; {release}")
+    return variables
+
+
+def _rows(structs: Any) -> NDArray[Any]:
+    """Elements of a MATLAB struct array, flat."""
+    return np.asarray(structs).ravel()
+
+
+def _row(struct: Any) -> Any:
+    return _rows(struct)[0]
+
+
+def _number(value: Any) -> float:
+    return float(np.asarray(value).ravel()[0])
+
+
+def _text(value: Any) -> str:
+    """A MATLAB string, however many cells it is wrapped in."""
+    while isinstance(value, np.ndarray):
+        value = value.ravel()[0] if value.size else ""
+    return str(value)
+
+
+def _image_pairs(image: Any) -> _ImagePairs:
+    pairs = _ImagePairs([], [], [])
+    for interaction in _rows(image["hoi"]):
+        if not np.asarray(interaction["id"]).size or _number(interaction["invis"]):
+            continue
+        humans, objects = _boxes(interaction["bboxhuman"]), _boxes(interaction["bboxobject"])
+        for human, obj in np.asarray(interaction["connection"], dtype=np.int64).reshape(-1, 2).tolist():
+            pairs.hoi_id.append(int(_number(interaction["id"])) - 1)
+            pairs.human.append(humans[human - 1])
+            pairs.object.append(objects[obj - 1])
+    return pairs
+
+
+def _boxes(structs: Any) -> list[list[float]]:
+    return [[_number(box[key]) for key in ("x1", "y1", "x2", "y2")] for box in _rows(structs)]
+
+
+def _vocabulary(list_action: Any) -> Vocabulary:
+    """Vocabulary of `list_action`: nouns and verbs in alphabetical order, HOI classes in the file's."""
+    names = [(_text(action["vname"]), _text(action["nname"])) for action in _rows(list_action)]
+    verbs, objects = sorted({verb for verb, _ in names}), sorted({obj for _, obj in names})
+    classes = tuple((verbs.index(verb), objects.index(obj)) for verb, obj in names)
+    return Vocabulary(objects=tuple(objects), verbs=tuple(verbs), hoi_classes=classes)

@@ -1,0 +1,63 @@
+"""Images from disk to pixels: decoding, resizing for the network, CLIP's normalisation."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from pipeline.core.errors import DataError
+
+# CLIP's own preprocessing constants, RGB in 0..1.
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+def open_image(path: Path) -> Image.Image:
+    """Return an image decoded to RGB; pixels as stored, EXIF rotation not applied (annotations refer to those).
+
+    Raises:
+        DataError: missing, not an image, truncated, or larger than PIL's safety limit.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                return image.convert("RGB")
+    except FileNotFoundError:
+        raise DataError(f"{path}: image does not exist; restore it or run prepare again") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+        raise DataError(f"{path}: image cannot be decoded ({' '.join(str(error).split())}); replace the file") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise DataError(f"{path}: image is larger than {Image.MAX_IMAGE_PIXELS} pixels; shrink it") from None
+
+
+def read_pixels(path: Path, *, expected_size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    """Return uint8 HWC RGB pixels.
+
+    Raises:
+        DataError: as `open_image`, or (width, height) other than expected.
+    """
+    image = open_image(path)
+    if expected_size is not None and image.size != expected_size:
+        raise DataError(f"{path}: image is {image.size} pixels (width, height), the manifest says {expected_size}")
+    return np.asarray(image)
+
+
+def square_pixels(image: Image.Image, side: int) -> Tensor:
+    """Resize an image to side x side (bicubic, as CLIP does) and return uint8 [3, side, side]."""
+    if image.size != (side, side):
+        image = image.resize((side, side), Image.Resampling.BICUBIC)
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
+def normalize_pixels(pixels: Tensor) -> Tensor:
+    """Map uint8 [*, 3, S, S] in 0..255 to CLIP's float32 input."""
+    mean = pixels.new_tensor(CLIP_MEAN, dtype=torch.float32)[:, None, None]
+    std = pixels.new_tensor(CLIP_STD, dtype=torch.float32)[:, None, None]
+    return (pixels.float() / 255 - mean) / std

@@ -1,0 +1,59 @@
+"""Annotation files in JSON: read whole, or refused in one line that says which dataset the file looks like."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.errors import DataError
+
+
+def read_annotation_json(path: Path, required: Sequence[str], dataset: str) -> dict[str, Any]:
+    """Read a JSON object that must hold some keys.
+
+    Raises:
+        DataError: the file is missing, truncated, not JSON, or of another dataset.
+    """
+    data = load_json(path)
+    missing = [key for key in required if not isinstance(data, dict) or key not in data]
+    if missing:
+        raise DataError(
+            f"{path}: not {dataset} annotations ({looks_like(data)}): {', '.join(missing)} missing; "
+            "check --dataset and --annotations"
+        )
+    return data
+
+
+def load_json(path: Path) -> Any:
+    """Read any JSON value.
+
+    Raises:
+        DataError: the file is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{path}: not JSON, at line {error.lineno} column {error.colno} ({error.msg}); "
+            "the file is truncated or damaged, download it again"
+        ) from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not a text file; expected JSON") from None
+
+
+def looks_like(data: Any) -> str:
+    """Describe what an annotation file seems to be, for messages."""
+    if isinstance(data, list):
+        action_entry = bool(data) and isinstance(data[0], dict) and "role_object_id" in data[0]
+        return "looks like an official V-COCO file" if action_entry else "a list"
+    if not isinstance(data, dict):
+        return f"a {type(data).__name__}"
+    if "correspondence" in data:
+        return "looks like HICO-DET"
+    if "action_to_object" in data:
+        return "looks like the JSON form of V-COCO"
+    return "looks like COCO instances" if "categories" in data else "an unknown form"

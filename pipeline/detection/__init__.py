@@ -1,0 +1,1 @@
+"""Off-the-shelf detectors behind one protocol, and the proposals made from them."""

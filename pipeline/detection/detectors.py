@@ -1,0 +1,125 @@
+"""Off-the-shelf detectors by name: torchvision's builders with published or local weights, and our small one.
+
+A detector is used frozen. Its thresholds are set from params; its categories are mapped to a vocabulary by name.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from torchvision.models import detection as torchvision_detection
+from torchvision.models import get_model_builder, get_model_weights, list_models
+
+from pipeline.core.errors import WeightsError, did_you_mean
+from pipeline.core.params import DetectParams
+from pipeline.detection.small_fasterrcnn import small_fasterrcnn
+from pipeline.store.files import sha256_of
+
+SMALL = "small_fasterrcnn"
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A frozen torchvision-style detector: `model` maps a list of float images [3, H, W] in 0..1 to dicts.
+
+    categories[label] is the name of a predicted label; label 0 is the background.
+    """
+
+    model: nn.Module
+    name: str
+    categories: tuple[str, ...]
+    digest: str
+    trained_on: str
+
+    @torch.inference_mode()
+    def detect(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
+        """Return per image boxes [n, 4] xyxy pixels, labels [n], scores [n], by falling score."""
+        found: list[dict[str, Tensor]] = self.model(images)
+        return found
+
+
+def load_detector(params: DetectParams) -> Detector:
+    """Build the detector that params name, load its weights and set its thresholds.
+
+    Raises:
+        WeightsError: unknown builder or weights, weights not on disk and not downloadable, or of another architecture.
+    """
+    path = Path(params.weights)
+    if params.detector == SMALL:
+        detector = _load_small(path, params.trained_on)
+    else:
+        known = list_models(module=torchvision_detection)
+        if params.detector not in known:
+            raise WeightsError(
+                f'detect.detector: no detector "{params.detector}"{did_you_mean(params.detector, known)}; '
+                f"it must be {SMALL} or one of torchvision's: {', '.join(known)}"
+            )
+        detector = _load_torchvision(params.detector, params.weights, params.trained_on)
+    configure_thresholds(detector.model, params)
+    detector.model.eval().requires_grad_(False)
+    return detector
+
+
+def configure_thresholds(model: nn.Module, params: DetectParams) -> None:
+    """Set score threshold, NMS threshold and cap where the architecture keeps them."""
+    owner = getattr(model, "roi_heads", model)
+    owner.score_thresh = params.score_threshold
+    owner.nms_thresh = params.nms_threshold
+    owner.detections_per_img = params.max_per_image
+
+
+def _load_small(path: Path, trained_on: str) -> Detector:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        categories = tuple(json.loads(metadata["categories"]))
+        model = small_fasterrcnn(len(categories), **json.loads(metadata["config"]))
+        _load_state(model, state, path)
+    except (OSError, SafetensorError, KeyError) as error:
+        raise WeightsError(
+            f"detect.weights: {path} cannot be read ({error!r}); expected a file of stages.toy_detector"
+        ) from None
+    return Detector(model, SMALL, categories, sha256_of(path), trained_on)
+
+
+def _load_torchvision(name: str, weights: str, trained_on: str) -> Detector:
+    published = get_model_weights(name)
+    categories = tuple(published.DEFAULT.meta["categories"])
+    if weights in published.__members__:
+        entry = published[weights]
+        try:
+            state = entry.get_state_dict(progress=False, check_hash=True)
+        except (URLError, OSError) as error:
+            folder = Path(torch.hub.get_dir()) / "checkpoints"
+            raise WeightsError(
+                f"detect.weights: {weights} of {name} is neither in {folder} nor downloadable ({error}); "
+                f"put {Path(entry.url).name} there, or give a path"
+            ) from None
+        digest = f"torchvision:{name}/{weights}"
+    elif Path(weights).exists():
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+        digest = sha256_of(Path(weights))
+    else:
+        names = ", ".join(published.__members__)
+        raise WeightsError(
+            f'detect.weights: "{weights}" is neither a file nor weights of {name} '
+            f"({names}){did_you_mean(weights, published.__members__)}"
+        )
+    model = get_model_builder(name)(weights=None, weights_backbone=None, num_classes=len(categories))
+    _load_state(model, state, Path(weights))
+    return Detector(model, name, categories, digest, trained_on)
+
+
+def _load_state(model: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise WeightsError(f"detect.weights: {path} is of another architecture ({reason})") from None

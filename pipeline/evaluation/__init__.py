@@ -1,0 +1,1 @@
+"""Matching, average precision, and the HICO-DET and V-COCO evaluation protocols."""

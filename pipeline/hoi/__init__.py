@@ -1,0 +1,1 @@
+"""The method: pairing, spatial encoding, RoI attention pooling, network, pseudo labels, losses. No files."""

@@ -1,0 +1,44 @@
+"""CLIP's attention pool with the projections absorbed: exact, and far cheaper than projecting every token.
+
+The pool has one query per region (its mean token), so keys and values need not be formed:
+logits = (W_k^T q) . x and value = W_v (sum a x); the key bias cancels in the softmax. Parameters are those of
+`clip.model.AttentionPool2d`, unchanged, so checkpoints load and results agree.
+"""
+
+from __future__ import annotations
+
+import torch
+from clip.model import AttentionPool2d
+from torch import Tensor
+from torch.nn import functional
+
+
+def attention_pool(pool: AttentionPool2d, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Pool tokens [R, P, C], row-major over `grid` = (rows, columns), to embeddings [R, D]."""
+    tokens = torch.cat([tokens.mean(1, keepdim=True), tokens], 1)  # [R, P + 1, C]
+    tokens = tokens + positional_embedding(pool, grid).to(tokens.dtype)
+    heads, channels = pool.num_heads, tokens.shape[2]
+    width = channels // heads
+    query = pool.q_proj(tokens[:, 0]).view(-1, heads, width) * width**-0.5
+    key_weight = pool.k_proj.weight.view(heads, width, channels)
+    value_weight = pool.v_proj.weight.view(heads, width, channels)
+    absorbed = torch.einsum("rhd,hdc->rhc", query, key_weight)
+    attention = torch.softmax(absorbed @ tokens.transpose(1, 2), -1)  # [R, heads, P + 1]
+    mixed = attention @ tokens  # [R, heads, C]
+    value = torch.einsum("rhc,hdc->rhd", mixed, value_weight).flatten(1) + pool.v_proj.bias
+    pooled: Tensor = pool.c_proj(value)
+    return pooled
+
+
+def positional_embedding(pool: AttentionPool2d, grid: tuple[int, int]) -> Tensor:
+    """The pool's positional embedding for a grid, [rows * columns + 1, C], mean token first.
+
+    Other grids than the trained one are interpolated bicubically.
+    """
+    embedding: Tensor = pool.positional_embedding
+    side = round((len(embedding) - 1) ** 0.5)
+    if grid == (side, side):
+        return embedding
+    cells = embedding[1:].T.reshape(1, -1, side, side)
+    resized = functional.interpolate(cells.float(), size=grid, mode="bicubic", align_corners=False)
+    return torch.cat([embedding[:1], resized.flatten(2)[0].T.to(embedding.dtype)])

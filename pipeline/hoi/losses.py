@@ -1,0 +1,90 @@
+"""The multi-task loss of eq. (4): image-level HOI recognition, MIL over pairs, self-taught relatedness.
+
+Each term is summed over its classes or pairs and averaged over the images of the batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline.core.bags import BagBatch
+from pipeline.core.params import ModelParams, TrainParams
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.hoi.network import HoiOutput
+from pipeline.hoi.pseudo_labels import pseudo_relatedness
+from pipeline.hoi.segments import segment_max
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """Scalars L_g, L_p, L_b and their weighted sum."""
+
+    global_loss: Tensor
+    pair_loss: Tensor
+    relatedness_loss: Tensor
+    total: Tensor
+
+
+class WeakHoiLoss(nn.Module):
+    """Computes eq. (4) from the network's raw outputs and image-level labels."""
+
+    hoi_to_verb: Tensor
+    hoi_to_object: Tensor
+
+    def __init__(self, *, vocabulary: Vocabulary, model: ModelParams, train: TrainParams) -> None:
+        super().__init__()
+        self.model, self.train_params = model, train
+        verbs = functional.one_hot(torch.from_numpy(vocabulary.hoi_verb_ids), vocabulary.num_verbs)
+        objects = functional.one_hot(torch.from_numpy(vocabulary.hoi_object_ids), vocabulary.num_objects)
+        self.register_buffer("hoi_to_verb", verbs.float())  # [H, A]
+        self.register_buffer("hoi_to_object", objects.float())  # [H, C]
+
+    def forward(self, output: HoiOutput, batch: BagBatch) -> LossTerms:
+        """Return the terms; those of parts that are switched off are zero."""
+        verbs = batch.labels @ self.hoi_to_verb > 0  # [I, A]
+        objects = batch.labels @ self.hoi_to_object > 0  # [I, C]
+        zero = output.image_logits.new_zeros(())
+        weights = self.train_params
+        global_loss = recognition_loss(output.image_logits, batch.labels) if self.model.hoi_recognition else zero
+        pair_loss = mil_loss(output, verbs)
+        relatedness_loss = self._relatedness(output, batch, verbs, objects) if self.model.relatedness else zero
+        total = (
+            weights.global_weight * global_loss
+            + weights.pair_weight * pair_loss
+            + weights.relatedness_weight * relatedness_loss
+        )
+        return LossTerms(global_loss, pair_loss, relatedness_loss, total)
+
+    def _relatedness(self, output: HoiOutput, batch: BagBatch, verbs: Tensor, objects: Tensor) -> Tensor:
+        """L_b: every pair against its pseudo label."""
+        pairs = output.pairs
+        labels = pseudo_relatedness(
+            output.interaction_logits,
+            pairs,
+            batch.object_ids[pairs.object],
+            image_verbs=verbs,
+            image_objects=objects,
+            top_k=self.train_params.top_k,
+        )
+        loss = functional.binary_cross_entropy_with_logits(output.relatedness_logits, labels, reduction="sum")
+        return loss / len(batch)
+
+
+def recognition_loss(image_logits: Tensor, labels: Tensor) -> Tensor:
+    """L_g: binary cross-entropy of s_g [I, H] against image-level labels [I, H]."""
+    return functional.binary_cross_entropy_with_logits(image_logits, labels, reduction="sum") / len(labels)
+
+
+def mil_loss(output: HoiOutput, verbs: Tensor) -> Tensor:
+    """L_p: binary cross-entropy of the bag's maximum over pairs [I, A] against labelled verbs [I, A].
+
+    An image without any pair has no bag and adds nothing.
+    """
+    logits = segment_max(output.interaction_logits, output.pairs.image, len(verbs))
+    bags = output.pairs.offsets.diff() > 0
+    loss = functional.binary_cross_entropy_with_logits(logits[bags], verbs[bags].to(logits.dtype), reduction="sum")
+    return loss / len(verbs)

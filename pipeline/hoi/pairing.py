@@ -1,0 +1,60 @@
+"""Human-object pairs of a batch, in one pass over all its images.
+
+A pair is any human proposal with any other proposal of the same image whose category takes part in some HOI class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class PairIndex:
+    """Pairs of a batch, ordered by image, then human, then object.
+
+    Attributes:
+        human, object: int64 [M], rows of the batch's proposals.
+        image: int64 [M], non-decreasing.
+        offsets: int64 [I + 1], cuts the pairs by image.
+    """
+
+    human: Tensor
+    object: Tensor
+    image: Tensor
+    offsets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.human)
+
+
+def pair_proposals(
+    object_ids: Tensor, proposal_offsets: Tensor, *, human_object_id: int, pairable: Tensor
+) -> PairIndex:
+    """Pair every human with every pairable proposal of its image, itself excepted.
+
+    Args:
+        object_ids: int64 [N].
+        proposal_offsets: int64 [I + 1].
+        human_object_id: category whose proposals are humans.
+        pairable: bool [C], categories that occur in an HOI class.
+    """
+    device = object_ids.device
+    num_images = len(proposal_offsets) - 1
+    image = torch.repeat_interleave(torch.arange(num_images, device=device), proposal_offsets.diff())
+    humans = torch.nonzero(object_ids == human_object_id).squeeze(1)
+    objects = torch.nonzero(pairable[object_ids]).squeeze(1)
+    objects_per_image = torch.bincount(image[objects], minlength=num_images)
+    first_object = objects_per_image.cumsum(0) - objects_per_image
+    repeats = objects_per_image[image[humans]]
+    human = torch.repeat_interleave(humans, repeats)
+    # Position of a pair within its human's run, shifted to that image's first object.
+    within = torch.arange(len(human), device=device) - torch.repeat_interleave(repeats.cumsum(0) - repeats, repeats)
+    partner = objects[first_object[image[human]] + within]
+    other = human != partner
+    human, partner = human[other], partner[other]
+    counts = torch.bincount(image[human], minlength=num_images)
+    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    return PairIndex(human=human, object=partner, image=image[human], offsets=offsets)

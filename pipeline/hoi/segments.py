@@ -1,0 +1,27 @@
+"""Reductions over the pairs of each image, without a loop over images."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def segment_max(values: Tensor, segment: Tensor, num_segments: int) -> Tensor:
+    """Maximum over each segment's rows: values [M, A], segment [M] to [num_segments, A]; -inf where it has none."""
+    empty = values.new_full((num_segments, values.shape[1]), -torch.inf)
+    return empty.scatter_reduce(0, segment[:, None].expand_as(values), values, "amax")
+
+
+def segment_rank(values: Tensor, segment: Tensor, offsets: Tensor) -> Tensor:
+    """Rank of each value within its segment and column, int64 [M, A], 0 for the highest; first row first among equals.
+
+    Args:
+        values: [M, A].
+        segment: int64 [M], non-decreasing.
+        offsets: int64 [num_segments + 1] of the segments' rows.
+    """
+    by_value = torch.argsort(values, dim=0, descending=True, stable=True)
+    by_segment = torch.argsort(segment[by_value], dim=0, stable=True)
+    order = by_value.gather(0, by_segment)  # rows by segment, then falling value
+    position = torch.arange(len(values), device=values.device)[:, None] - offsets[segment][:, None]
+    return torch.empty_like(order).scatter_(0, order, position.expand_as(order))

@@ -1,0 +1,1 @@
+"""From images, proposals and a checkpoint to raw pair logits."""

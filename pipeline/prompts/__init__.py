@@ -1,0 +1,1 @@
+"""Sentences of HOI classes, and the knowledge bank that CLIP's text encoder makes of them."""

@@ -1,0 +1,38 @@
+"""From HOI classes to sentences. Templates are data; they name {verb} (its -ing form), {article} and {object}."""
+
+from __future__ import annotations
+
+import string
+
+from pipeline.core.errors import ParamError, did_you_mean
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.prompts.verb_forms import article, gerund, readable
+
+_FIELDS = ("verb", "verb_base", "article", "object")
+
+
+def fill_template(template: str, verb: str, object_name: str) -> str:
+    """Return the sentence of one HOI class.
+
+    Fields: {verb} -ing form, {verb_base} the verb as words, {article} a/an, {object} the category as words.
+
+    Raises:
+        ParamError: the template names an unknown field.
+    """
+    noun = readable(object_name)
+    values = {"verb": gerund(verb), "verb_base": readable(verb), "article": article(noun), "object": noun}
+    for _, field, _, _ in string.Formatter().parse(template):
+        if field is not None and field not in values:
+            raise ParamError(
+                f'encode_prompts.template: unknown field "{{{field}}}"{did_you_mean(field, _FIELDS)}; '
+                f"expected {', '.join(_FIELDS)}"
+            )
+    return template.format(**values)
+
+
+def hoi_prompts(vocabulary: Vocabulary, template: str) -> tuple[str, ...]:
+    """Return one sentence per HOI class, in id order (sec. 3.2)."""
+    return tuple(
+        fill_template(template, vocabulary.verbs[verb_id], vocabulary.objects[object_id])
+        for verb_id, object_id in vocabulary.hoi_classes
+    )

@@ -1,0 +1,1 @@
+"""Bytes on disk: digests, manifests, proposals, banks, checkpoints, dumps and resumable parts."""

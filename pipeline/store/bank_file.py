@@ -1,0 +1,53 @@
+"""The knowledge bank in HDF5: embeddings [H, D] with the prompts, CLIP model and digest that made them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from pipeline.core.errors import ArtifactError
+from pipeline.core.types import KnowledgeBank
+from pipeline.store.files import atomic_path
+from pipeline.store.ragged import decode_strings, encode_strings
+
+
+def write_bank(path: Path, bank: KnowledgeBank) -> None:
+    """Write a knowledge bank atomically, byte-reproducibly."""
+    with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
+        file.attrs["clip_name"] = bank.clip_name
+        file.attrs["clip_digest"] = bank.clip_digest
+        shape = bank.hoi_embeddings.shape
+        file.create_dataset(
+            "hoi_embeddings", data=bank.hoi_embeddings, chunks=shape, track_times=False, fletcher32=True
+        )
+        file.create_dataset("prompts", data=encode_strings(list(bank.prompts)), track_times=False)
+
+
+def read_bank(path: Path, *, num_hois: int | None = None) -> KnowledgeBank:
+    """Read a knowledge bank.
+
+    Raises:
+        ArtifactError: missing, damaged, or made for another number of HOI classes.
+    """
+    if not path.exists():
+        raise ArtifactError(f'{path} does not exist; run "dvc repro encode_prompts"')
+    try:
+        with h5py.File(path, "r") as file:
+            bank = KnowledgeBank(
+                hoi_embeddings=np.asarray(file["hoi_embeddings"][()], np.float32),
+                prompts=tuple(decode_strings(file["prompts"][()])),
+                clip_name=str(file.attrs["clip_name"]),
+                clip_digest=str(file.attrs["clip_digest"]),
+            )
+    except (OSError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ArtifactError(
+            f'{path}: damaged or not a knowledge bank ({reason}); run "dvc repro encode_prompts"'
+        ) from None
+    if num_hois is not None and len(bank.prompts) != num_hois:
+        raise ArtifactError(
+            f'{path}: {len(bank.prompts)} HOI classes, expected {num_hois}; run "dvc repro encode_prompts"'
+        )
+    return bank

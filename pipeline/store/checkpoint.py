@@ -1,0 +1,73 @@
+"""A trained model on disk: a folder with model.safetensors and config.json. No pickle.
+
+`config` is JSON: the model's params, CLIP's architecture and the vocabulary, so that a checkpoint needs nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from pipeline.core.errors import ArtifactError
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.store.files import atomic_path, read_json, write_json
+
+_RETRAIN = 'run "dvc repro train"'
+
+
+def save_checkpoint(folder: Path, state: Mapping[str, torch.Tensor], config: Mapping[str, Any]) -> None:
+    """Write weights and config atomically as one folder."""
+    with atomic_path(folder) as temporary:
+        temporary.mkdir()
+        save_file(_contiguous(state), temporary / "model.safetensors")
+        write_json(temporary / "config.json", dict(config))
+
+
+def load_checkpoint(
+    folder: Path, *, vocabulary: Vocabulary | None = None
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Return (state, config) of a checkpoint.
+
+    Raises:
+        ArtifactError: missing or damaged, or trained on another vocabulary than the one given.
+    """
+    config = read_json(folder / "config.json", remedy=_RETRAIN)
+    try:
+        state = load_file(folder / "model.safetensors")
+    except (SafetensorError, OSError) as error:
+        raise ArtifactError(f"{folder / 'model.safetensors'}: cannot be read ({error}); {_RETRAIN}") from None
+    if vocabulary is not None:
+        own = Vocabulary.from_json(config["vocabulary"])
+        if own != vocabulary:
+            raise ArtifactError(
+                f"{folder}: trained on another vocabulary ({own.num_verbs} verbs, {own.num_objects} objects, "
+                f"{own.num_hois} HOI classes; expected {vocabulary.num_verbs}, {vocabulary.num_objects}, "
+                f"{vocabulary.num_hois}); {_RETRAIN}"
+            )
+    return state, config
+
+
+def save_training_state(path: Path, tensors: Mapping[str, torch.Tensor], values: Mapping[str, Any]) -> None:
+    """Write a resume point: named tensors, and JSON values in the file's metadata."""
+    with atomic_path(path) as temporary:
+        save_file(_contiguous(tensors), temporary, metadata={"values": json.dumps(dict(values))})
+
+
+def load_training_state(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+    """Return a resume point, or None where there is none or it is damaged (training then starts over)."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            values = json.loads((file.metadata() or {})["values"])
+            return {name: file.get_tensor(name) for name in file.keys()}, values  # noqa: SIM118
+    except (FileNotFoundError, SafetensorError, KeyError, OSError):
+        return None
+
+
+def _contiguous(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}

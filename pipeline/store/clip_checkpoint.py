@@ -1,0 +1,164 @@
+"""CLIP weights on disk: OpenAI's by name, a `.pt` file, or our `.safetensors`, behind one record that also tokenizes.
+
+Ours keep float16 weights, the config in the metadata, and, where the token table was cut to the tokens in use, the int
+tensor `token_ids`: row r of the table is the token `token_ids[r]` of CLIP's own vocabulary, in rising order, so that
+the end-of-text token stays the highest id, which is how `encode_text` finds it. Pickled models are never read.
+"""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+
+import clip
+import torch
+from clip.clip import _MODELS, _download, _tokenizer
+from clip.model import CLIP
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from pipeline.core.errors import WeightsError, did_you_mean
+from pipeline.store.clip_architecture import ClipConfig, load_clip_state
+from pipeline.store.files import atomic_path, sha256_of
+
+PADDING, START, END = 0, 49406, 49407  # ids in CLIP's own vocabulary
+RESNET_NAMES = tuple(name for name in clip.available_models() if name.startswith("RN"))
+
+
+@dataclass(frozen=True)
+class ClipCheckpoint:
+    """A loaded CLIP: model float32 in evaluation mode, sha256 of its file, and its cut token table if it has one."""
+
+    model: CLIP
+    name: str
+    digest: str
+    token_ids: Tensor | None
+
+    def tokenize(self, prompts: Sequence[str]) -> Tensor:
+        """Tokenize with CLIP's own BPE: int64 [n, context_length], ready for `model.encode_text`.
+
+        Raises:
+            WeightsError: a prompt is too long, or has a token that the cut table lacks.
+        """
+        length = int(self.model.context_length)
+        try:
+            tokens = clip.tokenize(list(prompts), context_length=length).long()
+        except RuntimeError as error:
+            raise WeightsError(f"{self.name}: {error}; shorten the prompt template") from None
+        if self.token_ids is None:
+            return tokens
+        rows = torch.searchsorted(self.token_ids, tokens).clamp(max=len(self.token_ids) - 1)
+        missing = (self.token_ids[rows] != tokens).nonzero()
+        if len(missing):
+            prompt, position = missing[0].tolist()
+            word = _tokenizer.decode([int(tokens[prompt, position])]).strip()
+            raise WeightsError(
+                f'{self.name}: its token table of {len(self.token_ids)} tokens lacks "{word}" of the prompt '
+                f'"{prompts[prompt]}"; use other words, or retrain it with that prompt in its captions'
+            )
+        return rows
+
+
+def token_table(texts: Sequence[str]) -> Tensor:
+    """Return the sorted ids of all tokens that the texts use, with padding, start and end, int64 [V]."""
+    used = {PADDING, START, END}
+    for text in texts:
+        used.update(_tokenizer.encode(text))
+    return torch.tensor(sorted(used), dtype=torch.int64)
+
+
+def load_clip(weights: str, *, download_root: Path | None = None) -> ClipCheckpoint:
+    """Load a ResNet CLIP.
+
+    Args:
+        weights: an OpenAI name ("RN50", "RN101"), or a path to a `.pt` or `.safetensors` file.
+        download_root: where named weights are kept; OpenAI's default is ~/.cache/clip.
+
+    Raises:
+        WeightsError: unknown name, no such file and no network, unreadable file, or another architecture.
+    """
+    if weights in RESNET_NAMES:
+        return _load_archive(_fetch(weights, download_root or Path.home() / ".cache" / "clip"), weights)
+    path = Path(weights)
+    if not path.is_file():
+        raise WeightsError(
+            f'"{weights}" is neither a file nor a CLIP name{did_you_mean(weights, RESNET_NAMES)}; '
+            f"expected a path to .pt or .safetensors, or one of {', '.join(RESNET_NAMES)}"
+        )
+    return _load_safetensors(path) if path.suffix == ".safetensors" else _load_archive(path, path.stem)
+
+
+def _fetch(name: str, root: Path) -> Path:
+    """Return the cached file of an OpenAI name, downloading it where there is a network."""
+    path = root / Path(_MODELS[name]).name
+    if path.is_file():
+        return path
+    try:
+        return Path(_download(_MODELS[name], str(root)))
+    except (URLError, OSError, RuntimeError) as error:
+        raise WeightsError(f"CLIP {name} is not at {path} and can't be downloaded ({error}); put the file there") from None
+
+
+def _load_archive(path: Path, name: str) -> ClipCheckpoint:
+    """Load a TorchScript archive or a plain state dict in OpenAI's naming."""
+    state = _read_state(path)
+    return ClipCheckpoint(
+        load_clip_state(ClipConfig.of_state(state, str(path)), state, str(path)), name, sha256_of(path), None
+    )
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit is deprecated, OpenAI's files are what they are
+        try:
+            return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
+        except RuntimeError:
+            pass  # no TorchScript archive
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            raise WeightsError(
+                f"{path}: neither a TorchScript archive nor a state dict of tensors ({reason}); "
+                "save it again with torch.save(model.state_dict(), path)"
+            ) from None
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"{path}: holds a {type(state).__name__}; expected a state dict of tensors")
+    return dict(state)
+
+
+def _load_safetensors(path: Path) -> ClipCheckpoint:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        config = ClipConfig.from_json(metadata["config"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{path}: not a CLIP of ours ({error!r}); expected a file of stages.toy_clip") from None
+    token_ids = state.pop("token_ids", None)
+    if token_ids is not None:
+        token_ids = token_ids.long()
+    return ClipCheckpoint(load_clip_state(config, state, str(path)), path.stem, sha256_of(path), token_ids)
+
+
+def save_clip(path: Path, model: CLIP, *, token_ids: Tensor | None, metadata: Mapping[str, str]) -> None:
+    """Write a CLIP as safetensors: weights as float16, config and `metadata` beside them; atomic.
+
+    Args:
+        token_ids: int64 [V], rising, where the model's token table was cut to V rows; None for the full table.
+    """
+    state = {
+        name: (tensor.half() if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    if token_ids is not None:
+        if len(token_ids) != model.token_embedding.num_embeddings or not bool((token_ids.diff() > 0).all()):
+            raise ValueError("token_ids must rise and name each row of the token table")
+        state["token_ids"] = token_ids.to(torch.int32)
+    with atomic_path(path) as temporary:
+        save_file(state, temporary, metadata=dict(metadata) | {"config": ClipConfig.of_model(model).to_json()})

@@ -1,0 +1,122 @@
+"""The prediction dump: raw logits of a split in sharded zarr v3, with the proposals that they belong to.
+
+Everything that `evaluate` needs beside the ground truth is inside. I images, N proposals, M pairs of the whole split:
+`image_logits` [I, H], `proposal_offsets` [I + 1], `boxes` [N, 4], `proposal_scores` [N], `object_ids` [N],
+`pair_offsets` [I + 1], `human_index`, `object_index` [M] (rows of the image's proposals),
+`interaction_logits` [M, A], `relatedness_logits` [M]. Attributes: vocabulary, image ids, variant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from pipeline.core.errors import ArtifactError, DataError
+from pipeline.core.types import FloatArray, IntArray
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.store.files import atomic_path
+
+_CHUNK_ROWS = 4096
+_SHARD_CHUNKS = 16
+_ARRAYS = (
+    "image_logits",
+    "proposal_offsets",
+    "boxes",
+    "proposal_scores",
+    "object_ids",
+    "pair_offsets",
+    "human_index",
+    "object_index",
+    "interaction_logits",
+    "relatedness_logits",
+)
+
+
+@dataclass(frozen=True)
+class PredictionDump:
+    """A split's raw predictions in memory; shapes as in this file's docstring. human/object_index are within-image."""
+
+    vocabulary: Vocabulary
+    image_ids: tuple[str, ...]
+    variant: str
+    image_logits: FloatArray
+    proposal_offsets: IntArray
+    boxes: FloatArray
+    proposal_scores: FloatArray
+    object_ids: IntArray
+    pair_offsets: IntArray
+    human_index: IntArray
+    object_index: IntArray
+    interaction_logits: FloatArray
+    relatedness_logits: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+
+def write_dump(path: Path, dump: PredictionDump) -> None:
+    """Write a dump atomically as one zarr v3 group."""
+    with atomic_path(path) as temporary:
+        group = zarr.open_group(temporary, mode="w", zarr_format=3)
+        group.attrs.update(
+            {
+                "variant": dump.variant,
+                "vocabulary": dump.vocabulary.to_json(),
+                "image_ids": list(dump.image_ids),
+            }
+        )
+        for name in _ARRAYS:
+            _write_array(group, name, getattr(dump, name))
+
+
+def _write_array(group: zarr.Group, name: str, array: NDArray[Any]) -> None:
+    rows = max(1, min(_CHUNK_ROWS, len(array)))
+    trailing = array.shape[1:]
+    shards = -(-len(array) // rows) if array.size else 1
+    target = group.create_array(
+        name,
+        shape=array.shape,
+        dtype=array.dtype,
+        chunks=(rows, *trailing),
+        shards=(rows * min(shards, _SHARD_CHUNKS), *trailing),
+    )
+    if array.size:
+        target[...] = array
+
+
+def read_dump(
+    path: Path, *, vocabulary: Vocabulary | None = None, image_ids: tuple[str, ...] | None = None
+) -> PredictionDump:
+    """Read a dump into memory.
+
+    Raises:
+        ArtifactError: missing, damaged, or made with another vocabulary or other images than expected.
+    """
+    if not path.exists():
+        raise ArtifactError(f'{path} does not exist; run "dvc repro infer"')
+    try:
+        group = zarr.open_group(path, mode="r", zarr_format=3)
+        arrays: dict[str, Any] = {name: np.asarray(group[name][...]) for name in _ARRAYS}  # type: ignore[index]
+        attributes: dict[str, Any] = dict(group.attrs)
+        dump = PredictionDump(
+            vocabulary=Vocabulary.from_json(attributes["vocabulary"]),
+            image_ids=tuple(attributes["image_ids"]),
+            variant=attributes["variant"],
+            **arrays,
+        )
+    except (KeyError, ValueError, OSError, RuntimeError, DataError) as error:
+        reason = " ".join(str(error).split())
+        raise ArtifactError(f'{path}: damaged or not a prediction dump ({reason}); run "dvc repro infer"') from None
+    if vocabulary is not None and dump.vocabulary != vocabulary:
+        raise ArtifactError(f'{path}: made with another vocabulary; run "dvc repro infer"')
+    if image_ids is not None and dump.image_ids != image_ids:
+        raise ArtifactError(
+            f"{path}: made from {len(dump.image_ids)} other images than the manifest's {len(image_ids)}; "
+            'run "dvc repro infer"'
+        )
+    return dump

@@ -1,0 +1,102 @@
+"""Stage manifests: what a stage run was made from and what it made. Written last, they mark it as done.
+
+Paths inside are relative to the repository root; no clock times, so equal runs give equal manifests.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import platform
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.errors import ArtifactError
+from pipeline.core.params import digest_of
+from pipeline.core.types import StageManifest
+from pipeline.store.files import read_json, sha256_of, write_json
+
+SCHEMA_VERSION = 1
+_PACKAGES = ("torch", "torchvision", "openai-clip", "numpy", "h5py", "zarr", "pillow", "safetensors")
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that artifacts depend on."""
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in _PACKAGES}
+
+
+def relative(path: Path, root: Path) -> str:
+    """Return a path as the manifest spells it: relative to the root where it lies inside."""
+    absolute, base = path.absolute(), root.absolute()
+    return absolute.relative_to(base).as_posix() if absolute.is_relative_to(base) else absolute.as_posix()
+
+
+def write_stage_manifest(
+    path: Path,
+    *,
+    root: Path,
+    stage: str,
+    arguments: Mapping[str, str],
+    inputs: Iterable[Path],
+    params: Mapping[str, Any],
+    outputs: Iterable[Path],
+    counts: Mapping[str, Any],
+    seed: int,
+) -> StageManifest:
+    """Digest inputs and outputs, and write the manifest atomically.
+
+    Args:
+        params: the resolved sections that the stage read, by section name (dataclasses or plain values).
+        arguments: the choices made on the command line, e.g. {"dataset": "toyworld", "split": "train"}.
+    """
+    plain = {
+        name: dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
+        for name, value in params.items()
+    }
+    manifest = StageManifest(
+        stage=stage,
+        arguments=dict(arguments),
+        schema_version=SCHEMA_VERSION,
+        inputs={relative(item, root): sha256_of(item) for item in sorted(inputs)},
+        params=plain,
+        params_digest=digest_of(plain),
+        outputs={relative(item, root): sha256_of(item) for item in sorted(outputs)},
+        counts=dict(counts),
+        versions=library_versions(),
+        seed=seed,
+    )
+    write_json(path, manifest.to_json())
+    return manifest
+
+
+def read_stage_manifest(path: Path) -> StageManifest:
+    """Read a stage manifest.
+
+    Raises:
+        ArtifactError: missing, truncated, of another schema, or its params do not match their digest.
+    """
+    data = read_json(path, remedy="run the stage that writes it, e.g. `dvc repro`")
+    names = {item.name for item in dataclasses.fields(StageManifest)}
+    if not isinstance(data, dict) or set(data) != names:
+        raise ArtifactError(f"{path}: not a stage manifest; expected the keys {', '.join(sorted(names))}")
+    if data["schema_version"] != SCHEMA_VERSION:
+        raise ArtifactError(f"{path}: schema {data['schema_version']}, expected {SCHEMA_VERSION}; run the stage again")
+    manifest = StageManifest(**data)
+    found = digest_of(manifest.params)
+    if found != manifest.params_digest:
+        raise ArtifactError(f"{path}: params digest is {found[:12]}, manifest says {manifest.params_digest[:12]}")
+    return manifest
+
+
+def differences(manifest: StageManifest, root: Path) -> list[str]:
+    """Compare a manifest's inputs and outputs with the files on disk; return one line per difference."""
+    lines = []
+    for kind, entries in (("input", manifest.inputs), ("output", manifest.outputs)):
+        for name, expected in entries.items():
+            path = root / name
+            if not path.exists():
+                lines.append(f"{name}: {kind} of {manifest.stage} is missing")
+            elif (found := sha256_of(path)) != expected:
+                lines.append(f"{name}: {kind} of {manifest.stage} has sha256 {found[:12]}, expected {expected[:12]}")
+    return lines

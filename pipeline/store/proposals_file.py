@@ -1,0 +1,132 @@
+"""Proposals of a split in HDF5: CSR arrays offsets, boxes, scores, object_ids and image_id.
+
+Files are byte-reproducible (no timestamps, fixed order) and self-describing: attributes hold the category names and
+the detector, so that a file from elsewhere can be checked before it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.errors import ArtifactError
+from pipeline.core.types import FloatArray, IntArray, Proposals, check_boxes
+from pipeline.store.files import atomic_path
+from pipeline.store.ragged import decode_strings, encode_strings
+
+_ROWS_PER_CHUNK = 8192
+_DATASETS = ("offsets", "boxes", "scores", "object_ids", "image_id")
+
+
+@dataclass(frozen=True)
+class SplitProposals:
+    """Proposals of a whole split: offsets int64 [I + 1] cut boxes [N, 4], scores [N], object_ids [N] by image."""
+
+    image_ids: tuple[str, ...]
+    objects: tuple[str, ...]
+    detector: str
+    offsets: IntArray
+    boxes: FloatArray
+    scores: FloatArray
+    object_ids: IntArray
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def image(self, index: int, limit: int | None = None) -> Proposals:
+        """Return one image's proposals, at most `limit` of them (they lie by falling score)."""
+        start, stop = int(self.offsets[index]), int(self.offsets[index + 1])
+        rows = slice(start, stop if limit is None else min(stop, start + limit))
+        return Proposals(self.boxes[rows], self.scores[rows], self.object_ids[rows])
+
+
+def write_proposals(path: Path, proposals: SplitProposals) -> None:
+    """Write a proposals file atomically."""
+    columns: dict[str, NDArray[Any]] = {
+        "offsets": proposals.offsets.astype(np.int64),
+        "boxes": proposals.boxes.astype(np.float32),
+        "scores": proposals.scores.astype(np.float32),
+        "object_ids": proposals.object_ids.astype(np.int64),
+        "image_id": encode_strings(list(proposals.image_ids)),
+    }
+    with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="latest", track_order=False) as file:
+        file.attrs["objects"] = encode_strings(list(proposals.objects))
+        file.attrs["detector"] = proposals.detector
+        for name, column in columns.items():
+            chunks = (min(_ROWS_PER_CHUNK, len(column)), *column.shape[1:]) if len(column) else None
+            file.create_dataset(name, data=column, chunks=chunks, track_times=False, fletcher32=chunks is not None)
+
+
+def read_proposals(
+    path: Path, *, image_ids: Sequence[str] | None = None, objects: Sequence[str] | None = None
+) -> SplitProposals:
+    """Read a proposals file, and check it against the manifest and vocabulary that will use it.
+
+    Raises:
+        ArtifactError: missing, truncated or damaged file; other images or categories than expected (both are named).
+    """
+    if not path.exists():
+        raise ArtifactError(f'{path} does not exist; run "dvc repro detect" or import a proposals file')
+    try:
+        with h5py.File(path, "r") as file:
+            _refuse_links(path, file)
+            columns = {name: file[name][()] for name in _DATASETS}
+            found_objects = tuple(decode_strings(np.asarray(file.attrs["objects"])))
+            detector = str(file.attrs["detector"])
+    except (OSError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ArtifactError(f'{path}: damaged or not a proposals file ({reason}); run "dvc repro detect"') from None
+    split = SplitProposals(
+        image_ids=tuple(decode_strings(columns["image_id"])),
+        objects=found_objects,
+        detector=detector,
+        **{name: columns[name] for name in ("offsets", "boxes", "scores", "object_ids")},
+    )
+    _check_structure(path, split)
+    if image_ids is not None:
+        _check_same(path, "images", split.image_ids, tuple(image_ids))
+    if objects is not None:
+        _check_same(path, "object categories", split.objects, tuple(objects))
+    return split
+
+
+def _refuse_links(path: Path, file: h5py.File) -> None:
+    for name in file:
+        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+            raise ArtifactError(f"{path}: {name} is a link to elsewhere; expected plain datasets only")
+
+
+def _check_structure(path: Path, split: SplitProposals) -> None:
+    rows = len(split.scores)
+    offsets_fit = (
+        split.offsets.shape == (len(split.image_ids) + 1,)
+        and int(split.offsets[0]) == 0
+        and int(split.offsets[-1]) == rows
+        and bool((np.diff(split.offsets) >= 0).all())
+    )
+    if not offsets_fit or split.boxes.shape != (rows, 4) or split.object_ids.shape != (rows,):
+        raise ArtifactError(
+            f'{path}: offsets, boxes, scores and object_ids do not fit together; run "dvc repro detect"'
+        )
+    if rows and not 0 <= split.object_ids.min() <= split.object_ids.max() < len(split.objects):
+        raise ArtifactError(f"{path}: object id {split.object_ids.max()} out of range; expected < {len(split.objects)}")
+    if not ((split.scores >= 0) & (split.scores <= 1)).all():
+        raise ArtifactError(f"{path}: scores outside 0..1; expected probabilities")
+    check_boxes(split.boxes, str(path))
+
+
+def _check_same(path: Path, what: str, found: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    if found == expected:
+        return
+    if len(found) != len(expected):
+        detail = f"has {len(found)} {what}, expected {len(expected)}"
+    else:
+        row = next(index for index, (a, b) in enumerate(zip(found, expected, strict=True)) if a != b)
+        detail = f'{what} row {row} is "{found[row]}", expected "{expected[row]}"'
+    raise ArtifactError(f'{path}: {detail}; it was made from another manifest: run "dvc repro detect"')

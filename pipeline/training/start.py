@@ -1,0 +1,36 @@
+"""The network as training starts it: CLIP's weights where the variant asks for them, seeded random ones elsewhere."""
+
+from __future__ import annotations
+
+import torch
+
+from pipeline.core.params import ModelParams
+from pipeline.core.types import KnowledgeBank
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.hoi.backbone import VisualConfig
+from pipeline.hoi.network import WeakHoiNetwork
+from pipeline.store.clip_checkpoint import ClipCheckpoint
+
+
+def build_network(
+    clip_checkpoint: ClipCheckpoint, bank: KnowledgeBank, vocabulary: Vocabulary, params: ModelParams, *, seed: int
+) -> WeakHoiNetwork:
+    """Return the network before its first step; every random weight comes from `seed`.
+
+    `backbone: random` keeps CLIP's architecture with fresh weights; `bank: random` draws unit rows of the same width.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        visual = clip_checkpoint.model.visual
+        if params.backbone == "random":
+            visual = VisualConfig.of(visual).build()
+        embeddings = torch.from_numpy(bank.hoi_embeddings)
+        if params.bank == "random":
+            embeddings = torch.nn.functional.normalize(torch.randn(embeddings.shape), dim=1)
+        return WeakHoiNetwork(
+            visual=visual,
+            hoi_embeddings=embeddings,
+            logit_scale=float(clip_checkpoint.model.logit_scale),
+            vocabulary=vocabulary,
+            params=params,
+        )

@@ -1,0 +1,1 @@
+"""One thin click command per pipeline stage: parse, open, call one function, commit."""

@@ -1,0 +1,25 @@
+"""Which device a stage runs on, and the settings that make its results repeatable there."""
+
+from __future__ import annotations
+
+import torch
+
+from pipeline.core.errors import ParamError
+
+
+def open_device(name: str) -> torch.device:
+    """Return the device; `auto` takes the GPU where there is one.
+
+    Raises:
+        ParamError: the device does not exist here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ParamError(f'--device: "{name}" is not a device; expected auto, cpu, cuda or cuda:N') from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ParamError(f'--device: "{name}" asked for, but no CUDA device is visible; use --device cpu')
+    torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+    return device

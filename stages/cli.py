@@ -1,0 +1,49 @@
+"""The console script `weakhoi`: one sub-command per stage, imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+
+import click
+
+_COMMANDS = {
+    "prepare": "stages.prepare",
+    "detect": "stages.detect",
+    "encode-prompts": "stages.encode_prompts",
+    "train": "stages.train",
+    "infer": "stages.infer",
+    "evaluate": "stages.evaluate",
+    "report": "stages.report",
+    "predict": "stages.predict",
+    "verify": "stages.verify",
+    "rerun": "stages.rerun",
+    "import-proposals": "stages.import_proposals",
+    "evaluate-detections": "stages.evaluate_detections",
+    "export": "stages.export",
+    "summary": "stages.summary",
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that knows its commands by module name and suggests close matches."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name, module in _COMMANDS.items() if importlib.util.find_spec(module)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = _COMMANDS.get(cmd_name)
+        if module is None or importlib.util.find_spec(module) is None:
+            return None
+        command: click.Command = importlib.import_module(module).command
+        return command
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="weakhoi")
+def main() -> None:
+    """Weakly-supervised human-object interaction detection, stage by stage."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""`encode_prompts`: one sentence per HOI class through CLIP's text encoder, to the knowledge bank."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stages._command import dataset_option, root_option, stage_command
+
+
+@stage_command("encode-prompts", help="Write the knowledge bank (HDF5).")
+@dataset_option
+@root_option
+def command(dataset: str, root: Path) -> None:
+    """Encode the prompts of every HOI class."""
+    from pipeline.core.layout import Layout
+    from pipeline.core.params import load_params
+    from pipeline.data.split import read_vocabulary
+    from pipeline.prompts.bank import encode_bank
+    from pipeline.prompts.templates import hoi_prompts
+    from pipeline.store.bank_file import write_bank
+    from pipeline.store.clip_checkpoint import load_clip
+    from pipeline.store.manifests import write_stage_manifest
+    from stages._clip import clip_inputs, download_root
+    from stages._device import open_device
+
+    layout = Layout(root, dataset)
+    params = load_params(layout.params, dataset)
+    vocabulary = read_vocabulary(layout.vocabulary)
+    open_device("cpu")
+    clip_model = load_clip(params.clip.weights, download_root=download_root(params.clip))
+    bank = encode_bank(clip_model, hoi_prompts(vocabulary, params.encode_prompts.template))
+    write_bank(layout.knowledge_bank, bank)
+    write_stage_manifest(
+        layout.stage_manifest("encode_prompts"),
+        root=root,
+        stage="encode_prompts",
+        arguments={"dataset": dataset},
+        inputs=[layout.vocabulary, *clip_inputs(params.clip)],
+        params={"clip": params.clip, "encode_prompts": params.encode_prompts},
+        outputs=[layout.knowledge_bank],
+        counts={"hoi_classes": len(bank.prompts), "width": int(bank.hoi_embeddings.shape[1])},
+        seed=0,
+    )
+
+
+if __name__ == "__main__":
+    command()

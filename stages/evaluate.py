@@ -1,0 +1,73 @@
+"""`evaluate`: a dump of raw logits and the ground truth, to metrics. Seconds of numpy, no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stages._command import dataset_option, root_option, run_options, stage_command
+
+
+@stage_command("evaluate", help="Fuse scores (eq. 3) and compute mAP.")
+@dataset_option
+@run_options
+@click.option("--split", default=None, help="Override infer.split (val or test).")
+@root_option
+def command(dataset: str, variant: str, seed: int | None, split: str | None, root: Path) -> None:
+    """Write metrics, per-class AP and precision-recall curves of one run."""
+    from pipeline.core.layout import Layout, run_name
+    from pipeline.core.params import load_params
+    from pipeline.data.ground_truth_file import read_ground_truth
+    from pipeline.data.split import read_split, read_vocabulary
+    from pipeline.evaluation.fusion import fuse
+    from pipeline.evaluation.hicodet import evaluate_hicodet
+    from pipeline.evaluation.summary import mean_curve_csv, metrics, per_class_csv
+    from pipeline.store.dump import read_dump
+    from pipeline.store.files import write_json, write_text
+    from pipeline.store.manifests import write_stage_manifest
+
+    layout, run = Layout(root, dataset), run_name(variant, seed)
+    params = load_params(layout.params, dataset, variant)
+    split = split or params.infer.split
+    vocabulary = read_vocabulary(layout.vocabulary)
+    manifest = read_split(layout.split(split), vocabulary)
+    annotated = read_ground_truth(layout.ground_truth(split), manifest, vocabulary.num_hois)
+    dump = read_dump(layout.predictions(run, split), vocabulary=vocabulary, image_ids=manifest.image_ids)
+    detections = fuse(dump, params.evaluate)
+    result = evaluate_hicodet(
+        detections,
+        annotated.truth,
+        num_hois=vocabulary.num_hois,
+        rare=annotated.rare,
+        hoi_object_ids=vocabulary.hoi_object_ids,
+        setting=params.evaluate.setting,
+    )
+    name = run if split == "test" else f"{run}-{split}"
+    outputs = [layout.metrics(name), layout.per_class(name), layout.precision_recall(name)]
+    scores = metrics(result, detections, annotated.truth)
+    write_json(outputs[0], {"dataset": dataset, "variant": variant, "split": split, **scores})
+    write_text(outputs[1], per_class_csv(result, vocabulary, annotated.train_instances))
+    write_text(outputs[2], mean_curve_csv(result))
+    write_stage_manifest(
+        layout.stage_manifest("evaluate", name),
+        root=root,
+        stage="evaluate",
+        arguments={"dataset": dataset, "variant": variant, "split": split}
+        | ({} if seed is None else {"seed": str(seed)}),
+        inputs=[
+            layout.vocabulary,
+            layout.split(split),
+            layout.ground_truth(split),
+            layout.predictions(run, split),
+        ],
+        params={"evaluate": params.evaluate},
+        outputs=outputs,
+        counts=scores["counts"],
+        seed=0,
+    )
+    click.echo(f"{name}: Full {scores['full']:.2f}  Rare {scores['rare']}  Non-rare {scores['non_rare']} mAP")
+
+
+if __name__ == "__main__":
+    command()

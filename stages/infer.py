@@ -1,0 +1,82 @@
+"""`infer`: a checkpoint over a split's images and proposals, to a dump of raw logits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stages._command import dataset_option, device_option, progress, root_option, run_options, stage_command
+
+
+@stage_command("infer", help="Write the raw pair logits of a split (zarr).")
+@dataset_option
+@run_options
+@click.option("--split", default=None, help="Override infer.split (val or test).")
+@device_option
+@root_option
+def command(dataset: str, variant: str, seed: int | None, split: str | None, device: str, root: Path) -> None:
+    """Run the network over every image of the split."""
+    import shutil
+
+    from pipeline.core.layout import Layout, run_name
+    from pipeline.core.params import digest_of, load_params
+    from pipeline.data.bags import BagDataset
+    from pipeline.data.split import read_split, read_vocabulary
+    from pipeline.inference.checkpointed import load_network
+    from pipeline.inference.dump_split import infer_split
+    from pipeline.store.dump import write_dump
+    from pipeline.store.files import sha256_of
+    from pipeline.store.manifests import relative, write_stage_manifest
+    from pipeline.store.proposals_file import read_proposals
+    from stages._device import open_device
+
+    layout, run = Layout(root, dataset), run_name(variant, seed)
+    params = load_params(layout.params, dataset, variant).infer
+    split = split or params.split
+    vocabulary = read_vocabulary(layout.vocabulary)
+    manifest = read_split(layout.split(split), vocabulary)
+    network, config = load_network(layout.checkpoint(run), vocabulary=vocabulary)
+    inputs = [layout.vocabulary, layout.split(split), layout.proposals(split), layout.checkpoint(run)]
+    dataset_of_bags = BagDataset(
+        manifest=manifest,
+        proposals=read_proposals(layout.proposals(split), image_ids=manifest.image_ids, objects=vocabulary.objects),
+        labels=manifest.label_matrix(vocabulary.num_hois) * 0,
+        root=root,
+        image_side=config["model"]["image_size"],
+        max_proposals=params.max_proposals,
+    )
+    digest = digest_of(
+        {"inputs": {relative(path, root): sha256_of(path) for path in inputs}, "params": digest_of(params)}
+    )
+    work = layout.work("infer", run, split)
+    with progress(len(manifest), f"infer {run} {split}") as advance:
+        dump = infer_split(
+            network,
+            dataset_of_bags,
+            vocabulary,
+            params,
+            variant=run,
+            work=work,
+            digest=digest,
+            device=open_device(device),
+            done=advance,
+        )
+    write_dump(layout.predictions(run, split), dump)
+    write_stage_manifest(
+        layout.stage_manifest("infer", run, split),
+        root=root,
+        stage="infer",
+        arguments={"dataset": dataset, "variant": variant, "split": split}
+        | ({} if seed is None else {"seed": str(seed)}),
+        inputs=inputs,
+        params={"infer": params},
+        outputs=[layout.predictions(run, split)],
+        counts={"images": len(manifest), "pairs": len(dump.human_index)},
+        seed=0,
+    )
+    shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,54 @@
+"""`prepare`: annotations and images to a vocabulary, split manifests without boxes, and ground truth to score by."""
+
+from __future__ import annotations
+
+import click
+
+from stages._command import dataset_option, progress, root_option, stage_command
+
+
+@stage_command("prepare", help="Write the split manifests, vocabulary and ground truth of a dataset.")
+@dataset_option
+@root_option
+def command(dataset: str, root: click.Path) -> None:
+    """Read the dataset with the reader that params name, and write what every later stage starts from."""
+    from pathlib import Path
+
+    from pipeline.core.layout import Layout
+    from pipeline.core.params import load_params
+    from pipeline.data.ground_truth_file import write_ground_truth
+    from pipeline.data.split import write_split, write_vocabulary
+    from pipeline.store.files import atomic_path
+    from pipeline.store.manifests import write_stage_manifest
+    from stages._readers import open_reader
+
+    layout = Layout(Path(str(root)), dataset)
+    params = load_params(layout.params, dataset).prepare
+    reader = open_reader(dataset, params, layout.root)
+    with progress(reader.num_images, f"prepare {dataset}") as advance, atomic_path(layout.drawn_images) as folder:
+        folder.mkdir(parents=True)
+        splits = reader.read(folder, advance)
+    outputs = [layout.vocabulary]
+    write_vocabulary(layout.vocabulary, reader.vocabulary)
+    for split in splits:
+        name = split.manifest.split
+        write_split(layout.split(name), split.manifest)
+        outputs.append(layout.split(name))
+        if split.annotated is not None:
+            write_ground_truth(layout.ground_truth(name), split.annotated, split.manifest)
+            outputs.append(layout.ground_truth(name))
+    write_stage_manifest(
+        layout.stage_manifest("prepare"),
+        root=layout.root,
+        stage="prepare",
+        arguments={"dataset": dataset},
+        inputs=reader.inputs,
+        params={"prepare": params},
+        outputs=[*outputs, layout.drawn_images],
+        counts={split.manifest.split: len(split.manifest) for split in splits},
+        seed=params.seed,
+    )
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,285 @@
+import numpy as np
+import pytest
+
+from pipeline.core.errors import DataError, ParamError
+from pipeline.core.types import GroundTruth
+from pipeline.evaluation import matching
+from pipeline.evaluation.hicodet import SETTINGS, evaluate_hicodet
+from tests.evaluation import reference_hicodet, worlds
+from tests.evaluation.worlds import detections, ground_truth
+
+HUMAN, OBJECT = (0, 0, 10, 10), (20, 0, 30, 10)
+FAR = (50, 50, 60, 60)
+
+
+def evaluate(found, truth, num_hois=1, setting="default", **kwargs):
+    kwargs.setdefault("rare", np.zeros(num_hois, bool))
+    kwargs.setdefault("hoi_object_ids", np.zeros(num_hois, np.int64))
+    return evaluate_hicodet(found, truth, num_hois=num_hois, setting=setting, keep_matches=True, **kwargs)
+
+
+def evaluate_world(found, truth, setting="default", **kwargs):
+    return evaluate(
+        found, truth, worlds.NUM_HOIS, setting, rare=worlds.RARE, hoi_object_ids=worlds.HOI_OBJECT_IDS, **kwargs
+    )
+
+
+# The rules of PROTOCOLS.md, one by one
+
+
+@pytest.mark.parametrize(
+    ("human", "obj", "hit"),
+    [
+        (HUMAN, OBJECT, True),
+        ((0, 0, 10, 5), OBJECT, True),  # IoU of humans exactly 0.5 counts
+        ((0, 0, 10, 4), OBJECT, False),
+        (HUMAN, (20, 0, 30, 5), True),
+        (HUMAN, (20, 0, 30, 4), False),  # the smaller of the two decides: not the mean, not the human's
+        ((0, 0, 10, 5), (20, 0, 30, 5), True),
+        (FAR, FAR, False),
+    ],
+)
+def test_overlap_is_the_smaller_iou_and_a_half_counts(human, obj, hit):
+    truth = ground_truth([(0, 0, HUMAN, OBJECT)], 1)
+    result = evaluate(detections([(0, 0, human, obj, 0.9)]), truth)
+    assert result.hits.tolist() == [hit]
+    assert result.full == float(hit)
+
+
+def test_boxes_are_continuous_not_inclusive():
+    # widths 9 and 4: 4/9 is too little. Read as inclusive pixels, widths 10 and 5 would pass.
+    truth = ground_truth([(0, 0, (0, 0, 9, 1), OBJECT)], 1)
+    assert not evaluate(detections([(0, 0, (0, 0, 4, 1), OBJECT, 1)]), truth).hits[0]
+
+
+def test_a_detection_looks_at_its_best_ground_truth_only():
+    # Row 0 takes pair 0. Row 1 overlaps pair 0 best and pair 1 enough, but pair 0 is gone: there is no second choice.
+    truth = ground_truth([(0, 0, (0, 0, 10, 10), OBJECT), (0, 0, (3, 0, 13, 10), OBJECT)], 1)
+    found = detections([(0, 0, (0, 0, 10, 10), OBJECT, 0.9), (0, 0, (1, 0, 11, 10), OBJECT, 0.8)])
+    result = evaluate(found, truth)
+    assert result.hits.tolist() == [True, False]
+    assert result.matched_index.tolist() == [0, 0]
+    assert result.max_recall[0] == 0.5
+
+
+def test_of_equal_ground_truths_the_first_is_best():
+    truth = ground_truth([(0, 0, HUMAN, OBJECT), (0, 0, HUMAN, OBJECT)], 1)
+    found = detections([(0, 0, HUMAN, OBJECT, 0.9), (0, 0, HUMAN, OBJECT, 0.8)])
+    result = evaluate(found, truth)
+    assert result.matched_index.tolist() == [0, 0]
+    assert result.hits.tolist() == [True, False]
+
+
+def test_ground_truth_of_another_image_or_class_does_not_help():
+    truth = ground_truth([(0, 0, HUMAN, OBJECT), (1, 1, HUMAN, OBJECT)], 2)
+    found = detections([(1, 0, HUMAN, OBJECT, 0.9), (0, 1, HUMAN, OBJECT, 0.9)])
+    assert evaluate(found, truth, 2).full == 0
+
+
+def test_ties_go_by_image_then_by_row():
+    truth = ground_truth([(0, 0, HUMAN, OBJECT), (1, 0, HUMAN, OBJECT)], 2)
+    wrong_last = detections([(1, 0, FAR, FAR, 0.5), (0, 0, HUMAN, OBJECT, 0.5), (1, 0, HUMAN, OBJECT, 0.5)])
+    result = evaluate(wrong_last, truth)  # order: image 0 right, image 1 wrong, image 1 right
+    assert result.hit_precision.tolist() == [1, 2 / 3]
+    rows_swapped = evaluate(worlds.take(wrong_last, [2, 1, 0]), truth)
+    assert rows_swapped.hit_precision.tolist() == [1, 1]
+
+
+def test_tied_duplicates_the_first_row_hits():
+    truth = ground_truth([(0, 0, HUMAN, OBJECT)], 1)
+    found = detections([(0, 0, HUMAN, OBJECT, 0.5), (0, 0, HUMAN, OBJECT, 0.5)])
+    assert evaluate(found, truth).hits.tolist() == [True, False]
+
+
+def test_all_images_share_one_list():
+    truth = ground_truth([(0, 0, HUMAN, OBJECT), (1, 0, HUMAN, OBJECT)], 2)
+    found = detections([(0, 0, HUMAN, OBJECT, 0.2), (1, 0, FAR, FAR, 0.9), (1, 0, HUMAN, OBJECT, 0.1)])
+    assert evaluate(found, truth).hit_precision.tolist() == [1 / 2, 2 / 3]
+
+
+def test_there_is_no_limit_on_detections_of_an_image():
+    truth = ground_truth([(0, 0, HUMAN, OBJECT)], 1)
+    found = detections([(0, 0, FAR, FAR, 0.9)] * 499 + [(0, 0, HUMAN, OBJECT, 0.1)])
+    result = evaluate(found, truth)
+    assert result.max_recall[0] == 1
+    assert result.full == pytest.approx(1 / 500)
+
+
+def test_the_default_grid_is_the_official_one():
+    truth = ground_truth([(i, 0, HUMAN, OBJECT) for i in range(10)], 10)
+    found = detections([(i, 0, HUMAN, OBJECT, 0.9) for i in range(6)])
+    assert evaluate(found, truth).full == pytest.approx(6 / 11)  # recall 0.6 does not reach 0.6000000000000001
+    assert evaluate(found, truth, interpolation="tenths_11_point").full == pytest.approx(7 / 11)
+
+
+def test_class_without_detections_is_0_and_without_ground_truth_nan_but_0_in_the_mean():
+    truth = ground_truth([(0, 0, HUMAN, OBJECT), (0, 1, HUMAN, OBJECT)], 1)
+    result = evaluate(detections([(0, 0, HUMAN, OBJECT, 0.9), (0, 2, FAR, FAR, 0.9)]), truth, 3)
+    np.testing.assert_array_equal(result.ap, [1, 0, np.nan])
+    np.testing.assert_array_equal(result.max_recall, [1, 0, np.nan])
+    assert result.num_gt.tolist() == [1, 1, 0]
+    assert result.num_detections.tolist() == [1, 0, 1]
+    assert result.full == result.mean_max_recall == pytest.approx(1 / 3)
+
+
+def test_images_without_pairs_are_kept():
+    truth = ground_truth([(1, 0, HUMAN, OBJECT)], 2)
+    found = detections([(0, 0, HUMAN, OBJECT, 0.9), (1, 0, HUMAN, OBJECT, 0.8)])
+    assert evaluate(found, truth).full == 0.5
+
+
+def test_rare_and_non_rare_are_plain_means():
+    truth = ground_truth([(0, h, HUMAN, OBJECT) for h in range(4)], 1)
+    found = detections([(0, 0, HUMAN, OBJECT, 0.9), (0, 2, HUMAN, OBJECT, 0.9), (0, 3, HUMAN, OBJECT, 0.9)])
+    result = evaluate(found, truth, 4, rare=np.array([True, False, False, False]))
+    assert (result.rare, result.non_rare, result.full) == (1, pytest.approx(2 / 3), 0.75)
+    assert np.isnan(evaluate(found, truth, 4).rare)
+
+
+# Settings. Classes 0 and 1 share object 0, class 2 has object 1.
+OBJECTS = np.array([0, 0, 1])
+
+
+def test_known_object_scores_a_class_where_any_interaction_of_its_object_shows():
+    truth = ground_truth([(0, 0, HUMAN, OBJECT), (1, 1, HUMAN, OBJECT), (2, 2, HUMAN, OBJECT)], 4)
+    wrong = [(i, 0, FAR, FAR, 0.9) for i in range(4)]
+    found = detections([*wrong, (0, 0, HUMAN, OBJECT, 0.5)])
+    assert evaluate(found, truth, 3, "default", hoi_object_ids=OBJECTS).ap[0] == pytest.approx(1 / 5)
+    known = evaluate(found, truth, 3, "known_object", hoi_object_ids=OBJECTS)
+    assert known.ap[0] == pytest.approx(1 / 3)  # images 0 and 1 show object 0; image 2 another one, image 3 none
+    assert known.num_detections[0] == 3
+
+
+def test_known_object_takes_image_level_labels_when_given():
+    labels = np.zeros((4, 3), bool)
+    labels[0, 0] = labels[3, 1] = True  # image 3 is labelled, though no pair is visible; image 1 is not
+    truth = ground_truth([(0, 0, HUMAN, OBJECT), (1, 0, HUMAN, OBJECT)], 4, labels)
+    found = detections([(1, 0, FAR, FAR, 0.9), (3, 0, FAR, FAR, 0.9), (0, 0, HUMAN, OBJECT, 0.5)])
+    result = evaluate(found, truth, 3, "known_object", hoi_object_ids=OBJECTS)
+    assert result.ap[0] == pytest.approx(1 / 2)
+    assert result.num_gt[0] == 1  # nor does its ground truth count
+
+
+def test_explanation_hoi_drops_rows_of_classes_that_the_image_does_not_show():
+    truth = ground_truth([(0, 0, HUMAN, OBJECT), (1, 1, HUMAN, OBJECT)], 2)
+    found = detections([(1, 0, FAR, FAR, 0.9), (0, 0, FAR, FAR, 0.8), (0, 0, HUMAN, OBJECT, 0.5)])
+    result = evaluate(found, truth, 3, "explanation_hoi", hoi_object_ids=OBJECTS)
+    assert result.ap[0] == pytest.approx(1 / 2)  # image 1 shows no class 0: its row is gone; image 0's wrong row stays
+    # all else official: a half counts, and there is no second choice
+    assert evaluate(detections([(0, 0, (0, 0, 10, 5), OBJECT, 1)]), truth, 3, "explanation_hoi").hits[0]
+
+
+# Against the authors' evaluator, one detection at a time
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("seed", range(12))
+def test_equals_the_reference(seed, setting):
+    truth, found = worlds.random_world(seed)
+    ap, recall = reference_hicodet.evaluate(found, truth, worlds.NUM_HOIS, worlds.HOI_OBJECT_IDS, setting)
+    result = evaluate_world(found, truth, setting)
+    np.testing.assert_allclose(result.ap, ap, atol=1e-12)
+    np.testing.assert_allclose(result.max_recall, recall, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_equals_the_reference_with_image_level_labels(seed):
+    truth, found = worlds.random_world(seed)
+    labels = np.random.default_rng(seed).random((truth.num_images, worlds.NUM_HOIS)) < 0.3
+    truth = GroundTruth(
+        truth.image_index, truth.hoi_id, truth.human_boxes, truth.object_boxes, truth.num_images, labels
+    )
+    ap, recall = reference_hicodet.evaluate(found, truth, worlds.NUM_HOIS, worlds.HOI_OBJECT_IDS, "known_object")
+    result = evaluate_world(found, truth, "known_object")
+    np.testing.assert_allclose(result.ap, ap, atol=1e-12)
+    np.testing.assert_allclose(result.max_recall, recall, atol=1e-12)
+
+
+# Properties
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_oracle_scores_1_and_nothing_scores_0(setting):
+    truth = ground_truth([(i, h, HUMAN, OBJECT) for i, h in ((0, 0), (0, 1), (1, 2), (2, 0))], 4)
+    result = evaluate(worlds.oracle(truth), truth, 3, setting, hoi_object_ids=OBJECTS)
+    assert (result.full, result.mean_max_recall) == (1, 1)
+    result = evaluate(detections([]), truth, 3, setting, hoi_object_ids=OBJECTS)
+    assert (result.full, result.mean_max_recall) == (0, 0)
+
+
+def test_no_ground_truth_at_all():
+    result = evaluate(detections([(0, 0, HUMAN, OBJECT, 0.9)]), ground_truth([], 1))
+    assert np.isnan(result.ap[0])
+    assert result.full == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_shuffled_rows_change_nothing_where_scores_differ(seed):
+    truth, found = worlds.random_world(seed, num_levels=10**6)
+    assert len(np.unique(found.scores)) == len(found)
+    shuffled = np.random.default_rng(seed).permutation(len(found))
+    first, second = evaluate_world(found, truth), evaluate_world(worlds.take(found, shuffled), truth)
+    np.testing.assert_array_equal(first.ap, second.ap)
+    np.testing.assert_array_equal(first.hits[shuffled], second.hits)
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_small_blocks_change_nothing(setting, monkeypatch):
+    truth, found = worlds.random_world(7)
+    whole = evaluate_world(found, truth, setting)
+    monkeypatch.setattr(matching, "_BLOCK_PAIRS", 5)
+    blocks = evaluate_world(found, truth, setting)
+    np.testing.assert_array_equal(whole.ap, blocks.ap)
+    np.testing.assert_array_equal(whole.matched_index, blocks.matched_index)
+
+
+def test_curve_of_a_class():
+    truth, found = worlds.random_world(1)
+    result = evaluate_world(found, truth)
+    for hoi_id in range(worlds.NUM_HOIS):
+        recall, precision = result.curve(hoi_id)
+        assert len(recall) == len(precision) == (result.hits & (found.hoi_id == hoi_id)).sum()
+        assert (np.diff(recall) > 0).all()
+        if len(recall):
+            assert recall[-1] == pytest.approx(result.max_recall[hoi_id])
+
+
+def test_hits_are_a_subset_of_matches():
+    truth, found = worlds.random_world(2)
+    result = evaluate_world(found, truth)
+    assert (result.matched_index[result.hits] >= 0).all()
+    assert len(np.unique(result.matched_index[result.hits])) == result.hits.sum()
+    lean = evaluate_hicodet(
+        found, truth, num_hois=worlds.NUM_HOIS, rare=worlds.RARE, hoi_object_ids=worlds.HOI_OBJECT_IDS
+    )
+    assert lean.hits is None
+    assert lean.matched_index is None
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ((0, 1, HUMAN, OBJECT, 0.5), r"detections: hoi_id 1 in row 1 is out of range; expected 0\.\.0"),
+        ((0, -1, HUMAN, OBJECT, 0.5), "hoi_id -1 in row 1"),
+        ((2, 0, HUMAN, OBJECT, 0.5), r"image_index 2 in row 1 is out of range; expected 0\.\.1 \(2 images\)"),
+        ((0, 0, HUMAN, OBJECT, float("nan")), "score of row 1 is nan"),
+    ],
+)
+def test_bad_rows_are_refused(row, message):
+    with pytest.raises(DataError, match=message):
+        evaluate(detections([(0, 0, HUMAN, OBJECT, 0.5), row]), ground_truth([(0, 0, HUMAN, OBJECT)], 2))
+
+
+def test_bad_choices_are_refused():
+    truth = ground_truth([(0, 0, HUMAN, OBJECT)], 1)
+    with pytest.raises(ParamError, match='did you mean "known_object"'):
+        evaluate(detections([]), truth, setting="known_objects")
+    with pytest.raises(ParamError, match="interpolation"):
+        evaluate(detections([]), truth, interpolation="eleven")
+    with pytest.raises(DataError, match="hoi_object_ids"):
+        evaluate(detections([]), truth, hoi_object_ids=np.zeros(2, np.int64))
+    with pytest.raises(DataError, match="image_hois"):
+        evaluate(detections([]), ground_truth([], 2, np.zeros((2, 3), bool)))
