@@ -20,11 +20,12 @@ def command(dataset: str, split: str, device: str, root: Path) -> None:
 
     from pipeline.core.layout import Layout
     from pipeline.core.params import load_params
-    from pipeline.data.split import read_split, read_vocabulary
+    from pipeline.data.split import read_split
     from pipeline.detection.detectors import load_detector
     from pipeline.detection.proposals import detect_split
     from pipeline.store.manifests import write_stage_manifest
     from pipeline.store.proposals_file import read_proposals, write_proposals
+    from pipeline.store.vocabulary_file import read_vocabulary
     from stages._device import open_device
 
     layout = Layout(root, dataset)

@@ -14,12 +14,12 @@ def command(dataset: str, root: Path) -> None:
     """Encode the prompts of every HOI class."""
     from pipeline.core.layout import Layout
     from pipeline.core.params import load_params
-    from pipeline.data.split import read_vocabulary
     from pipeline.prompts.bank import encode_bank
     from pipeline.prompts.templates import hoi_prompts
     from pipeline.store.bank_file import write_bank
     from pipeline.store.clip_checkpoint import load_clip
     from pipeline.store.manifests import write_stage_manifest
+    from pipeline.store.vocabulary_file import read_vocabulary
     from stages._clip import clip_inputs, download_root
     from stages._device import open_device
 

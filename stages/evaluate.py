@@ -12,24 +12,24 @@ from stages._command import dataset_option, root_option, run_options, stage_comm
 @stage_command("evaluate", help="Fuse scores (eq. 3) and compute mAP.")
 @dataset_option
 @run_options
-@click.option("--split", default=None, help="Override infer.split (val or test).")
+@click.option("--split", default="test", show_default=True, help="val or test.")
 @root_option
-def command(dataset: str, variant: str, seed: int | None, split: str | None, root: Path) -> None:
+def command(dataset: str, variant: str, seed: int | None, split: str, root: Path) -> None:
     """Write metrics, per-class AP and precision-recall curves of one run."""
     from pipeline.core.layout import Layout, run_name
     from pipeline.core.params import load_params
     from pipeline.data.ground_truth_file import read_ground_truth
-    from pipeline.data.split import read_split, read_vocabulary
+    from pipeline.data.split import read_split
     from pipeline.evaluation.fusion import fuse
     from pipeline.evaluation.hicodet import evaluate_hicodet
     from pipeline.evaluation.summary import mean_curve_csv, metrics, per_class_csv
     from pipeline.store.dump import read_dump
     from pipeline.store.files import write_json, write_text
     from pipeline.store.manifests import write_stage_manifest
+    from pipeline.store.vocabulary_file import read_vocabulary
 
     layout, run = Layout(root, dataset), run_name(variant, seed)
     params = load_params(layout.params, dataset, variant)
-    split = split or params.infer.split
     vocabulary = read_vocabulary(layout.vocabulary)
     manifest = read_split(layout.split(split), vocabulary)
     annotated = read_ground_truth(layout.ground_truth(split), manifest, vocabulary.num_hois)
@@ -43,7 +43,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str | None, roo
         hoi_object_ids=vocabulary.hoi_object_ids,
         setting=params.evaluate.setting,
     )
-    name = run if split == "test" else f"{run}-{split}"
+    name = layout.scored_run(run, split)
     outputs = [layout.metrics(name), layout.per_class(name), layout.precision_recall(name)]
     scores = metrics(result, detections, annotated.truth)
     write_json(outputs[0], {"dataset": dataset, "variant": variant, "split": split, **scores})

@@ -12,31 +12,33 @@ from stages._command import dataset_option, device_option, progress, root_option
 @stage_command("infer", help="Write the raw pair logits of a split (zarr).")
 @dataset_option
 @run_options
-@click.option("--split", default=None, help="Override infer.split (val or test).")
+@click.option("--split", default="test", show_default=True, help="val or test.")
 @device_option
 @root_option
-def command(dataset: str, variant: str, seed: int | None, split: str | None, device: str, root: Path) -> None:
+def command(dataset: str, variant: str, seed: int | None, split: str, device: str, root: Path) -> None:
     """Run the network over every image of the split."""
     import shutil
 
     from pipeline.core.layout import Layout, run_name
     from pipeline.core.params import digest_of, load_params
     from pipeline.data.bags import BagDataset
-    from pipeline.data.split import read_split, read_vocabulary
-    from pipeline.inference.checkpointed import load_network
+    from pipeline.data.split import read_split
+    from pipeline.hoi.network_config import network_from_config
     from pipeline.inference.dump_split import infer_split
+    from pipeline.store.checkpoint import load_checkpoint
     from pipeline.store.dump import write_dump
     from pipeline.store.files import sha256_of
     from pipeline.store.manifests import relative, write_stage_manifest
     from pipeline.store.proposals_file import read_proposals
+    from pipeline.store.vocabulary_file import read_vocabulary
     from stages._device import open_device
 
     layout, run = Layout(root, dataset), run_name(variant, seed)
     params = load_params(layout.params, dataset, variant).infer
-    split = split or params.split
     vocabulary = read_vocabulary(layout.vocabulary)
     manifest = read_split(layout.split(split), vocabulary)
-    network, config = load_network(layout.checkpoint(run), vocabulary=vocabulary)
+    state, config = load_checkpoint(layout.checkpoint(run), vocabulary=vocabulary)
+    network = network_from_config(config, state)
     inputs = [layout.vocabulary, layout.split(split), layout.proposals(split), layout.checkpoint(run)]
     dataset_of_bags = BagDataset(
         manifest=manifest,

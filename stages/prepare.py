@@ -17,9 +17,10 @@ def command(dataset: str, root: click.Path) -> None:
     from pipeline.core.layout import Layout
     from pipeline.core.params import load_params
     from pipeline.data.ground_truth_file import write_ground_truth
-    from pipeline.data.split import write_split, write_vocabulary
+    from pipeline.data.split import write_split
     from pipeline.store.files import atomic_path
     from pipeline.store.manifests import write_stage_manifest
+    from pipeline.store.vocabulary_file import write_vocabulary
     from stages._readers import open_reader
 
     layout = Layout(Path(str(root)), dataset)

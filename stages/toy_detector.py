@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,7 +26,7 @@ def command(recipe: DetectorRecipe, output: Path) -> None:
     from pipeline.toyworld.detector_recipe import measure_detector, train_detector
     from pipeline.toyworld.vocabulary import OBJECTS
 
-    config = {"image_size": 160}
+    config: dict[str, Any] = {"image_size": 160}
     categories = ("__background__", *OBJECTS)
     torch.manual_seed(torch_seed(recipe.seed, "toyworld", "detector", "weights"))
     model = train_detector(small_fasterrcnn(len(categories), **config), recipe)

@@ -21,16 +21,17 @@ def command(dataset: str, variant: str, seed: int | None, device: str, root: Pat
     from pipeline.core.params import digest_of, load_params
     from pipeline.core.seeding import torch_seed
     from pipeline.data.bags import BagDataset, permuted_labels
-    from pipeline.data.split import read_split, read_vocabulary
+    from pipeline.data.split import read_split
     from pipeline.hoi.backbone import VisualConfig
     from pipeline.hoi.losses import WeakHoiLoss
-    from pipeline.inference.checkpointed import checkpoint_config
+    from pipeline.hoi.network_config import network_config
     from pipeline.store.bank_file import read_bank
     from pipeline.store.checkpoint import save_checkpoint
     from pipeline.store.clip_checkpoint import load_clip
     from pipeline.store.files import sha256_of, write_text
     from pipeline.store.manifests import relative, write_stage_manifest
     from pipeline.store.proposals_file import read_proposals
+    from pipeline.store.vocabulary_file import read_vocabulary
     from pipeline.training.loop import TrainingRun, train
     from pipeline.training.start import build_network
     from stages._clip import clip_inputs, download_root
@@ -79,7 +80,7 @@ def command(dataset: str, variant: str, seed: int | None, device: str, root: Pat
             ),
         )
     origin = {"clip": clip_model.name, "clip_digest": clip_model.digest, "prompts": list(bank.prompts)}
-    config = checkpoint_config(
+    config = network_config(
         visual=VisualConfig.of(clip_model.model.visual), vocabulary=vocabulary, model=params.model, origin=origin
     )
     save_checkpoint(layout.checkpoint(run), network.state_dict(), config)

@@ -7,8 +7,12 @@ from pathlib import Path
 
 
 def run_name(variant: str, seed: int | None = None) -> str:
-    """Name of one training run: the variant, and its seed where a study gives one."""
-    return variant if seed is None else f"{variant}-seed{seed}"
+    """Name of one training run: the variant, or in a study of several seeds "seeds/<variant>-<seed>".
+
+    A name with a folder keeps all files of its kind in a sub-folder of that name, so that studies never mix with the
+    pipeline's own artifacts.
+    """
+    return variant if seed is None else f"seeds/{variant}-{seed}"
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,9 @@ class Layout:
         return self._cache / "ground_truth" / f"{split}.json"
 
     def stage_manifest(self, stage: str, *names: str) -> Path:
-        """Manifest of one run of a stage."""
-        return self._manifests / "runs" / f"{'-'.join((stage, *names))}.json"
+        """Manifest of one run of a stage; a name may be a `run_name`."""
+        folder, name = _folder_and_name("-".join(names))
+        return self._manifests / "runs" / folder / f"{'-'.join(filter(None, (stage, name)))}.json"
 
     def proposals(self, split: str) -> Path:
         """Proposals of a split, HDF5."""
@@ -68,27 +73,38 @@ class Layout:
 
     def checkpoint(self, run: str) -> Path:
         """Folder of a trained model: model.safetensors and config.json."""
-        return self._cache / "checkpoints" / run
+        folder, name = _folder_and_name(run)
+        return self._cache / folder / "checkpoints" / name
+
+    def predictions(self, run: str, split: str = "test") -> Path:
+        """Dump of raw logits, zarr."""
+        folder, name = _folder_and_name(self.scored_run(run, split))
+        return self._cache / folder / "predictions" / f"{name}.zarr"
 
     def training_log(self, run: str) -> Path:
         """Losses by iteration, CSV."""
-        return self._results / "training" / f"{run}.csv"
-
-    def predictions(self, run: str, split: str = "test") -> Path:
-        """Dump of raw logits, zarr; runs on other splits than test carry the split in the name."""
-        return self._cache / "predictions" / f"{run if split == 'test' else f'{run}-{split}'}.zarr"
+        return self._result(run, "training", "csv")
 
     def metrics(self, run: str) -> Path:
         """Metrics of a run, JSON, percent."""
-        return self._results / f"{run}.json"
+        return self._result(run, "", "json")
 
     def per_class(self, run: str) -> Path:
         """Per-class AP, CSV."""
-        return self._results / "per_class" / f"{run}.csv"
+        return self._result(run, "per_class", "csv")
 
     def precision_recall(self, run: str) -> Path:
         """Mean precision-recall curves, CSV."""
-        return self._results / "curves" / f"{run}.csv"
+        return self._result(run, "curves", "csv")
+
+    def _result(self, run: str, kind: str, suffix: str) -> Path:
+        folder, name = _folder_and_name(run)
+        return self._results / folder / kind / f"{name}.{suffix}"
+
+    @staticmethod
+    def scored_run(run: str, split: str) -> str:
+        """Name of a run's predictions and metrics: on other splits than test it carries the split."""
+        return run if split == "test" else f"{run}-{split}"
 
     @property
     def report(self) -> Path:
@@ -97,4 +113,9 @@ class Layout:
 
     def work(self, *names: str) -> Path:
         """Scratch folder of a resumable stage; never an artifact."""
-        return self._cache / "work" / "-".join(names)
+        return self._cache / "work" / "-".join(names).replace("/", "-")
+
+
+def _folder_and_name(run: str) -> tuple[str, str]:
+    folder, _, name = run.rpartition("/")
+    return folder, name

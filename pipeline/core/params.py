@@ -127,9 +127,8 @@ class TrainParams:
 
 @dataclass(frozen=True)
 class InferParams:
-    """`infer`: which images, how many at a time."""
+    """`infer`: how many images at a time."""
 
-    split: Literal["val", "test"]
     batch_size: int = bounded(1)
     part_size: int = bounded(1)
     max_proposals: int = bounded(2)
@@ -188,28 +187,46 @@ def digest_of(params: Any) -> str:
 def load_params(path: Path, dataset: str, variant: str | None = None) -> DatasetParams:
     """Read and check params.yaml for one dataset, with a variant's overrides applied.
 
+    A variant's name may carry overrides of its own: "ours+train.learning_rate=0.001".
+
     Raises:
         ParamError: all faults of the file in one message: unknown keys, wrong types, numbers out of range.
     """
     document = _read_yaml(path)
     faults: list[str] = []
     variants = _variants(document, faults)
+    variant, *overrides = (variant or "").split("+")
     section = document.get(dataset)
     if not isinstance(section, Mapping):
         known = [key for key, value in document.items() if isinstance(value, Mapping) and key != "variants"]
         raise ParamError(
             f'{path.name}: no dataset "{dataset}"{did_you_mean(dataset, known)}; it has {", ".join(known)}'
         )
-    if variant is not None:
+    if variant:
         if variant not in variants:
             raise ParamError(
                 f'{path.name}: no variant "{variant}"{did_you_mean(variant, variants)}; it has {", ".join(variants)}'
             )
         section = _override(section, variants[variant], dataset, variant, faults)
+    section = _override_by_hand(section, overrides, faults)
     params = _build(DatasetParams, section, dataset, faults)
     if faults:
         raise ParamError(f"{path.name}: " + "; ".join(faults))
     return typing.cast(DatasetParams, params)
+
+
+def _override_by_hand(section: Mapping[str, Any], overrides: list[str], faults: list[str]) -> dict[str, Any]:
+    """Apply overrides written as "train.learning_rate=0.001", the tail of a variant's name."""
+    merged = {name: dict(stage) if isinstance(stage, Mapping) else stage for name, stage in section.items()}
+    for override in overrides:
+        name, _, value = override.partition("=")
+        stage, _, key = name.partition(".")
+        if stage not in ("model", "train", "evaluate") or key not in merged.get(stage, {}):
+            known = [f"{stage}.{key}" for stage in ("model", "train", "evaluate") for key in merged.get(stage, {})]
+            faults.append(f'override "+{override}": unknown key{did_you_mean(name, known)}; expected +stage.key=value')
+        else:
+            merged[stage][key] = yaml.safe_load(value)
+    return merged
 
 
 def load_variants(path: Path) -> dict[str, Variant]:

@@ -5,7 +5,8 @@ ours, here and nowhere else. Interactions without a visible pair have no box: th
 stays. Vocabulary: 117 verbs, 80 objects, 600 HOI classes, all in the file's order.
 
 - JSON form: annotation, filenames, objects, verbs, correspondence, size, empty, rare, non_rare.
-- `anno_bbox.mat` (release 20160224): bbox_train, bbox_test, list_action. Image-level labels: `anno.mat` of that release.
+- `anno_bbox.mat` (release 20160224): bbox_train, bbox_test, list_action; `anno.mat` of that release holds image-level
+  labels. `hicodet_mat.py` reads both.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from pipeline.core.types import FloatArray, ImageLabels, ImageRecord, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.json_file import read_annotation_json
 
-RARE_BELOW = 10  # training pairs
 _REQUIRED = ("annotation", "filenames", "objects", "verbs", "correspondence", "size", "rare")
 
 
@@ -62,7 +62,7 @@ def read_hicodet_json(path: Path) -> HicoDetAnnotations:
         num_pairs = [len(image["hoi"]) for image in data["annotation"]]
         hoi_id = np.array([hoi for image in data["annotation"] for hoi in image["hoi"]], dtype=np.int64)
         human_boxes, object_boxes = (
-            _from_inclusive([box for image in data["annotation"] for box in image[key]])
+            from_inclusive([box for image in data["annotation"] for box in image[key]])
             for key in ("boxes_h", "boxes_o")
         )
         rare = np.isin(np.arange(vocabulary.num_hois), data["rare"])
@@ -97,7 +97,7 @@ def _vocabulary_of(data: dict[str, Any], path: Path) -> Vocabulary:
     )
 
 
-def _from_inclusive(boxes: Any) -> FloatArray:
+def from_inclusive(boxes: Any) -> FloatArray:
     """1-based inclusive boxes to ours, float32 [*, 4]."""
     corners = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
     return (corners - np.array([1, 1, 0, 0])).astype(np.float32)

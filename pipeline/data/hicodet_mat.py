@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.hicodet_annotations import RARE_BELOW, HicoDetAnnotations, _from_inclusive, check_annotations
+from pipeline.data.ground_truth_file import RARE_BELOW
+from pipeline.data.hicodet_annotations import HicoDetAnnotations, check_annotations, from_inclusive
 
 Split = Literal["train", "test"]
 _RELEASE = "expected anno_bbox.mat of HICO-DET, release 20160224"
@@ -59,8 +60,8 @@ def read_hicodet_mat(path: Path, split: Split, labels_path: Path | None = None) 
         sizes=sizes.reshape(-1, 2).astype(np.int64),
         image_index=np.repeat(np.arange(len(pairs), dtype=np.int32), [len(image.hoi_id) for image in pairs]),
         hoi_id=np.array([hoi for image in pairs for hoi in image.hoi_id], dtype=np.int16),
-        human_boxes=_from_inclusive([box for image in pairs for box in image.human]),
-        object_boxes=_from_inclusive([box for image in pairs for box in image.object]),
+        human_boxes=from_inclusive([box for image in pairs for box in image.human]),
+        object_boxes=from_inclusive([box for image in pairs for box in image.object]),
         rare=counts[: vocabulary.num_hois] < RARE_BELOW,
     )
     check_annotations(annotations, path, len(images))

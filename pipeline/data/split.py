@@ -105,17 +105,3 @@ def read_split(path: Path, vocabulary: Vocabulary) -> SplitManifest:
 
 def _record(row: dict[str, Any]) -> ImageRecord:
     return ImageRecord(**{name: row[name] for name in ("image_id", "path", "width", "height", "sha256")})
-
-
-def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
-    """Write a vocabulary as JSON."""
-    write_json(path, vocabulary.to_json())
-
-
-def read_vocabulary(path: Path) -> Vocabulary:
-    """Read a vocabulary.
-
-    Raises:
-        ArtifactError, DataError: missing, truncated or inconsistent.
-    """
-    return Vocabulary.from_json(read_json(path, remedy=_PREPARE))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class SmallResNetPyramid(nn.Module):
             nn.ReLU(inplace=True),
         )
         widths = (STEM_WIDTH, *STAGE_WIDTHS)
-        self.stages = nn.ModuleList(_stage(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.stages = nn.ModuleList(_stage(a, b) for a, b in pairwise(widths))
         self.pyramid = FeaturePyramidNetwork(list(STAGE_WIDTHS[1:]), PYRAMID_CHANNELS)
         self.out_channels = PYRAMID_CHANNELS
 

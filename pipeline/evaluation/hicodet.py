@@ -33,6 +33,7 @@ from pipeline.evaluation.average_precision import (
     precision_recall,
 )
 from pipeline.evaluation.matching import PairIndex, best_pairs, cell_index, first_claims
+from pipeline.evaluation.ranges import check_range
 from pipeline.evaluation.ranking import sort_detections
 
 Setting = Literal["default", "known_object", "explanation_hoi"]
@@ -221,14 +222,3 @@ def _check_ranges(
     if np.isnan(detections.scores).any():
         row = int(np.flatnonzero(np.isnan(detections.scores))[0])
         raise DataError(f"detections: the score of row {row} is nan; expected a number")
-
-
-def check_range(values: NDArray[np.integer], size: int, where: str, what: str) -> None:
-    """Refuse values outside 0..size-1.
-
-    Raises:
-        DataError: names the first bad row.
-    """
-    if len(values) and (int(values.min()) < 0 or int(values.max()) >= size):
-        row = int(np.flatnonzero((values < 0) | (values >= size))[0])
-        raise DataError(f"{where} {values[row]} in row {row} is out of range; expected 0..{size - 1} ({size} {what})")

@@ -21,7 +21,7 @@ from pipeline.core.boxes import box_iou
 from pipeline.core.types import Detections, GroundTruth, IntArray
 
 OVERLAP_THRESHOLD = 0.5
-_BLOCK_PAIRS = 1 << 16  # box pairs compared at once: about 10 MB of workspace
+_BLOCK_PAIRS = 1 << 16  # comparisons at once: about 10 MB of workspace
 
 
 @dataclass(frozen=True)
@@ -81,36 +81,22 @@ def best_pairs(
     groups = index.group[cells]
     candidates = np.flatnonzero(groups >= 0)
     groups = groups[candidates]
-    for block in _blocks(index.starts[groups + 1] - index.starts[groups]):
-        _match_block(detections, truth, index, candidates[block], groups[block], threshold, matched)
+    for detected, annotated in _comparisons(candidates, index.starts[groups], index.starts[groups + 1]):
+        _match_block(detections, truth, detected, index.rows[annotated], threshold, matched)
     return matched
-
-
-def _blocks(num_pairs: IntArray) -> Iterator[slice]:
-    """Slices of candidates whose box pairs add up to about one block."""
-    totals = np.cumsum(num_pairs)
-    num_blocks = -(-int(totals[-1]) // _BLOCK_PAIRS) if len(totals) else 0
-    bounds = np.searchsorted(totals, np.arange(1, num_blocks) * _BLOCK_PAIRS)
-    edges = np.unique(np.concatenate(([0], bounds, [len(num_pairs)])))
-    yield from (slice(low, high) for low, high in pairwise(edges.tolist()))
 
 
 def _match_block(
     detections: Detections,
     truth: GroundTruth,
-    index: PairIndex,
-    candidates: IntArray,
-    groups: NDArray[np.int32],
+    detected: IntArray,
+    annotated: IntArray,
     threshold: float,
     matched: NDArray[np.int32],
 ) -> None:
-    """Write the best ground truth of some candidate rows into `matched`."""
-    first = index.starts[groups]
-    counts = index.starts[groups + 1] - first
-    detected = np.repeat(candidates, counts)
-    annotated = index.rows[np.arange(len(detected)) + np.repeat(first - np.cumsum(counts) + counts, counts)]
+    """Write the best of some (detection, ground truth) comparisons into `matched`."""
     human_iou = _row_iou(detections.human_boxes, detected, truth.human_boxes, annotated)
-    close = np.flatnonzero(human_iou >= threshold)  # the minimum is no larger: most pairs end here
+    close = np.flatnonzero(human_iou >= threshold)  # the minimum is no larger: most comparisons end here
     detected, annotated = detected[close], annotated[close]
     object_iou = _row_iou(detections.object_boxes, detected, truth.object_boxes, annotated)
     overlap = np.minimum(human_iou[close], object_iou)
@@ -118,6 +104,42 @@ def _match_block(
     detected, annotated, overlap = detected[passed], annotated[passed], overlap[passed]
     best = first_maximum(detected, overlap)
     matched[detected[best]] = annotated[best]
+
+
+def best_in_group(
+    boxes: NDArray[np.floating], others: NDArray[np.floating], starts: IntArray, stops: IntArray
+) -> tuple[IntArray, NDArray[np.float64]]:
+    """Best of a range of other boxes for each box, however small the overlap.
+
+    Args:
+        boxes: [T, 4] finite.
+        others: [P, 4].
+        starts, stops: int64 [T]: box t looks at `others[starts[t]:stops[t]]`.
+
+    Returns:
+        row of `others` with the highest IoU, the first of equals, -1 where the range is empty, int64 [T];
+        that IoU, float64 [T], 0 where the range is empty.
+    """
+    best_row, best_iou = np.full(len(boxes), -1, dtype=np.int64), np.zeros(len(boxes))
+    candidates = np.flatnonzero(stops > starts)
+    for row, other in _comparisons(candidates, starts[candidates], stops[candidates]):
+        overlap = _row_iou(boxes, row, others, other)
+        best = first_maximum(row, overlap)
+        best_row[row[best]], best_iou[row[best]] = other[best], overlap[best]
+    return best_row, best_iou
+
+
+def _comparisons(rows: IntArray, starts: IntArray, stops: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield (row, other) for each `other` in the row's range, block by block; a row is never split over blocks."""
+    counts = stops - starts
+    totals = np.cumsum(counts)
+    num_blocks = -(-int(totals[-1]) // _BLOCK_PAIRS) if len(totals) else 0
+    bounds = np.searchsorted(totals, np.arange(1, num_blocks) * _BLOCK_PAIRS)
+    edges = np.unique(np.concatenate(([0], bounds, [len(rows)])))
+    for low, high in pairwise(edges.tolist()):
+        block = counts[low:high]
+        offsets = np.repeat(starts[low:high] - np.cumsum(block) + block, block)
+        yield np.repeat(rows[low:high], block), np.arange(len(offsets)) + offsets
 
 
 def _row_iou(

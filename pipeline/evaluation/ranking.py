@@ -16,19 +16,19 @@ _SIGN = np.uint32(1 << 31)
 
 
 def sort_detections(
-    class_id: NDArray[Any], scores: NDArray[np.floating], image_index: NDArray[np.integer]
+    class_id: NDArray[Any], scores: NDArray[np.floating], image_index: NDArray[np.integer] | None = None
 ) -> NDArray[np.int64]:
     """Order of rows by class, then falling score; ties in image order, then in row order.
 
     Args:
         class_id: integer [T], at least 0; 16-bit integers sort fastest.
         scores: float [T] without NaN, any sign.
-        image_index: integer [T].
+        image_index: integer [T]; None breaks ties by row order alone.
 
     Returns:
         int64 [T]: row numbers.
     """
-    if (image_index[1:] >= image_index[:-1]).all():
+    if image_index is None or (image_index[1:] >= image_index[:-1]).all():
         order = _falling_scores(scores)
     else:
         by_image = np.argsort(image_index, kind="stable")

@@ -75,7 +75,9 @@ class ClipConfig:
             WeightsError: a vision transformer, or no CLIP at all; `where` names the file.
         """
         if "visual.proj" in state:
-            raise WeightsError(f"{where}: a CLIP with a vision transformer; expected a ResNet one such as RN50 or RN101")
+            raise WeightsError(
+                f"{where}: a CLIP with a vision transformer; expected a ResNet one such as RN50 or RN101"
+            )
         try:
             grid = round((state["visual.attnpool.positional_embedding"].shape[0] - 1) ** 0.5)
             width = state["ln_final.weight"].shape[0]

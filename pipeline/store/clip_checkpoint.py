@@ -101,7 +101,9 @@ def _fetch(name: str, root: Path) -> Path:
     try:
         return Path(_download(_MODELS[name], str(root)))
     except (URLError, OSError, RuntimeError) as error:
-        raise WeightsError(f"CLIP {name} is not at {path} and can't be downloaded ({error}); put the file there") from None
+        raise WeightsError(
+            f"CLIP {name} is not at {path} and can't be downloaded ({error}); put the file there"
+        ) from None
 
 
 def _load_archive(path: Path, name: str) -> ClipCheckpoint:

@@ -1,8 +1,8 @@
 """How a person and an object are arranged, one builder per verb.
 
-A builder takes an object category and a random stream and returns an `Arrangement` in group coordinates: person heights,
-the person near x = 0 and facing +x. The difference between two verbs is only ever in pose and contact: the objects,
-their sizes and their colours are drawn from the same distributions everywhere.
+A builder takes an object category and a random stream and returns an `Arrangement` in group coordinates: the unit is a
+person's height, the person is near x = 0 and faces +x. Two verbs differ only in pose and contact: the objects, their
+sizes and their colours are drawn from the same distributions everywhere.
 """
 
 from __future__ import annotations
@@ -45,12 +45,7 @@ def _put(
 
 
 def _on_ground(category: str, random: Random, anchor_x: float, at_x: float, mirror: float = 1.0) -> Similarity:
-    return replace_y(_put(category, random, (anchor_x, 0.0), (at_x, 0.0), mirror=mirror), 0.0)
-
-
-def replace_y(placement: Similarity, y: float) -> Similarity:
-    """Return the placement with its origin at height y."""
-    return placement._replace(y0=y)
+    return _put(category, random, (anchor_x, 0.0), (at_x, 0.0), mirror=mirror)
 
 
 def _anchor(placement: Similarity, point: Point) -> Point:
@@ -208,8 +203,8 @@ def throw(category: str, random: Random) -> Arrangement:
     hand = _offset(shoulder, random.uniform(0.22, 0.30), random.uniform(0.05, 0.24))
     back = _offset(shoulder, random.uniform(-0.28, -0.16), random.uniform(-0.2, 0.05))
     spread = random.uniform(0.15, 0.22)
-    feet = {"near_foot": (spread, SOLE), "far_foot": (-spread, SOLE)}
-    pose = replace(pose, hip=(0.0, 0.455), near_hand=hand, far_hand=back, nod=-0.1, **feet)
+    pose = replace(pose, hip=(0.0, 0.455), near_foot=(spread, SOLE), far_foot=(-spread, SOLE))
+    pose = replace(pose, near_hand=hand, far_hand=back, nod=-0.1)
     middle = (0.0, objects.BALL_RADIUS) if category == "ball" else (0.0, 0.1)
     at = _offset(hand, random.uniform(0.17, 0.42), random.uniform(-0.02, 0.26))
     spin = random.uniform(-1.0, 1.0)
@@ -225,7 +220,7 @@ def kick(category: str, random: Random) -> Arrangement:
     pose = replace(pose, near_foot=foot, far_foot=(-0.04, SOLE), near_hand=hands[0], far_hand=hands[1], nod=0.2)
     gap = 0.07 + random.uniform(0.0, 0.10)
     placement = _on_ground(category, random, -_half_width(category), foot[0] + gap)
-    return Arrangement(pose, replace_y(placement, random.uniform(0.0, foot[1])), BEHIND_TORSO)
+    return Arrangement(pose, placement._replace(y0=random.uniform(0.0, foot[1])), BEHIND_TORSO)
 
 
 def pet(category: str, random: Random) -> Arrangement:
@@ -276,6 +271,4 @@ def look_at(category: str, random: Random) -> Arrangement:
     pose = watching(random)
     near_side = pose.head[0] + HEAD_RADIUS + random.uniform(0.14, 0.45)
     placement = _on_ground(category, random, 0.0, 0.0, random.choice((-1.0, 1.0)))
-    return Arrangement(
-        pose, placement._replace(x0=near_side + placement.scale * _half_width(category)), BEHIND_ALL
-    )
+    return Arrangement(pose, placement._replace(x0=near_side + placement.scale * _half_width(category)), BEHIND_ALL)

@@ -62,8 +62,8 @@ OPENINGS = (
 # Words that no caption needs but a prompt template may; the token table keeps a row for each.
 RESERVE = (
     "this is the photo image picture scene of a an one some man woman people human being interacting with not no and "
-    "is are in at on near next to by while wearing shirt hat background good bad small large close up view we see shows "
-    "showing interaction action doing does using object thing, . : ; - ' \" ? ! _"
+    "is are in at on near next to by while wearing shirt hat background good bad small large close up view we see "
+    "shows showing interaction action doing does using object thing, . : ; - ' \" ? ! _"
 )
 
 
@@ -107,10 +107,12 @@ def caption_scene(scene: Scene, random: Random) -> Caption | None:
         hoi_id = random.choice(_classes_of(scene, first))
         return Caption(canonical_prompt(hoi_id), (hoi_id,), True)
     coloured = random.random() < 0.4
-    text, hoi_id = _clause(scene, first, random, coloured=coloured)
-    text = random.choice(OPENINGS).format(text)
+    opening = random.choice(OPENINGS)
+    finite = opening == "{}" and random.random() < 0.5
+    text, hoi_id = _clause(scene, first, random, coloured=coloured, finite=finite)
+    text = opening.format(text)
     if others and random.random() < 0.45:
-        second, second_id = _clause(scene, others[0], random, coloured=coloured)
+        second, second_id = _clause(scene, others[0], random, coloured=coloured, finite=finite)
         return Caption(f"{text} and {second}", (hoi_id, second_id), not coloured)
     idle = _idle_object(scene, random)
     if idle is not None and random.random() < 0.25:
@@ -124,8 +126,8 @@ def _classes_of(scene: Scene, pair: tuple[int, int]) -> list[int]:
     return [int(hoi_id) for hoi_id in scene.hoi_id[rows]]
 
 
-def _clause(scene: Scene, pair: tuple[int, int], random: Random, *, coloured: bool) -> tuple[str, int]:
-    """One pair as "a person in a red shirt riding a blue bicycle", or "a person rides a bicycle"."""
+def _clause(scene: Scene, pair: tuple[int, int], random: Random, *, coloured: bool, finite: bool) -> tuple[str, int]:
+    """One pair as "a person in a red shirt riding a blue bicycle", or, finite, "a person rides a bicycle"."""
     vocabulary = toyworld_vocabulary()
     hoi_id = random.choice(_classes_of(scene, pair))
     verb_id, object_id = vocabulary.hoi_classes[hoi_id]
@@ -136,7 +138,7 @@ def _clause(scene: Scene, pair: tuple[int, int], random: Random, *, coloured: bo
             subject = f"{subject} in {with_article(scene.colours[pair[0]])} shirt"
         if random.random() < 0.7:
             noun = f"{scene.colours[pair[1]]} {noun}"
-    form = THIRD_PERSON[verb] if random.random() < 0.15 else GERUNDS[verb]
+    form = THIRD_PERSON[verb] if finite else GERUNDS[verb]
     return f"{subject} {form} {with_article(noun)}", hoi_id
 
 

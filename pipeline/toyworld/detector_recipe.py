@@ -45,7 +45,7 @@ def detection_target(scene: Scene) -> dict[str, Tensor]:
 
 
 def train_detector(model: FasterRCNN, recipe: DetectorRecipe) -> FasterRCNN:
-    """Train in place on the "detector_corpus" split; torch's global generator is seeded (torchvision samples with it)."""
+    """Train in place on the "detector_corpus" split; seeds torch's global generator, with which torchvision samples."""
     torch.manual_seed(torch_seed(recipe.seed, "toyworld", "detector", "train"))
     scenes = [
         render_scene("detector_corpus", index, root_seed=recipe.seed, exponent=recipe.corpus_exponent)

@@ -122,14 +122,15 @@ def _draw_place(group: Group, pixels: int, horizon: float, height: float, random
     """Draw where a group's origin goes; it stands below the horizon, or sometimes, an idle object, anywhere."""
     scale = height * pixels
     mirror = random.choice((-1.0, 1.0))
-    x1, y1, x2, y2 = _hull(group.extents)
+    x1, _, x2, height_above = _hull(group.extents)
     left, right = (x1, x2) if mirror > 0 else (-x2, -x1)
-    margin = -0.06 * pixels  # a little may be cut off by the border
-    low, high = margin - left * scale, pixels - margin - right * scale
+    thinnest = min(x2 - x1 for x1, _, x2, _ in group.extents)
+    cut = min(0.05 * pixels, 0.3 * thinnest * scale)  # so much may be hidden by the image border
+    low, high = -cut - left * scale, pixels + cut - right * scale
     x0 = random.uniform(low, high) if low < high else (low + high) / 2
-    top = max(horizon * pixels, y2 * scale * 0.96)
+    top = max(horizon * pixels, height_above * scale * 0.96)
     if not group.hoi_ids and len(group.members) == 1 and group.members[0].object_id and random.random() < 0.35:
-        top = y2 * scale
+        top = height_above * scale
     y0 = random.uniform(min(top, pixels * 0.97), pixels * 0.99)
     if group.watching and (x0 - pixels / 2) * mirror < 0:
         mirror = -mirror  # an idle watcher looks out of the picture

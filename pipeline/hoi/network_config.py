@@ -1,24 +1,24 @@
-"""A network and everything needed to run it, from a checkpoint folder alone; and the folder from a network."""
+"""A network as JSON: what a checkpoint records beside its weights, and the way back."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from pipeline.core.params import ModelParams
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.hoi.backbone import VisualConfig
 from pipeline.hoi.network import WeakHoiNetwork
-from pipeline.store.checkpoint import load_checkpoint
 
 
-def checkpoint_config(
+def network_config(
     *, visual: VisualConfig, vocabulary: Vocabulary, model: ModelParams, origin: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the JSON config that `load_network` builds from; `origin` records what the model started from."""
+    """Return the config of a network; `origin` records what its weights started from."""
     return {
         "schema_version": 1,
         "visual": visual.to_json(),
@@ -28,13 +28,8 @@ def checkpoint_config(
     }
 
 
-def load_network(folder: Path, *, vocabulary: Vocabulary | None = None) -> tuple[WeakHoiNetwork, dict[str, Any]]:
-    """Return (network in evaluation mode, config) of a checkpoint.
-
-    Raises:
-        ArtifactError: missing or damaged, or trained on another vocabulary than the one given.
-    """
-    state, config = load_checkpoint(folder, vocabulary=vocabulary)
+def network_from_config(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> WeakHoiNetwork:
+    """Return the network of a config with the weights of `state`, in evaluation mode."""
     network = WeakHoiNetwork(
         visual=VisualConfig.from_json(config["visual"]).build(),
         hoi_embeddings=torch.zeros_like(state["bank"]),
@@ -42,5 +37,5 @@ def load_network(folder: Path, *, vocabulary: Vocabulary | None = None) -> tuple
         vocabulary=Vocabulary.from_json(config["vocabulary"]),
         params=ModelParams(**config["model"]),
     )
-    network.load_state_dict(state)
-    return network.eval(), config
+    network.load_state_dict(dict(state))
+    return network.eval()

@@ -1,0 +1,147 @@
+"""Anybody's detections as an npz file, checked field by field before anything is computed.
+
+Boxes are continuous 0-based corners, right and bottom exclusive, in pixels of the original image. They may leave the
+image by no more than one pixel, the slack that a +1 convention or rounding leaves: anything further means another
+image, another scale, or unclipped boxes. No pickle is read.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.errors import DataError
+from pipeline.core.types import Detections, IntArray, check_boxes
+from pipeline.evaluation.ranges import check_range
+from pipeline.evaluation.vcoco import RoleDetections
+
+OUTSIDE_TOLERANCE = 1.0  # pixels
+
+_HICODET_FIELDS: dict[str, tuple[tuple[str, ...], int]] = {
+    "image_index": (("int32",), 1),
+    "hoi_id": (("int16",), 1),
+    "human_boxes": (("float32",), 2),
+    "object_boxes": (("float32",), 2),
+    "scores": (("float32",), 1),
+}
+_VCOCO_FIELDS: dict[str, tuple[tuple[str, ...], int]] = {
+    "image_id": (("int64",), 1),
+    "action_id": (("int16",), 1),
+    "role_index": (("int16",), 1),
+    "human_boxes": (("float32", "float64"), 2),
+    "role_boxes": (("float32", "float64"), 2),
+    "scores": (("float32", "float64"), 1),
+}
+
+
+def read_hicodet_detections(path: Path, sizes: IntArray, num_hois: int) -> Detections:
+    """Read triplets: image_index int32, hoi_id int16, human_boxes and object_boxes float32 [T, 4], scores float32.
+
+    Args:
+        path: npz file.
+        sizes: width and height of the annotated images, int64 [I, 2].
+        num_hois: H.
+
+    Raises:
+        DataError: unreadable, a field missing or of wrong dtype or length, an id out of range, a score that is not
+            finite, a box that is not finite, inverted or outside its image.
+    """
+    arrays = _read_npz(path, _HICODET_FIELDS)
+    check_range(arrays["image_index"], len(sizes), f"{path}: image_index", "images")
+    check_range(arrays["hoi_id"], num_hois, f"{path}: hoi_id", "HOI classes")
+    _check_finite(arrays["scores"], f"{path}: scores")
+    for name in ("human_boxes", "object_boxes"):
+        check_boxes(arrays[name], f"{path}: {name}")
+        _check_inside(arrays[name], sizes[arrays["image_index"]], f"{path}: {name}")
+    return Detections(**arrays)
+
+
+def read_vcoco_detections(path: Path, image_ids: IntArray, sizes: IntArray) -> RoleDetections:
+    """Read role detections: image_id int64, action_id and role_index int16, human_boxes, role_boxes [T, 4], scores.
+
+    Role boxes are all NaN (or all zero) where none is predicted; NaN scores are legal and drop their row.
+
+    Args:
+        path: npz file.
+        image_ids: COCO ids of the annotated images, int64 [I], ascending.
+        sizes: their width and height, int64 [I, 2].
+
+    Raises:
+        DataError: as `read_hicodet_detections`. Actions and roles are checked by `evaluate_vcoco`.
+    """
+    arrays = _read_npz(path, _VCOCO_FIELDS)
+    known = np.isin(arrays["image_id"], image_ids)
+    if not known.all():
+        row = int(np.flatnonzero(~known)[0])
+        raise DataError(
+            f"{path}: image_id {arrays['image_id'][row]} in row {row} is not among the {len(image_ids)} images of the "
+            "instances file; expected COCO image ids"
+        )
+    image_sizes = sizes[np.searchsorted(image_ids, arrays["image_id"])]
+    check_boxes(arrays["human_boxes"], f"{path}: human_boxes")
+    _check_inside(arrays["human_boxes"], image_sizes, f"{path}: human_boxes")
+    predicted = ~np.isnan(arrays["role_boxes"]).all(axis=1)
+    stand_in = np.where(predicted[:, None], arrays["role_boxes"], 0)
+    check_boxes(stand_in, f"{path}: role_boxes")
+    _check_inside(stand_in, image_sizes, f"{path}: role_boxes")
+    return RoleDetections(**arrays)
+
+
+def _read_npz(path: Path, fields: Mapping[str, tuple[tuple[str, ...], int]]) -> dict[str, NDArray[Any]]:
+    """Read and check all fields of an npz file: {name: (dtypes, axes)}."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            names = getattr(archive, "files", None)
+            if names is None:
+                raise DataError(f"{path}: a single array (npy); expected an npz file with {', '.join(fields)}")
+            missing = [name for name in fields if name not in names]
+            if missing:
+                found = ", ".join(names) if names else "no array at all"
+                raise DataError(f"{path}: {', '.join(missing)} missing, found {found}; expected {', '.join(fields)}")
+            arrays = {name: archive[name] for name in fields}
+    except FileNotFoundError:
+        raise DataError(f"{path}: does not exist; check --detections") from None
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"{path}: not a readable npz file without pickle ({reason}); write it with numpy.savez"
+        ) from None
+    for name, (dtypes, axes) in fields.items():
+        _check_field(arrays[name], dtypes, axes, f"{path}: {name}")
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"{path}: arrays differ in length: {lengths}; expected one row per detection in each")
+    return arrays
+
+
+def _check_field(array: NDArray[Any], dtypes: tuple[str, ...], axes: int, where: str) -> None:
+    if str(array.dtype) not in dtypes:
+        raise DataError(f"{where} is {array.dtype}, expected {' or '.join(dtypes)}; convert it with .astype")
+    if array.ndim != axes or (axes == 2 and array.shape[1] != 4):
+        raise DataError(
+            f"{where} has shape {array.shape}, expected {'[T]' if axes == 1 else '[T, 4] (x1, y1, x2, y2)'}"
+        )
+
+
+def _check_finite(scores: NDArray[np.floating], where: str) -> None:
+    if not np.isfinite(scores).all():
+        row = int(np.flatnonzero(~np.isfinite(scores))[0])
+        raise DataError(f"{where}: row {row} is {scores[row]}; expected finite numbers")
+
+
+def _check_inside(boxes: NDArray[np.floating], sizes: IntArray, where: str) -> None:
+    """Refuse boxes [T, 4] that leave images of [T, 2] width, height by more than the tolerance."""
+    outside = (boxes[:, :2] < -OUTSIDE_TOLERANCE).any(axis=1) | (boxes[:, 2:] > sizes + OUTSIDE_TOLERANCE).any(axis=1)
+    if outside.any():
+        row = int(np.flatnonzero(outside)[0])
+        width, height = sizes[row].tolist()
+        raise DataError(
+            f"{where}: box {row} is {boxes[row].tolist()}, outside its image of {width} x {height} pixels "
+            f"({int(outside.sum())} boxes are); expected original-image pixels, clip the boxes to the image"
+        )

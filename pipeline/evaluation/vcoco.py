@@ -1,0 +1,216 @@
+"""The V-COCO protocol: role AP in two scenarios, and agent AP.
+
+Source: `vsrl_eval.py` of s-gupta/v-coco, `_do_role_eval` and `_do_agent_eval`. A detection goes to the person box of
+its image with the highest IoU (first of equals), whatever the class. If nobody annotated that person, the detection is
+dropped. Otherwise it is right if the person does the action, person IoU >= 0.5, the role passes, and the person is not
+yet covered for this verb-role. AP is the area under the precision envelope; ties go by row order.
+
+A role passes where its box is annotated by IoU >= 0.5 in both scenarios. Where it is empty, scenario 1 wants an empty
+prediction (all NaN or all zero), scenario 2 takes anything. Object category is never compared.
+
+Axis legend: T detections, I images, P people, B boxes, A actions, R roles per action, S verb-roles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.boxes import box_iou
+from pipeline.core.errors import DataError
+from pipeline.core.types import IntArray
+from pipeline.data.vcoco_annotations import VCocoAnnotations
+from pipeline.evaluation.average_precision import DoubleArray, average_precision, precision_recall
+from pipeline.evaluation.matching import OVERLAP_THRESHOLD, best_in_group, first_claims
+from pipeline.evaluation.ranges import check_range
+from pipeline.evaluation.ranking import sort_detections
+
+EXCLUDED_ACTION = "point"  # the usual role AP leaves "point instr" out: 24 verb-roles instead of the official file's 25
+
+
+@dataclass(frozen=True)
+class RoleDetections:
+    """Flat role detections: image_id int64 [T] (COCO ids), action_id int16 [T], role_index int16 [T], boxes [T, 4].
+
+    `role_index` is the column of role_name: 1 is the first role after the agent; 0, the agent alone, counts for agent
+    AP only. `role_boxes` are all NaN where no box is predicted. Scores float [T]; a NaN score drops its row. Row order
+    breaks ties. Each row is one detection of its role, and one of its agent.
+    """
+
+    image_id: IntArray
+    action_id: NDArray[np.int16]
+    role_index: NDArray[np.int16]
+    human_boxes: NDArray[np.floating]
+    role_boxes: NDArray[np.floating]
+    scores: NDArray[np.floating]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def take(self, rows: NDArray[np.bool_] | IntArray) -> RoleDetections:
+        """Selected rows."""
+        return RoleDetections(
+            self.image_id[rows],
+            self.action_id[rows],
+            self.role_index[rows],
+            self.human_boxes[rows],
+            self.role_boxes[rows],
+            self.scores[rows],
+        )
+
+
+@dataclass(frozen=True)
+class VCocoResult:
+    """AP in 0..1, nan for a class without positives: role_s1 and role_s2 float64 [S], agent float64 [A]."""
+
+    verb_roles: tuple[str, ...]
+    actions: tuple[str, ...]
+    role_s1: DoubleArray
+    role_s2: DoubleArray
+    agent: DoubleArray
+
+    @property
+    def usual(self) -> NDArray[np.bool_]:
+        """Verb-roles of the usual mean: all but those of "point", bool [S]."""
+        return np.array([name.split(" ")[0] != EXCLUDED_ACTION for name in self.verb_roles], dtype=np.bool_)
+
+    @property
+    def ap_role_s1(self) -> float:
+        """Mean role AP over 24 verb-roles, scenario 1."""
+        return _mean(self.role_s1[self.usual])
+
+    @property
+    def ap_role_s2(self) -> float:
+        """Mean role AP over 24 verb-roles, scenario 2."""
+        return _mean(self.role_s2[self.usual])
+
+    @property
+    def ap_role_s1_25(self) -> float:
+        """Mean role AP over all verb-roles, as the official file prints it, scenario 1."""
+        return _mean(self.role_s1)
+
+    @property
+    def ap_role_s2_25(self) -> float:
+        """Mean role AP over all verb-roles, scenario 2."""
+        return _mean(self.role_s2)
+
+    @property
+    def ap_agent(self) -> float:
+        """Mean agent AP over all actions."""
+        return _mean(self.agent)
+
+
+def _mean(values: DoubleArray) -> float:
+    """Mean; a class without positives counts as 0."""
+    return float(np.nan_to_num(values).mean()) if len(values) else float("nan")
+
+
+def evaluate_vcoco(detections: RoleDetections, annotations: VCocoAnnotations) -> VCocoResult:
+    """Evaluate role detections.
+
+    Raises:
+        DataError: an image id, action or role is unknown.
+    """
+    _check_ranges(detections, annotations)
+    detections = detections.take(~np.isnan(detections.scores))
+    person, agent_iou = _nearest_people(detections, annotations)
+    annotated = (annotations.labels != -1).all(axis=1)
+    kept = (person < 0) | annotated[person] if len(annotated) else np.ones(len(detections), dtype=np.bool_)
+    detections, person, agent_iou = detections.take(kept), person[kept], agent_iou[kept]
+
+    action = detections.action_id.astype(np.int64)
+    agent_right = (person >= 0) & (agent_iou >= OVERLAP_THRESHOLD)
+    agent_right[agent_right] = annotations.labels[person[agent_right], action[agent_right]] == 1
+    positives = (annotations.labels == 1).sum(axis=0)  # [A]
+
+    verb_roles = annotations.verb_roles
+    with_role = np.flatnonzero(detections.role_index > 0)
+    role_id = _verb_role_ids(annotations)[action[with_role], detections.role_index[with_role] - 1]
+    passes = _role_passes(detections.take(with_role), person[with_role], annotations)
+    role_positives = positives[[action for action, _ in verb_roles]]
+    role_s1, role_s2 = (
+        _ap(role_id, detections.scores[with_role], person[with_role], agent_right[with_role] & passed, role_positives)
+        for passed in passes
+    )
+    return VCocoResult(
+        verb_roles=tuple(annotations.verb_role_name(*verb_role) for verb_role in verb_roles),
+        actions=annotations.actions,
+        role_s1=role_s1,
+        role_s2=role_s2,
+        agent=_ap(action, detections.scores, person, agent_right, positives),
+    )
+
+
+def _verb_role_ids(annotations: VCocoAnnotations) -> IntArray:
+    """Row among the verb-roles of (action, role), int64 [A, R]; -1 where the action has no such role."""
+    table = np.full(annotations.role_box.shape[1:], -1, dtype=np.int64)
+    for row, verb_role in enumerate(annotations.verb_roles):
+        table[verb_role] = row
+    return table
+
+
+def _nearest_people(detections: RoleDetections, annotations: VCocoAnnotations) -> tuple[IntArray, DoubleArray]:
+    """Person with the highest IoU among all of the image (-1 if it shows none) and that IoU, [T] each."""
+    image = np.searchsorted(annotations.image_ids, detections.image_id)
+    starts = np.searchsorted(annotations.person_image, np.arange(len(annotations) + 1))
+    person_boxes = annotations.boxes[annotations.person_box]
+    return best_in_group(detections.human_boxes, person_boxes, starts[image], starts[image + 1])
+
+
+def _role_passes(
+    detections: RoleDetections, person: IntArray, annotations: VCocoAnnotations
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether the role box is right for that person in scenarios 1 and 2, bool [T] each."""
+    if not len(annotations.person_box):
+        nobody = np.zeros(len(detections), dtype=np.bool_)
+        return nobody, nobody
+    wanted = annotations.role_box[person, detections.action_id, detections.role_index - 1]
+    filled = np.flatnonzero(wanted >= 0)
+    overlap = box_iou(
+        annotations.boxes[wanted[filled]].astype(np.float64), detections.role_boxes[filled].astype(np.float64)
+    )
+    scenario_2 = np.ones(len(detections), dtype=np.bool_)
+    scenario_2[filled] = overlap >= OVERLAP_THRESHOLD  # False for NaN
+    empty = np.isnan(detections.role_boxes).all(axis=1) | (detections.role_boxes == 0).all(axis=1)
+    return np.where(wanted >= 0, scenario_2, empty), scenario_2
+
+
+def _ap(
+    class_id: IntArray,
+    scores: NDArray[np.floating],
+    person: IntArray,
+    right: NDArray[np.bool_],
+    positives: IntArray,
+) -> DoubleArray:
+    """AP of each class, float64 [number of classes]: of the right detections, the first to cover a person hits."""
+    num_classes = len(positives)
+    order = sort_detections(class_id.astype(np.int16), scores)
+    covered = np.where(right, person * num_classes + class_id, -1)[order]
+    hit_positions = first_claims(covered, (int(person.max(initial=-1)) + 1) * num_classes)
+    hit_class = class_id[order[hit_positions]]
+    num_detections = np.bincount(class_id, minlength=num_classes)
+    rank = hit_positions - (np.cumsum(num_detections) - num_detections)[hit_class] + 1
+    precision, recall = precision_recall(hit_class, rank, positives)
+    return average_precision(hit_class, precision, recall, positives, "all_points")
+
+
+def _check_ranges(detections: RoleDetections, annotations: VCocoAnnotations) -> None:
+    known = np.isin(detections.image_id, annotations.image_ids)
+    if not known.all():
+        row = int(np.flatnonzero(~known)[0])
+        raise DataError(
+            f"detections: image_id {detections.image_id[row]} in row {row} is not among the {len(annotations)} images "
+            "of the instances file; expected COCO image ids"
+        )
+    num_roles = np.array([len(names) for names in annotations.roles])
+    check_range(detections.action_id, len(num_roles), "detections: action_id", "actions")
+    wrong = (detections.role_index < 0) | (detections.role_index > num_roles[detections.action_id])
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        action = int(detections.action_id[row])
+        raise DataError(
+            f"detections: role_index {detections.role_index[row]} in row {row} is out of range; "
+            f'action {action} "{annotations.actions[action]}" has roles 0..{num_roles[action]} (0 = the agent)'
+        )

@@ -1,0 +1,222 @@
+"""The recipe of the small CLIP: captioned views of a corpus of its own, and a contrastive loss with several positives.
+
+A caption is right for every image that holds the classes it claims, not only for the image it was written for: with
+40 classes and batches of a hundred, treating those as negatives would teach nonsense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+import torch
+from clip.model import CLIP
+from torch import Tensor
+from torch.nn import functional
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import OneCycleLR
+from tqdm import trange
+
+from pipeline.core.seeding import seed_sequence, torch_generator
+from pipeline.store.clip_checkpoint import ClipCheckpoint
+from pipeline.toyworld.captions import Caption, canonical_prompts, caption_scene
+from pipeline.toyworld.quality import mean_average_precision
+from pipeline.toyworld.scenes import render_scene
+from pipeline.toyworld.views import View, hoi_labels, normalise, pair_view, stack_views, whole_view
+from pipeline.toyworld.vocabulary import toyworld_vocabulary
+
+
+@dataclass(frozen=True)
+class ClipRecipe:
+    """Settings of the CLIP's training; every number of the recipe is here."""
+
+    seed: int = 0
+    num_images: int = 24000
+    num_quality_images: int = 1500
+    epochs: int = 7
+    batch_size: int = 128
+    learning_rate: float = 2e-3  # peak of a one-cycle schedule
+    weight_decay: float = 0.05
+    max_logit_scale: float = 50.0
+    crop_share: float = 0.4  # of views that are windows around a pair, the others are whole images
+    exponent: float = 0.0  # configurations equally often, in the corpus and in the quality split
+    # Architecture: just under 3 MB in float16.
+    embed_dim: int = 96
+    image_resolution: int = 128
+    vision_width: int = 16
+    context_length: int = 32
+    transformer_width: int = 64
+    transformer_heads: int = 4
+    transformer_layers: int = 2
+
+
+Tokenizer = Callable[[Sequence[str]], Tensor]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Views in two kinds, one row a scene: whole images and windows; pixels uint8 [N, 3, R, R]."""
+
+    whole: list[View]
+    windows: list[View]
+    whole_pixels: Tensor
+    window_pixels: Tensor
+
+
+def _random(recipe: ClipRecipe, *names: str | int) -> Random:
+    return Random(int(seed_sequence(recipe.seed, "toyworld", "clip", *names).generate_state(1, np.uint64)[0]))
+
+
+def render_corpus(split: str, count: int, recipe: ClipRecipe) -> Corpus:
+    """Render `count` scenes of a split in both views."""
+    whole, windows = [], []
+    random = _random(recipe, split, "windows")
+    for index in trange(count, desc=split.replace("_", " "), disable=None):
+        scene = render_scene(split, index, root_seed=recipe.seed, exponent=recipe.exponent)
+        whole.append(whole_view(scene, recipe.image_resolution))
+        windows.append(pair_view(scene, recipe.image_resolution, random))
+    return Corpus(whole, windows, stack_views(whole), stack_views(windows))
+
+
+def contrastive_targets(captions: Sequence[Caption], labels: Tensor) -> Tensor:
+    """Which caption is right for which image, bool [B, B] (image, caption); row i's own caption always is.
+
+    Args:
+        labels: bool [B, H], HOI classes of each image.
+    """
+    claimed = torch.zeros_like(labels)
+    for row, caption in enumerate(captions):
+        claimed[row, list(caption.hoi_ids)] = True
+    holds = (claimed.float() @ (~labels).float().T).T == 0  # no claimed class is absent: [image, caption]
+    generic = torch.tensor([caption.generic for caption in captions])
+    return (holds & generic[None]) | torch.eye(len(captions), dtype=torch.bool)
+
+
+def contrastive_loss(logits: Tensor, right: Tensor) -> Tensor:
+    """CLIP's symmetric cross entropy with the target spread evenly over all right captions (images).
+
+    Args:
+        logits: [B, B], image by caption.
+        right: bool [B, B], from `contrastive_targets`.
+    """
+    targets = right.float()
+    by_image = functional.cross_entropy(logits, targets / targets.sum(1, keepdim=True))
+    by_text = functional.cross_entropy(logits.T, (targets / targets.sum(0, keepdim=True)).T)
+    return (by_image + by_text) / 2
+
+
+def _optimiser(model: CLIP, recipe: ClipRecipe, steps: int) -> tuple[AdamW, OneCycleLR]:
+    """AdamW, weight decay on matrices and kernels only, one-cycle schedule."""
+    decayed = [weight for weight in model.parameters() if weight.ndim > 1]
+    plain = [weight for weight in model.parameters() if weight.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    optimiser = AdamW(groups, lr=recipe.learning_rate)
+    schedule = OneCycleLR(optimiser, recipe.learning_rate, total_steps=steps, pct_start=0.15)
+    return optimiser, schedule
+
+
+def train_clip(model: CLIP, tokenize: Tokenizer, recipe: ClipRecipe) -> CLIP:
+    """Train in place on the "clip_corpus" split.
+
+    Args:
+        model: a freshly built CLIP; it is left in evaluation mode.
+        tokenize: texts to int64 [n, context_length] in the model's token table.
+    """
+    corpus = render_corpus("clip_corpus", recipe.num_images, recipe)
+    steps = recipe.num_images // recipe.batch_size
+    optimiser, schedule = _optimiser(model, recipe, steps * recipe.epochs)
+    order = torch_generator(recipe.seed, "toyworld", "clip", "order")
+    random = _random(recipe, "captions")
+    model.train().to(memory_format=torch.channels_last)
+    for epoch in range(recipe.epochs):
+        shuffled = torch.randperm(recipe.num_images, generator=order)
+        progress = trange(steps, desc=f"clip epoch {epoch + 1}/{recipe.epochs}", disable=None)
+        for step in progress:
+            rows = shuffled[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+            pixels, captions, labels = _draw_batch(corpus, rows, recipe, random)
+            logits = _similarities(model, pixels, tokenize([caption.text for caption in captions]))
+            loss = contrastive_loss(logits, contrastive_targets(captions, labels))
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+            schedule.step()
+            with torch.no_grad():
+                model.logit_scale.clamp_(max=float(np.log(recipe.max_logit_scale)))
+            if step % 10 == 0:
+                progress.set_postfix(loss=f"{loss.item():.3f}")
+    return model.eval()
+
+
+def _draw_batch(
+    corpus: Corpus, rows: Tensor, recipe: ClipRecipe, random: Random
+) -> tuple[Tensor, list[Caption], Tensor]:
+    """Draw the view, caption and mirroring of each row: pixels uint8 [B, 3, R, R], captions, labels bool [B, H]."""
+    window = torch.tensor([random.random() < recipe.crop_share for _ in range(len(rows))])
+    pixels = torch.where(window[:, None, None, None], corpus.window_pixels[rows], corpus.whole_pixels[rows])
+    mirrored = torch.tensor([random.random() < 0.5 for _ in range(len(rows))])
+    pixels = torch.where(mirrored[:, None, None, None], pixels.flip(-1), pixels)
+    views = [
+        (corpus.windows if use_window else corpus.whole)[row]
+        for row, use_window in zip(rows.tolist(), window.tolist(), strict=True)
+    ]
+    captions = [caption_scene(view.scene, random) for view in views]
+    assert all(captions), "a view holds at least the pair that it is drawn around"
+    return pixels, [caption for caption in captions if caption], torch.from_numpy(hoi_labels(views))
+
+
+def _similarities(model: CLIP, pixels: Tensor, tokens: Tensor) -> Tensor:
+    """Scaled cosine similarities, [images, texts]."""
+    images = functional.normalize(model.encode_image(normalise(pixels)), dim=-1)
+    texts = functional.normalize(model.encode_text(tokens), dim=-1)
+    logits: Tensor = model.logit_scale.exp() * images @ texts.T
+    return logits
+
+
+@torch.inference_mode()
+def zero_shot_scores(checkpoint: ClipCheckpoint, pixels: Tensor, batch_size: int = 128) -> Tensor:
+    """Cosine similarity of views uint8 [V, 3, R, R] with the canonical prompt of each HOI class, [V, H]."""
+    model = checkpoint.model
+    texts = functional.normalize(model.encode_text(checkpoint.tokenize(canonical_prompts())), dim=-1)
+    images = [functional.normalize(model.encode_image(normalise(batch)), dim=-1) for batch in pixels.split(batch_size)]
+    return torch.cat(images) @ texts.T
+
+
+def measure_clip(checkpoint: ClipCheckpoint, recipe: ClipRecipe) -> dict[str, float]:
+    """Zero-shot quality on the "clip_quality" split.
+
+    - image_map: mean AP over HOI classes of ranking whole images by a class's prompt; image_chance: its expectation
+      for a random ranking.
+    - window_map, window_chance: the same for windows around pairs.
+    - verb_accuracy: share of windows whose best prompt among those of the pair's object is a right one;
+      verb_chance: the same for a random prompt.
+    """
+    corpus = render_corpus("clip_quality", recipe.num_quality_images, recipe)
+    whole, windows = hoi_labels(corpus.whole), hoi_labels(corpus.windows)
+    image_scores = zero_shot_scores(checkpoint, corpus.whole_pixels).numpy()
+    window_scores = zero_shot_scores(checkpoint, corpus.window_pixels).numpy()
+    accuracy, chance = _verb_accuracy(window_scores, windows)
+    figures = {
+        "image_map": mean_average_precision(image_scores, whole),
+        "image_chance": float(whole.mean(0)[whole.any(0)].mean()),
+        "window_map": mean_average_precision(window_scores, windows),
+        "window_chance": float(windows.mean(0)[windows.any(0)].mean()),
+        "verb_accuracy": accuracy,
+        "verb_chance": chance,
+    }
+    return {name: round(value, 4) for name, value in figures.items()}
+
+
+def _verb_accuracy(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Accuracy of the best verb given the object, over views whose classes are all of one object; and chance."""
+    object_ids = toyworld_vocabulary().hoi_object_ids
+    right, chance = [], []
+    for row_scores, row_labels in zip(scores, labels, strict=True):
+        objects = np.unique(object_ids[row_labels])
+        if len(objects) == 1:
+            candidates = np.flatnonzero(object_ids == objects[0])
+            right.append(bool(row_labels[candidates[row_scores[candidates].argmax()]]))
+            chance.append(float(row_labels[candidates].mean()))
+    return float(np.mean(right)), float(np.mean(chance))

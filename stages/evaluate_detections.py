@@ -1,0 +1,164 @@
+"""`evaluate-detections`: score anybody's detections by the official protocol of HICO-DET or V-COCO."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stages._command import stage_command
+
+if TYPE_CHECKING:
+    from pipeline.data.hicodet_annotations import HicoDetAnnotations
+    from pipeline.evaluation.hicodet import HicoDetResult
+    from pipeline.evaluation.vcoco import VCocoResult
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@stage_command("evaluate-detections", help=__doc__)
+@click.option("--dataset", type=click.Choice(["hicodet", "vcoco"]), required=True)
+@click.option(
+    "--annotations",
+    type=_FILE,
+    required=True,
+    help="hicodet: the JSON form or the official anno_bbox.mat (its test split); vcoco: the official vcoco_*.json.",
+)
+@click.option("--detections", type=_FILE, required=True, help="npz; boxes continuous 0-based, right/bottom exclusive.")
+@click.option("--output", type=_FILE, required=True, help="JSON with scores in 0..1.")
+@click.option(
+    "--setting",
+    type=click.Choice(["default", "known_object", "explanation_hoi"]),
+    default="default",
+    show_default=True,
+    help="hicodet only. explanation_hoi reproduces an inflated protocol, for comparison.",
+)
+@click.option("--instances", type=_FILE, help="vcoco only: COCO instances that hold the ann_ids.")
+@click.option(
+    "--image-labels", type=_FILE, help="hicodet with anno_bbox.mat: anno.mat, whose labels define known_object."
+)
+def command(
+    dataset: str,
+    annotations: Path,
+    detections: Path,
+    output: Path,
+    setting: str,
+    instances: Path | None,
+    image_labels: Path | None,
+) -> None:
+    """Evaluate, print a summary, write the JSON file."""
+    from pipeline.core.errors import ParamError
+    from pipeline.store.files import write_json
+
+    if dataset == "vcoco":
+        if instances is None:
+            raise ParamError("--instances is missing; V-COCO's boxes are in COCO's instances.json, give its path")
+        if image_labels is not None or setting != "default":
+            raise ParamError("--setting and --image-labels belong to --dataset hicodet; leave them out")
+        scores, summary = _evaluate_vcoco(annotations, instances, detections)
+    else:
+        if instances is not None:
+            raise ParamError("--instances belongs to --dataset vcoco; leave it out")
+        scores, summary = _evaluate_hicodet(annotations, image_labels, detections, setting)
+    write_json(output, scores)
+    click.echo(summary)
+
+
+def _evaluate_hicodet(
+    path: Path, image_labels: Path | None, detections_path: Path, setting: str
+) -> tuple[dict[str, Any], str]:
+    from pipeline.data.ground_truth import hicodet_ground_truth
+    from pipeline.evaluation.detections_file import read_hicodet_detections
+    from pipeline.evaluation.hicodet import evaluate_hicodet
+
+    annotations = _read_hicodet(path, image_labels)
+    vocabulary = annotations.vocabulary
+    found = read_hicodet_detections(detections_path, annotations.sizes, vocabulary.num_hois)
+    result = evaluate_hicodet(
+        found,
+        hicodet_ground_truth(annotations),
+        num_hois=vocabulary.num_hois,
+        rare=annotations.rare,
+        hoi_object_ids=vocabulary.hoi_object_ids,
+        setting=setting,  # type: ignore[arg-type]  # one of the choices
+    )
+    return _hicodet_json(result), _hicodet_summary(result, image_labels)
+
+
+def _read_hicodet(path: Path, image_labels: Path | None) -> HicoDetAnnotations:
+    from pipeline.core.errors import ParamError
+
+    if path.suffix == ".mat":
+        from pipeline.data.hicodet_mat import read_hicodet_mat
+
+        return read_hicodet_mat(path, "test", image_labels)
+    if image_labels is not None:
+        raise ParamError(f"--image-labels goes with anno_bbox.mat; {path.name} is no .mat file")
+    from pipeline.data.hicodet_annotations import read_hicodet_json
+
+    return read_hicodet_json(path)
+
+
+def _hicodet_json(result: HicoDetResult) -> dict[str, Any]:
+    return {
+        "setting": result.setting,
+        "full": _number(result.full),
+        "rare": _number(result.rare),
+        "non_rare": _number(result.non_rare),
+        "ap": [_number(ap) for ap in result.ap.tolist()],
+        "num_gt": result.num_gt.tolist(),
+    }
+
+
+def _hicodet_summary(result: HicoDetResult, image_labels: Path | None) -> str:
+    lines = [
+        f"HICO-DET, {result.setting}: full {result.full:.4f}, rare {result.rare:.4f}, non-rare {result.non_rare:.4f}, "
+        f"mean maximum recall {result.mean_max_recall:.4f}"
+    ]
+    if result.setting == "known_object":
+        source = "image-level labels" if image_labels else "annotated pairs (no --image-labels given)"
+        lines.append(f"Images of each object: from {source}")
+    if result.setting == "explanation_hoi":
+        lines.append("explanation_hoi leaves out most false positives; its figures compare with no other")
+    absent = int((result.num_gt == 0).sum())
+    if absent:
+        lines.append(f"{absent} classes have no ground truth: null in the file, 0 in the means, as officially")
+    return "\n".join(lines)
+
+
+def _evaluate_vcoco(path: Path, instances_path: Path, detections_path: Path) -> tuple[dict[str, Any], str]:
+    from pipeline.data.vcoco_annotations import read_vcoco
+    from pipeline.evaluation.detections_file import read_vcoco_detections
+    from pipeline.evaluation.vcoco import evaluate_vcoco
+
+    annotations = read_vcoco(path, instances_path)
+    found = read_vcoco_detections(detections_path, annotations.image_ids, annotations.sizes)
+    result = evaluate_vcoco(found, annotations)
+    summary = (
+        f"V-COCO: role AP {result.ap_role_s1:.4f} (scenario 1), {result.ap_role_s2:.4f} (scenario 2), "
+        f"agent AP {result.ap_agent:.4f}"
+    )
+    return _vcoco_json(result), summary
+
+
+def _vcoco_json(result: VCocoResult) -> dict[str, Any]:
+    roles = zip(result.verb_roles, result.role_s1.tolist(), result.role_s2.tolist(), strict=True)
+    return {
+        "ap_role_s1": _number(result.ap_role_s1),
+        "ap_role_s2": _number(result.ap_role_s2),
+        "ap_role_s1_25": _number(result.ap_role_s1_25),
+        "ap_role_s2_25": _number(result.ap_role_s2_25),
+        "ap_agent": _number(result.ap_agent),
+        "per_role": {name: {"s1": _number(s1), "s2": _number(s2)} for name, s1, s2 in roles},
+        "per_agent": {name: _number(ap) for name, ap in zip(result.actions, result.agent.tolist(), strict=True)},
+    }
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN: null."""
+    return None if value != value else value
+
+
+if __name__ == "__main__":
+    command()

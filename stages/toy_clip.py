@@ -1,0 +1,52 @@
+"""Recipe of the synthetic world's CLIP, a frozen stage: train it and leave its weights and quality figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pipeline.toyworld.clip_recipe import ClipRecipe
+from stages._command import stage_command
+from stages._recipe import recipe_options, write_recipe_manifest
+
+DEFAULT_OUTPUT = Path("pipeline/toyworld/weights/clip.safetensors")
+
+
+@stage_command("toy-clip", help="Train the small CLIP of the synthetic world.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), default=DEFAULT_OUTPUT, show_default=True)
+@recipe_options(ClipRecipe)
+def command(recipe: ClipRecipe, output: Path) -> None:
+    """Build, train, save, and measure what was saved."""
+    import dataclasses
+
+    import torch
+
+    from pipeline.core.seeding import torch_seed
+    from pipeline.store.clip_architecture import ClipConfig, build_clip
+    from pipeline.store.clip_checkpoint import ClipCheckpoint, load_clip, save_clip, token_table
+    from pipeline.toyworld.captions import known_texts
+    from pipeline.toyworld.clip_recipe import measure_clip, train_clip
+
+    token_ids = token_table(known_texts())
+    config = ClipConfig(
+        embed_dim=recipe.embed_dim,
+        image_resolution=recipe.image_resolution,
+        vision_layers=(1, 1, 1, 1),
+        vision_width=recipe.vision_width,
+        context_length=recipe.context_length,
+        vocab_size=len(token_ids),
+        transformer_width=recipe.transformer_width,
+        transformer_heads=recipe.transformer_heads,
+        transformer_layers=recipe.transformer_layers,
+    )
+    torch.manual_seed(torch_seed(recipe.seed, "toyworld", "clip", "weights"))
+    untrained = ClipCheckpoint(build_clip(config), "toyworld CLIP", "", token_ids)
+    model = train_clip(untrained.model, untrained.tokenize, recipe)
+    save_clip(output, model, token_ids=token_ids, metadata={"training_set": "toyworld clip corpus"})
+    quality = measure_clip(load_clip(str(output)), recipe)
+    write_recipe_manifest(output, recipe, quality, {"name": "clip.model.CLIP"} | dataclasses.asdict(config))
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,51 @@
+"""Absorbed projections against CLIP's own AttentionPool2d."""
+
+import pytest
+import torch
+from clip.model import AttentionPool2d
+from torchvision.ops import roi_align
+
+from pipeline.hoi.attention_pooling import attention_pool, positional_embedding
+from pipeline.hoi.roi_tokens import roi_tokens
+
+
+@pytest.fixture
+def pool() -> AttentionPool2d:
+    torch.manual_seed(0)
+    pool = AttentionPool2d(spacial_dim=4, embed_dim=32, num_heads=4, output_dim=12)
+    for parameter in pool.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return pool.double()
+
+
+def test_equals_clip_over_torchvision_roi_align_with_gradients(pool):
+    features = torch.randn(2, 32, 9, 7, dtype=torch.float64, requires_grad=True)
+    boxes = torch.tensor([[0.5, 1, 5, 6], [2, 2, 4, 3.5], [0, 0, 7, 9]], dtype=torch.float64)
+    image = torch.tensor([0, 1, 1])
+    tokens = roi_tokens(features, boxes, image, roi_size=4, sampling_ratio=2)
+    ours = attention_pool(pool, tokens, (4, 4))
+    ours.square().sum().backward()
+    assert pool.k_proj.bias.grad is None  # it cancels in the softmax: theirs is zero up to rounding
+    gradients = [leaf.grad for leaf in (features, *pool.parameters())]
+    our_gradients = [torch.zeros(32) if gradient is None else gradient.clone() for gradient in gradients]
+    features.grad = None
+    pool.zero_grad()
+    rois = torch.cat([image[:, None].double(), boxes], 1)
+    theirs = pool(roi_align(features, rois, output_size=4, sampling_ratio=2, aligned=True))
+    theirs.square().sum().backward()
+    torch.testing.assert_close(ours, theirs, atol=1e-9, rtol=1e-8)
+    for mine, parameter in zip(our_gradients, [features, *pool.parameters()], strict=True):
+        torch.testing.assert_close(mine.double(), parameter.grad, atol=1e-8, rtol=1e-7)
+
+
+def test_positional_embedding_is_interpolated_for_other_grids(pool):
+    own = positional_embedding(pool, (4, 4))
+    assert own is pool.positional_embedding
+    other = positional_embedding(pool, (10, 6))
+    assert other.shape == (61, 32)
+    assert torch.equal(other[0], own[0])
+    assert other[1:].mean().item() == pytest.approx(own[1:].mean().item(), abs=0.1)
+
+
+def test_no_regions(pool):
+    assert attention_pool(pool, torch.zeros(0, 16, 32, dtype=torch.float64), (4, 4)).shape == (0, 12)

@@ -1,0 +1,22 @@
+import torch
+
+from pipeline.hoi.segments import segment_max, segment_rank
+
+
+def test_segment_max_and_its_gradient():
+    values = torch.tensor([[1.0, 5.0], [3.0, 2.0], [7.0, -1.0]], requires_grad=True)
+    result = segment_max(values, torch.tensor([0, 0, 2]), 3)
+    assert result.tolist() == [[3.0, 5.0], [-torch.inf, -torch.inf], [7.0, -1.0]]
+    result[[0, 2]].sum().backward()
+    assert values.grad.tolist() == [[0, 1], [1, 0], [1, 1]]
+
+
+def test_segment_rank_counts_from_the_highest_and_keeps_row_order_among_equals():
+    values = torch.tensor([[1.0, 2.0], [3.0, 2.0], [2.0, -torch.inf], [9.0, 0.0]])
+    rank = segment_rank(values, torch.tensor([0, 0, 0, 1]), torch.tensor([0, 3, 4]))
+    assert rank.tolist() == [[2, 0], [0, 1], [1, 2], [0, 0]]
+
+
+def test_empty():
+    assert segment_max(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64), 2).shape == (2, 3)
+    assert segment_rank(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64), torch.zeros(3).long()).shape == (0, 3)
