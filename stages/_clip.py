@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.core.params import ClipParams
+from pipeline.store.clip_checkpoint import ClipCheckpoint, load_clip
 
 
-def download_root(params: ClipParams) -> Path | None:
-    """Folder of named CLIP weights; None is CLIP's own default."""
-    return Path(params.download_root) if params.download_root else None
+def open_clip(params: ClipParams, root: Path) -> ClipCheckpoint:
+    """Load the CLIP that params name: a file under the root, or one of CLIP's own names."""
+    weights = str(root / params.weights) if (root / params.weights).exists() else params.weights
+    return load_clip(weights, download_root=Path(params.download_root) if params.download_root else None)
 
 
-def clip_inputs(params: ClipParams) -> list[Path]:
+def clip_inputs(params: ClipParams, root: Path) -> list[Path]:
     """The weights file as a manifest input, where params name a file."""
-    path = Path(params.weights)
+    path = root / params.weights
     return [path] if path.exists() else []

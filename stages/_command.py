@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import Any
 import click
 
 from pipeline.core.errors import UserError
+
+# openai-clip 1.0.1 imports pkg_resources; nothing that a user of ours could mend.
+warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
 
 class _OneLine(click.ClickException):

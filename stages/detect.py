@@ -39,8 +39,8 @@ def command(dataset: str, split: str, device: str, root: Path) -> None:
         proposals = read_proposals(source, image_ids=manifest.image_ids, objects=vocabulary.objects)
         inputs.append(source)
     else:
-        detector = load_detector(params)
-        if Path(params.weights).exists():
+        detector = load_detector(params, root=root)
+        if (root / params.weights).exists():
             inputs.append(root / params.weights)
         with progress(len(manifest), f"detect {dataset} {split}") as advance:
             proposals = detect_split(

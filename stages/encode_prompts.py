@@ -17,17 +17,16 @@ def command(dataset: str, root: Path) -> None:
     from pipeline.prompts.bank import encode_bank
     from pipeline.prompts.templates import hoi_prompts
     from pipeline.store.bank_file import write_bank
-    from pipeline.store.clip_checkpoint import load_clip
     from pipeline.store.manifests import write_stage_manifest
     from pipeline.store.vocabulary_file import read_vocabulary
-    from stages._clip import clip_inputs, download_root
+    from stages._clip import clip_inputs, open_clip
     from stages._device import open_device
 
     layout = Layout(root, dataset)
     params = load_params(layout.params, dataset)
     vocabulary = read_vocabulary(layout.vocabulary)
     open_device("cpu")
-    clip_model = load_clip(params.clip.weights, download_root=download_root(params.clip))
+    clip_model = open_clip(params.clip, root)
     bank = encode_bank(clip_model, hoi_prompts(vocabulary, params.encode_prompts.template))
     write_bank(layout.knowledge_bank, bank)
     write_stage_manifest(
@@ -35,7 +34,7 @@ def command(dataset: str, root: Path) -> None:
         root=root,
         stage="encode_prompts",
         arguments={"dataset": dataset},
-        inputs=[layout.vocabulary, *clip_inputs(params.clip)],
+        inputs=[layout.vocabulary, *clip_inputs(params.clip, root)],
         params={"clip": params.clip, "encode_prompts": params.encode_prompts},
         outputs=[layout.knowledge_bank],
         counts={"hoi_classes": len(bank.prompts), "width": int(bank.hoi_embeddings.shape[1])},

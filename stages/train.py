@@ -27,14 +27,13 @@ def command(dataset: str, variant: str, seed: int | None, device: str, root: Pat
     from pipeline.hoi.network_config import network_config
     from pipeline.store.bank_file import read_bank
     from pipeline.store.checkpoint import save_checkpoint
-    from pipeline.store.clip_checkpoint import load_clip
     from pipeline.store.files import sha256_of, write_text
     from pipeline.store.manifests import relative, write_stage_manifest
     from pipeline.store.proposals_file import read_proposals
     from pipeline.store.vocabulary_file import read_vocabulary
     from pipeline.training.loop import TrainingRun, train
     from pipeline.training.start import build_network
-    from stages._clip import clip_inputs, download_root
+    from stages._clip import clip_inputs, open_clip
     from stages._device import open_device
 
     layout, run = Layout(root, dataset), run_name(variant, seed)
@@ -44,7 +43,7 @@ def command(dataset: str, variant: str, seed: int | None, device: str, root: Pat
     manifest = read_split(layout.split("train"), vocabulary)
     proposals = read_proposals(layout.proposals("train"), image_ids=manifest.image_ids, objects=vocabulary.objects)
     bank = read_bank(layout.knowledge_bank, num_hois=vocabulary.num_hois)
-    clip_model = load_clip(params.clip.weights, download_root=download_root(params.clip))
+    clip_model = open_clip(params.clip, root)
     labels = manifest.label_matrix(vocabulary.num_hois)
     dataset_of_bags = BagDataset(
         manifest=manifest,
@@ -57,7 +56,7 @@ def command(dataset: str, variant: str, seed: int | None, device: str, root: Pat
     opened = open_device(device)
     network = build_network(clip_model, bank, vocabulary, params.model, seed=torch_seed(section.seed, "network"))
     inputs = [layout.vocabulary, layout.split("train"), layout.proposals("train"), layout.knowledge_bank]
-    inputs += clip_inputs(params.clip)
+    inputs += clip_inputs(params.clip, root)
     sections = {"clip": params.clip, "model": params.model, "train": section}
     digest = digest_of(
         {

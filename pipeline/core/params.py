@@ -22,6 +22,9 @@ import yaml
 from pipeline.core.errors import ParamError, did_you_mean
 
 Section = TypeVar("Section")
+# Top-level key of a params file that `weakhoi rerun` writes from a manifest: it holds only the sections of one stage.
+RERUN_MARK = "rerun_of"
+_ABSENT = object()  # a section that such a file leaves out; it is never read
 
 
 def bounded(low: float, high: float = float("inf")) -> Any:
@@ -178,6 +181,10 @@ class Variant:
     evaluate: dict[str, Any]
 
 
+_SECTIONS = tuple(item.name for item in dataclasses.fields(DatasetParams))
+_OVERRIDDEN = ("model", "train", "evaluate")
+
+
 def digest_of(params: Any) -> str:
     """Return the sha256 of a params dataclass or plain value in canonical JSON."""
     plain = dataclasses.asdict(params) if dataclasses.is_dataclass(params) and not isinstance(params, type) else params
@@ -204,12 +211,16 @@ def load_params(path: Path, dataset: str, variant: str | None = None) -> Dataset
         )
     if variant:
         if variant not in variants:
+            if faults:  # of the variants: it may be among the damaged ones
+                raise ParamError(f"{path.name}: " + "; ".join(faults))
             raise ParamError(
                 f'{path.name}: no variant "{variant}"{did_you_mean(variant, variants)}; it has {", ".join(variants)}'
             )
-        section = _override(section, variants[variant], dataset, variant, faults)
+        others = {key for key, value in document.items() if isinstance(value, Mapping)} - {dataset}
+        section = _override(section, variants[variant], dataset, variant, others, faults)
     section = _override_by_hand(section, overrides, faults)
-    params = _build(DatasetParams, section, dataset, faults)
+    absent = set(_SECTIONS) - set(section) if document.get(RERUN_MARK) else set()
+    params = _build(DatasetParams, {**section, **dict.fromkeys(absent, _ABSENT)}, dataset, faults)
     if faults:
         raise ParamError(f"{path.name}: " + "; ".join(faults))
     return typing.cast(DatasetParams, params)
@@ -221,11 +232,14 @@ def _override_by_hand(section: Mapping[str, Any], overrides: list[str], faults: 
     for override in overrides:
         name, _, value = override.partition("=")
         stage, _, key = name.partition(".")
-        if stage not in ("model", "train", "evaluate") or key not in merged.get(stage, {}):
-            known = [f"{stage}.{key}" for stage in ("model", "train", "evaluate") for key in merged.get(stage, {})]
+        known = [f"{stage}.{key}" for stage in _OVERRIDDEN for key in _mapping(merged.get(stage))]
+        if name not in known:
             faults.append(f'override "+{override}": unknown key{did_you_mean(name, known)}; expected +stage.key=value')
-        else:
+            continue
+        try:
             merged[stage][key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            faults.append(f'override "+{override}": "{value}" is not a YAML value; expected +stage.key=value')
     return merged
 
 
@@ -242,6 +256,26 @@ def load_variants(path: Path) -> dict[str, Variant]:
     return variants
 
 
+def load_run_variants(path: Path) -> tuple[str, ...]:
+    """Return the names under `run_variants`: what `dvc repro` trains, evaluates and reports, in that order.
+
+    Raises:
+        ParamError: not a list of names, a name twice, or one that `variants` does not have.
+    """
+    names, variants = _read_yaml(path).get("run_variants"), load_variants(path)
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise ParamError(f"{path.name}: run_variants is {names!r}; expected a list of names of variants")
+    faults = [
+        f'no variant "{name}"{did_you_mean(name, variants)}; it has {", ".join(variants)}'
+        for name in names
+        if name not in variants
+    ]
+    faults += [f'"{name}" stands twice' for name in dict.fromkeys(names) if names.count(name) > 1]
+    if faults:
+        raise ParamError(f"{path.name}: run_variants: " + "; ".join(faults))
+    return tuple(names)
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text())
@@ -256,25 +290,39 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _variants(document: Mapping[str, Any], faults: list[str]) -> dict[str, Variant]:
     rows = document.get("variants", {})
+    if not isinstance(rows, Mapping):
+        faults.append(f"variants: expected a section, found {type(rows).__name__}")
+        return {}
     built = {name: _build(Variant, row, f"variants.{name}", faults) for name, row in rows.items()}
     return {name: row for name, row in built.items() if row is not None}
 
 
 def _override(
-    section: Mapping[str, Any], variant: Variant, dataset: str, name: str, faults: list[str]
+    section: Mapping[str, Any], variant: Variant, dataset: str, name: str, others: set[str], faults: list[str]
 ) -> dict[str, Any]:
-    """Merge a variant into a dataset's section; keys that the section does not have are faults."""
+    """Merge a variant into a dataset's section; keys that are in neither it nor `others` are faults."""
     merged = dict(section)
-    for stage in ("model", "train", "evaluate"):
-        changes = getattr(variant, stage)
-        general = {key: value for key, value in changes.items() if not isinstance(value, Mapping)}
-        own = changes.get(dataset, {})
-        base = section.get(stage, {})
-        for key in (*general, *own):
+    for stage in _OVERRIDDEN:
+        base = section.get(stage)
+        if not isinstance(base, Mapping):
+            continue  # a fault that building the section reports
+        changes, where = getattr(variant, stage), f"variants.{name}.{stage}"
+        own = _mapping(changes.get(dataset))
+        general = {
+            key: value
+            for key, value in changes.items()
+            if not (isinstance(value, Mapping) and key in {dataset, *others})
+        }
+        for key, place in [(key, where) for key in general] + [(key, f"{where}.{dataset}") for key in own]:
             if key not in base:
-                faults.append(f'unknown key "variants.{name}.{stage}.{key}"{did_you_mean(key, base)}')
-        merged[stage] = {**base, **general, **own}
+                faults.append(f'unknown key "{place}.{key}"{did_you_mean(key, [*base, dataset, *sorted(others)])}')
+        changed = {**base, **general, **own}
+        merged[stage] = {key: changed[key] for key in base}
     return merged
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _build(kind: type[Section], data: Any, where: str, faults: list[str]) -> Section | None:
@@ -287,11 +335,13 @@ def _build(kind: type[Section], data: Any, where: str, faults: list[str]) -> Sec
     before = len(faults)
     faults.extend(f'unknown key "{where}.{key}"{did_you_mean(str(key), names)}' for key in data if key not in names)
     faults.extend(f'missing key "{where}.{name}"' for name in names if name not in data)
-    values = {}
+    values: dict[str, Any] = {}
     for item in dataclasses.fields(kind):  # type: ignore[arg-type]
         if item.name in data:
             hint, here = hints[item.name], f"{where}.{item.name}"
-            if dataclasses.is_dataclass(hint):
+            if data[item.name] is _ABSENT:
+                values[item.name] = None
+            elif dataclasses.is_dataclass(hint):
                 values[item.name] = _build(typing.cast(Any, hint), data[item.name], here, faults)
             else:
                 values[item.name] = _value(data[item.name], hint, here, item.metadata, faults)
@@ -300,6 +350,8 @@ def _build(kind: type[Section], data: Any, where: str, faults: list[str]) -> Sec
 
 def _value(value: Any, hint: Any, where: str, limits: Mapping[str, float], faults: list[str]) -> Any:
     origin, choices = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return value
     if origin in (Union, types.UnionType):
         if value is None and type(None) in choices:
             return None
@@ -313,7 +365,8 @@ def _value(value: Any, hint: Any, where: str, limits: Mapping[str, float], fault
     if origin is tuple and isinstance(value, list):
         return tuple(_value(entry, choices[0], where, limits, faults) for entry in value)
     if origin is dict and isinstance(value, Mapping):
-        return dict(value)
+        entries = {key: _value(entry, choices[1], f"{where}.{key}", limits, faults) for key, entry in value.items()}
+        return entries
     expected = origin or hint
     if expected is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)

@@ -40,7 +40,8 @@ class VCocoAnnotations:
     People, by image, in the file's order: `person_image` int64 [P] (row of image_ids), `person_box` int64 [P] (row of
     boxes), `labels` int8 [P, A]: 1 does the action, 0 does not, -1 (in all actions) was never annotated; `role_box`
     int64 [P, A, R]: row of boxes that fills the role, -1 where it is empty.
-    Vocabulary: `actions` [A] names; `roles` [A] the names of each action's roles besides the agent.
+    Vocabulary: `actions` [A] names; `roles` [A] the names of each action's roles besides the agent; `categories`
+    COCO id to name, in the file's order.
     """
 
     image_ids: IntArray
@@ -54,6 +55,7 @@ class VCocoAnnotations:
     role_box: IntArray
     actions: tuple[str, ...]
     roles: tuple[tuple[str, ...], ...]
+    categories: dict[int, str]
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -76,9 +78,10 @@ def read_vcoco(path: Path, instances_path: Path) -> VCocoAnnotations:
     Raises:
         DataError: a file is missing, truncated, of another dataset, or the two do not belong together.
     """
-    entries = _read_entries(path)
+    data = load_json(path)
     instances = read_annotation_json(instances_path, ("images", "annotations"), "COCO instances")
     try:
+        entries = _check_entries(data, path)
         objects = _CocoObjects.read(instances)
         labels, role_box = _label_people(entries, objects, path, instances_path)
     except (KeyError, IndexError, TypeError, ValueError) as error:
@@ -98,12 +101,12 @@ def read_vcoco(path: Path, instances_path: Path) -> VCocoAnnotations:
         role_box=role_box,
         actions=tuple(entry["action_name"] for entry in entries),
         roles=tuple(tuple(entry["role_name"][1:]) for entry in entries),
+        categories={int(entry["id"]): str(entry["name"]) for entry in instances.get("categories", [])},
     )
 
 
-def _read_entries(path: Path) -> list[dict[str, Any]]:
+def _check_entries(entries: Any, path: Path) -> list[dict[str, Any]]:
     """Entries of the official file, one per action."""
-    entries = load_json(path)
     if not isinstance(entries, list) or not entries:
         raise DataError(
             f"{path}: not an official V-COCO file ({looks_like(entries)}); expected a list of 26 actions, "
@@ -171,7 +174,7 @@ class _CocoObjects:
 
 
 def _clean_corners(boxes: NDArray[np.float64], sizes: IntArray) -> NDArray[np.float64]:
-    """COCO [B, 4] xywh to ours, clipped as inclusive pixels (`clip_xyxy_to_image`) to images of [B, 2] width, height."""
+    """COCO [B, 4] xywh to ours, clipped as inclusive pixels to sizes [B, 2] (`clip_xyxy_to_image`)."""
     last = np.maximum(sizes - 1, 0)
     low = np.clip(boxes[:, :2], 0, last)
     high = np.clip(boxes[:, :2] + np.maximum(boxes[:, 2:] - 1, 0), 0, last)

@@ -44,13 +44,15 @@ class Detector:
         return found
 
 
-def load_detector(params: DetectParams) -> Detector:
+def load_detector(params: DetectParams, *, root: Path) -> Detector:
     """Build the detector that params name, load its weights and set its thresholds.
+
+    Weights are a published name, or a path relative to `root`.
 
     Raises:
         WeightsError: unknown builder or weights, weights not on disk and not downloadable, or of another architecture.
     """
-    path = Path(params.weights)
+    path = root / params.weights
     if params.detector == SMALL:
         detector = _load_small(path, params.trained_on)
     else:
@@ -60,7 +62,7 @@ def load_detector(params: DetectParams) -> Detector:
                 f'detect.detector: no detector "{params.detector}"{did_you_mean(params.detector, known)}; '
                 f"it must be {SMALL} or one of torchvision's: {', '.join(known)}"
             )
-        detector = _load_torchvision(params.detector, params.weights, params.trained_on)
+        detector = _load_torchvision(params.detector, params.weights, path, params.trained_on)
     configure_thresholds(detector.model, params)
     detector.model.eval().requires_grad_(False)
     return detector
@@ -89,7 +91,7 @@ def _load_small(path: Path, trained_on: str) -> Detector:
     return Detector(model, SMALL, categories, sha256_of(path), trained_on)
 
 
-def _load_torchvision(name: str, weights: str, trained_on: str) -> Detector:
+def _load_torchvision(name: str, weights: str, path: Path, trained_on: str) -> Detector:
     published = get_model_weights(name)
     categories = tuple(published.DEFAULT.meta["categories"])
     if weights in published.__members__:
@@ -103,9 +105,9 @@ def _load_torchvision(name: str, weights: str, trained_on: str) -> Detector:
                 f"put {Path(entry.url).name} there, or give a path"
             ) from None
         digest = f"torchvision:{name}/{weights}"
-    elif Path(weights).exists():
-        state = torch.load(weights, map_location="cpu", weights_only=True)
-        digest = sha256_of(Path(weights))
+    elif path.exists():
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        digest = sha256_of(path)
     else:
         names = ", ".join(published.__members__)
         raise WeightsError(
@@ -113,7 +115,7 @@ def _load_torchvision(name: str, weights: str, trained_on: str) -> Detector:
             f"({names}){did_you_mean(weights, published.__members__)}"
         )
     model = get_model_builder(name)(weights=None, weights_backbone=None, num_classes=len(categories))
-    _load_state(model, state, Path(weights))
+    _load_state(model, state, path)
     return Detector(model, name, categories, digest, trained_on)
 
 

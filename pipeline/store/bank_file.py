@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from pipeline.core.errors import ArtifactError
+from pipeline.core.errors import ArtifactError, DataError
 from pipeline.core.types import KnowledgeBank
 from pipeline.store.files import atomic_path
 from pipeline.store.ragged import decode_strings, encode_strings
@@ -41,7 +41,7 @@ def read_bank(path: Path, *, num_hois: int | None = None) -> KnowledgeBank:
                 clip_name=str(file.attrs["clip_name"]),
                 clip_digest=str(file.attrs["clip_digest"]),
             )
-    except (OSError, KeyError, RuntimeError) as error:
+    except (OSError, KeyError, RuntimeError, TypeError, UnicodeDecodeError, DataError) as error:
         reason = " ".join(str(error).split())
         raise ArtifactError(
             f'{path}: damaged or not a knowledge bank ({reason}); run "dvc repro encode_prompts"'

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from pipeline.core.errors import ArtifactError
+from pipeline.core.errors import ArtifactError, DataError
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.store.files import atomic_path, read_json, write_json
 
@@ -43,7 +43,7 @@ def load_checkpoint(
     except (SafetensorError, OSError) as error:
         raise ArtifactError(f"{folder / 'model.safetensors'}: cannot be read ({error}); {_RETRAIN}") from None
     if vocabulary is not None:
-        own = Vocabulary.from_json(config["vocabulary"])
+        own = _vocabulary_of(folder, config)
         if own != vocabulary:
             raise ArtifactError(
                 f"{folder}: trained on another vocabulary ({own.num_verbs} verbs, {own.num_objects} objects, "
@@ -51,6 +51,15 @@ def load_checkpoint(
                 f"{vocabulary.num_hois}); {_RETRAIN}"
             )
     return state, config
+
+
+def _vocabulary_of(folder: Path, config: Any) -> Vocabulary:
+    try:
+        return Vocabulary.from_json(config["vocabulary"])
+    except (KeyError, TypeError, DataError) as error:
+        raise ArtifactError(
+            f"{folder / 'config.json'}: not the config of a checkpoint ({error!r}); {_RETRAIN}"
+        ) from None
 
 
 def save_training_state(path: Path, tensors: Mapping[str, torch.Tensor], values: Mapping[str, Any]) -> None:

@@ -84,6 +84,7 @@ def _write_array(group: zarr.Group, name: str, array: NDArray[Any]) -> None:
         dtype=array.dtype,
         chunks=(rows, *trailing),
         shards=(rows * min(shards, _SHARD_CHUNKS), *trailing),
+        config={"write_empty_chunks": True},  # else a lost shard could not be told from one of zeros
     )
     if array.size:
         target[...] = array
@@ -101,7 +102,7 @@ def read_dump(
         raise ArtifactError(f'{path} does not exist; run "dvc repro infer"')
     try:
         group = zarr.open_group(path, mode="r", zarr_format=3)
-        arrays: dict[str, Any] = {name: np.asarray(group[name][...]) for name in _ARRAYS}  # type: ignore[index]
+        arrays: dict[str, Any] = {name: _read_array(path, group, name) for name in _ARRAYS}
         attributes: dict[str, Any] = dict(group.attrs)
         dump = PredictionDump(
             vocabulary=Vocabulary.from_json(attributes["vocabulary"]),
@@ -109,7 +110,8 @@ def read_dump(
             variant=attributes["variant"],
             **arrays,
         )
-    except (KeyError, ValueError, OSError, RuntimeError, DataError) as error:
+        _check_structure(dump)
+    except (KeyError, TypeError, ValueError, OSError, RuntimeError, DataError) as error:
         reason = " ".join(str(error).split())
         raise ArtifactError(f'{path}: damaged or not a prediction dump ({reason}); run "dvc repro infer"') from None
     if vocabulary is not None and dump.vocabulary != vocabulary:
@@ -120,3 +122,37 @@ def read_dump(
             'run "dvc repro infer"'
         )
     return dump
+
+
+def _read_array(path: Path, group: zarr.Group, name: str) -> NDArray[Any]:
+    """Read one array; zarr takes an absent or empty shard for zeros, here it is damage."""
+    array = group[name]
+    if not isinstance(array, zarr.Array) or array.shards is None:
+        raise ValueError(f"{name} is not a sharded array")
+    counts = [-(-size // rows) for size, rows in zip(array.shape, array.shards, strict=True)]
+    files = [file for file in (path / name / "c").rglob("*") if file.is_file() and file.stat().st_size]
+    if len(files) != int(np.prod(counts)):
+        raise ValueError(f"{name} has {len(files)} shards, expected {int(np.prod(counts))}")
+    return np.asarray(array[...])
+
+
+def _check_structure(dump: PredictionDump) -> None:
+    """Refuse arrays whose sizes do not fit together."""
+    images, proposals, pairs = len(dump), len(dump.boxes), len(dump.human_index)
+    expected = {
+        "image_logits": (images, dump.vocabulary.num_hois),
+        "proposal_offsets": (images + 1,),
+        "boxes": (proposals, 4),
+        "proposal_scores": (proposals,),
+        "object_ids": (proposals,),
+        "pair_offsets": (images + 1,),
+        "human_index": (pairs,),
+        "object_index": (pairs,),
+        "interaction_logits": (pairs, dump.vocabulary.num_verbs),
+        "relatedness_logits": (pairs,),
+    }
+    for name, shape in expected.items():
+        if getattr(dump, name).shape != shape:
+            raise ValueError(f"{name} has shape {getattr(dump, name).shape}, expected {shape}")
+    if (int(dump.proposal_offsets[-1]), int(dump.pair_offsets[-1])) != (proposals, pairs):
+        raise ValueError("offsets do not end at the last row")

@@ -77,13 +77,14 @@ def read_proposals(
         with h5py.File(path, "r") as file:
             _refuse_links(path, file)
             columns = {name: file[name][()] for name in _DATASETS}
+            columns["image_id"] = decode_strings(columns["image_id"])
             found_objects = tuple(decode_strings(np.asarray(file.attrs["objects"])))
             detector = str(file.attrs["detector"])
-    except (OSError, KeyError, RuntimeError) as error:
+    except (OSError, KeyError, RuntimeError, TypeError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise ArtifactError(f'{path}: damaged or not a proposals file ({reason}); run "dvc repro detect"') from None
     split = SplitProposals(
-        image_ids=tuple(decode_strings(columns["image_id"])),
+        image_ids=tuple(columns["image_id"]),
         objects=found_objects,
         detector=detector,
         **{name: columns[name] for name in ("offsets", "boxes", "scores", "object_ids")},
@@ -100,6 +101,8 @@ def _refuse_links(path: Path, file: h5py.File) -> None:
     for name in file:
         if not isinstance(file.get(name, getlink=True), h5py.HardLink):
             raise ArtifactError(f"{path}: {name} is a link to elsewhere; expected plain datasets only")
+        if isinstance(file[name], h5py.Dataset) and (file[name].external or file[name].is_virtual):
+            raise ArtifactError(f"{path}: {name} keeps its data in another file; expected plain datasets only")
 
 
 def _check_structure(path: Path, split: SplitProposals) -> None:

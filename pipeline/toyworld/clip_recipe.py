@@ -36,7 +36,7 @@ class ClipRecipe:
     num_images: int = 24000
     num_quality_images: int = 1500
     epochs: int = 7
-    batch_size: int = 128
+    batch_size: int = 64
     learning_rate: float = 2e-3  # peak of a one-cycle schedule
     weight_decay: float = 0.05
     max_logit_scale: float = 50.0

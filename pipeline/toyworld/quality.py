@@ -56,7 +56,7 @@ def detection_ap50(proposals: Sequence[Proposals], scenes: Sequence[Scene], num_
 
 
 def pair_recall(proposals: Sequence[Proposals], scenes: Sequence[Scene], score_threshold: float) -> float:
-    """Share of interacting pairs both of whose boxes are found: right category, IoU of at least 0.5, above the score."""
+    """Share of interacting pairs with both boxes found: right category, IoU of at least 0.5, score high enough."""
     found_pairs = all_pairs = 0
     for found, scene in zip(proposals, scenes, strict=True):
         overlaps = box_iou(scene.boxes[:, None], found.boxes[None])

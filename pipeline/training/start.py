@@ -30,7 +30,7 @@ def build_network(
         return WeakHoiNetwork(
             visual=visual,
             hoi_embeddings=embeddings,
-            logit_scale=float(clip_checkpoint.model.logit_scale),
+            logit_scale=float(clip_checkpoint.model.logit_scale.detach()),
             vocabulary=vocabulary,
             params=params,
         )

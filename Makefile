@@ -1,0 +1,37 @@
+# Two commands: `make repro` trains and evaluates on the embedded world, `make test` runs the tests.
+PYTHON ?= $(shell for python in python3 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$python && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+export PATH := $(abspath $(BIN)):$(PATH)
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: setup repro test unit lint types
+
+setup: $(VENV)/.installed
+
+$(if $(PYTHON),,$(error Python 3.11 or 3.12 is needed; none found on PATH. Give one: make setup PYTHON=/path/to/python3.12))
+
+# openai-clip's own build needs pkg_resources, hence no build isolation and setuptools first.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pip setuptools wheel
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -c constraints.txt -e ".[dev]"
+	touch $@
+
+repro: setup
+	dvc repro
+	weakhoi summary --dataset toyworld
+
+test: setup
+	python -m pytest
+
+unit: setup
+	python -m pytest -m "not slow"
+
+lint: setup
+	ruff check .
+	ruff format --check .
+
+types: setup
+	mypy

@@ -1,0 +1,174 @@
+"""V-COCO as human-object pairs with HOI classes (verb-role, object): what the weakly-supervised method learns from.
+
+Verbs are verb-roles ("hold obj", "cut instr"), 24 of them: "point instr" is left out, as usual. A person whose role is
+empty, or whose action has none ("walk"), makes no pair; such people count in `evaluate_vcoco`, which reads the official
+files. The JSON form (annotations, classes, objects, images, action_to_object) lists the pairs itself; its boxes
+`x2 = x1 + w` are ours already, and its object 0 is a background class, dropped here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.errors import DataError
+from pipeline.core.types import FloatArray, ImageLabels, IntArray
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.data.json_file import read_annotation_json
+from pipeline.data.vcoco_annotations import PERSON_CATEGORY, VCocoAnnotations
+
+LEFT_OUT = "point instr"
+_REQUIRED = ("annotations", "classes", "objects", "images", "action_to_object")
+
+
+@dataclass(frozen=True)
+class VCocoPairs:
+    """Pairs of one split. I images, G pairs.
+
+    `filenames` [I] and `image_ids` int64 [I] (COCO ids); `sizes` int64 [I, 2] width, height, None where the file has none;
+    pairs as image_index int32 [G], hoi_id int16 [G], human_boxes and object_boxes float32 [G, 4] (continuous xyxy).
+    """
+
+    vocabulary: Vocabulary
+    filenames: tuple[str, ...]
+    image_ids: IntArray
+    sizes: IntArray | None
+    image_index: NDArray[np.int32]
+    hoi_id: NDArray[np.int16]
+    human_boxes: FloatArray
+    object_boxes: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.filenames)
+
+
+def read_vcoco_pairs(path: Path) -> VCocoPairs:
+    """Read the JSON form, e.g. `instances_vcoco_test.json`.
+
+    Raises:
+        DataError: missing, truncated, annotations of another dataset, or inconsistent.
+    """
+    data = read_annotation_json(path, _REQUIRED, "V-COCO (JSON form)")
+    try:
+        vocabulary = _vocabulary_of(data)
+        images = data["annotations"]
+        num_pairs = [len(image["actions"]) for image in images]
+        verb_id = np.array([verb for image in images for verb in image["actions"]], dtype=np.int64)
+        object_id = np.array([obj - 1 for image in images for obj in image["objects"]], dtype=np.int64)
+        hoi_id = vocabulary.hoi_id_table[verb_id, object_id]
+        human_boxes, object_boxes = (
+            np.array([box for image in images for box in image[key]], dtype=np.float32).reshape(-1, 4)
+            for key in ("boxes_h", "boxes_o")
+        )
+        filenames = tuple(str(image["file_name"]) for image in images)
+        image_ids = np.array(data["images"], dtype=np.int64)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: not V-COCO in its JSON form ({type(error).__name__}: {error})") from None
+    lengths = {len(hoi_id), len(human_boxes), len(object_boxes)}
+    if len(lengths) > 1 or len(image_ids) != len(filenames):
+        raise DataError(f"{path}: lists of different lengths; the file is damaged, download it again")
+    if (hoi_id < 0).any():
+        row = int(np.flatnonzero(hoi_id < 0)[0])
+        raise DataError(f"{path}: pair {row} is (verb {verb_id[row]}, object {object_id[row] + 1}), no HOI class")
+    return VCocoPairs(
+        vocabulary=vocabulary,
+        filenames=filenames,
+        image_ids=image_ids,
+        sizes=None,
+        image_index=np.repeat(np.arange(len(images), dtype=np.int32), num_pairs),
+        hoi_id=hoi_id.astype(np.int16),
+        human_boxes=human_boxes,
+        object_boxes=object_boxes,
+    )
+
+
+def _vocabulary_of(data: dict[str, Any]) -> Vocabulary:
+    """HOI classes by verb, then by object, of the JSON form."""
+    classes = [
+        (verb, obj) for verb, objects in enumerate(data["action_to_object"]) for obj in sorted(o - 1 for o in objects)
+    ]
+    return Vocabulary(objects=tuple(data["objects"][1:]), verbs=tuple(data["classes"]), hoi_classes=tuple(classes))
+
+
+def vcoco_vocabulary(splits: Sequence[VCocoAnnotations]) -> Vocabulary:
+    """Vocabulary of official annotations: HOI classes are the (verb-role, object) that occur in any of the splits.
+
+    Raises:
+        DataError: the instances files name no categories.
+    """
+    first = splits[0]
+    if not first.categories:
+        raise DataError("the COCO instances file has no categories; give the complete instances.json")
+    category_ids, verbs = list(first.categories), _verbs(first)
+    found: set[tuple[int, int]] = set()
+    for split in splits:
+        verb_id, _, object_box = _filled_roles(split)
+        categories = split.category_ids[object_box].tolist()
+        found.update(zip(verb_id.tolist(), map(category_ids.index, categories), strict=True))
+    return Vocabulary(
+        objects=tuple(first.categories.values()),
+        verbs=verbs,
+        hoi_classes=tuple(sorted(found)),
+        human=first.categories[PERSON_CATEGORY],
+    )
+
+
+def official_pairs(annotations: VCocoAnnotations, vocabulary: Vocabulary) -> VCocoPairs:
+    """Pairs of official annotations: every annotated person and filled role, by image.
+
+    Raises:
+        DataError: a pair's (verb-role, object) is no class of the vocabulary.
+    """
+    verb_id, person, object_box = _filled_roles(annotations)
+    names = [annotations.categories[category] for category in annotations.category_ids[object_box].tolist()]
+    object_id = np.array([vocabulary.objects.index(name) for name in names], dtype=np.int64)
+    hoi_id = vocabulary.hoi_id_table[verb_id, object_id]
+    if (hoi_id < 0).any():
+        row = int(np.flatnonzero(hoi_id < 0)[0])
+        raise DataError(
+            f'V-COCO: "{vocabulary.verbs[verb_id[row]]}" with "{names[row]}" is no class of the vocabulary; '
+            "make the vocabulary from all splits"
+        )
+    return VCocoPairs(
+        vocabulary=vocabulary,
+        filenames=annotations.filenames,
+        image_ids=annotations.image_ids,
+        sizes=annotations.sizes,
+        image_index=annotations.person_image[person].astype(np.int32),
+        hoi_id=hoi_id.astype(np.int16),
+        human_boxes=annotations.boxes[annotations.person_box[person]],
+        object_boxes=annotations.boxes[object_box],
+    )
+
+
+def _verbs(annotations: VCocoAnnotations) -> tuple[str, ...]:
+    names = (annotations.verb_role_name(*verb_role) for verb_role in annotations.verb_roles)
+    return tuple(name for name in names if name != LEFT_OUT)
+
+
+def _filled_roles(annotations: VCocoAnnotations) -> tuple[IntArray, IntArray, IntArray]:
+    """Verb id, person and object box of each filled role, by person, then verb; int64 [G] each."""
+    verbs = _verbs(annotations)
+    verb_table = np.full(annotations.role_box.shape[1:], -1, dtype=np.int64)
+    for verb_role in annotations.verb_roles:
+        name = annotations.verb_role_name(*verb_role)
+        verb_table[verb_role] = verbs.index(name) if name in verbs else -1
+    person, action, role = np.nonzero(annotations.role_box >= 0)
+    verb_id = verb_table[action, role]
+    kept = verb_id >= 0
+    return verb_id[kept], person[kept], annotations.role_box[person, action, role][kept]
+
+
+def vcoco_image_labels(pairs: VCocoPairs) -> tuple[ImageLabels, ...]:
+    """HOI classes of each image, without any box."""
+    shown = np.zeros((len(pairs), pairs.vocabulary.num_hois), dtype=np.bool_)
+    shown[pairs.image_index, pairs.hoi_id] = True
+    return tuple(
+        ImageLabels(image_id=Path(name).stem, hoi_ids=np.flatnonzero(row))
+        for name, row in zip(pairs.filenames, shown, strict=True)
+    )

@@ -1,0 +1,188 @@
+"""The curves of the report, drawn by matplotlib on figures of their own (no pyplot), as PNG bytes.
+
+Colours are Okabe and Ito's, which stay apart for colour-blind readers; line styles differ as well. Equal input gives
+equal bytes: no clock time, no version in the file.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from itertools import cycle
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from pipeline.report.results import LOSS_TERMS, DoubleArray, PerClass
+
+_PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#7F7F7F", "#000000")
+_DASHES = ("-", "--", "-.", ":")
+_INK, _FAINT = "#1c1c1e", "#8a8a90"
+_STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10.0,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": "#b8b8be",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.titlesize": 11.0,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "grid.color": "#e6e6ea",
+    "grid.linewidth": 0.8,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "lines.linewidth": 2.0,
+    "legend.frameon": False,
+    "figure.dpi": 120.0,
+    "savefig.dpi": 120.0,
+}
+_GROUPS = {"full": "Full: all classes", "rare": "Rare", "non_rare": "Non-rare"}
+_TERMS = {
+    "loss": "total",
+    "global": "$L_g$: image-level recognition",
+    "pair": "$L_p$: verbs of pairs",
+    "relatedness": "$L_b$: relatedness",
+}
+_MOST_NAMED_CLASSES = 60  # above, names would be unreadable
+
+
+def precision_recall(curves: Mapping[str, Mapping[str, tuple[DoubleArray, DoubleArray]]]) -> bytes:
+    """Mean precision against recall.
+
+    Args:
+        curves: by variant, by group of classes: recall and precision, 0..1.
+    """
+    groups = [name for name in _GROUPS if any(name in by_group for by_group in curves.values())]
+    with matplotlib.rc_context(_STYLE):
+        figure, panels = _panels(len(groups), "recall")
+        for panel, group in zip(panels, groups, strict=True):
+            for (variant, by_group), (color, dashes) in zip(curves.items(), _lines(), strict=False):
+                if group in by_group:
+                    recall, precision = by_group[group]
+                    panel.plot(recall, precision, color=color, linestyle=dashes, label=variant)
+            panel.set(title=_GROUPS[group], xlim=(0, 1), ylim=(0, 1))
+        panels[0].set_ylabel("precision, mean over classes")
+        _legend(figure, panels[0])
+        return _png(figure)
+
+
+def training(logs: Mapping[str, Mapping[str, DoubleArray]]) -> bytes:
+    """Loss terms against the epoch: running means, with the raw values behind them.
+
+    Args:
+        logs: by variant: epoch and loss terms of each iteration; a term that is 0 throughout is not in use.
+    """
+    terms = [term for term in LOSS_TERMS if any(log[term].any() for log in logs.values())] or ["loss"]
+    with matplotlib.rc_context(_STYLE):
+        figure, panels = _panels(len(terms), "epoch", share_y=False)
+        for panel, term in zip(panels, terms, strict=True):
+            top = 0.0
+            for (variant, log), (color, dashes) in zip(logs.items(), _lines(), strict=False):
+                if not log[term].any():
+                    continue
+                smooth = running_mean(log[term], _window(log["epoch"]))
+                panel.plot(log["epoch"], log[term], color=color, linewidth=0.6, alpha=0.25)
+                panel.plot(log["epoch"], smooth, color=color, linestyle=dashes, label=variant)
+                top = max(top, float(np.nanmax(smooth[len(smooth) // 50 :])))
+            panel.set(title=_TERMS[term], ylim=(0, 1.15 * top or 1.0))
+            panel.set_xlim(left=0)
+        panels[0].set_ylabel("loss, running mean over a quarter epoch")
+        _legend(figure, panels[0])
+        return _png(figure)
+
+
+def running_mean(values: DoubleArray, window: int) -> DoubleArray:
+    """Mean of the last `window` values, of as many as there are at the start, float64 [n]."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    stop = np.arange(1, len(values) + 1)
+    start = np.maximum(stop - window, 0)
+    return (sums[stop] - sums[start]) / (stop - start)
+
+
+def per_class(first: PerClass, name: str, second: PerClass | None = None, second_name: str = "") -> bytes:
+    """AP of every class of one variant, best first, against another's; rare classes marked.
+
+    Classes without ground truth have no AP and are left out. Names are printed where there is room for them.
+    """
+    order = np.argsort(-np.nan_to_num(first.ap, nan=-1.0), kind="stable")
+    order = order[~np.isnan(first.ap[order])]
+    named = len(order) <= _MOST_NAMED_CLASSES
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(8.5, 1.6 + 0.21 * len(order)) if named else (11.5, 4.5), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        place, is_rare = np.arange(len(order)), first.is_rare[order]
+        if second is not None:
+            _span(axes, place, first.ap[order], second.ap[order], named)
+            _scatter(axes, place, second.ap[order], named, color=_PALETTE[1], marker="o", label=second_name)
+        for members, marker, label in ((~is_rare, "o", name), (is_rare, "D", f"{name}, rare class")):
+            if members.any():
+                color = _PALETTE[0]
+                _scatter(axes, place[members], first.ap[order][members], named, color=color, marker=marker, label=label)
+        _class_axes(axes, [first.names[row] for row in order], is_rare, named)
+        figure.legend(loc="outside upper left", ncols=3)
+        return _png(figure)
+
+
+def _scatter(axes: Axes, place: DoubleArray, ap: DoubleArray, named: bool, **marks: str) -> None:
+    x, y = (ap, place) if named else (place, ap)
+    size = 34 if named else 12
+    axes.scatter(x, y, s=size, zorder=3, linewidths=0.6, edgecolors="white", **marks)  # type: ignore[arg-type]
+
+
+def _span(axes: Axes, place: DoubleArray, first: DoubleArray, second: DoubleArray, named: bool) -> None:
+    """A thin line from the one variant's AP to the other's."""
+    draw = axes.hlines if named else axes.vlines
+    draw(place, np.fmin(first, second), np.fmax(first, second), color="#c9c9cf", linewidth=1.6, zorder=2)
+
+
+def _class_axes(axes: Axes, names: list[str], is_rare: DoubleArray, named: bool) -> None:
+    if not named:
+        axes.set(xlabel="HOI classes, best first", ylabel="AP, percent", ylim=(0, 101), xlim=(-1, len(names)))
+        return
+    axes.set(xlabel="AP, percent", xlim=(-1, 101), ylim=(len(names) - 0.4, -0.6))
+    labels = [f"{name.replace('_', ' ')}{' ◆' if rare else ''}" for name, rare in zip(names, is_rare, strict=True)]
+    axes.set_yticks(np.arange(len(names)), labels, fontsize=9)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+
+
+def _panels(count: int, x_label: str, *, share_y: bool = True) -> tuple[Figure, list[Axes]]:
+    """A row of panels with room for a legend above."""
+    figure = Figure(figsize=(max(5.0, 3.6 * count), 3.7), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = list(figure.subplots(1, count, sharey=share_y, squeeze=False)[0])
+    for panel in panels:
+        panel.set_xlabel(x_label)
+    return figure, panels
+
+
+def _legend(figure: Figure, panel: Axes) -> None:
+    handles, labels = panel.get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside upper left", ncols=min(len(labels), 5))
+
+
+def _lines() -> cycle[tuple[str, str]]:
+    """Colour and dashes of the first variant, the second, and so on."""
+    styles = [(color, _DASHES[index % len(_DASHES)]) for index, color in enumerate(_PALETTE)]
+    return cycle(styles)
+
+
+def _window(epochs: DoubleArray) -> int:
+    """Iterations in a quarter of an epoch, at least 1."""
+    span = float(epochs[-1] - epochs[0])
+    return max(1, round(len(epochs) / span / 4)) if span > 0 else 1
+
+
+def _png(figure: Figure) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", metadata={"Software": None})
+    return stream.getvalue()

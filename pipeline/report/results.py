@@ -1,0 +1,147 @@
+"""What the report reads under results/: metrics, per-class AP, mean curves, training logs, and studies over seeds.
+
+Scores are percent in the metrics and per class, 0..1 in the curves, as `evaluate` wrote them.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.errors import ArtifactError
+from pipeline.store.files import read_json
+
+DoubleArray = NDArray[np.float64]
+LOSS_TERMS = ("loss", "global", "pair", "relatedness")  # L, L_g, L_p, L_b of eq. (4)
+
+
+@dataclass(frozen=True)
+class RunMetrics:
+    """Metrics of one run, percent; None where the dataset has no such class. `counts` is what they were taken over."""
+
+    variant: str
+    split: str
+    setting: str
+    full: float | None
+    rare: float | None
+    non_rare: float | None
+    max_recall: float | None
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class PerClass:
+    """AP of each HOI class in percent, float64 [H], nan without ground truth; names and rarity bool [H]."""
+
+    names: tuple[str, ...]
+    ap: DoubleArray
+    is_rare: NDArray[np.bool_]
+
+
+def read_metrics(path: Path, remedy: str) -> RunMetrics:
+    """Read the metrics of a run.
+
+    Raises:
+        ArtifactError: missing, or not what `evaluate` writes; `remedy` says what to do.
+    """
+    data = read_json(path, remedy=remedy)
+    try:
+        return RunMetrics(**{name: data[name] for name in RunMetrics.__dataclass_fields__})
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(f"{path}: not the metrics of a run ({error!r} missing or wrong); {remedy}") from None
+
+
+def check_metrics(path: Path, stored: RunMetrics, computed: dict[str, Any], remedy: str) -> None:
+    """Refuse metrics that were made from another dump or with other params than those of today.
+
+    Args:
+        computed: `pipeline.evaluation.summary.metrics` of the dump that the report draws.
+
+    Raises:
+        ArtifactError: names the first number that differs.
+    """
+    for name, value in computed.items():
+        if getattr(stored, name) != value:
+            raise ArtifactError(
+                f"{path}: {name} is {getattr(stored, name)}, the predictions and params.yaml of now give {value}; "
+                f"{remedy}"
+            )
+
+
+def read_per_class(path: Path, remedy: str) -> PerClass:
+    """Read per-class AP; names are "verb object". Raises ArtifactError."""
+    columns = _read_columns(path, ("verb", "object", "ap", "rare"), remedy)
+    return PerClass(
+        names=tuple(f"{verb} {obj}" for verb, obj in zip(columns["verb"], columns["object"], strict=True)),
+        ap=_numbers(path, columns["ap"], remedy),
+        is_rare=_numbers(path, columns["rare"], remedy) > 0,
+    )
+
+
+def read_mean_curves(path: Path, remedy: str) -> dict[str, tuple[DoubleArray, DoubleArray]]:
+    """Read mean recall and precision by group of classes (full, rare, non_rare), 0..1. Raises ArtifactError."""
+    columns = _read_columns(path, ("recall", "precision", "group"), remedy)
+    recall, precision = (_numbers(path, columns[name], remedy) for name in ("recall", "precision"))
+    groups = np.array(columns["group"], dtype=str)
+    return {str(name): (recall[groups == name], precision[groups == name]) for name in dict.fromkeys(columns["group"])}
+
+
+def read_training_log(path: Path, remedy: str) -> dict[str, DoubleArray]:
+    """Read epoch and the loss terms of every iteration. Raises ArtifactError."""
+    names = ("epoch", *LOSS_TERMS)
+    columns = _read_columns(path, names, remedy)
+    return {name: _numbers(path, columns[name], remedy) for name in names}
+
+
+def read_study(folder: Path) -> dict[str, dict[int, RunMetrics]]:
+    """Return the test metrics of a study by variant and seed; empty where there is no study.
+
+    Files are `<variant>-<seed>.json` (`core.layout.run_name`); metrics on other splits are passed over.
+
+    Raises:
+        ArtifactError: a file is damaged, or its name does not agree with its variant.
+    """
+    study: dict[str, dict[int, RunMetrics]] = {}
+    for path in sorted(folder.glob("*.json")):
+        run = read_metrics(path, "evaluate this run again, or remove the file")
+        if run.split != "test":
+            continue
+        seed = path.stem.removeprefix(f"{run.variant}-")
+        if not seed.isdecimal():
+            raise ArtifactError(f"{path}: metrics of {run.variant}; expected the name {run.variant}-<seed>.json")
+        study.setdefault(run.variant, {})[int(seed)] = run
+    return study
+
+
+def read_tuning(folder: Path) -> dict[str, RunMetrics]:
+    """Return the metrics of a parameter search by file name, best Full first; empty where there is none."""
+    runs = {path.stem: read_metrics(path, "evaluate this run again") for path in sorted(folder.glob("*.json"))}
+    return dict(sorted(runs.items(), key=lambda item: -(item[1].full or 0.0)))
+
+
+def _read_columns(path: Path, names: Iterable[str], remedy: str) -> dict[str, list[str]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} does not exist; {remedy}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ArtifactError(f"{path}: not CSV ({error}); {remedy}") from None
+    missing = [name for name in names if not rows or rows[0].get(name) is None]
+    if missing:
+        raise ArtifactError(f"{path}: {', '.join(missing)} missing or no rows at all; {remedy}")
+    return {name: [row[name] for row in rows] for name in names}
+
+
+def _numbers(path: Path, texts: list[str], remedy: str) -> DoubleArray:
+    """Numbers of a column, float64; an empty cell is nan."""
+    try:
+        return np.array([float(text) if text else np.nan for text in texts])
+    except (ValueError, TypeError) as error:
+        raise ArtifactError(f"{path}: {error}; {remedy}") from None

@@ -1,0 +1,123 @@
+"""Which images and which detections the contact sheet shows. Numbers only; `sheet` draws.
+
+Images: an even sample of the split, whatever the results. Detections: the G best-scored triplets of the whole split,
+where G is the number of annotated triplets, so that every variant is shown at the same kind of operating point and a
+miss costs as much as a mistake; at most so many pairs per image. Triplets of one pair are drawn once, with several labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pipeline.core.types import Detections, FloatArray, GroundTruth, IntArray
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.evaluation.hicodet import HicoDetResult
+from pipeline.evaluation.ranking import sort_detections
+
+Verdict = Literal["right", "wrong", "missed"]
+_Corners = tuple[bytes, bytes]  # a pair's boxes, exactly
+
+
+@dataclass(frozen=True)
+class Label:
+    """One HOI class of a pair: "verb object", score (None for a missed annotation), and the verdict."""
+
+    name: str
+    score: float | None
+    verdict: Verdict
+    repeated: bool = False  # wrong only because a better-scored detection claimed the annotation
+
+
+@dataclass(frozen=True)
+class DrawnPair:
+    """Human and object box float32 [4] in image pixels, with all labels of the pair, best first."""
+
+    human_box: FloatArray
+    object_box: FloatArray
+    labels: tuple[Label, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """Right if any label is, else wrong if any is, else missed."""
+        verdicts = [label.verdict for label in self.labels]
+        return "right" if "right" in verdicts else "wrong" if "wrong" in verdicts else "missed"
+
+
+def sample_indices(num_images: int, count: int) -> IntArray:
+    """Middle image of each of `count` equal stretches of a split, int64 [min(count, num_images)], ascending."""
+    count = min(count, num_images)
+    return ((np.arange(count) * 2 + 1) * num_images // (2 * count)) if count else np.zeros(0, np.int64)
+
+
+def best_rows(detections: Detections, count: int) -> IntArray:
+    """Rows of the `count` best-scored triplets of a split, int64, best first; ties in image and row order."""
+    return sort_detections(np.zeros(len(detections), np.int16), detections.scores, detections.image_index)[:count]
+
+
+def pairs_of_image(
+    detections: Detections,
+    result: HicoDetResult,
+    truth: GroundTruth,
+    vocabulary: Vocabulary,
+    *,
+    image: int,
+    rows: IntArray,
+    pairs_per_image: int,
+) -> tuple[DrawnPair, ...]:
+    """What to draw on one image: detected pairs, best first, then annotated pairs that none of those found.
+
+    An annotated class that was missed on a pair of which another class was found becomes a label of the found pair.
+
+    Args:
+        result: evaluated with `keep_matches=True`.
+        rows: `best_rows` of the split.
+    """
+    assert result.hits is not None and result.matched_index is not None
+    own = rows[detections.image_index[rows] == image]
+    groups = list(_group_rows(own, detections).values())[:pairs_per_image]
+    labels = [[_detected(row, detections, result, vocabulary) for row in group] for group in groups]
+    found: dict[int, int] = {}  # annotation: drawn pair
+    for pair, group in enumerate(groups):
+        found |= {int(result.matched_index[row]): pair for row in group if result.hits[row]}
+    pair_of_boxes = {_corners(truth, annotation): pair for annotation, pair in found.items()}
+
+    missed = [row for row in np.flatnonzero(truth.image_index == image).tolist() if row not in found]
+    apart = []
+    for boxes, group in _group_rows(missed, truth).items():
+        absent = [Label(vocabulary.hoi_name(int(truth.hoi_id[row])), None, "missed") for row in group]
+        if boxes in pair_of_boxes:
+            labels[pair_of_boxes[boxes]] += absent
+        else:
+            apart.append(DrawnPair(truth.human_boxes[group[0]], truth.object_boxes[group[0]], tuple(absent)))
+    drawn = [
+        DrawnPair(detections.human_boxes[group[0]], detections.object_boxes[group[0]], tuple(names))
+        for group, names in zip(groups, labels, strict=True)
+    ]
+    return (*drawn, *apart)
+
+
+def _detected(row: int, detections: Detections, result: HicoDetResult, vocabulary: Vocabulary) -> Label:
+    assert result.hits is not None and result.matched_index is not None
+    right = bool(result.hits[row])
+    return Label(
+        name=vocabulary.hoi_name(int(detections.hoi_id[row])),
+        score=float(detections.scores[row]),
+        verdict="right" if right else "wrong",
+        repeated=not right and int(result.matched_index[row]) >= 0,
+    )
+
+
+def _group_rows(rows: Iterable[int], record: Detections | GroundTruth) -> dict[_Corners, list[int]]:
+    """Rows by the boxes of their pair, in the order in which the pairs first occur."""
+    groups: dict[_Corners, list[int]] = {}
+    for row in rows:
+        groups.setdefault(_corners(record, int(row)), []).append(int(row))
+    return groups
+
+
+def _corners(record: Detections | GroundTruth, row: int) -> _Corners:
+    return record.human_boxes[row].tobytes(), record.object_boxes[row].tobytes()

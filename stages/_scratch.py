@@ -1,0 +1,48 @@
+"""A scratch repository root that holds what one stage manifest names, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import yaml
+
+from pipeline.core.errors import ArtifactError
+from pipeline.core.params import RERUN_MARK
+from pipeline.core.types import StageManifest
+from pipeline.store.files import sha256_of, write_text
+
+
+def build_scratch(manifest: StageManifest, root: Path, folder: Path) -> None:
+    """Link every input, with the images that split manifests among them refer to, and write params.yaml.
+
+    Raises:
+        ArtifactError: an input is missing or is not the one that the manifest recorded.
+    """
+    for name, expected in manifest.inputs.items():
+        source = root / name
+        if not source.exists():
+            raise ArtifactError(f"{name}: input of {manifest.stage} is missing; run dvc repro or dvc pull")
+        if (found := sha256_of(source)) != expected:
+            raise ArtifactError(f"{name}: sha256 {found[:12]}, the manifest recorded {expected[:12]}; dvc checkout it")
+        _link(source, folder / name)
+        if source.suffix == ".json" and name.startswith("manifests/"):
+            image_root = json.loads(source.read_text()).get("image_root")
+            if image_root and not (folder / image_root).exists():
+                _link(root / image_root, folder / image_root)
+    dataset = manifest.arguments["dataset"]
+    variant = manifest.arguments.get("variant", "").split("+")[0]
+    document = {RERUN_MARK: manifest.stage, dataset: manifest.params}
+    if variant:
+        document["variants"] = {variant: {"desc": "as recorded", "model": {}, "train": {}, "evaluate": {}}}
+    write_text(folder / "params.yaml", yaml.safe_dump(document))
+
+
+def stage_arguments(manifest: StageManifest) -> list[str]:
+    """Return the manifest's arguments as command-line options."""
+    return [text for name, value in manifest.arguments.items() for text in (f"--{name}", value)]
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.symlink_to(source.resolve(), target_is_directory=source.is_dir())

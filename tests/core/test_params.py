@@ -1,0 +1,206 @@
+import copy
+
+import pytest
+import yaml
+
+from pipeline.core.errors import ParamError
+from pipeline.core.params import digest_of, load_params, load_variants
+from tests.conftest import ROOT
+
+DOCUMENT = yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+@pytest.fixture
+def document() -> dict:
+    return copy.deepcopy(DOCUMENT)
+
+
+@pytest.fixture
+def load(tmp_path, document):
+    """Write the (changed) document and load one dataset of it."""
+
+    def write_and_load(variant=None, dataset="toyworld"):
+        path = tmp_path / "params.yaml"
+        path.write_text(yaml.safe_dump(document))
+        return load_params(path, dataset, variant)
+
+    return write_and_load
+
+
+def faults_of(load, variant=None, dataset="toyworld") -> str:
+    with pytest.raises(ParamError) as caught:
+        load(variant, dataset)
+    message = str(caught.value)
+    assert message.startswith("params.yaml: ")
+    assert "\n" not in message
+    return message
+
+
+def test_the_repositorys_own_file_loads_for_every_dataset_and_variant():
+    path = ROOT / "params.yaml"
+    datasets = [name for name, section in DOCUMENT.items() if isinstance(section, dict) and name != "variants"]
+    assert set(DOCUMENT["datasets"]) <= set(datasets)
+    assert set(DOCUMENT["run_variants"]) <= set(load_variants(path))
+    for dataset in datasets:
+        for variant in (None, *load_variants(path)):
+            load_params(path, dataset, variant)
+
+
+def test_sections_become_what_the_file_says(load, document):
+    params = load()
+    assert params.train.learning_rate == document["toyworld"]["train"]["learning_rate"]
+    assert params.train.decay_at == tuple(document["toyworld"]["train"]["decay_at"])
+    assert params.prepare.num_images == document["toyworld"]["prepare"]["num_images"]
+
+
+def test_an_integer_is_a_number(load, document):
+    document["toyworld"]["evaluate"]["gamma"] = 2
+    gamma = load().evaluate.gamma
+    assert gamma == 2.0
+    assert isinstance(gamma, float)
+
+
+def test_unknown_key_gets_a_suggestion(load, document):
+    document["toyworld"]["evaluate"]["gama"] = 2.8
+    assert 'unknown key "toyworld.evaluate.gama", did you mean "gamma"?' in faults_of(load)
+
+
+def test_missing_key_is_named(load, document):
+    del document["toyworld"]["train"]["epochs"]
+    assert 'missing key "toyworld.train.epochs"' in faults_of(load)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "part"),
+    [
+        ("train", "epochs", "eight", "toyworld.train.epochs is 'eight' (str); expected int"),
+        ("train", "epochs", 1.5, "toyworld.train.epochs is 1.5 (float); expected int"),
+        ("train", "epochs", True, "toyworld.train.epochs is True (bool); expected int"),
+        ("train", "freeze_batch_norm", 1, "toyworld.train.freeze_batch_norm is 1 (int); expected bool"),
+        ("train", "epochs", 0, "toyworld.train.epochs is 0; expected 1 to inf"),
+        ("train", "learning_rate", float("nan"), "toyworld.train.learning_rate is nan; expected"),
+        ("train", "decay_at", [0.5, 1.5], "toyworld.train.decay_at is 1.5; expected 0 to 1"),
+        ("train", "decay_at", 0.5, "toyworld.train.decay_at is 0.5 (float); expected tuple"),
+        ("train", "batch_size", None, "toyworld.train.batch_size is None (NoneType); expected int"),
+        ("model", "ktn", "softmx", "toyworld.model.ktn is 'softmx', did you mean \"softmax\"?"),
+        ("detect", "score_threshold", 1.01, "toyworld.detect.score_threshold is 1.01; expected 0 to 1"),
+        ("prepare", "num_images", {"train": "many"}, "toyworld.prepare.num_images.train is 'many' (str); expected int"),
+    ],
+)
+def test_wrong_types_and_ranges(load, document, section, key, value, part):
+    document["toyworld"][section][key] = value
+    assert part in faults_of(load)
+
+
+def test_number_that_yaml_reads_as_text_gets_the_hint(tmp_path):
+    text = yaml.safe_dump(DOCUMENT).replace(f"\n    learning_rate: {DOCUMENT['toyworld']['train']['learning_rate']}\n",
+                                            "\n    learning_rate: 1e-3\n")  # fmt: skip
+    assert "learning_rate: 1e-3" in text
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ParamError, match=r"learning_rate is '1e-3' \(str\); expected float; YAML reads 1e-4 as text"):
+        load_params(tmp_path / "params.yaml", "toyworld")
+
+
+def test_all_faults_are_reported_at_once(load, document):
+    document["toyworld"]["train"]["epoch"] = 3
+    document["toyworld"]["train"]["batch_size"] = -1
+    document["toyworld"]["detect"] = None
+    document["variants"]["ours"]["model"] = {"bnak": "random"}
+    message = faults_of(load, "ours")
+    for part in ("train.epoch", "train.batch_size", "toyworld.detect: expected a section", "variants.ours.model.bnak"):
+        assert part in message
+
+
+def test_a_variant_overrides_only_its_keys(load, document):
+    document["variants"]["ours"] = {"desc": "", "model": {"ktn": "union"}, "train": {}, "evaluate": {"gamma": 1.0}}
+    plain, changed = load(), load("ours")
+    assert changed.model.ktn == "union"
+    assert changed.evaluate.gamma == 1.0
+    assert changed.train == plain.train
+    assert changed.model != plain.model
+
+
+def test_a_variant_overrides_one_dataset_alone(load, document):
+    document["otherworld"] = copy.deepcopy(document["toyworld"])
+    document["variants"]["ours"]["train"] = {"epochs": 2, "otherworld": {"epochs": 5}}
+    assert load("ours", "toyworld").train.epochs == 2
+    assert load("ours", "otherworld").train.epochs == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"learning_rat": 1.0}, 'unknown key "variants.ours.train.learning_rat", did you mean "learning_rate"?'),
+        ({"toyworld": {"epoch": 1}}, 'unknown key "variants.ours.train.toyworld.epoch", did you mean "epochs"?'),
+        ({"toywrold": {"epochs": 1}}, 'unknown key "variants.ours.train.toywrold", did you mean "toyworld"?'),
+        ({"toyworld": 5}, 'unknown key "variants.ours.train.toyworld"'),
+    ],
+)
+def test_a_variants_unknown_keys(load, document, changes, part):
+    document["variants"]["ours"]["train"] = changes
+    assert part in faults_of(load, "ours")
+
+
+def test_a_variants_wrong_value_is_named(load, document):
+    document["variants"]["ours"]["train"] = {"epochs": -3}
+    assert "epochs is -3; expected 1 to inf" in faults_of(load, "ours")
+
+
+def test_overrides_in_the_variants_name(load):
+    params = load("ours+train.learning_rate=0.001+evaluate.gamma=1")
+    assert params.train.learning_rate == 0.001
+    assert params.evaluate.gamma == 1.0
+    assert load("ours").evaluate.gamma != 1.0
+
+
+@pytest.mark.parametrize(
+    ("variant", "part"),
+    [
+        (
+            "ours+train.learning_rat=1",
+            'override "+train.learning_rat=1": unknown key, did you mean "train.learning_rate"',
+        ),
+        ("ours+detect.score_threshold=0.1", "expected +stage.key=value"),
+        ("ours+train.learning_rate=1e-3", "YAML reads 1e-4 as text"),
+        ("ours+train.learning_rate", "toyworld.train.learning_rate is None"),
+        ("ours+train.learning_rate=[", 'override "+train.learning_rate=["'),
+        ("our", 'no variant "our", did you mean "ours"?'),
+    ],
+)
+def test_wrong_overrides_in_the_variants_name(load, variant, part):
+    assert part in faults_of(load, variant)
+
+
+def test_unknown_dataset_gets_a_suggestion(load):
+    assert 'no dataset "toywrld", did you mean "toyworld"?' in faults_of(load, dataset="toywrld")
+
+
+@pytest.mark.parametrize(
+    "broken", [None, [], "ours", {"ours": {"desc": "", "model": None, "train": {}, "evaluate": {}}}]
+)
+def test_damaged_variants_are_a_fault_of_the_file(load, document, broken):
+    document["variants"] = broken
+    assert "variants" in faults_of(load, "ours")
+
+
+def test_a_section_that_is_none_stays_a_fault_under_a_variant(load, document):
+    document["toyworld"]["train"] = None
+    assert "toyworld.train: expected a section, found NoneType" in faults_of(load, "ours+train.epochs=2")
+
+
+@pytest.mark.parametrize(("text", "part"), [("a: [", "not YAML"), ("- 1", "expected a mapping")])
+def test_not_a_params_file(tmp_path, text, part):
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ParamError, match=part):
+        load_params(tmp_path / "params.yaml", "toyworld")
+    with pytest.raises(ParamError, match="does not exist"):
+        load_params(tmp_path / "absent.yaml", "toyworld")
+
+
+def test_digest_is_of_the_values(load, document):
+    before = digest_of(load().train)
+    document["toyworld"]["train"] = dict(reversed(document["toyworld"]["train"].items()))
+    assert digest_of(load().train) == before
+    document["toyworld"]["train"]["epochs"] += 1
+    assert digest_of(load().train) != before
+    assert digest_of({"b": 1, "a": (2, 3)}) == digest_of({"a": [2, 3], "b": 1})

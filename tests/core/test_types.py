@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from pipeline.core.errors import DataError
+from pipeline.core.types import Detections, GroundTruth, KnowledgeBank, PairLogits, Pairs, Proposals
+
+BOXES = np.array([[0, 0, 2, 2], [1, 1, 3, 3]], np.float32)
+SCORES = np.array([0.9, 0.5], np.float32)
+IDS = np.array([0, 1])
+
+
+def test_proposals_hold_what_they_are_given_and_may_be_empty():
+    assert len(Proposals(BOXES, SCORES, IDS)) == 2
+    assert len(Proposals.empty()) == 0
+
+
+@pytest.mark.parametrize(
+    ("columns", "part"),
+    [
+        ((BOXES, SCORES[:1], IDS), r"Proposals.scores: axis 0 has 1 rows, expected N = 2"),
+        ((BOXES[:, :3], SCORES, IDS), r"Proposals.boxes: axis 1 has 3 rows, expected 4"),
+        ((BOXES[0], SCORES, IDS), r"Proposals.boxes: shape \(4,\), expected 2 axes"),
+        ((BOXES, SCORES, IDS.astype(np.float32)), "Proposals.object_ids: dtype float32, expected kind 'i'"),
+        ((BOXES.astype(np.int64), SCORES, IDS), "Proposals.boxes: dtype int64, expected kind 'f'"),
+        ((BOXES + np.float32("nan"), SCORES, IDS), "Proposals.boxes: box 0 is"),
+        ((BOXES + np.float32("inf"), SCORES, IDS), "box 0 is"),
+        ((BOXES[:, [2, 1, 0, 3]], SCORES, IDS), r"box 0 is \[2.0, 0.0, 0.0, 2.0\]; expected finite x1 <= x2"),
+        ((BOXES[:, [0, 3, 2, 1]], SCORES, IDS), "y1 <= y2"),
+    ],
+)
+def test_wrong_proposals_are_refused(columns, part):
+    with pytest.raises(DataError, match=part):
+        Proposals(*columns)
+
+
+def test_the_first_bad_box_is_named():
+    boxes = BOXES.copy()
+    boxes[1, 0] = np.nan
+    with pytest.raises(DataError, match="box 1 is"):
+        Proposals(boxes, SCORES, IDS)
+
+
+def test_a_proposal_is_never_paired_with_itself():
+    assert len(Pairs(np.array([0, 0]), np.array([1, 2]))) == 2
+    with pytest.raises(DataError, match="paired with itself"):
+        Pairs(np.array([0, 1]), np.array([1, 1]))
+
+
+def test_axes_of_one_name_must_agree_across_arrays():
+    PairLogits(np.zeros((2, 3), np.float32), np.zeros(2, np.float32), np.zeros(5, np.float32))
+    with pytest.raises(DataError, match=r"PairLogits.relatedness_logits: axis 0 has 3 rows, expected M = 2"):
+        PairLogits(np.zeros((2, 3), np.float32), np.zeros(3, np.float32), np.zeros(5, np.float32))
+    with pytest.raises(DataError, match="1 prompts for 2 embeddings"):
+        KnowledgeBank(np.zeros((2, 3), np.float32), ("a",), "clip", "0")
+    with pytest.raises(DataError, match=r"Detections.scores: axis 0 has 1 rows, expected T = 2"):
+        Detections(IDS.astype(np.int32), IDS.astype(np.int16), BOXES, BOXES, SCORES[:1])
+
+
+def test_ground_truth_of_an_image_that_is_not_there():
+    columns = (np.array([0, 2], np.int32), IDS.astype(np.int16), BOXES, BOXES)
+    assert len(GroundTruth(*columns, num_images=3)) == 2
+    with pytest.raises(DataError, match="image_index 2 is out of range for 2 images"):
+        GroundTruth(*columns, num_images=2)

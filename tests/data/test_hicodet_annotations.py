@@ -1,0 +1,130 @@
+import json
+
+import numpy as np
+import pytest
+
+from pipeline.core.errors import DataError
+from pipeline.data.ground_truth import hicodet_ground_truth
+from pipeline.data.hicodet_annotations import image_labels, image_records, read_hicodet_json
+from tests.data.real_ground_truth import real_ground_truth
+
+SMALL = {
+    "annotation": [
+        {
+            "boxes_h": [[1.0, 1.0, 10.0, 20.0], [5.0, 5.0, 5.0, 5.0]],
+            "boxes_o": [[3.0, 4.0, 30.0, 40.0], [1.0, 2.0, 3.0, 4.0]],
+            "hoi": [2, 0],
+            "object": [1, 0],
+            "verb": [1, 0],
+        },
+        {"boxes_h": [], "boxes_o": [], "hoi": [], "object": [], "verb": []},
+    ],
+    "filenames": ["a.jpg", "b.jpg"],
+    "empty": [1],
+    "objects": ["bicycle", "person"],
+    "verbs": ["hug", "ride"],
+    "correspondence": [[0, 0, 0], [1, 0, 1], [2, 1, 1]],
+    "size": [[64, 48], [30, 20]],
+    "rare": [2],
+    "non_rare": [0, 1],
+}
+
+
+def small(tmp_path, **changes):
+    path = tmp_path / "annotations.json"
+    path.write_text(json.dumps(SMALL | changes))
+    return path
+
+
+def test_inclusive_pixels_become_continuous_boxes(tmp_path):
+    annotations = read_hicodet_json(small(tmp_path))
+    assert annotations.human_boxes.tolist() == [[0, 0, 10, 20], [4, 4, 5, 5]]
+    assert annotations.object_boxes.tolist() == [[2, 3, 30, 40], [0, 1, 3, 4]]
+    assert annotations.human_boxes.dtype == np.float32
+
+
+def test_vocabulary_pairs_and_sizes(tmp_path):
+    annotations = read_hicodet_json(small(tmp_path))
+    assert [annotations.vocabulary.hoi_name(h) for h in range(3)] == ["hug bicycle", "ride bicycle", "ride person"]
+    assert annotations.image_index.tolist() == [0, 0]
+    assert annotations.hoi_id.tolist() == [2, 0]
+    assert annotations.sizes.tolist() == [[64, 48], [30, 20]]
+    assert annotations.rare.tolist() == [False, False, True]
+
+
+def test_images_without_pairs_stay(tmp_path):
+    annotations = read_hicodet_json(small(tmp_path))
+    truth = hicodet_ground_truth(annotations)
+    assert (len(annotations), truth.num_images, len(truth)) == (2, 2, 2)
+
+
+def test_labels_are_sorted_unique_and_without_boxes(tmp_path):
+    labels = image_labels(read_hicodet_json(small(tmp_path)))
+    assert [(label.image_id, label.hoi_ids.tolist()) for label in labels] == [("a", [0, 2]), ("b", [])]
+
+
+def test_image_records(tmp_path):
+    record = image_records(read_hicodet_json(small(tmp_path)))[1]
+    assert (record.image_id, record.path, record.width, record.height, record.sha256) == ("b", "b.jpg", 30, 20, "")
+
+
+def test_real_test_set():
+    annotations = read_hicodet_json(real_ground_truth("hicodet", "instances_test2015.json"))
+    vocabulary = annotations.vocabulary
+    assert (vocabulary.num_verbs, vocabulary.num_objects, vocabulary.num_hois) == (117, 80, 600)
+    assert (len(annotations), len(annotations.hoi_id), annotations.rare.sum()) == (9658, 33405, 138)
+    assert len(annotations) - len(np.unique(annotations.image_index)) == 112
+    assert len(np.unique(annotations.hoi_id)) == 600
+    assert annotations.human_boxes.min() >= 0
+    assert (annotations.object_boxes[:, 2:] <= annotations.sizes[annotations.image_index]).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"filenames": ["a.jpg"]}, "filenames has 1 entries, expected 2"),
+        ({"size": [[1, 1]]}, "size has 1 entries, expected 2"),
+        ({"correspondence": [[1, 0, 0]]}, "correspondence should list HOI ids"),
+        ({"correspondence": [5]}, "correspondence should hold"),
+        ({"correspondence": [[0, 0, 0]]}, "HOI id 2 is unknown"),
+        ({"annotation": [{"hoi": [0], "boxes_h": [], "boxes_o": [[1, 1, 2, 2]]}, SMALL["annotation"][1]]}, "boxes_h"),
+        ({"annotation": [{"hoi": [0], "boxes_h": [[1]], "boxes_o": []}]}, "not HICO-DET annotations"),
+        ({"annotation": [{"boxes_h": []}]}, "KeyError: 'hoi'"),
+    ],
+)
+def test_damaged_files_are_refused_in_one_line(tmp_path, changes, message):
+    with pytest.raises(DataError, match=message) as error:
+        read_hicodet_json(small(tmp_path, **changes))
+    assert "\n" not in str(error.value)
+
+
+def test_nan_boxes_are_refused(tmp_path):
+    image = {"hoi": [0], "boxes_h": [[1, 1, float("nan"), 2]], "boxes_o": [[1, 1, 2, 2]]}
+    with pytest.raises(DataError, match="a box of pair 0"):
+        read_hicodet_json(small(tmp_path, annotation=[image, SMALL["annotation"][1]]))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"annotation": [', "not JSON, at line 1 .* truncated"),
+        ("", "not JSON"),
+        ("[]", "not HICO-DET annotations"),
+        ('{"categories": []}', "looks like COCO instances"),
+        ('{"action_to_object": []}', "looks like the JSON form of V-COCO"),
+        ('[{"role_object_id": []}]', "looks like an official V-COCO file"),
+    ],
+)
+def test_other_files_are_refused(tmp_path, text, message):
+    path = tmp_path / "file.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_hicodet_json(path)
+
+
+def test_missing_and_binary_files(tmp_path):
+    with pytest.raises(DataError, match="cannot be read"):
+        read_hicodet_json(tmp_path / "absent.json")
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x80")
+    with pytest.raises(DataError, match="not a text file"):
+        read_hicodet_json(tmp_path / "binary.json")

@@ -1,0 +1,156 @@
+"""The official MATLAB files, written here in their form: struct arrays with 1-based ids and inclusive boxes."""
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from pipeline.core.errors import DataError
+from pipeline.data.hicodet_annotations import image_labels, read_hicodet_json
+from pipeline.data.hicodet_mat import read_hicodet_mat
+from tests.data.real_ground_truth import real_ground_truth
+
+ACTIONS = [("ride", "bicycle"), ("hug", "person"), ("hold", "bicycle")]
+
+
+def structs(rows: list[dict]) -> np.ndarray:
+    """A 1 x n MATLAB struct array."""
+    array = np.empty((1, len(rows)), dtype=[(name, object) for name in rows[0]] if rows else object)
+    for column, row in enumerate(rows):
+        array[0, column] = tuple(row.values())
+    return array
+
+
+def boxes(corners: list) -> np.ndarray:
+    return structs([{"x1": float(a), "x2": float(c), "y1": float(b), "y2": float(d)} for a, b, c, d in corners])
+
+
+def interaction(hoi: int, humans=(), objects=(), connection=(), invisible: int = 0) -> dict:
+    return {
+        "id": float(hoi),
+        "bboxhuman": boxes(list(humans)) if humans else np.zeros((0, 0)),
+        "bboxobject": boxes(list(objects)) if objects else np.zeros((0, 0)),
+        "connection": np.array(connection, dtype=float).reshape(-1, 2),
+        "invis": float(invisible),
+    }
+
+
+def image(name: str, interactions: list[dict], width: int = 64, height: int = 48) -> dict:
+    size = {"width": float(width), "height": float(height), "depth": 3.0}
+    return {"filename": name, "size": size, "hoi": structs(interactions)}
+
+
+def actions(names) -> np.ndarray:
+    return structs([{"nname": noun, "vname": verb, "vname_ing": verb + "ing"} for verb, noun in names]).T
+
+
+TRAIN = [image(f"train{i}.jpg", [interaction(1, [(1, 1, 5, 5)], [(2, 2, 9, 9)], [(1, 1)])]) for i in range(10)]
+TEST = [
+    image(
+        "test0.jpg",
+        [
+            interaction(2, [(1, 1, 10, 20), (3, 3, 6, 6)], [(3, 4, 30, 40)], [(2, 1), (1, 1)]),
+            interaction(3, invisible=1),
+        ],
+    ),
+    image("test1.jpg", [interaction(1, invisible=1)], 30, 20),
+]
+
+
+@pytest.fixture
+def bbox_file(tmp_path):
+    path = tmp_path / "anno_bbox.mat"
+    savemat(path, {"bbox_train": structs(TRAIN), "bbox_test": structs(TEST), "list_action": actions(ACTIONS)})
+    return path
+
+
+def label_file(tmp_path, labels, names=("test0.jpg", "test1.jpg")):
+    path = tmp_path / "anno.mat"
+    cells = np.array(names, dtype=object).reshape(-1, 1)
+    savemat(path, {"anno_test": np.array(labels, dtype=float), "list_test": cells})
+    return path
+
+
+def test_pairs_follow_the_connections(bbox_file):
+    annotations = read_hicodet_mat(bbox_file, "test")
+    assert annotations.filenames == ("test0.jpg", "test1.jpg")
+    assert annotations.sizes.tolist() == [[64, 48], [30, 20]]
+    assert annotations.hoi_id.tolist() == [1, 1]
+    assert annotations.image_index.tolist() == [0, 0]
+    assert annotations.human_boxes.tolist() == [[2, 2, 6, 6], [0, 0, 10, 20]]
+    assert annotations.object_boxes.tolist() == [[2, 3, 30, 40]] * 2
+
+
+def test_invisible_interactions_are_no_ground_truth_but_their_image_stays(bbox_file):
+    annotations = read_hicodet_mat(bbox_file, "test")
+    assert len(annotations) == 2
+    assert set(annotations.hoi_id.tolist()) == {1}
+
+
+def test_vocabulary_is_alphabetical_and_classes_keep_their_order(bbox_file):
+    vocabulary = read_hicodet_mat(bbox_file, "test").vocabulary
+    assert vocabulary.objects == ("bicycle", "person")
+    assert vocabulary.verbs == ("hold", "hug", "ride")
+    assert [vocabulary.hoi_name(h) for h in range(3)] == ["ride bicycle", "hug person", "hold bicycle"]
+
+
+def test_rare_classes_have_fewer_than_ten_training_pairs(bbox_file):
+    assert read_hicodet_mat(bbox_file, "test").rare.tolist() == [False, True, True]
+    assert len(read_hicodet_mat(bbox_file, "train")) == 10
+
+
+def test_image_level_labels(bbox_file, tmp_path):
+    labels = label_file(tmp_path, [[-1, 1], [1, 0], [1, float("nan")]])
+    annotations = read_hicodet_mat(bbox_file, "test", labels)
+    assert annotations.image_hois.tolist() == [[False, True, True], [True, False, False]]
+    assert [label.hoi_ids.tolist() for label in image_labels(annotations)] == [[1, 2], [0]]
+
+
+def test_vocabulary_equals_the_json_form(tmp_path):
+    expected = read_hicodet_json(real_ground_truth("hicodet", "instances_test2015.json")).vocabulary
+    names = [(expected.verbs[verb], expected.objects[obj]) for verb, obj in expected.hoi_classes]
+    path = tmp_path / "anno_bbox.mat"
+    savemat(path, {"bbox_train": structs(TRAIN), "bbox_test": structs(TEST), "list_action": actions(names)})
+    assert read_hicodet_mat(path, "test").vocabulary == expected
+
+
+def test_other_releases_are_refused(bbox_file, tmp_path):
+    labels = label_file(tmp_path, np.ones((3, 2)))
+    with pytest.raises(DataError, match=r"bbox_train, bbox_test, list_action missing; expected anno_bbox\.mat"):
+        read_hicodet_mat(labels, "test")
+    with pytest.raises(DataError, match="anno_test, list_test missing"):
+        read_hicodet_mat(bbox_file, "test", bbox_file)
+    with pytest.raises(DataError, match=r"anno_test is \(2, 2\), expected \(3, 2\)"):
+        read_hicodet_mat(bbox_file, "test", label_file(tmp_path, np.ones((2, 2))))
+    with pytest.raises(DataError, match=r'image 1 is "other.jpg", annotations say "test1.jpg"'):
+        read_hicodet_mat(bbox_file, "test", label_file(tmp_path, np.ones((3, 2)), ("test0.jpg", "other.jpg")))
+
+
+def test_another_structure_is_refused(tmp_path):
+    path = tmp_path / "old.mat"
+    old = structs([{"filename": "a.jpg", "boxes": 1.0}])
+    savemat(path, {"bbox_train": old, "bbox_test": old, "list_action": actions(ACTIONS)})
+    with pytest.raises(DataError, match="unexpected structure .* release 20160224"):
+        read_hicodet_mat(path, "test")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not a matlab file at all", b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(400)]
+)
+def test_unreadable_files_are_refused_in_one_line(tmp_path, content):
+    path = tmp_path / "broken.mat"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="not a readable MATLAB file") as error:
+        read_hicodet_mat(path, "test")
+    assert "\n" not in str(error.value)
+
+
+def test_truncated_file(bbox_file, tmp_path):
+    path = tmp_path / "truncated.mat"
+    path.write_bytes(bbox_file.read_bytes()[:-500])
+    with pytest.raises(DataError, match=r"truncated\.mat"):
+        read_hicodet_mat(path, "test")
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(DataError, match="does not exist"):
+        read_hicodet_mat(tmp_path / "absent.mat", "test")

@@ -1,0 +1,178 @@
+import numpy as np
+import pytest
+
+from pipeline.core.errors import DataError
+from pipeline.evaluation.vcoco import evaluate_vcoco
+from tests.evaluation import reference_vcoco
+from tests.evaluation.vcoco_worlds import (
+    ACTIONS,
+    NOTHING,
+    annotations,
+    entries,
+    instances,
+    random_world,
+    role_detections,
+)
+
+HOLD, WALK, CUT, POINT = range(4)
+ANN, BOB, STRANGER = (0, 0, 20, 40), (50, 0, 70, 40), (80, 60, 95, 95)
+CUP = (20, 10, 30, 20)
+FAR = (40, 60, 50, 70)
+OBJECTS = [(1, 10, 1, ANN), (2, 10, 1, BOB), (3, 10, 1, STRANGER), (4, 10, 2, CUP)]
+# Ann holds the cup; Bob holds something that is not annotated, and walks; nobody annotated the stranger.
+PEOPLE = [(1, 10, {"hold": (4,)}), (2, 10, {"hold": (0,), "walk": ()})]
+
+
+@pytest.fixture
+def truth(tmp_path):
+    return annotations(tmp_path, PEOPLE, instances(2, OBJECTS))
+
+
+def hold(truth, *rows):
+    """AP of "hold obj" in both scenarios for (human, role box, score) rows on image 10."""
+    result = evaluate_vcoco(role_detections([(10, HOLD, 1, *row) for row in rows]), truth)
+    return result.role_s1[0], result.role_s2[0]
+
+
+def test_a_role_is_found_by_both_boxes(truth):
+    assert hold(truth, (ANN, CUP, 0.9)) == (0.5, 0.5)  # two people hold something: each is a positive
+    assert hold(truth, (ANN, FAR, 0.9)) == (0, 0)
+    assert hold(truth, (FAR, CUP, 0.9)) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("human", "role", "hit"),
+    [((0, 0, 20, 20), CUP, 1), ((0, 0, 20, 19), CUP, 0), (ANN, (20, 10, 30, 15), 1), (ANN, (20, 10, 30, 14), 0)],
+)
+def test_a_half_counts(truth, human, role, hit):
+    assert hold(truth, (human, role, 0.9)) == (hit / 2, hit / 2)
+
+
+@pytest.mark.parametrize("empty", [NOTHING, (0, 0, 0, 0)])
+def test_scenarios_differ_where_the_role_is_empty(truth, empty):
+    assert hold(truth, (BOB, empty, 0.9)) == (0.5, 0.5)
+    assert hold(truth, (BOB, CUP, 0.9)) == (0, 0.5)
+
+
+@pytest.mark.parametrize("empty", [NOTHING, (0, 0, 0, 0)])
+def test_an_empty_prediction_fails_an_annotated_role(truth, empty):
+    assert hold(truth, (ANN, empty, 0.9)) == (0, 0)
+
+
+def test_detections_of_an_unannotated_person_are_dropped(truth):
+    with_stranger = hold(truth, (STRANGER, CUP, 0.9), (ANN, CUP, 0.8))
+    assert with_stranger == (0.5, 0.5)
+    with_mistake = hold(truth, (ANN, FAR, 0.9), (ANN, CUP, 0.8))
+    assert with_mistake == (0.25, 0.25)
+
+
+def test_the_nearest_person_is_sought_among_all_people(tmp_path):
+    # The box overlaps the stranger best and Ann well enough: it goes to the stranger, and is dropped.
+    truth = annotations(tmp_path, PEOPLE, instances(2, [*OBJECTS[:2], (3, 10, 1, (2, 0, 22, 40)), OBJECTS[3]]))
+    assert hold(truth, ((2, 0, 22, 40), CUP, 0.9)) == (0, 0)
+
+
+def test_without_any_overlap_the_first_person_is_nearest(tmp_path):
+    far = ((40, 60, 50, 70), FAR, 0.9)
+    truth = annotations(tmp_path, PEOPLE, instances(2, OBJECTS))
+    assert hold(truth, far, (ANN, CUP, 0.8)) == (0.25, 0.25)  # Ann comes first, she is annotated: a false positive
+    strangers_first = [OBJECTS[2], OBJECTS[0], OBJECTS[1], OBJECTS[3]]
+    truth = annotations(tmp_path, PEOPLE, instances(2, strangers_first))
+    assert hold(truth, far, (ANN, CUP, 0.8)) == (0.5, 0.5)  # the stranger comes first: dropped
+
+
+def test_a_duplicate_is_a_false_positive_without_second_choice(truth):
+    assert hold(truth, (ANN, CUP, 0.9), (ANN, CUP, 0.8), (BOB, NOTHING, 0.7))[0] == pytest.approx((1 + 2 / 3) / 2)
+
+
+def test_a_failed_role_does_not_cover_the_person(truth):
+    assert hold(truth, (ANN, FAR, 0.9), (ANN, CUP, 0.8))[0] == pytest.approx(1 / 2 / 2)
+
+
+def test_object_category_is_never_compared(tmp_path):
+    objects = [*OBJECTS[:3], (4, 10, 77, CUP)]
+    assert hold(annotations(tmp_path, PEOPLE, instances(2, objects)), (ANN, CUP, 0.9)) == (0.5, 0.5)
+
+
+def test_nan_scores_are_dropped_and_zero_scores_are_not(truth):
+    assert hold(truth, (ANN, FAR, float("nan")), (ANN, CUP, 0.8)) == (0.5, 0.5)
+    assert hold(truth, (ANN, CUP, 0.0)) == (0.5, 0.5)
+
+
+def test_ties_go_by_row(truth):
+    assert hold(truth, (ANN, CUP, 0.5), (ANN, FAR, 0.5))[0] == 0.5
+    assert hold(truth, (ANN, FAR, 0.5), (ANN, CUP, 0.5))[0] == 0.25
+
+
+def test_images_without_people_give_false_positives(truth):
+    rows = [(20, HOLD, 1, ANN, CUP, 0.9), (10, HOLD, 1, ANN, CUP, 0.8)]
+    assert evaluate_vcoco(role_detections(rows), truth).role_s1[0] == 0.25
+
+
+def test_agents_need_no_role(truth):
+    rows = [(10, WALK, 0, BOB, NOTHING, 0.9), (10, HOLD, 1, ANN, FAR, 0.9), (10, HOLD, 0, BOB, NOTHING, 0.8)]
+    result = evaluate_vcoco(role_detections(rows), truth)
+    np.testing.assert_array_equal(result.agent, [1, 1, np.nan, np.nan])
+    assert result.role_s1[0] == 0  # role_index 0 is no role detection
+    assert result.ap_agent == 0.5
+
+
+def test_a_person_who_does_not_do_it_is_a_false_positive(truth):
+    rows = [(10, WALK, 0, ANN, NOTHING, 0.9), (10, WALK, 0, BOB, NOTHING, 0.8)]
+    assert evaluate_vcoco(role_detections(rows), truth).agent[WALK] == 0.5
+
+
+def test_roles_of_an_action_are_apart(tmp_path):
+    people = [(1, 10, {"cut": (4, 0)})]
+    truth = annotations(tmp_path, people, instances(1, [OBJECTS[0], OBJECTS[3]]))
+    rows = [(10, CUT, 1, ANN, CUP, 0.9), (10, CUT, 2, ANN, NOTHING, 0.9)]
+    result = evaluate_vcoco(role_detections(rows), truth)
+    names = dict(zip(result.verb_roles, result.role_s1, strict=True))
+    assert (names["cut instr"], names["cut obj"]) == (1, 1)
+    swapped = evaluate_vcoco(role_detections([(10, CUT, 2, ANN, CUP, 0.9)]), truth)
+    assert dict(zip(swapped.verb_roles, swapped.role_s1, strict=True)) == pytest.approx(
+        {"hold obj": np.nan, "cut instr": 0, "cut obj": 0, "point instr": np.nan}, nan_ok=True
+    )
+
+
+def test_point_counts_in_the_official_mean_only(tmp_path):
+    truth = annotations(tmp_path, [(1, 10, {"point": (4,)})], instances(1, [OBJECTS[0], OBJECTS[3]]))
+    result = evaluate_vcoco(role_detections([(10, POINT, 1, ANN, CUP, 0.9)]), truth)
+    assert (result.ap_role_s1_25, result.ap_role_s2_25) == (1 / 4, 1 / 4)
+    assert (result.ap_role_s1, result.ap_role_s2) == (0, 0)
+
+
+def test_no_detections_score_0(truth):
+    result = evaluate_vcoco(role_detections([]), truth)
+    assert (result.ap_role_s1, result.ap_role_s2, result.ap_agent) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_equals_the_reference(seed, tmp_path):
+    people, world, rows = random_world(seed)
+    result = evaluate_vcoco(role_detections(rows), annotations(tmp_path, people, world))
+    reference = reference_vcoco.Reference(entries(people), world)
+    done = {action for _, _, actions in people for action in actions}
+    verb_roles = [(action, role + 1) for action, (_, roles) in enumerate(ACTIONS) for role in range(len(roles))]
+    for row, (action, role) in enumerate(verb_roles):
+        if ACTIONS[action][0] in done:
+            assert result.role_s1[row] == pytest.approx(reference.evaluate(rows, action, role, 1), abs=1e-12)
+            assert result.role_s2[row] == pytest.approx(reference.evaluate(rows, action, role, 2), abs=1e-12)
+    for action, (name, _) in enumerate(ACTIONS):
+        if name in done:
+            assert result.agent[action] == pytest.approx(reference.evaluate(rows, action, None, 1), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ((30, HOLD, 1, ANN, CUP, 0.5), "image_id 30 in row 1 is not among the 2 images"),
+        ((10, 4, 1, ANN, CUP, 0.5), "action_id 4 in row 1 is out of range"),
+        ((10, HOLD, 2, ANN, CUP, 0.5), 'role_index 2 in row 1 is out of range; action 0 "hold" has roles 0..1'),
+        ((10, WALK, 1, ANN, CUP, 0.5), "role_index 1 in row 1"),
+        ((10, HOLD, -1, ANN, CUP, 0.5), "role_index -1 in row 1"),
+    ],
+)
+def test_bad_rows_are_refused(truth, row, message):
+    with pytest.raises(DataError, match=message):
+        evaluate_vcoco(role_detections([(10, HOLD, 1, ANN, CUP, 0.5), row]), truth)

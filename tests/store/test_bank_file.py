@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from pipeline.core.errors import ArtifactError
+from pipeline.core.types import KnowledgeBank
+from pipeline.store.bank_file import read_bank, write_bank
+
+
+@pytest.fixture
+def bank() -> KnowledgeBank:
+    embeddings = np.random.default_rng(0).standard_normal((3, 40)).astype(np.float32)
+    return KnowledgeBank(embeddings, ("riding a bike", "überholen", "c"), "tiny", "0f")
+
+
+def test_round_trip_and_same_bytes(tmp_path, bank):
+    path = tmp_path / "bank.h5"
+    write_bank(path, bank)
+    found = read_bank(path, num_hois=3)
+    np.testing.assert_array_equal(found.hoi_embeddings, bank.hoi_embeddings)
+    assert (found.prompts, found.clip_name, found.clip_digest) == (bank.prompts, "tiny", "0f")
+    before = path.read_bytes()
+    write_bank(path, bank)
+    assert path.read_bytes() == before
+
+
+def test_other_classes_missing_and_truncated(tmp_path, bank):
+    path = tmp_path / "bank.h5"
+    with pytest.raises(ArtifactError, match="does not exist"):
+        read_bank(path)
+    write_bank(path, bank)
+    with pytest.raises(ArtifactError, match="3 HOI classes, expected 4"):
+        read_bank(path, num_hois=4)
+    whole = path.read_bytes()
+    for length in [0, 8, *range(16, len(whole), len(whole) // 20), len(whole) - 1]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(ArtifactError, match="damaged or not a knowledge bank"):
+            read_bank(path)

@@ -1,0 +1,149 @@
+import pickle
+from pathlib import Path
+
+import clip
+import pytest
+import torch
+
+from pipeline.core.errors import WeightsError
+from pipeline.store.clip_architecture import ClipConfig, build_clip
+from pipeline.store.clip_checkpoint import load_clip, save_clip, token_table
+from pipeline.store.files import sha256_of
+
+PROMPTS = ["a person riding a bicycle", "a photo of a person feeding a dog", "a person looking at a horse!"]
+
+
+def tiny_config(vocab_size: int) -> ClipConfig:
+    return ClipConfig(
+        embed_dim=12,
+        image_resolution=64,
+        vision_layers=(1, 2, 1, 1),
+        vision_width=4,
+        context_length=20,
+        vocab_size=vocab_size,
+        transformer_width=64,
+        transformer_heads=1,
+        transformer_layers=2,
+    )
+
+
+@pytest.fixture(scope="module")
+def full():
+    torch.manual_seed(0)
+    return build_clip(tiny_config(49408)).eval()
+
+
+@pytest.fixture(scope="module")
+def cut(full, tmp_path_factory) -> tuple[Path, torch.Tensor]:
+    """The full-table model with its table cut to the tokens of PROMPTS, saved."""
+    token_ids = token_table(PROMPTS)
+    model = build_clip(tiny_config(len(token_ids))).eval()
+    state = dict(full.state_dict())
+    state["token_embedding.weight"] = state["token_embedding.weight"][token_ids]
+    model.load_state_dict(state)
+    path = tmp_path_factory.mktemp("clip") / "cut.safetensors"
+    save_clip(path, model, token_ids=token_ids, metadata={"training_set": "none"})
+    return path, token_ids
+
+
+def test_a_cut_table_encodes_as_the_full_one(full, cut):
+    checkpoint = load_clip(str(cut[0]))
+    # what was stored is float16, so the full model is rounded too
+    rounded = build_clip(tiny_config(49408)).eval()
+    rounded.load_state_dict({name: tensor.half().float() for name, tensor in full.state_dict().items()})
+    expected = rounded.encode_text(clip.tokenize(PROMPTS, context_length=20).long())
+    torch.testing.assert_close(checkpoint.model.encode_text(checkpoint.tokenize(PROMPTS)), expected)
+    assert not torch.allclose(expected[0], expected[1])
+
+
+def test_end_of_text_stays_the_highest_id(cut):
+    tokens = load_clip(str(cut[0])).tokenize(PROMPTS)
+    lengths = (clip.tokenize(PROMPTS, context_length=20) != 0).sum(1)
+    assert torch.equal(tokens.argmax(1), lengths - 1)
+
+
+def test_round_trip_keeps_sizes_weights_and_digest(full, tmp_path):
+    path = tmp_path / "full.safetensors"
+    save_clip(path, full, token_ids=None, metadata={})
+    checkpoint = load_clip(str(path))
+    assert checkpoint.token_ids is None and checkpoint.name == "full" and checkpoint.digest == sha256_of(path)
+    assert ClipConfig.of_model(checkpoint.model) == ClipConfig.of_model(full)
+    assert not checkpoint.model.training
+    for name, tensor in checkpoint.model.state_dict().items():
+        assert torch.equal(tensor, full.state_dict()[name].half().float()), name
+        assert tensor.dtype in (torch.float32, torch.int64)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*", "ignore::torch.jit.TracerWarning")
+def test_plain_state_dict_and_torchscript_give_the_same_model(full, tmp_path):
+    plain, script = tmp_path / "plain.pt", tmp_path / "script.pt"
+    torch.save(full.state_dict(), plain)
+    tokens = clip.tokenize(PROMPTS, context_length=20).long()
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    torch.jit.save(torch.jit.trace(full, (images, tokens), check_trace=False), str(script))
+    for path in (plain, script):
+        model = load_clip(str(path)).model
+        torch.testing.assert_close(model.encode_image(images), full.encode_image(images))
+        torch.testing.assert_close(model.encode_text(tokens), full.encode_text(tokens))
+
+
+def test_a_word_outside_the_table_is_named(cut):
+    with pytest.raises(WeightsError, match='lacks "giraffe" of the prompt "a person feeding a giraffe"'):
+        load_clip(str(cut[0])).tokenize(["a person riding a bicycle", "a person feeding a giraffe"])
+
+
+def test_a_prompt_that_is_too_long_is_refused(cut):
+    with pytest.raises(WeightsError, match="too long"):
+        load_clip(str(cut[0])).tokenize(["a person riding a bicycle " * 10])
+
+
+def test_a_table_that_does_not_fit_is_refused(full, tmp_path):
+    with pytest.raises(ValueError, match="token_ids"):
+        save_clip(tmp_path / "x.safetensors", full, token_ids=torch.arange(5), metadata={})
+
+
+def test_an_unknown_name_gets_a_suggestion():
+    with pytest.raises(WeightsError, match='did you mean "RN101"'):
+        load_clip("RN1O1")
+
+
+def test_a_named_model_without_a_network_says_where_to_put_it(tmp_path, monkeypatch):
+    from urllib.error import URLError
+
+    def no_network(url: str, root: str) -> str:
+        raise URLError("no network")
+
+    monkeypatch.setattr("pipeline.store.clip_checkpoint._download", no_network)
+    with pytest.raises(WeightsError, match=r"RN50\.pt.*put the file there"):
+        load_clip("RN50", download_root=tmp_path)
+
+
+class _Payload:
+    def __reduce__(self):
+        return (Path.touch, (Path("executed"),))
+
+
+def test_pickles_are_never_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.pt").write_bytes(pickle.dumps(_Payload()))
+    torch.save({"model": _Payload()}, tmp_path / "zip.pt")
+    for name in ("model.pt", "zip.pt"):
+        with pytest.raises(WeightsError, match=name):
+            load_clip(name)
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("name", ["damaged.safetensors", "damaged.pt"])
+def test_damaged_files_are_refused(cut, tmp_path, name):
+    (tmp_path / name).write_bytes(cut[0].read_bytes()[:1000])
+    with pytest.raises(WeightsError, match=name):
+        load_clip(str(tmp_path / name))
+
+
+def test_other_architectures_are_refused(tmp_path):
+    torch.save({"visual.proj": torch.zeros(2)}, tmp_path / "vit.pt")
+    torch.save({"fc.weight": torch.zeros(2)}, tmp_path / "other.pt")
+    with pytest.raises(WeightsError, match="vision transformer"):
+        load_clip(str(tmp_path / "vit.pt"))
+    with pytest.raises(WeightsError, match="state dict of a ResNet CLIP"):
+        load_clip(str(tmp_path / "other.pt"))

@@ -1,0 +1,94 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pipeline.core.errors import ArtifactError
+from pipeline.store.dump import PredictionDump, read_dump, write_dump
+from pipeline.store.files import sha256_of
+from pipeline.store.ragged import offsets_of
+
+
+def make_dump(vocabulary, proposals: list[int], pairs: list[int], seed: int = 0) -> PredictionDump:
+    rng = np.random.default_rng(seed)
+    rows, total = sum(proposals), sum(pairs)
+    return PredictionDump(
+        vocabulary=vocabulary,
+        image_ids=tuple(f"image {i}" for i in range(len(proposals))),
+        variant="ours",
+        image_logits=rng.standard_normal((len(proposals), vocabulary.num_hois)).astype(np.float32),
+        proposal_offsets=offsets_of(np.array(proposals, np.int64)),
+        boxes=rng.random((rows, 4)).astype(np.float32),
+        proposal_scores=rng.random(rows).astype(np.float32),
+        object_ids=rng.integers(0, vocabulary.num_objects, rows),
+        pair_offsets=offsets_of(np.array(pairs, np.int64)),
+        human_index=rng.integers(0, 9, total),
+        object_index=rng.integers(0, 9, total),
+        interaction_logits=rng.standard_normal((total, vocabulary.num_verbs)).astype(np.float32),
+        relatedness_logits=np.zeros(total, np.float32),
+    )
+
+
+def assert_equal(found: PredictionDump, expected: PredictionDump) -> None:
+    for field in dataclasses.fields(PredictionDump):
+        one, other = getattr(found, field.name), getattr(expected, field.name)
+        if isinstance(other, np.ndarray):
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other)
+        else:
+            assert one == other
+
+
+@pytest.mark.parametrize(
+    ("proposals", "pairs"), [([3, 0, 5], [6, 0, 2]), ([2, 1], [0, 0]), ([0], [0]), ([], []), ([9] * 700, [7] * 700)]
+)
+def test_round_trip(tmp_path, vocabulary, proposals, pairs):
+    dump = make_dump(vocabulary, proposals, pairs)
+    write_dump(tmp_path / "x.zarr", dump)
+    assert_equal(read_dump(tmp_path / "x.zarr", vocabulary=vocabulary, image_ids=dump.image_ids), dump)
+
+
+def test_writing_twice_gives_the_same_bytes_and_replaces(tmp_path, vocabulary):
+    path = tmp_path / "x.zarr"
+    write_dump(path, make_dump(vocabulary, [9] * 900, [7] * 900, seed=1))
+    write_dump(path, make_dump(vocabulary, [3, 2], [4, 1]))
+    before = sha256_of(path)
+    write_dump(path, make_dump(vocabulary, [3, 2], [4, 1]))
+    assert sha256_of(path) == before
+    assert_equal(read_dump(path), make_dump(vocabulary, [3, 2], [4, 1]))
+
+
+def test_another_vocabulary_or_other_images_are_refused(tmp_path, vocabulary):
+    path = tmp_path / "x.zarr"
+    write_dump(path, make_dump(vocabulary, [3], [2]))
+    with pytest.raises(ArtifactError, match="made with another vocabulary"):
+        read_dump(path, vocabulary=dataclasses.replace(vocabulary, human="bicycle"))
+    with pytest.raises(ArtifactError, match="made from 1 other images than the manifest's 2"):
+        read_dump(path, image_ids=("image 0", "image 1"))
+    with pytest.raises(ArtifactError, match="does not exist"):
+        read_dump(tmp_path / "none.zarr")
+
+
+def test_every_truncated_or_missing_file_is_noticed(tmp_path, vocabulary):
+    path = tmp_path / "x.zarr"
+    write_dump(path, make_dump(vocabulary, [3, 1], [4, 0]))
+    files = [file for file in sorted(path.rglob("*")) if file.is_file()]
+    assert len(files) == 1 + 2 * 10  # a group, and ten arrays of one shard each: one of zeros is written too
+    for file in files:
+        whole = file.read_bytes()
+        for length in (0, 1, len(whole) // 2, len(whole) - 1):
+            file.write_bytes(whole[:length])
+            with pytest.raises(ArtifactError, match="damaged or not a prediction dump"):
+                read_dump(path)
+        file.unlink()
+        with pytest.raises(ArtifactError, match="damaged or not a prediction dump"):
+            read_dump(path)
+        file.write_bytes(whole)
+
+
+@pytest.mark.parametrize("name", ["boxes", "pair_offsets", "relatedness_logits", "image_logits"])
+def test_arrays_that_do_not_fit_together_are_refused(tmp_path, vocabulary, name):
+    dump = make_dump(vocabulary, [3, 1], [4, 2])
+    write_dump(tmp_path / "x.zarr", dataclasses.replace(dump, **{name: getattr(dump, name)[:-1]}))
+    with pytest.raises(ArtifactError, match=f"{name} has shape"):
+        read_dump(tmp_path / "x.zarr")

@@ -1,0 +1,86 @@
+import dataclasses
+import json
+
+import pytest
+
+from pipeline.core.errors import ArtifactError
+from pipeline.store.files import sha256_of
+from pipeline.store.manifests import differences, read_stage_manifest, write_stage_manifest
+
+
+@pytest.fixture
+def root(tmp_path, toyworld_params):
+    (tmp_path / "in.txt").write_text("in")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "part").write_text("out")
+    write_stage_manifest(
+        tmp_path / "runs" / "stage.json",
+        root=tmp_path,
+        stage="stage",
+        arguments={"dataset": "toyworld"},
+        inputs=[tmp_path / "in.txt"],
+        params={"evaluate": toyworld_params.evaluate, "names": ["a", "b"]},
+        outputs=[tmp_path / "out"],
+        counts={"images": 3},
+        seed=0,
+    )
+    return tmp_path
+
+
+def test_what_was_written_is_read_with_relative_paths(root, toyworld_params):
+    manifest = read_stage_manifest(root / "runs" / "stage.json")
+    assert manifest.inputs == {"in.txt": sha256_of(root / "in.txt")}
+    assert manifest.outputs == {"out": sha256_of(root / "out")}
+    assert manifest.params == {"evaluate": dataclasses.asdict(toyworld_params.evaluate), "names": ["a", "b"]}
+    assert {"python", "torch", "zarr"} <= set(manifest.versions)
+    assert differences(manifest, root) == []
+
+
+def test_writing_twice_gives_the_same_bytes(root):
+    path = root / "runs" / "stage.json"
+    before = path.read_bytes()
+    manifest = read_stage_manifest(path)
+    write_stage_manifest(
+        path, root=root, stage="stage", arguments=manifest.arguments, inputs=[root / "in.txt"], params=manifest.params,
+        outputs=[root / "out"], counts=manifest.counts, seed=0,
+    )  # fmt: skip
+    assert path.read_bytes() == before
+
+
+def test_differences_name_each_file(root):
+    manifest = read_stage_manifest(root / "runs" / "stage.json")
+    (root / "out" / "part").write_text("changed")
+    (root / "in.txt").unlink()
+    lines = differences(manifest, root)
+    assert lines[0] == "in.txt: input of stage is missing"
+    assert lines[1].startswith("out: output of stage has sha256 ")
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"params": {"evaluate": {"gamma": 1.0}}}, "params digest is"),
+        ({"schema_version": 99}, "schema 99, expected"),
+        ({"extra": 1}, "not a stage manifest; expected the keys"),
+    ],
+)
+def test_edited_manifests_are_refused(root, change, part):
+    path = root / "runs" / "stage.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(ArtifactError, match=part):
+        read_stage_manifest(path)
+
+
+def test_truncated_or_missing_manifests_are_refused(root):
+    path = root / "runs" / "stage.json"
+    whole = path.read_text()
+    for length in (0, 10, len(whole) - 3):
+        path.write_text(whole[:length])
+        with pytest.raises(ArtifactError, match="not JSON"):
+            read_stage_manifest(path)
+    path.write_text("[]")
+    with pytest.raises(ArtifactError, match="not a stage manifest"):
+        read_stage_manifest(path)
+    with pytest.raises(ArtifactError, match="does not exist"):
+        read_stage_manifest(root / "runs" / "other.json")

@@ -1,0 +1,168 @@
+import dataclasses
+
+import h5py
+import numpy as np
+import pytest
+
+from pipeline.core.errors import ArtifactError, DataError
+from pipeline.store.proposals_file import SplitProposals, read_proposals, write_proposals
+
+
+@pytest.fixture
+def proposals() -> SplitProposals:
+    rng = np.random.default_rng(0)
+    corner = rng.uniform(0, 50, (90, 2))
+    return SplitProposals(
+        image_ids=("a", "b", "ümlaut"),
+        objects=("person", "cup"),
+        detector="tiny 0",
+        offsets=np.array([0, 50, 50, 90]),
+        boxes=np.concatenate([corner, corner + rng.uniform(0, 9, (90, 2))], 1).astype(np.float32),
+        scores=np.sort(rng.random(90).astype(np.float32))[::-1],
+        object_ids=rng.integers(0, 2, 90),
+    )
+
+
+@pytest.fixture
+def path(tmp_path, proposals):
+    write_proposals(tmp_path / "x.h5", proposals)
+    return tmp_path / "x.h5"
+
+
+def empty(num_images: int) -> SplitProposals:
+    none = np.zeros(0, np.float32)
+    names = tuple(str(i) for i in range(num_images))
+    offsets = np.zeros(num_images + 1, np.int64)
+    return SplitProposals(names, ("person",), "d", offsets, none.reshape(0, 4), none, none.astype(np.int64))
+
+
+def assert_equal(found: SplitProposals, expected: SplitProposals) -> None:
+    for field in dataclasses.fields(SplitProposals):
+        np.testing.assert_array_equal(getattr(found, field.name), getattr(expected, field.name))
+
+
+def test_round_trip(path, proposals):
+    found = read_proposals(path, image_ids=proposals.image_ids, objects=proposals.objects)
+    assert_equal(found, proposals)
+    assert [len(found.image(i)) for i in range(3)] == [50, 0, 40]
+    assert found.image(2, limit=7).scores.tolist() == proposals.scores[50:57].tolist()
+    assert len(found.image(1, limit=7)) == 0
+
+
+@pytest.mark.parametrize("num_images", [0, 2])
+def test_round_trip_of_nothing(tmp_path, num_images):
+    write_proposals(tmp_path / "x.h5", empty(num_images))
+    assert_equal(read_proposals(tmp_path / "x.h5"), empty(num_images))
+
+
+def test_writing_twice_gives_the_same_bytes(path, proposals):
+    before = path.read_bytes()
+    write_proposals(path, proposals)
+    assert path.read_bytes() == before
+
+
+def test_a_truncated_file_is_refused_at_any_length(path):
+    whole = path.read_bytes()
+    for length in [0, 1, 8, *range(16, len(whole), len(whole) // 40), len(whole) - 1]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(ArtifactError, match=r"damaged or not a proposals file .*; run"):
+            read_proposals(path)
+
+
+def test_a_flipped_byte_in_the_data_is_noticed(path, proposals):
+    whole = bytearray(path.read_bytes())
+    at = whole.find(proposals.boxes.tobytes()[:64])
+    assert at > 0
+    whole[at + 9] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(ArtifactError, match="damaged"):
+        read_proposals(path)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(ArtifactError, match="does not exist"):
+        read_proposals(tmp_path / "none.h5")
+
+
+@pytest.mark.parametrize(
+    ("expected", "part"),
+    [
+        ({"image_ids": ["a", "x", "ümlaut"]}, 'images row 1 is "b", expected "x"'),
+        ({"image_ids": ["b", "a", "ümlaut"]}, 'images row 0 is "a", expected "b"'),
+        ({"image_ids": ["a"]}, "has 3 images, expected 1"),
+        ({"objects": ["person", "mug"]}, 'object categories row 1 is "cup", expected "mug"'),
+        ({"objects": ["person"]}, "has 2 object categories, expected 1"),
+    ],
+)
+def test_other_images_or_categories_are_refused_with_both_named(path, expected, part):
+    with pytest.raises(ArtifactError, match=part):
+        read_proposals(path, **expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"object_ids": [2, 0]}, "object id 2 out of range; expected < 2"),
+        ({"object_ids": [-1, 0]}, r"object id -?\d+ out of range"),
+        ({"scores": [1.5, 0.5]}, "scores outside 0..1"),
+        ({"scores": [np.nan, 0.5]}, "scores outside 0..1"),
+        ({"offsets": [0, 3]}, "do not fit together"),
+        ({"offsets": [1, 2]}, "do not fit together"),
+        ({"offsets": [0, 1, 2]}, "do not fit together"),
+        ({"boxes": [[0, 0, 1, 1]]}, "do not fit together"),
+        ({"boxes": [[0, 0, 1, 1], [5, 0, 1, 1]]}, "box 1 is"),
+        ({"boxes": [[0, 0, 1, 1], [np.inf, 0, np.inf, 1]]}, "box 1 is"),
+    ],
+)
+def test_arrays_that_cannot_be_are_refused(tmp_path, change, part):
+    columns = {
+        "offsets": np.array([0, 2]),
+        "boxes": np.array([[0, 0, 1, 1], [0, 0, 2, 2]], np.float32),
+        "scores": np.array([0.9, 0.5], np.float32),
+        "object_ids": np.array([0, 1]),
+    }
+    good = SplitProposals(("a",), ("person", "cup"), "d", **columns)
+    write_proposals(tmp_path / "x.h5", good)
+    read_proposals(tmp_path / "x.h5")
+    changed = {name: np.asarray(value, columns[name].dtype) for name, value in change.items()}
+    write_proposals(tmp_path / "x.h5", dataclasses.replace(good, **changed))
+    with pytest.raises((ArtifactError, DataError), match=part):
+        read_proposals(tmp_path / "x.h5")
+
+
+def test_data_in_other_files_is_refused(tmp_path, path):
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes(bytes(1440))
+
+    def external_link(file):
+        file["boxes"] = h5py.ExternalLink("elsewhere.h5", "/boxes")
+
+    def soft_link(file):
+        file["boxes"] = h5py.SoftLink("/scores")
+
+    def external_storage(file):
+        file.create_dataset("boxes", (90, 4), np.float32, external=[(str(secret), 0, 1440)])
+
+    def virtual(file):
+        layout = h5py.VirtualLayout((90, 4), np.float32)
+        layout[:] = h5py.VirtualSource("elsewhere.h5", "boxes", (90, 4))
+        file.create_virtual_dataset("boxes", layout)
+
+    whole = path.read_bytes()
+    for replace in (external_link, soft_link, external_storage, virtual):
+        path.write_bytes(whole)
+        with h5py.File(path, "a") as file:
+            del file["boxes"]
+            replace(file)
+        with pytest.raises(ArtifactError, match="boxes (is a link|keeps its data)"):
+            read_proposals(path)
+
+
+@pytest.mark.parametrize("replacement", ["nothing", "group"])
+def test_other_hdf5_files_are_refused(path, replacement):
+    with h5py.File(path, "a") as file:
+        del file["scores"]
+        if replacement == "group":
+            file.create_group("scores")
+    with pytest.raises(ArtifactError, match="damaged or not a proposals file"):
+        read_proposals(path)

@@ -1,0 +1,80 @@
+import json
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+
+import pipeline.toyworld
+from pipeline.store.clip_checkpoint import load_clip
+from pipeline.store.files import sha256_of
+from pipeline.toyworld.captions import Caption
+from pipeline.toyworld.clip_recipe import ClipRecipe, contrastive_loss, contrastive_targets, zero_shot_scores
+from pipeline.toyworld.quality import average_precision, mean_average_precision
+from pipeline.toyworld.scenes import render_scene
+from pipeline.toyworld.views import hoi_labels, normalise, pair_view, stack_views, whole_view
+
+WEIGHTS = Path(pipeline.toyworld.__file__).parent / "weights"
+
+
+def test_contrastive_targets_by_hand():
+    labels = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 0, 1]]).bool()
+    captions = [Caption("class 0", (0,), True), Caption("a red class 0", (0,), False), Caption("class 2", (2,), True)]
+    expected = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 0, 1]]).bool()
+    assert torch.equal(contrastive_targets(captions, labels), expected)
+
+
+def test_contrastive_loss_is_clips_own_where_captions_are_unique():
+    logits = torch.randn(5, 5, generator=torch.Generator().manual_seed(0))
+    rows = torch.arange(5)
+    clip_loss = (
+        torch.nn.functional.cross_entropy(logits, rows) + torch.nn.functional.cross_entropy(logits.T, rows)
+    ) / 2
+    torch.testing.assert_close(contrastive_loss(logits, torch.eye(5).bool()), clip_loss)
+
+
+def test_pair_view_holds_its_pair_at_a_larger_scale():
+    for index in range(50):
+        scene = render_scene("clip_corpus", index, root_seed=0, exponent=0.0)
+        view = pair_view(scene, 128, Random(index))
+        assert view.pixels.shape == (3, 128, 128) and view.pixels.dtype == np.uint8
+        assert 1 <= len(view.scene.hoi_id) <= len(scene.hoi_id)
+        assert set(view.scene.hoi_id.tolist()) <= set(scene.hoi_id.tolist())
+        human = view.scene.human_index[0]
+        assert np.ptp(view.scene.boxes[human, 1::2]) >= 0.99 * np.ptp(scene.boxes[human, 1::2]) * 128 / 160
+
+
+def test_normalise_is_clips_own():
+    from clip.clip import _transform
+
+    scene = render_scene("val", 0, root_seed=0, exponent=0.4)
+    ours = normalise(stack_views([whole_view(scene, 160)]))[0]
+    torch.testing.assert_close(ours, _transform(160)(scene.image), atol=1e-6, rtol=1e-5)
+
+
+def test_average_precision_by_hand():
+    scores, hits = np.array([0.9, 0.8, 0.7, 0.6], np.float32), np.array([True, False, True, False])
+    assert average_precision(scores, hits, 3) == pytest.approx((1 + 2 / 3) / 3)
+    assert mean_average_precision(hits[:, None].astype(np.float32), hits[:, None]) == 1.0
+
+
+@pytest.mark.parametrize("name", ["clip", "detector"])
+def test_shipped_weights_match_their_manifest(name):
+    weights = WEIGHTS / f"{name}.safetensors"
+    manifest = json.loads(weights.with_suffix(".json").read_text())
+    assert manifest["sha256"] == sha256_of(weights)
+    assert manifest["bytes"] == weights.stat().st_size < 3_000_000
+
+
+def test_shipped_clip_is_what_the_recipe_makes_and_knows_relations():
+    manifest = json.loads((WEIGHTS / "clip.json").read_text())
+    assert manifest["recipe"] == vars(ClipRecipe())
+    views = [
+        whole_view(render_scene("clip_quality", index, root_seed=0, exponent=0.0), 128)
+        for index in range(10_000, 10_300)
+    ]
+    labels = hoi_labels(views)
+    scores = zero_shot_scores(load_clip(str(WEIGHTS / "clip.safetensors")), stack_views(views)).numpy()
+    chance = float(labels.mean(0)[labels.any(0)].mean())
+    assert mean_average_precision(scores, labels) > 5 * chance
