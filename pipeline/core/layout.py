@@ -7,12 +7,14 @@ from pathlib import Path
 
 
 def run_name(variant: str, seed: int | None = None) -> str:
-    """Name of one training run: the variant, or in a study of several seeds "seeds/<variant>-<seed>".
+    """Name of one training run: the variant itself, "seeds/<variant>-<seed>", or "tuning/<variant>+<overrides>".
 
     A name with a folder keeps all files of its kind in a sub-folder of that name, so that studies never mix with the
     pipeline's own artifacts.
     """
-    return variant if seed is None else f"seeds/{variant}-{seed}"
+    if seed is not None:
+        return f"seeds/{variant}-{seed}"
+    return f"tuning/{variant}" if "+" in variant else variant
 
 
 @dataclass(frozen=True)

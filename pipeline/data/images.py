@@ -22,19 +22,30 @@ def open_image(path: Path) -> Image.Image:
     """Return an image decoded to RGB; pixels as stored, EXIF rotation not applied (annotations refer to those).
 
     Raises:
-        DataError: missing, not an image, truncated, or larger than PIL's safety limit.
+        DataError: missing, not an image, truncated, of 32-bit pixels, or larger than PIL's safety limit.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
-                return image.convert("RGB")
+                return _to_rgb(image)
     except FileNotFoundError:
         raise DataError(f"{path}: image does not exist; restore it or run prepare again") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
         raise DataError(f"{path}: image cannot be decoded ({' '.join(str(error).split())}); replace the file") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DataError(f"{path}: image is larger than {Image.MAX_IMAGE_PIXELS} pixels; shrink it") from None
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Decode to 8-bit RGB; PIL's own conversion would turn 16-bit greys into white."""
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(f"pixels of mode {image.mode}, expected 8 or 16 bits")
+    if "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert("RGB")
 
 
 def read_pixels(path: Path, *, expected_size: tuple[int, int] | None = None) -> NDArray[np.uint8]:

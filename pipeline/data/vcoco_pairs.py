@@ -30,8 +30,8 @@ _REQUIRED = ("annotations", "classes", "objects", "images", "action_to_object")
 class VCocoPairs:
     """Pairs of one split. I images, G pairs.
 
-    `filenames` [I] and `image_ids` int64 [I] (COCO ids); `sizes` int64 [I, 2] width, height, None where the file has none;
-    pairs as image_index int32 [G], hoi_id int16 [G], human_boxes and object_boxes float32 [G, 4] (continuous xyxy).
+    `filenames` [I] and `image_ids` int64 [I] (COCO ids); `sizes` int64 [I, 2] width, height, None where the file has
+    none; pairs as image_index int32 [G], hoi_id int16 [G], human_boxes and object_boxes float32 [G, 4] (continuous).
     """
 
     vocabulary: Vocabulary

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
@@ -96,18 +97,18 @@ def read_vcoco_detections(path: Path, image_ids: IntArray, sizes: IntArray) -> R
 def _read_npz(path: Path, fields: Mapping[str, tuple[tuple[str, ...], int]]) -> dict[str, NDArray[Any]]:
     """Read and check all fields of an npz file: {name: (dtypes, axes)}."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = getattr(archive, "files", None)
-            if names is None:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, NpzFile):
                 raise DataError(f"{path}: a single array (npy); expected an npz file with {', '.join(fields)}")
-            missing = [name for name in fields if name not in names]
+            missing = [name for name in fields if name not in archive.files]
             if missing:
-                found = ", ".join(names) if names else "no array at all"
+                found = ", ".join(archive.files) or "no array at all"
                 raise DataError(f"{path}: {', '.join(missing)} missing, found {found}; expected {', '.join(fields)}")
             arrays = {name: archive[name] for name in fields}
     except FileNotFoundError:
         raise DataError(f"{path}: does not exist; check --detections") from None
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
             f"{path}: not a readable npz file without pickle ({reason}); write it with numpy.savez"

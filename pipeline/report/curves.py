@@ -9,19 +9,22 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from itertools import cycle
+from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
+from pipeline.core.types import IntArray
 from pipeline.report.results import LOSS_TERMS, DoubleArray, PerClass
 
 _PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#7F7F7F", "#000000")
 _DASHES = ("-", "--", "-.", ":")
 _INK, _FAINT = "#1c1c1e", "#8a8a90"
-_STYLE = {
+_STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10.0,
     "text.color": _INK,
@@ -131,19 +134,19 @@ def per_class(first: PerClass, name: str, second: PerClass | None = None, second
         return _png(figure)
 
 
-def _scatter(axes: Axes, place: DoubleArray, ap: DoubleArray, named: bool, **marks: str) -> None:
+def _scatter(axes: Axes, place: IntArray, ap: DoubleArray, named: bool, **marks: str) -> None:
     x, y = (ap, place) if named else (place, ap)
     size = 34 if named else 12
     axes.scatter(x, y, s=size, zorder=3, linewidths=0.6, edgecolors="white", **marks)  # type: ignore[arg-type]
 
 
-def _span(axes: Axes, place: DoubleArray, first: DoubleArray, second: DoubleArray, named: bool) -> None:
+def _span(axes: Axes, place: IntArray, first: DoubleArray, second: DoubleArray, named: bool) -> None:
     """A thin line from the one variant's AP to the other's."""
     draw = axes.hlines if named else axes.vlines
     draw(place, np.fmin(first, second), np.fmax(first, second), color="#c9c9cf", linewidth=1.6, zorder=2)
 
 
-def _class_axes(axes: Axes, names: list[str], is_rare: DoubleArray, named: bool) -> None:
+def _class_axes(axes: Axes, names: list[str], is_rare: NDArray[np.bool_], named: bool) -> None:
     if not named:
         axes.set(xlabel="HOI classes, best first", ylabel="AP, percent", ylim=(0, 101), xlim=(-1, len(names)))
         return

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from html import escape
 
 _STYLE = """
-:root { color-scheme: light dark; --paper: #ffffff; --ink: #1c1c1e; --faint: #6b6b72; --rule: #e2e2e7; --card: #f6f6f8; }
+:root { color-scheme: light dark; --paper: #ffffff; --ink: #1c1c1e; --faint: #6b6b72; --rule: #e2e2e7; }
 @media (prefers-color-scheme: dark) {
-  :root { --paper: #16161a; --ink: #ececf1; --faint: #a0a0aa; --rule: #34343c; --card: #1f1f25; }
+  :root { --paper: #16161a; --ink: #ececf1; --faint: #a0a0aa; --rule: #34343c; }
 }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 1400px; padding: 2rem 1.5rem 4rem; background: var(--paper); color: var(--ink);

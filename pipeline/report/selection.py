@@ -1,8 +1,8 @@
 """Which images and which detections the contact sheet shows. Numbers only; `sheet` draws.
 
 Images: an even sample of the split, whatever the results. Detections: the G best-scored triplets of the whole split,
-where G is the number of annotated triplets, so that every variant is shown at the same kind of operating point and a
-miss costs as much as a mistake; at most so many pairs per image. Triplets of one pair are drawn once, with several labels.
+where G is the number of annotated triplets, so that every variant is shown at the same kind of operating point, where
+precision equals recall; at most so many pairs per image. A pair is drawn once, with a label for each of its triplets.
 """
 
 from __future__ import annotations

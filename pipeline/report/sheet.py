@@ -25,10 +25,10 @@ Rectangle = tuple[float, float, float, float]
 
 COLORS: dict[Verdict, Color] = {"right": (0, 158, 115), "wrong": (214, 39, 40), "missed": (240, 163, 10)}
 _TEXT_COLORS: dict[Verdict, Color] = {"right": (0, 112, 82), "wrong": (181, 22, 28), "missed": (148, 94, 0)}
-_MARKS: dict[Verdict, str] = {"right": "✓", "wrong": "✗", "missed": "–"}
+_MARKS: dict[Verdict, str] = {"right": "✓", "wrong": "✗", "missed": "\N{EN DASH}"}
 _LEGEND: dict[Verdict, str] = {
     "right": "right",
-    "wrong": "wrong (×2: a second detection of an annotated pair)",
+    "wrong": "wrong (2nd: a second detection of an annotated pair)",
     "missed": "annotated, not among the detections shown",
 }
 _INK, _FAINT, _PAPER, _HALO = (28, 28, 30), (112, 112, 118), (255, 255, 255), (255, 255, 255, 150)
@@ -164,9 +164,7 @@ def _badge_place(pair: DrawnPair, zoom: float, taken: Iterable[Point]) -> Point:
         y1, y2 = (y1 + y2 - reach) / 2, (y1 + y2 + reach) / 2
     places = [(x1 + (x2 - x1) * part, y1 + (y2 - y1) * part) for part in _BADGE_PLACES]
     apart = (2 * _BADGE_RADIUS * _OVERSAMPLING) ** 2
-    free = (
-        (x, y) for x, y in places if all((x - other[0]) ** 2 + (y - other[1]) ** 2 >= apart for other in taken)
-    )
+    free = ((x, y) for x, y in places if all((x - other[0]) ** 2 + (y - other[1]) ** 2 >= apart for other in taken))
     return next(free, places[0])
 
 
@@ -214,7 +212,7 @@ def _label_lines(number: int, pair: DrawnPair) -> list[_Line]:
 def label_text(label: Label) -> str:
     """A label as it is printed: mark, name in words, score, and whether it repeats an earlier detection."""
     score = "" if label.score is None else f" {format_score(label.score)}"
-    return f"{_MARKS[label.verdict]} {label.name.replace('_', ' ')}{score}{' ×2' if label.repeated else ''}"
+    return f"{_MARKS[label.verdict]} {label.name.replace('_', ' ')}{score}{' 2nd' if label.repeated else ''}"
 
 
 def format_score(score: float) -> str:

@@ -1,4 +1,4 @@
-"""The headline table: mAP of several variants, as Markdown and as HTML. Percent, two decimals, best of a column bold."""
+"""The headline table: mAP of several variants, as Markdown and HTML; percent, two decimals, best of a column bold."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.report.results import RunMetrics
 
-MISSING = "–"  # a mean over no class
+MISSING = "\N{EN DASH}"  # a mean over no class
 _MEASURES = {"full": "Full", "rare": "Rare", "non_rare": "Non-rare", "max_recall": "Max recall"}
 
 
@@ -17,9 +17,15 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], num_tex
     lines = [list(map(_escape_markdown, header)), *(list(map(_escape_markdown, row)) for row in rows)]
     widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(header))]
     is_text = [column < num_text_columns or name == "desc" for column, name in enumerate(header)]
-    rule = [f":{'-' * (width - 1)}" if text else f"{'-' * (width - 1)}:" for width, text in zip(widths, is_text)]
+    rule = [
+        f":{'-' * (width - 1)}" if text else f"{'-' * (width - 1)}:"
+        for width, text in zip(widths, is_text, strict=True)
+    ]
     aligned = [
-        [cell.ljust(width) if text else cell.rjust(width) for cell, width, text in zip(line, widths, is_text)]
+        [
+            cell.ljust(width) if text else cell.rjust(width)
+            for cell, width, text in zip(line, widths, is_text, strict=True)
+        ]
         for line in lines
     ]
     return "".join(f"| {' | '.join(line)} |\n" for line in (aligned[0], rule, *aligned[1:]))
@@ -28,7 +34,11 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], num_tex
 def headline_markdown(runs: Sequence[RunMetrics], descriptions: Mapping[str, str]) -> str:
     """Headline table of variants with a line on what it was taken over, Markdown."""
     rows = [
-        [run.variant, descriptions.get(run.variant, ""), *(_bold(cell, best, "**{}**") for cell, best in _cells(runs, run))]
+        [
+            run.variant,
+            descriptions.get(run.variant, ""),
+            *(_bold(cell, best, "**{}**") for cell, best in _cells(runs, run)),
+        ]
         for run in runs
     ]
     return f"{markdown_table(['variant', 'desc', *_MEASURES.values(), 'detections'], rows)}\n{counts_line(runs)}\n"
@@ -43,6 +53,15 @@ def headline_html(runs: Sequence[RunMetrics], descriptions: Mapping[str, str]) -
         described = f"{escape(run.variant)}<small>{escape(descriptions.get(run.variant, ''))}</small>"
         body.append(f'<tr><th scope="row">{described}</th>{cells}</tr>')
     return f"<table><thead><tr>{header}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+
+
+def tuning_markdown(runs: Mapping[str, RunMetrics]) -> str:
+    """Table of a parameter search by run name, in the order given, Markdown."""
+    rows = [
+        [name, run.split, *(format_percent(value) for value in (run.full, run.rare, run.non_rare))]
+        for name, run in runs.items()
+    ]
+    return markdown_table(["run", "split", "Full", "Rare", "Non-rare"], rows, num_text_columns=2)
 
 
 def counts_line(runs: Sequence[RunMetrics]) -> str:

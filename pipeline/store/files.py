@@ -22,10 +22,10 @@ def atomic_path(final: Path) -> Iterator[Path]:
 
     Works for files and folders; a folder replaces an older one.
     """
-    final.parent.mkdir(parents=True, exist_ok=True)
     temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
-    _remove(temporary)
     try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        _remove(temporary)
         yield temporary
         if temporary.is_dir() and final.exists():
             _remove(final)
@@ -35,7 +35,8 @@ def atomic_path(final: Path) -> Iterator[Path]:
             f"{final}: cannot be written ({error.strerror or error}); free space or permissions, then run again"
         ) from error
     finally:
-        _remove(temporary)
+        if temporary.parent.is_dir():
+            _remove(temporary)
 
 
 def _remove(path: Path) -> None:

@@ -23,8 +23,8 @@ from pipeline.core.seeding import seed_sequence, torch_generator
 from pipeline.store.clip_checkpoint import ClipCheckpoint
 from pipeline.toyworld.captions import Caption, canonical_prompts, caption_scene
 from pipeline.toyworld.quality import mean_average_precision
-from pipeline.toyworld.scenes import render_scene
-from pipeline.toyworld.views import View, hoi_labels, normalise, pair_view, stack_views, whole_view
+from pipeline.toyworld.scenes import Scene, render_scene
+from pipeline.toyworld.views import View, hoi_labels, normalise, pair_view, whole_view
 from pipeline.toyworld.vocabulary import toyworld_vocabulary
 
 
@@ -55,14 +55,25 @@ class ClipRecipe:
 Tokenizer = Callable[[Sequence[str]], Tensor]
 
 
+class Views:
+    """Views of one kind, filled row by row: pixels uint8 [N, 3, R, R], and the scene that each one shows."""
+
+    def __init__(self, count: int, resolution: int) -> None:
+        self.pixels = torch.empty(count, 3, resolution, resolution, dtype=torch.uint8)
+        self.scenes: list[Scene] = []
+
+    def append(self, view: View) -> None:
+        """Fill the next row."""
+        self.pixels[len(self.scenes)] = torch.from_numpy(view.pixels)
+        self.scenes.append(view.scene)
+
+
 @dataclass(frozen=True)
 class Corpus:
-    """Views in two kinds, one row a scene: whole images and windows; pixels uint8 [N, 3, R, R]."""
+    """Two views of each scene of a split: the whole image and a window around a pair."""
 
-    whole: list[View]
-    windows: list[View]
-    whole_pixels: Tensor
-    window_pixels: Tensor
+    whole: Views
+    windows: Views
 
 
 def _random(recipe: ClipRecipe, *names: str | int) -> Random:
@@ -71,13 +82,13 @@ def _random(recipe: ClipRecipe, *names: str | int) -> Random:
 
 def render_corpus(split: str, count: int, recipe: ClipRecipe) -> Corpus:
     """Render `count` scenes of a split in both views."""
-    whole, windows = [], []
+    whole, windows = Views(count, recipe.image_resolution), Views(count, recipe.image_resolution)
     random = _random(recipe, split, "windows")
     for index in trange(count, desc=split.replace("_", " "), disable=None):
         scene = render_scene(split, index, root_seed=recipe.seed, exponent=recipe.exponent)
         whole.append(whole_view(scene, recipe.image_resolution))
         windows.append(pair_view(scene, recipe.image_resolution, random))
-    return Corpus(whole, windows, stack_views(whole), stack_views(windows))
+    return Corpus(whole, windows)
 
 
 def contrastive_targets(captions: Sequence[Caption], labels: Tensor) -> Tensor:
@@ -155,16 +166,16 @@ def _draw_batch(
 ) -> tuple[Tensor, list[Caption], Tensor]:
     """Draw the view, caption and mirroring of each row: pixels uint8 [B, 3, R, R], captions, labels bool [B, H]."""
     window = torch.tensor([random.random() < recipe.crop_share for _ in range(len(rows))])
-    pixels = torch.where(window[:, None, None, None], corpus.window_pixels[rows], corpus.whole_pixels[rows])
+    pixels = torch.where(window[:, None, None, None], corpus.windows.pixels[rows], corpus.whole.pixels[rows])
     mirrored = torch.tensor([random.random() < 0.5 for _ in range(len(rows))])
     pixels = torch.where(mirrored[:, None, None, None], pixels.flip(-1), pixels)
-    views = [
-        (corpus.windows if use_window else corpus.whole)[row]
+    scenes = [
+        (corpus.windows if use_window else corpus.whole).scenes[row]
         for row, use_window in zip(rows.tolist(), window.tolist(), strict=True)
     ]
-    captions = [caption_scene(view.scene, random) for view in views]
+    captions = [caption_scene(scene, random) for scene in scenes]
     assert all(captions), "a view holds at least the pair that it is drawn around"
-    return pixels, [caption for caption in captions if caption], torch.from_numpy(hoi_labels(views))
+    return pixels, [caption for caption in captions if caption], torch.from_numpy(hoi_labels(scenes))
 
 
 def _similarities(model: CLIP, pixels: Tensor, tokens: Tensor) -> Tensor:
@@ -194,9 +205,9 @@ def measure_clip(checkpoint: ClipCheckpoint, recipe: ClipRecipe) -> dict[str, fl
       verb_chance: the same for a random prompt.
     """
     corpus = render_corpus("clip_quality", recipe.num_quality_images, recipe)
-    whole, windows = hoi_labels(corpus.whole), hoi_labels(corpus.windows)
-    image_scores = zero_shot_scores(checkpoint, corpus.whole_pixels).numpy()
-    window_scores = zero_shot_scores(checkpoint, corpus.window_pixels).numpy()
+    whole, windows = hoi_labels(corpus.whole.scenes), hoi_labels(corpus.windows.scenes)
+    image_scores = zero_shot_scores(checkpoint, corpus.whole.pixels).numpy()
+    window_scores = zero_shot_scores(checkpoint, corpus.windows.pixels).numpy()
     accuracy, chance = _verb_accuracy(window_scores, windows)
     figures = {
         "image_map": mean_average_precision(image_scores, whole),

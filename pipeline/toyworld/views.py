@@ -72,16 +72,11 @@ def _view(scene: Scene, window: tuple[float, float, float, float], resolution: i
     return View(pixels, rest)
 
 
-def stack_views(views: Sequence[View]) -> Tensor:
-    """Stack pixels to uint8 [V, 3, R, R]."""
-    return torch.from_numpy(np.stack([view.pixels for view in views]))
-
-
-def hoi_labels(views: Sequence[View]) -> NDArray[np.bool_]:
-    """HOI classes of each view, bool [V, H]."""
-    labels = np.zeros((len(views), toyworld_vocabulary().num_hois), dtype=bool)
-    for row, view in enumerate(views):
-        labels[row, view.scene.hoi_id] = True
+def hoi_labels(scenes: Sequence[Scene]) -> NDArray[np.bool_]:
+    """HOI classes of each scene, bool [V, H]."""
+    labels = np.zeros((len(scenes), toyworld_vocabulary().num_hois), dtype=bool)
+    for row, scene in enumerate(scenes):
+        labels[row, scene.hoi_id] = True
     return labels
 
 

@@ -129,7 +129,7 @@ def test_another_structure_is_refused(tmp_path):
     path = tmp_path / "old.mat"
     old = structs([{"filename": "a.jpg", "boxes": 1.0}])
     savemat(path, {"bbox_train": old, "bbox_test": old, "list_action": actions(ACTIONS)})
-    with pytest.raises(DataError, match="unexpected structure .* release 20160224"):
+    with pytest.raises(DataError, match=r"unexpected structure .* release 20160224"):
         read_hicodet_mat(path, "test")
 
 

@@ -90,5 +90,5 @@ def test_every_truncated_or_missing_file_is_noticed(tmp_path, vocabulary):
 def test_arrays_that_do_not_fit_together_are_refused(tmp_path, vocabulary, name):
     dump = make_dump(vocabulary, [3, 1], [4, 2])
     write_dump(tmp_path / "x.zarr", dataclasses.replace(dump, **{name: getattr(dump, name)[:-1]}))
-    with pytest.raises(ArtifactError, match=f"{name} has shape"):
+    with pytest.raises(ArtifactError, match=r"\w+ has shape .*, expected"):
         read_dump(tmp_path / "x.zarr")

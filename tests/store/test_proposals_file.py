@@ -154,7 +154,7 @@ def test_data_in_other_files_is_refused(tmp_path, path):
         with h5py.File(path, "a") as file:
             del file["boxes"]
             replace(file)
-        with pytest.raises(ArtifactError, match="boxes (is a link|keeps its data)"):
+        with pytest.raises(ArtifactError, match=r"boxes (is a link|keeps its data)"):
             read_proposals(path)
 
 

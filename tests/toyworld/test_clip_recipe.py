@@ -13,7 +13,7 @@ from pipeline.toyworld.captions import Caption
 from pipeline.toyworld.clip_recipe import ClipRecipe, contrastive_loss, contrastive_targets, zero_shot_scores
 from pipeline.toyworld.quality import average_precision, mean_average_precision
 from pipeline.toyworld.scenes import render_scene
-from pipeline.toyworld.views import hoi_labels, normalise, pair_view, stack_views, whole_view
+from pipeline.toyworld.views import hoi_labels, normalise, pair_view, whole_view
 
 WEIGHTS = Path(pipeline.toyworld.__file__).parent / "weights"
 
@@ -49,7 +49,7 @@ def test_normalise_is_clips_own():
     from clip.clip import _transform
 
     scene = render_scene("val", 0, root_seed=0, exponent=0.4)
-    ours = normalise(stack_views([whole_view(scene, 160)]))[0]
+    ours = normalise(torch.from_numpy(whole_view(scene, 160).pixels)[None])[0]
     torch.testing.assert_close(ours, _transform(160)(scene.image), atol=1e-6, rtol=1e-5)
 
 
@@ -74,7 +74,8 @@ def test_shipped_clip_is_what_the_recipe_makes_and_knows_relations():
         whole_view(render_scene("clip_quality", index, root_seed=0, exponent=0.0), 128)
         for index in range(10_000, 10_300)
     ]
-    labels = hoi_labels(views)
-    scores = zero_shot_scores(load_clip(str(WEIGHTS / "clip.safetensors")), stack_views(views)).numpy()
+    labels = hoi_labels([view.scene for view in views])
+    pixels = torch.from_numpy(np.stack([view.pixels for view in views]))
+    scores = zero_shot_scores(load_clip(str(WEIGHTS / "clip.safetensors")), pixels).numpy()
     chance = float(labels.mean(0)[labels.any(0)].mean())
     assert mean_average_precision(scores, labels) > 5 * chance

@@ -1,0 +1,57 @@
+"""`summary`: the results on disk as tables on the terminal: run variants, studies over seeds, parameter searches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stages._command import dataset_option, root_option, stage_command
+
+
+@stage_command("summary", help="Print the result tables of a dataset, and where the pictures are.")
+@dataset_option
+@click.option("--write", is_flag=True, help="Also write the table over seeds to results/<dataset>/seeds.md.")
+@root_option
+def command(dataset: str, write: bool, root: Path) -> None:
+    """Print tables; write one where asked to."""
+    from pipeline.core.errors import ArtifactError
+    from pipeline.core.layout import Layout, run_name
+    from pipeline.core.params import load_params, load_run_variants, load_variants
+    from pipeline.report.results import read_metrics, read_study, read_tuning
+    from pipeline.report.seeds import study_page
+    from pipeline.report.table import headline_markdown, tuning_markdown
+    from pipeline.store.files import write_text
+
+    layout = Layout(root, dataset)
+    load_params(layout.params, dataset)
+    names = load_run_variants(layout.params)
+    descriptions = {name: row.desc for name, row in load_variants(layout.params).items()}
+    runs = [
+        read_metrics(layout.metrics(name), f'run "weakhoi evaluate --dataset {dataset} --variant {name}"')
+        for name in names
+    ]
+    click.echo(headline_markdown(runs, descriptions))
+
+    study_folder = layout.metrics(run_name("ours", 0)).parent
+    study = read_study(study_folder)
+    page = study_page(study, descriptions, f"Seeds: {dataset}") if study else ""
+    if page:
+        click.echo(page)
+    if tuning := read_tuning(layout.metrics("tuning/ours").parent):
+        click.echo(f"# Parameter search: {dataset}\n\n{tuning_markdown(tuning)}")
+    if write:
+        if not page:
+            raise ArtifactError(
+                f"{study_folder} holds no metrics of a study; run weakhoi train, infer and evaluate "
+                f'with "--dataset {dataset} --variant ours --seed 1" and further variants and seeds'
+            )
+        target = study_folder.with_suffix(".md")
+        write_text(target, page)
+        click.echo(f"{target}: written")
+    index = layout.report / "index.html"
+    click.echo(f"Pictures: {index}" if index.exists() else f"Pictures: none; weakhoi report --dataset {dataset}")
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,115 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pipeline.core.bags import BagBatch
+from pipeline.core.errors import DataError
+from pipeline.data.bags import Bag, EpochSampler, collate_bags, flip_batch, permuted_labels
+from pipeline.data.images import CLIP_MEAN, CLIP_STD
+from tests.conftest import make_batch
+from tests.small_split import small_bags
+
+
+def bag(index: int, boxes: list, object_ids: list[int], grey: int) -> Bag:
+    return Bag(
+        index=index,
+        pixels=torch.full((3, 2, 2), grey, dtype=torch.uint8),
+        size=(10 + index, 20),
+        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+        object_ids=np.array(object_ids, np.int64),
+        labels=np.array([index, 1], np.float32),
+    )
+
+
+def test_collation_by_hand():
+    batch = collate_bags(
+        [bag(0, [[0, 0, 1, 1], [1, 2, 3, 4]], [2, 0], 255), bag(3, [], [], 0), bag(1, [[5, 5, 6, 6]], [1], 0)]
+    )
+    assert batch.proposal_offsets.tolist() == [0, 2, 2, 3]
+    assert batch.proposal_image.tolist() == [0, 0, 2]
+    assert batch.boxes.tolist() == [[0, 0, 1, 1], [1, 2, 3, 4], [5, 5, 6, 6]]
+    assert batch.object_ids.tolist() == [2, 0, 1]
+    assert batch.image_sizes.tolist() == [[10, 20], [13, 20], [11, 20]]
+    assert batch.labels.tolist() == [[0, 1], [3, 1], [1, 1]]
+    assert batch.image_index.tolist() == [0, 3, 1]
+    white = [(1 - mean) / std for mean, std in zip(CLIP_MEAN, CLIP_STD, strict=True)]
+    assert batch.images[0, :, 1, 0].tolist() == pytest.approx(white)
+    kinds = {field.name: getattr(batch, field.name).dtype for field in dataclasses.fields(BagBatch)}
+    ids = {name for name, dtype in kinds.items() if dtype == torch.int64}
+    assert ids == {"proposal_offsets", "object_ids", "image_index"}
+    assert {dtype for name, dtype in kinds.items() if name not in ids} == {torch.float32}
+
+
+def test_bags_hold_the_best_proposals_of_their_image(tmp_path, vocabulary):
+    dataset = small_bags(tmp_path, vocabulary, [6, 0, 3], max_proposals=4)
+    assert len(dataset) == 3
+    assert [len(dataset[i].object_ids) for i in range(3)] == [4, 0, 3]
+    np.testing.assert_array_equal(dataset[2].boxes, dataset.proposals.boxes[6:9])
+    assert dataset[1].labels.tolist() == [0, 1, 0, 0]
+    assert dataset[0].pixels.shape == (3, 64, 64)
+
+
+def test_an_image_of_another_size_than_the_manifests(tmp_path, vocabulary):
+    dataset = small_bags(tmp_path, vocabulary, [2])
+    Image.new("RGB", (64, 32)).save(tmp_path / "images" / "0.png")
+    with pytest.raises(DataError, match=r"0.png: image is \(64, 32\) pixels .*says \(64, 64\); run prepare again"):
+        dataset[0]
+
+
+def test_flip_by_hand(vocabulary):
+    batch = make_batch([1, 1], vocabulary)
+    batch.boxes[:] = torch.tensor([10.0, 20, 40, 50])
+    flipped = flip_batch(batch, torch.tensor([True, False]))
+    assert flipped.boxes.tolist() == [[60, 20, 90, 50], [10, 20, 40, 50]]  # images are 100 pixels wide
+    assert torch.equal(flipped.images[0, :, 5, 0], batch.images[0, :, 5, -1])
+    assert torch.equal(flipped.images[1], batch.images[1])
+
+
+def test_flipping_twice_is_the_identity_and_touches_nothing_else(vocabulary):
+    batch = make_batch([3, 0, 4], vocabulary)
+    chosen = torch.tensor([True, True, False])
+    once = flip_batch(batch, chosen)
+    twice = flip_batch(once, chosen)
+    for field in dataclasses.fields(BagBatch):
+        before, after = getattr(batch, field.name), getattr(twice, field.name)
+        torch.testing.assert_close(after, before)
+        if field.name not in ("images", "boxes"):
+            assert torch.equal(getattr(once, field.name), before)
+    assert (once.boxes[:, 2:] >= once.boxes[:, :2]).all()
+    assert not torch.equal(once.boxes[:3], batch.boxes[:3])
+
+
+def sampler(start=0, **changes) -> EpochSampler:
+    return EpochSampler(**({"num_images": 11, "batch_size": 3, "seed": 0, "epochs": 4} | changes), start=start)
+
+
+def test_every_epoch_is_a_permutation_without_its_rest():
+    batches = list(sampler())
+    assert len(batches) == len(sampler()) == 12
+    assert all(len(batch) == 3 for batch in batches)
+    epochs = [sum(batches[i : i + 3], []) for i in range(0, 12, 3)]
+    assert all(len(set(epoch)) == 9 for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+
+
+@pytest.mark.parametrize("start", range(13))
+def test_a_resumed_sampler_is_the_tail(start):
+    assert list(sampler(start)) == list(sampler())[start:]
+    assert len(sampler(start)) == 12 - start
+
+
+def test_seeds_differ_and_a_split_smaller_than_a_batch_is_one_batch():
+    assert list(sampler()) != list(sampler(seed=1))
+    assert [sorted(batch) for batch in sampler(num_images=2, epochs=2)] == [[0, 1], [0, 1]]
+
+
+def test_permuted_labels_keep_their_rows():
+    labels = np.random.default_rng(0).integers(0, 2, (40, 6)).astype(np.float32)
+    shuffled = permuted_labels(labels, 0)
+    assert sorted(map(tuple, shuffled)) == sorted(map(tuple, labels))
+    assert (shuffled != labels).any(1).mean() > 0.5
+    np.testing.assert_array_equal(shuffled, permuted_labels(labels, 0))
+    assert (shuffled != permuted_labels(labels, 1)).any()

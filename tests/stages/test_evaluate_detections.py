@@ -1,0 +1,315 @@
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from pipeline.core.types import Detections
+from pipeline.data.hicodet_annotations import read_hicodet_json
+from pipeline.evaluation.detections_file import OUTSIDE_TOLERANCE
+from pipeline.evaluation.hicodet import SETTINGS
+from stages.evaluate_detections import command
+from tests.data.real_ground_truth import real_ground_truth
+from tests.data.test_hicodet_annotations import SMALL
+from tests.data.test_hicodet_mat import ACTIONS, TEST, TRAIN, actions, label_file, structs
+from tests.evaluation import vcoco_worlds
+
+HICODET = {
+    "image_index": np.array([0, 0], np.int32),
+    "hoi_id": np.array([2, 0], np.int16),
+    "human_boxes": np.array([[0, 0, 10, 20], [4, 4, 5, 5]], np.float32),
+    "object_boxes": np.array([[2, 3, 30, 40], [0, 1, 3, 4]], np.float32),
+    "scores": np.array([0.9, 0.8], np.float32),
+}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run the command on files under tmp_path; returns the result and the scores, None on failure."""
+
+    def invoke(*arguments, **files):
+        options = [part for name, path in files.items() for part in (f"--{name}", str(path))]
+        output = tmp_path / "out" / "m.json"
+        result = CliRunner().invoke(command, [*arguments, *options, "--output", str(output)])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result, json.loads(output.read_text()) if output.exists() else None
+
+    return invoke
+
+
+@pytest.fixture
+def hicodet(tmp_path, run):
+    """Evaluate arrays against the small HICO-DET file."""
+    annotations = tmp_path / "annotations.json"
+    annotations.write_text(json.dumps(SMALL))
+
+    def invoke(arrays, *arguments, annotations=annotations):
+        np.savez(tmp_path / "d.npz", **arrays)
+        return run("--dataset", "hicodet", *arguments, annotations=annotations, detections=tmp_path / "d.npz")
+
+    return invoke
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_hicodet_output_is_the_contract(hicodet, setting):
+    result, scores = hicodet(HICODET, "--setting", setting)
+    assert result.exit_code == 0
+    assert scores == {
+        "setting": setting,
+        "full": pytest.approx(2 / 3),  # class 1 has no ground truth: null, and 0 in the mean
+        "rare": 1.0,
+        "non_rare": 0.5,
+        "ap": [1.0, None, 1.0],
+        "num_gt": [1, 0, 1],
+    }
+    assert "1 classes have no ground truth" in result.output
+
+
+def test_no_rows_score_0(hicodet):
+    result, scores = hicodet({name: array[:0] for name, array in HICODET.items()})
+    assert result.exit_code == 0
+    assert (scores["full"], scores["ap"]) == (0, [0, None, 0])
+
+
+def test_boxes_may_leave_the_image_by_a_pixel(hicodet):
+    inside = HICODET["human_boxes"] + np.float32([[-OUTSIDE_TOLERANCE, 0, 0, 0], [0] * 4])
+    assert hicodet(HICODET | {"human_boxes": inside})[0].exit_code == 0
+
+
+def boxes(*corners):
+    return {"human_boxes": np.array([[0, 0, 10, 20], corners], np.float32)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hoi_id": np.array([2, 3], np.int16)}, "hoi_id 3 in row 1 is out of range; expected 0..2"),
+        ({"hoi_id": np.array([-1, 0], np.int16)}, "hoi_id -1 in row 0"),
+        ({"image_index": np.array([0, 2], np.int32)}, "image_index 2 in row 1 is out of range; expected 0..1"),
+        ({"image_index": np.array([0, 0], np.int64)}, "image_index is int64, expected int32"),
+        ({"scores": np.array([0.9, 0.8])}, "scores is float64, expected float32"),
+        ({"scores": np.array(["a", "b"])}, "scores is <U1, expected float32"),
+        ({"scores": np.array([0.9], np.float32)}, "arrays differ in length"),
+        ({"scores": np.array([[0.9], [0.8]], np.float32)}, "scores has shape (2, 1), expected [T]"),
+        ({"scores": np.array([0.9, np.nan], np.float32)}, "scores: row 1 is nan"),
+        ({"scores": np.array([np.inf, 0], np.float32)}, "scores: row 0 is inf"),
+        ({"human_boxes": np.zeros((2, 5), np.float32)}, "human_boxes has shape (2, 5), expected [T, 4]"),
+        (boxes(0, 0, np.nan, 5), "human_boxes: box 1 is [0.0, 0.0, nan, 5.0]; expected finite"),
+        (boxes(9, 0, 3, 5), "human_boxes: box 1 is [9.0, 0.0, 3.0, 5.0]; expected finite x1 <= x2"),
+        (boxes(0, 0, 66, 5), "outside its image of 64 x 48 pixels"),
+        (boxes(0, 0, 6, 49.5), "outside its image"),
+        (boxes(-2, 0, 6, 5), "outside its image"),
+        (boxes(500, 500, 600, 600), "outside its image"),
+        ({"object_boxes": np.full((2, 4), np.inf, np.float32)}, "object_boxes: box 0"),
+    ],
+)
+def test_bad_detections_are_one_line_and_exit_2(hicodet, changes, message):
+    result, scores = hicodet(HICODET | changes)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert result.output.startswith("Error: ")
+    assert result.output.count("\n") == 1
+    assert scores is None
+
+
+def single_array(path):
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3))
+
+
+def pickled(path):
+    np.savez(path, **(HICODET | {"scores": np.array([{}, {}], dtype=object)}))
+
+
+def truncated(path):
+    np.savez(path, **HICODET)
+    path.write_bytes(path.read_bytes()[:300])
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda path: np.savez(path), "missing, found no array at all"),
+        (lambda path: np.savez(path, scores=np.zeros(1)), "image_index, hoi_id, human_boxes, object_boxes missing"),
+        (lambda path: path.write_bytes(b""), "not a readable npz file"),
+        (lambda path: path.write_bytes(b"hello"), "not a readable npz file"),
+        (lambda path: path.mkdir(), "is a directory"),
+        (single_array, "a single array (npy)"),
+        (truncated, "not a readable npz file"),
+        (pickled, "not a readable npz file without pickle"),
+        (lambda path: None, "does not exist"),
+    ],
+)
+def test_bad_files_are_one_line_and_exit_2(tmp_path, run, write, message):
+    (tmp_path / "annotations.json").write_text(json.dumps(SMALL))
+    write(tmp_path / "bad.npz")
+    result, _ = run("--dataset", "hicodet", annotations=tmp_path / "annotations.json", detections=tmp_path / "bad.npz")
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("truncated.json", json.dumps(SMALL)[:200], "truncated"),
+        ("coco.json", '{"images": [], "annotations": [], "categories": []}', "not HICO-DET annotations"),
+        ("vcoco.json", '[{"role_object_id": []}]', "looks like an official V-COCO file"),
+        ("other.mat", "nonsense", "not a readable MATLAB file"),
+    ],
+)
+def test_bad_annotations_are_one_line_and_exit_2(tmp_path, hicodet, name, content, message):
+    (tmp_path / name).write_text(content)
+    result, _ = hicodet(HICODET, annotations=tmp_path / name)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert result.output.count("\n") == 1
+
+
+def test_a_failed_run_leaves_an_older_result_alone(tmp_path, hicodet):
+    _, before = hicodet(HICODET)
+    result, after = hicodet({})
+    assert result.exit_code == 2
+    assert after == before
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["m.json"]
+
+
+def test_official_mat_files(tmp_path, run):
+    from scipy.io import savemat
+
+    bbox = tmp_path / "anno_bbox.mat"
+    savemat(bbox, {"bbox_train": structs(TRAIN), "bbox_test": structs(TEST), "list_action": actions(ACTIONS)})
+    labels = label_file(tmp_path, [[0, 1], [1, 0], [0, 0]])
+    found = {
+        "image_index": np.array([1, 0, 0], np.int32),
+        "hoi_id": np.array([1, 1, 1], np.int16),
+        "human_boxes": np.array([[0, 0, 1, 1], [0, 0, 10, 20], [2, 2, 6, 6]], np.float32),
+        "object_boxes": np.array([[0, 0, 1, 1], [2, 3, 30, 40], [2, 3, 30, 40]], np.float32),
+        "scores": np.array([0.9, 0.8, 0.7], np.float32),
+    }
+    np.savez(tmp_path / "d.npz", **found)
+    files = {"annotations": bbox, "detections": tmp_path / "d.npz"}
+    _, default = run("--dataset", "hicodet", **files)
+    assert default["ap"][1] == pytest.approx(2 / 3)
+    result, known = run("--dataset", "hicodet", "--setting", "known_object", "--image-labels", str(labels), **files)
+    assert known["ap"][1] == 1  # image 1 shows no interaction with a person
+    assert "image-level labels" in result.output
+
+
+def test_official_mat_of_the_wrong_release(tmp_path, run):
+    labels = label_file(tmp_path, [[0, 1]])
+    np.savez(tmp_path / "d.npz", **HICODET)
+    result, _ = run("--dataset", "hicodet", annotations=labels, detections=tmp_path / "d.npz")
+    assert result.exit_code == 2
+    assert "release 20160224" in result.output
+
+
+@pytest.fixture
+def vcoco(tmp_path, run):
+    objects = [(1, 10, 1, (0, 0, 20, 40)), (2, 10, 2, (20, 10, 30, 20))]
+    people = [(1, 10, {"hold": (2,), "walk": (), "cut": (0, 2), "point": (0,)})]
+    vcoco_worlds.annotations(tmp_path, people, vcoco_worlds.instances(2, objects))
+    ann, cup = (0, 0, 20, 40), (20, 10, 30, 20)
+    rows = [
+        (10, 0, 1, ann, cup, 0.9),
+        (10, 1, 0, ann, vcoco_worlds.NOTHING, 0.8),
+        (10, 2, 1, ann, cup, 0.7),
+        (10, 2, 2, ann, cup, 0.6),
+    ]
+    arrays = asdict(vcoco_worlds.role_detections(rows))
+
+    def invoke(changes=None, *arguments, instances=tmp_path / "instances.json"):
+        np.savez(tmp_path / "d.npz", **(arrays | (changes or {})))
+        files = {"annotations": tmp_path / "vcoco.json", "detections": tmp_path / "d.npz"}
+        return run("--dataset", "vcoco", *arguments, **files, **({"instances": instances} if instances else {}))
+
+    return invoke
+
+
+def test_vcoco_output_is_the_contract(vcoco):
+    result, scores = vcoco()
+    assert result.exit_code == 0
+    assert scores == {
+        "ap_role_s1": pytest.approx(2 / 3),
+        "ap_role_s2": 1.0,
+        "ap_role_s1_25": 0.5,
+        "ap_role_s2_25": 0.75,
+        "ap_agent": pytest.approx((1 + 1 + 1 + 0) / 4),
+        "per_role": {
+            "hold obj": {"s1": 1.0, "s2": 1.0},
+            "cut instr": {"s1": 0.0, "s2": 1.0},
+            "cut obj": {"s1": 1.0, "s2": 1.0},
+            "point instr": {"s1": 0.0, "s2": 0.0},
+        },
+        "per_agent": {"hold": 1.0, "walk": 1.0, "cut": 1.0, "point": 0.0},
+    }
+
+
+def test_vcoco_nan_scores_and_empty_roles_are_legal(vcoco):
+    result, scores = vcoco({"scores": np.full(4, np.nan, np.float32), "role_boxes": np.full((4, 4), np.nan, "f4")})
+    assert result.exit_code == 0
+    assert scores["ap_role_s2"] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image_id": np.array([10, 10, 10, 30])}, "image_id 30 in row 3 is not among the 2 images"),
+        ({"image_id": np.array([10, 10, 10, 10], np.int32)}, "image_id is int32, expected int64"),
+        ({"action_id": np.array([0, 1, 2, 4], np.int16)}, "action_id 4 in row 3 is out of range"),
+        ({"role_index": np.array([1, 1, 1, 1], np.int16)}, "role_index 1 in row 1 is out of range"),
+        ({"human_boxes": np.full((4, 4), np.nan, np.float32)}, "human_boxes: box 0"),
+        ({"role_boxes": np.array([[0, 0, np.nan, 1]] * 4, np.float32)}, "role_boxes: box 0"),
+        ({"role_boxes": np.array([[0, 0, 500, 1]] * 4, np.float32)}, "outside its image of 100 x 100"),
+    ],
+)
+def test_vcoco_bad_detections(vcoco, changes, message):
+    result, _ = vcoco(changes)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert result.output.count("\n") == 1
+
+
+def test_options_of_the_other_dataset_are_refused(vcoco, hicodet, tmp_path):
+    assert "--instances is missing" in vcoco(instances=None)[0].output
+    assert "belong to --dataset hicodet" in vcoco({}, "--setting", "known_object")[0].output
+    assert "belongs to --dataset vcoco" in hicodet(HICODET, "--instances", str(tmp_path / "i.json"))[0].output
+    assert "goes with anno_bbox.mat" in hicodet(HICODET, "--image-labels", str(tmp_path / "anno.mat"))[0].output
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_real_ground_truth_as_detections_scores_1(tmp_path, run, setting):
+    path = real_ground_truth("hicodet", "instances_test2015.json")
+    truth = read_hicodet_json(path)
+    ones = np.ones(len(truth.hoi_id), np.float32)
+    found = Detections(truth.image_index, truth.hoi_id, truth.human_boxes, truth.object_boxes, ones)
+    np.savez(tmp_path / "d.npz", **asdict(found))
+    _, scores = run("--dataset", "hicodet", "--setting", setting, annotations=path, detections=tmp_path / "d.npz")
+    assert (scores["full"], scores["rare"], scores["non_rare"]) == (1, 1, 1)
+    assert len(scores["ap"]) == len(scores["num_gt"]) == 600
+    assert sum(scores["num_gt"]) == 33405
+
+
+def test_shuffled_real_detections_score_the_same(tmp_path, run):
+    path = real_ground_truth("hicodet", "instances_test2015.json")
+    truth = read_hicodet_json(path)
+    rng = np.random.default_rng(0)
+    jitter = rng.normal(0, 10, (2, len(truth.hoi_id), 4)).astype(np.float32)
+    limits = np.tile(truth.sizes[truth.image_index], 2).astype(np.float32)
+    humans, objects = (
+        np.clip(boxes + noise, 0, limits)
+        for boxes, noise in zip((truth.human_boxes, truth.object_boxes), jitter, strict=True)
+    )
+    for boxes in (humans, objects):
+        boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2])
+    scores = rng.permutation(len(humans)).astype(np.float32)
+    found = Detections(truth.image_index, truth.hoi_id, humans, objects, scores)
+    order = rng.permutation(len(found))
+    shuffled = {name: array[order] for name, array in asdict(found).items()}
+    figures = []
+    for arrays in (asdict(found), shuffled):
+        np.savez(tmp_path / "d.npz", **arrays)
+        figures.append(run("--dataset", "hicodet", annotations=path, detections=tmp_path / "d.npz")[1])
+    assert figures[0] == figures[1]
+    assert 0.1 < figures[0]["full"] < 0.99
