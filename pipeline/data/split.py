@@ -96,9 +96,10 @@ def read_split(path: Path, vocabulary: Vocabulary) -> SplitManifest:
     except (KeyError, TypeError) as error:
         raise ArtifactError(f"{path}: not a split manifest ({error!r} missing or wrong); {_PREPARE}") from None
     for entry in labels:
-        if entry.hoi_ids.size and not 0 <= entry.hoi_ids.min() <= entry.hoi_ids.max() < vocabulary.num_hois:
+        unknown = entry.hoi_ids[(entry.hoi_ids < 0) | (entry.hoi_ids >= vocabulary.num_hois)]
+        if len(unknown):
             raise DataError(
-                f'{path}: image "{entry.image_id}" has HOI id {entry.hoi_ids.max()}; expected < {vocabulary.num_hois}'
+                f'{path}: image "{entry.image_id}" has HOI id {unknown[0]}; expected 0 to {vocabulary.num_hois - 1}'
             )
     return SplitManifest(images=records, labels=labels, **header)
 

@@ -6,6 +6,8 @@ A detector is used frozen. Its thresholds are set from params; its categories ar
 from __future__ import annotations
 
 import json
+import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
@@ -22,6 +24,7 @@ from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 from pipeline.store.files import sha256_of
 
 SMALL = "small_fasterrcnn"
+_UNREADABLE = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError)  # what torch raises for damaged files
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def _load_small(path: Path, trained_on: str) -> Detector:
         categories = tuple(json.loads(metadata["categories"]))
         model = small_fasterrcnn(len(categories), **json.loads(metadata["config"]))
         _load_state(model, state, path)
-    except (OSError, SafetensorError, KeyError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise WeightsError(
             f"detect.weights: {path} cannot be read ({error!r}); expected a file of stages.toy_detector"
         ) from None
@@ -104,9 +107,14 @@ def _load_torchvision(name: str, weights: str, path: Path, trained_on: str) -> D
                 f"detect.weights: {weights} of {name} is neither in {folder} nor downloadable ({error}); "
                 f"put {Path(entry.url).name} there, or give a path"
             ) from None
+        except _UNREADABLE as error:
+            raise WeightsError(
+                f"detect.weights: {Path(entry.url).name} of {weights} is damaged ({_first_line(error)}); "
+                f"delete it from {Path(torch.hub.get_dir()) / 'checkpoints'} and fetch it again"
+            ) from None
         digest = f"torchvision:{name}/{weights}"
     elif path.exists():
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = _read_state(path)
         digest = sha256_of(path)
     else:
         names = ", ".join(published.__members__)
@@ -117,6 +125,22 @@ def _load_torchvision(name: str, weights: str, path: Path, trained_on: str) -> D
     model = get_model_builder(name)(weights=None, weights_backbone=None, num_classes=len(categories))
     _load_state(model, state, path)
     return Detector(model, name, categories, digest, trained_on)
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, *_UNREADABLE) as error:
+        raise WeightsError(
+            f"detect.weights: {path} cannot be read ({_first_line(error)}); expected torch.save of a state dict"
+        ) from None
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"detect.weights: {path} holds a {type(state).__name__}; expected a state dict of tensors")
+    return dict(state)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:200] or type(error).__name__
 
 
 def _load_state(model: nn.Module, state: dict[str, Tensor], path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipeline.core.errors import ArtifactError
 from pipeline.core.params import ModelParams
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.hoi.backbone import VisualConfig
@@ -29,7 +30,11 @@ def network_config(
 
 
 def network_from_config(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> WeakHoiNetwork:
-    """Return the network of a config with the weights of `state`, in evaluation mode."""
+    """Return the network of a config with the weights of `state`, in evaluation mode.
+
+    Raises:
+        ArtifactError: the weights are not those of the config's network.
+    """
     network = WeakHoiNetwork(
         visual=VisualConfig.from_json(config["visual"]).build(),
         hoi_embeddings=torch.zeros_like(state["bank"]),
@@ -37,5 +42,9 @@ def network_from_config(config: Mapping[str, Any], state: Mapping[str, Tensor]) 
         vocabulary=Vocabulary.from_json(config["vocabulary"]),
         params=ModelParams(**config["model"]),
     )
-    network.load_state_dict(dict(state))
+    try:
+        network.load_state_dict(dict(state))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise ArtifactError(f'checkpoint: weights do not fit config.json ({reason}); run "dvc repro train"') from None
     return network.eval()

@@ -17,17 +17,20 @@ def fill_template(template: str, verb: str, object_name: str) -> str:
     Fields: {verb} -ing form, {verb_base} the verb as words, {article} a/an, {object} the category as words.
 
     Raises:
-        ParamError: the template names an unknown field.
+        ParamError: the template names an unknown field, or its braces do not match.
     """
     noun = readable(object_name)
     values = {"verb": gerund(verb), "verb_base": readable(verb), "article": article(noun), "object": noun}
-    for _, field, _, _ in string.Formatter().parse(template):
-        if field is not None and field not in values:
-            raise ParamError(
-                f'encode_prompts.template: unknown field "{{{field}}}"{did_you_mean(field, _FIELDS)}; '
-                f"expected {', '.join(_FIELDS)}"
-            )
-    return template.format(**values)
+    try:
+        for _, field, _, _ in string.Formatter().parse(template):
+            if field is not None and field not in values:
+                raise ParamError(
+                    f'encode_prompts.template: unknown field "{{{field}}}"{did_you_mean(field, _FIELDS)}; '
+                    f"expected {', '.join(_FIELDS)}"
+                )
+        return template.format(**values)
+    except ValueError as error:
+        raise ParamError(f'encode_prompts.template: "{template}" is no template ({error}); check its braces') from None
 
 
 def hoi_prompts(vocabulary: Vocabulary, template: str) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 # Verbs whose last consonant is doubled, or that the spelling rules below would get wrong.
 _IRREGULAR = {
-    "no": "not interacting with",
     "lie": "lying",
     "tie": "tying",
     "die": "dying",
@@ -15,6 +14,7 @@ _IRREGULAR = {
     "hoe": "hoeing",
     "dye": "dyeing",
     "clip": "clipping",
+    "control": "controlling",
     "cut": "cutting",
     "chop": "chopping",
     "drag": "dragging",
@@ -24,7 +24,6 @@ _IRREGULAR = {
     "hit": "hitting",
     "hop": "hopping",
     "hug": "hugging",
-    "hunt": "hunting",
     "jog": "jogging",
     "pat": "patting",
     "pet": "petting",
@@ -41,10 +40,8 @@ _IRREGULAR = {
     "stir": "stirring",
     "stop": "stopping",
     "swim": "swimming",
-    "swing": "swinging",
     "tag": "tagging",
     "tap": "tapping",
-    "throw": "throwing",
     "wag": "wagging",
     "win": "winning",
     "wrap": "wrapping",
@@ -59,7 +56,7 @@ def gerund(verb: str) -> str:
     "no_interaction" becomes "not interacting with"; a verb with words behind it ("talk_on_phone") keeps them.
     """
     if verb == "no_interaction":
-        return _IRREGULAR["no"]
+        return "not interacting with"
     head, *rest = verb.split("_")
     if head in _IRREGULAR:
         form = _IRREGULAR[head]
@@ -72,7 +69,7 @@ def gerund(verb: str) -> str:
 
 def article(noun: str) -> str:
     """Return "a" or "an" for a noun, by its first letter and the exceptions among the datasets' categories."""
-    if noun.startswith(("uni", "eu", "one")):
+    if noun.startswith(("uni", "use", "ute", "eu", "one")):
         return "a"
     return "an" if noun[0] in _VOWELS or noun.startswith("hour") else "a"
 

@@ -96,7 +96,7 @@ def training(logs: Mapping[str, Mapping[str, DoubleArray]]) -> bytes:
                 top = max(top, float(np.nanmax(smooth[len(smooth) // 50 :])))
             panel.set(title=_TERMS[term], ylim=(0, 1.15 * top or 1.0))
             panel.set_xlim(left=0)
-        panels[0].set_ylabel("loss, running mean over a quarter epoch")
+        panels[0].set_ylabel("loss, mean over 1/4 epoch")
         _legend(figure, panels[0])
         return _png(figure)
 
@@ -109,11 +109,16 @@ def running_mean(values: DoubleArray, window: int) -> DoubleArray:
     return (sums[stop] - sums[start]) / (stop - start)
 
 
-def per_class(first: PerClass, name: str, second: PerClass | None = None, second_name: str = "") -> bytes:
+def per_class(runs: Mapping[str, PerClass], name: str, other: str | None = None) -> bytes:
     """AP of every class of one variant, best first, against another's; rare classes marked.
 
     Classes without ground truth have no AP and are left out. Names are printed where there is room for them.
+
+    Args:
+        runs: all variants, so that colours are those of the other figures.
+        name, other: the variant that sorts the classes, and the one that it is held against.
     """
+    first, colors = runs[name], {variant: color for variant, (color, _) in zip(runs, _lines(), strict=False)}
     order = np.argsort(-np.nan_to_num(first.ap, nan=-1.0), kind="stable")
     order = order[~np.isnan(first.ap[order])]
     named = len(order) <= _MOST_NAMED_CLASSES
@@ -122,12 +127,13 @@ def per_class(first: PerClass, name: str, second: PerClass | None = None, second
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
         place, is_rare = np.arange(len(order)), first.is_rare[order]
-        if second is not None:
-            _span(axes, place, first.ap[order], second.ap[order], named)
-            _scatter(axes, place, second.ap[order], named, color=_PALETTE[1], marker="o", label=second_name)
+        if other is not None:
+            second = runs[other].ap[order]
+            _span(axes, place, first.ap[order], second, named)
+            _scatter(axes, place, second, named, color=colors[other], marker="o", label=other)
         for members, marker, label in ((~is_rare, "o", name), (is_rare, "D", f"{name}, rare class")):
             if members.any():
-                color = _PALETTE[0]
+                color = colors[name]
                 _scatter(axes, place[members], first.ap[order][members], named, color=color, marker=marker, label=label)
         _class_axes(axes, [first.names[row] for row in order], is_rare, named)
         figure.legend(loc="outside upper left", ncols=3)

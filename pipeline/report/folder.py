@@ -39,6 +39,7 @@ def write_report(folder: Path, dataset: str, runs: Mapping[str, tuple[RunRecords
             alt=f"Contact sheet of test images with the pairs that {name} detects.",
             caption=f"{records[name].desc}. {sheet.caption}",
             png=sheet.png,
+            jpeg=sheet.jpeg,
         )
         for name, (_, sheet) in runs.items()
     }
@@ -84,14 +85,12 @@ def _curve_pictures(records: Mapping[str, RunRecords]) -> dict[str, Picture]:
             alt=f"Average precision of every HOI class, {first}{against}.",
             caption=f"AP of every HOI class with ground truth, {first}{against}, sorted by {first}. Diamonds are rare "
             "classes: fewer than 10 training pairs.",
-            png=curves.per_class(
-                records[first].per_class, first, records[second].per_class if second else None, second or ""
-            ),
+            png=curves.per_class({name: record.per_class for name, record in records.items()}, first, second),
         ),
         "training.png": Picture(
             heading="Training",
             alt="Loss terms against the epoch, a line per variant.",
-            caption="Terms of eq. (4) as weighted in the sum; a term that a variant does without has no line. Behind "
+            caption="The weighted sum of eq. (4) and its terms; a term that a variant does without has no line. Behind "
             "each running mean are the values of single batches.",
             png=curves.training({name: record.training for name, record in records.items()}),
         ),

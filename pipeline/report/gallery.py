@@ -16,15 +16,16 @@ from pipeline.evaluation.fusion import fuse
 from pipeline.evaluation.hicodet import evaluate_hicodet
 from pipeline.evaluation.summary import metrics
 from pipeline.report.selection import best_rows, pairs_of_image, sample_indices
-from pipeline.report.sheet import SheetImage, contact_sheet, png_bytes
+from pipeline.report.sheet import SheetImage, contact_sheet, jpeg_bytes, png_bytes
 from pipeline.store.dump import PredictionDump
 
 
 @dataclass(frozen=True)
 class VariantSheet:
-    """A variant's sheet as PNG bytes, what it shows in words, and the metrics of the same detections."""
+    """A variant's sheet as PNG and JPEG, what it shows in words, and the metrics of the same detections."""
 
     png: bytes
+    jpeg: bytes
     caption: str
     metrics: dict[str, Any]
 
@@ -61,7 +62,7 @@ def draw_variant(
         setting=evaluate.setting,
         keep_matches=True,
     )
-    rows = best_rows(detections, len(truth))
+    rows = best_rows(detections, truth, vocabulary.num_hois)
     images = []
     for image in sample_indices(len(manifest), report.num_images).tolist():
         pairs = pairs_of_image(
@@ -69,19 +70,15 @@ def draw_variant(
         )
         images.append(SheetImage(manifest.image_ids[image], open_image(manifest.image_path(image, root)), pairs))
         done(1)
-    lowest = float(detections.scores[rows[-1]]) if len(rows) else 0.0
-    caption = _caption(len(images), manifest, len(truth), len(detections), lowest, report.pairs_per_image)
+    caption = _caption(len(images), manifest, report.pairs_per_image)
     sheet = contact_sheet(images, title=f"{name} on {manifest.dataset} {manifest.split}", caption=caption)
-    return VariantSheet(png_bytes(sheet), caption, metrics(result, detections, truth))
+    return VariantSheet(png_bytes(sheet), jpeg_bytes(sheet), caption, metrics(result, detections, truth))
 
 
-def _caption(
-    num_shown: int, manifest: SplitManifest, num_truth: int, num_detections: int, lowest: float, pairs_per_image: int
-) -> str:
+def _caption(num_shown: int, manifest: SplitManifest, pairs_per_image: int) -> str:
     return (
         f"{num_shown} of {len(manifest):,} images: the middle one of each of {num_shown} equal stretches of the "
-        f"{manifest.split} split, whatever the result. Shown are those among the {min(num_truth, num_detections):,} "
-        f"best-scored of all {num_detections:,} scored triplets, as many as are annotated (score {lowest:.2g} or "
-        f"more), for at most {pairs_per_image} pairs per image; right and wrong as in the evaluation (both IoU at "
-        f"least 0.5, an annotated pair counts once)."
+        f"{manifest.split} split, whatever the result. Of each HOI class its best-scored detections in the whole split "
+        f"are shown, as many as the class has annotated pairs there, for at most {pairs_per_image} pairs per image. "
+        f"Right and wrong as in the evaluation: both IoU at least 0.5, and an annotated pair counts once."
     )

@@ -38,12 +38,16 @@ nav a { color: inherit; margin-right: 1.2rem; }
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG with a heading, what it shows (for those who can't see it), and a caption."""
+    """A picture with a heading, what it shows (for those who can't see it), and a caption.
+
+    `png` is the file beside the page; `jpeg`, where given, is embedded in its place because it is smaller.
+    """
 
     heading: str
     alt: str
     caption: str
     png: bytes
+    jpeg: bytes | None = None
 
 
 def render_page(title: str, lead: str, table: str, note: str, pictures: Sequence[Picture]) -> str:
@@ -65,9 +69,10 @@ def render_page(title: str, lead: str, table: str, note: str, pictures: Sequence
 
 
 def _figure(part: int, picture: Picture) -> str:
-    data = b64encode(picture.png).decode("ascii")
+    kind, data = ("png", picture.png) if picture.jpeg is None else ("jpeg", picture.jpeg)
+    encoded = b64encode(data).decode("ascii")
     return (
         f'<h2 id="part-{part}">{escape(picture.heading)}</h2>\n<figure>'
-        f'<img alt="{escape(picture.alt)}" src="data:image/png;base64,{data}">'
+        f'<img alt="{escape(picture.alt)}" src="data:image/{kind};base64,{encoded}">'
         f"<figcaption>{escape(picture.caption)}</figcaption></figure>\n"
     )

@@ -1,8 +1,9 @@
 """Which images and which detections the contact sheet shows. Numbers only; `sheet` draws.
 
-Images: an even sample of the split, whatever the results. Detections: the G best-scored triplets of the whole split,
-where G is the number of annotated triplets, so that every variant is shown at the same kind of operating point, where
-precision equals recall; at most so many pairs per image. A pair is drawn once, with a label for each of its triplets.
+Images: an even sample of the split, whatever the results. Detections: of each HOI class its best-scored ones in the
+whole split, as many as the class has annotated pairs. There precision equals recall, so that a class, a variant or a
+scale of scores shows neither more nor less than another; AP, too, ranks within a class. At most so many pairs per
+image. A pair is drawn once, with a label for each of its triplets.
 """
 
 from __future__ import annotations
@@ -53,9 +54,16 @@ def sample_indices(num_images: int, count: int) -> IntArray:
     return ((np.arange(count) * 2 + 1) * num_images // (2 * count)) if count else np.zeros(0, np.int64)
 
 
-def best_rows(detections: Detections, count: int) -> IntArray:
-    """Rows of the `count` best-scored triplets of a split, int64, best first; ties in image and row order."""
-    return sort_detections(np.zeros(len(detections), np.int16), detections.scores, detections.image_index)[:count]
+def best_rows(detections: Detections, truth: GroundTruth, num_hois: int) -> IntArray:
+    """Rows of each class's best-scored detections, as many as it has annotated pairs; int64, best scores first.
+
+    Ties go by image, then by row, as in the evaluation.
+    """
+    by_class = sort_detections(detections.hoi_id, detections.scores, detections.image_index)
+    num_detections, num_gt = (np.bincount(record.hoi_id, minlength=num_hois) for record in (detections, truth))
+    rank = np.arange(len(by_class)) - np.repeat(np.cumsum(num_detections) - num_detections, num_detections)
+    rows = by_class[rank < np.repeat(num_gt, num_detections)]
+    return rows[np.lexsort((rows, -detections.scores[rows]))]
 
 
 def pairs_of_image(

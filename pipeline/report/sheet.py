@@ -71,6 +71,13 @@ def contact_sheet(images: Sequence[SheetImage], *, title: str, caption: str) -> 
     return sheet
 
 
+def jpeg_bytes(image: Image.Image) -> bytes:
+    """Encode as JPEG without chroma subsampling, which would smear thin coloured lines: a quarter of the PNG."""
+    stream = io.BytesIO()
+    image.save(stream, format="JPEG", quality=85, subsampling=0, optimize=True)
+    return stream.getvalue()
+
+
 def png_bytes(image: Image.Image) -> bytes:
     """Encode as PNG without metadata: equal pixels give equal bytes."""
     stream = io.BytesIO()
@@ -217,7 +224,7 @@ def label_text(label: Label) -> str:
 
 def format_score(score: float) -> str:
     """Two decimals, or two significant digits where those would say too little."""
-    return f"{score:.2f}" if score >= 0.1 else f"{score:.2g}"
+    return f"{score:.2f}" if score >= 0.1 else f"{score:#.2g}"
 
 
 def _shortened(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:

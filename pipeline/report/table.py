@@ -84,7 +84,7 @@ def _cells(runs: Sequence[RunMetrics], run: RunMetrics) -> list[tuple[str, bool]
     for measure in _MEASURES:
         value = getattr(run, measure)
         column = [getattr(other, measure) for other in runs if getattr(other, measure) is not None]
-        cells.append((format_percent(value), len(column) > 1 and value == max(column)))
+        cells.append((format_percent(value), value is not None and value == max(column) != min(column)))
     return [*cells, (f"{run.counts['detections']:,}", False)]
 
 

@@ -90,7 +90,7 @@ def test_every_epoch_is_a_permutation_without_its_rest():
     batches = list(sampler())
     assert len(batches) == len(sampler()) == 12
     assert all(len(batch) == 3 for batch in batches)
-    epochs = [sum(batches[i : i + 3], []) for i in range(0, 12, 3)]
+    epochs = [[*batches[i], *batches[i + 1], *batches[i + 2]] for i in range(0, 12, 3)]
     assert all(len(set(epoch)) == 9 for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 4
 

@@ -54,7 +54,7 @@ def test_unknown_hoi_ids_are_named(tmp_path, vocabulary, hoi_id, named):
     manifest = manifest_of()
     labels = (ImageLabels("a", np.array([0, hoi_id])), manifest.labels[1])
     write_split(tmp_path / "train.json", dataclasses.replace(manifest, labels=labels))
-    with pytest.raises(DataError, match=f'image "a" has HOI id {named}; expected'):
+    with pytest.raises(DataError, match=f'image "a" has HOI id {named}; expected 0 to 3'):
         read_split(tmp_path / "train.json", vocabulary)
 
 

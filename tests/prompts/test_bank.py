@@ -1,0 +1,44 @@
+import clip
+import numpy as np
+import pytest
+import torch
+
+from pipeline.core.errors import WeightsError
+from pipeline.prompts import bank
+from pipeline.prompts.bank import encode_bank
+from pipeline.store.clip_architecture import ClipConfig, build_clip
+from pipeline.store.clip_checkpoint import ClipCheckpoint
+
+PROMPTS = ("a person riding a bicycle", "a person holding a cup", "a person drinking with a cup")
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> ClipCheckpoint:
+    torch.manual_seed(0)
+    config = ClipConfig(
+        embed_dim=12, image_resolution=32, vision_layers=(1, 1, 1, 1), vision_width=4, context_length=16,
+        vocab_size=49408, transformer_width=64, transformer_heads=1, transformer_layers=1,
+    )  # fmt: skip
+    return ClipCheckpoint(build_clip(config).eval(), "tiny", "0f", None)
+
+
+def test_rows_are_clips_own_text_features_at_unit_length(checkpoint):
+    found = encode_bank(checkpoint, PROMPTS)
+    features = checkpoint.model.encode_text(clip.tokenize(PROMPTS, context_length=16)).detach()
+    expected = features / features.norm(dim=1, keepdim=True)
+    np.testing.assert_allclose(found.hoi_embeddings, expected.numpy(), atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(found.hoi_embeddings, axis=1), 1, atol=1e-6)
+    assert (expected[0] - expected[1]).abs().max() > 0.01
+    assert found.hoi_embeddings.dtype == np.float32
+    assert (found.prompts, found.clip_name, found.clip_digest) == (PROMPTS, "tiny", "0f")
+
+
+def test_batches_do_not_change_the_rows(checkpoint, monkeypatch):
+    whole = encode_bank(checkpoint, PROMPTS).hoi_embeddings
+    monkeypatch.setattr(bank, "_BATCH", 2)
+    np.testing.assert_allclose(encode_bank(checkpoint, PROMPTS).hoi_embeddings, whole, atol=1e-6)
+
+
+def test_a_prompt_that_is_too_long_is_one_line(checkpoint):
+    with pytest.raises(WeightsError, match="shorten the prompt template"):
+        encode_bank(checkpoint, ("a person riding " * 9,))

@@ -1,0 +1,53 @@
+import pytest
+
+from pipeline.core.errors import ParamError
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.prompts.templates import fill_template, hoi_prompts
+
+TEMPLATE = "a person {verb} {article} {object}"
+
+
+@pytest.mark.parametrize(
+    ("template", "verb", "name", "sentence"),
+    [
+        (TEMPLATE, "ride", "bicycle", "a person riding a bicycle"),
+        (TEMPLATE, "stand_under", "umbrella", "a person standing under an umbrella"),
+        (TEMPLATE, "no_interaction", "wine_glass", "a person not interacting with a wine glass"),
+        ("{verb_base}: {object}", "pick_up", "hot_dog", "pick up: hot dog"),
+        ("no field at all", "ride", "bicycle", "no field at all"),
+        ("{{{object}}}", "ride", "bicycle", "{bicycle}"),
+    ],
+)
+def test_sentences(template, verb, name, sentence):
+    assert fill_template(template, verb, name) == sentence
+
+
+def test_prompts_are_in_the_order_of_the_classes(vocabulary):
+    assert hoi_prompts(vocabulary, TEMPLATE) == (
+        "a person riding a bicycle",
+        "a person holding a bicycle",
+        "a person holding a cup",
+        "a person drinking with a cup",
+    )
+    assert hoi_prompts(Vocabulary(("person",), (), ()), TEMPLATE) == ()
+
+
+@pytest.mark.parametrize(
+    ("template", "part"),
+    [
+        ("a {noun}", 'unknown field "{noun}"'),
+        ("a {objct}", 'unknown field "{objct}", did you mean "object"?'),
+        ("a {}", 'unknown field "{}"'),
+        ("a {0}", 'unknown field "{0}"'),
+        ("a {object.__class__}", "unknown field"),
+        ("a {object", "check its braces"),
+        ("a object}", "check its braces"),
+        ("a {object!x}", "check its braces"),
+        ("a {object:d}", "check its braces"),
+    ],
+)
+def test_wrong_templates_are_one_line(template, part):
+    with pytest.raises(ParamError) as caught:
+        fill_template(template, "ride", "bicycle")
+    assert str(caught.value).startswith("encode_prompts.template: ")
+    assert part in str(caught.value)
