@@ -91,5 +91,5 @@ def _near_or_anywhere(
     """Jittered annotated boxes where `near`, random boxes elsewhere; clipped to the image, float32 [T, 4]."""
     boxes = _random_boxes(rng, sizes)
     boxes[near] = annotated[near] + rng.normal(0, _JITTER, (int(near.sum()), 4)).astype(np.float32)
-    low, high = boxes[:, :2].clip(0), np.minimum(boxes[:, 2:], sizes.astype(np.float32))
-    return np.concatenate([np.minimum(low, high), np.maximum(low, high)], axis=1)
+    corners = boxes.reshape(-1, 2, 2).clip(0, sizes[:, None].astype(np.float32))
+    return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)

@@ -25,7 +25,12 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     required=True,
     help="hicodet: the JSON form or the official anno_bbox.mat (its test split); vcoco: the official vcoco_*.json.",
 )
-@click.option("--detections", type=_FILE, required=True, help="npz; boxes continuous 0-based, right/bottom exclusive.")
+@click.option(
+    "--detections",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="npz (hicodet: or zarr, evaluated out of core); boxes continuous 0-based, right/bottom exclusive.",
+)
 @click.option("--output", type=_FILE, required=True, help="JSON with scores in 0..1.")
 @click.option(
     "--setting",
@@ -38,6 +43,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--image-labels", type=_FILE, help="hicodet with anno_bbox.mat: anno.mat, whose labels define known_object."
 )
+@click.option("--memory", type=click.IntRange(min=64), default=4096, show_default=True, help="MiB for zarr detections.")
 def command(
     dataset: str,
     annotations: Path,
@@ -46,6 +52,7 @@ def command(
     setting: str,
     instances: Path | None,
     image_labels: Path | None,
+    memory: int,
 ) -> None:
     """Evaluate, print a summary, write the JSON file."""
     from pipeline.core.errors import ParamError
@@ -60,29 +67,33 @@ def command(
     else:
         if instances is not None:
             raise ParamError("--instances belongs to --dataset vcoco; leave it out")
-        scores, summary = _evaluate_hicodet(annotations, image_labels, detections, setting)
+        scores, summary = _evaluate_hicodet(annotations, image_labels, detections, setting, memory << 20)
     write_json(output, scores)
     click.echo(summary)
 
 
 def _evaluate_hicodet(
-    path: Path, image_labels: Path | None, detections_path: Path, setting: str
+    path: Path, image_labels: Path | None, detections_path: Path, setting: str, memory_bytes: int
 ) -> tuple[dict[str, Any], str]:
     from pipeline.data.ground_truth import hicodet_ground_truth
     from pipeline.evaluation.detections_file import read_hicodet_detections
     from pipeline.evaluation.hicodet import evaluate_hicodet
 
     annotations = _read_hicodet(path, image_labels)
-    vocabulary = annotations.vocabulary
-    found = read_hicodet_detections(detections_path, annotations.sizes, vocabulary.num_hois)
-    result = evaluate_hicodet(
-        found,
-        hicodet_ground_truth(annotations),
-        num_hois=vocabulary.num_hois,
-        rare=annotations.rare,
-        hoi_object_ids=vocabulary.hoi_object_ids,
-        setting=setting,  # type: ignore[arg-type]  # one of the choices
-    )
+    truth = hicodet_ground_truth(annotations)
+    keywords: dict[str, Any] = {
+        "num_hois": annotations.vocabulary.num_hois,
+        "rare": annotations.rare,
+        "hoi_object_ids": annotations.vocabulary.hoi_object_ids,
+        "setting": setting,
+    }
+    if detections_path.suffix == ".zarr":
+        from pipeline.evaluation.out_of_core import evaluate_dump
+
+        result = evaluate_dump(detections_path, truth, memory_bytes=memory_bytes, sizes=annotations.sizes, **keywords)
+    else:
+        found = read_hicodet_detections(detections_path, annotations.sizes, annotations.vocabulary.num_hois)
+        result = evaluate_hicodet(found, truth, **keywords)
     return _hicodet_json(result), _hicodet_summary(result, image_labels)
 
 

@@ -15,6 +15,8 @@ from pipeline.core.vocabulary import Vocabulary
 
 ROOT = Path(__file__).parent.parent
 
+torch.set_num_threads(1)  # the tensors of tests are small: more threads only wait for each other
+
 
 @pytest.fixture
 def vocabulary() -> Vocabulary:

@@ -112,7 +112,7 @@ def _load_torchvision(name: str, weights: str, path: Path, trained_on: str) -> D
                 f"detect.weights: {Path(entry.url).name} of {weights} is damaged ({_first_line(error)}); "
                 f"delete it from {Path(torch.hub.get_dir()) / 'checkpoints'} and fetch it again"
             ) from None
-        digest = f"torchvision:{name}/{weights}"
+        digest = f"torchvision:{name}/{entry.name}"  # never the moving DEFAULT
     elif path.exists():
         state = _read_state(path)
         digest = sha256_of(path)

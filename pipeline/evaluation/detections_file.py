@@ -53,14 +53,24 @@ def read_hicodet_detections(path: Path, sizes: IntArray, num_hois: int) -> Detec
         DataError: unreadable, a field missing or of wrong dtype or length, an id out of range, a score that is not
             finite, a box that is not finite, inverted or outside its image.
     """
-    arrays = _read_npz(path, _HICODET_FIELDS)
-    check_range(arrays["image_index"], len(sizes), f"{path}: image_index", "images")
-    check_range(arrays["hoi_id"], num_hois, f"{path}: hoi_id", "HOI classes")
-    _check_finite(arrays["scores"], f"{path}: scores")
-    for name in ("human_boxes", "object_boxes"):
-        check_boxes(arrays[name], f"{path}: {name}")
-        _check_inside(arrays[name], sizes[arrays["image_index"]], f"{path}: {name}")
-    return Detections(**arrays)
+    detections = Detections(**_read_npz(path, _HICODET_FIELDS))
+    check_hicodet_detections(detections, sizes, num_hois, str(path))
+    return detections
+
+
+def check_hicodet_detections(detections: Detections, sizes: IntArray, num_hois: int, where: str) -> None:
+    """Refuse ids out of range, scores that are not finite, and boxes that are not finite, inverted or outside.
+
+    Raises:
+        DataError: starts with `where` and names the first bad row.
+    """
+    check_range(detections.image_index, len(sizes), f"{where}: image_index", "images")
+    check_range(detections.hoi_id, num_hois, f"{where}: hoi_id", "HOI classes")
+    _check_finite(detections.scores, f"{where}: scores")
+    image_sizes = sizes[detections.image_index]
+    for name, boxes in (("human_boxes", detections.human_boxes), ("object_boxes", detections.object_boxes)):
+        check_boxes(boxes, f"{where}: {name}")
+        _check_inside(boxes, image_sizes, f"{where}: {name}")
 
 
 def read_vcoco_detections(path: Path, image_ids: IntArray, sizes: IntArray) -> RoleDetections:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pipeline.core.errors import DataError
 from pipeline.core.types import Detections, GroundTruth, IntArray
 from pipeline.evaluation.average_precision import Interpolation
+from pipeline.evaluation.detections_file import check_hicodet_detections
 from pipeline.evaluation.hicodet import HicoDetResult, Setting, evaluate_hicodet
 from pipeline.evaluation.ranges import check_range
 from pipeline.store.detections_dump import COLUMNS, ROW_BYTES, DetectionsDump, open_detections
@@ -35,6 +36,7 @@ def evaluate_dump(
     rare: NDArray[np.bool_],
     hoi_object_ids: IntArray,
     memory_bytes: int,
+    sizes: IntArray | None = None,
     setting: Setting = "default",
     interpolation: Interpolation = "official_11_point",
     num_workers: int = 1,
@@ -47,6 +49,7 @@ def evaluate_dump(
         path: dump written by `write_detections`.
         truth, num_hois, rare, hoi_object_ids, setting, interpolation: as `evaluate_hicodet`.
         memory_bytes: for all workers together.
+        sizes: width and height of the images, int64 [I, 2]; boxes and scores are checked against them where given.
         num_workers: tasks that run at once.
 
     Returns:
@@ -57,7 +60,7 @@ def evaluate_dump(
         DataError: an id is out of range, or one class alone needs more memory than given.
     """
     dump = open_detections(path)
-    counts = _count_rows(dump, num_hois, truth.num_images, num_workers)
+    counts = _count_rows(dump, num_hois, truth.num_images, sizes, num_workers)
     fixed = truth.num_images * num_hois * _BYTES_PER_CELL + dump.block_rows * _BYTES_PER_BLOCK_ROW + _MATCHING_BYTES
     rows_at_once = (memory_bytes // num_workers - fixed) // _BYTES_PER_ROW
     if rows_at_once < counts.max(initial=0):
@@ -90,19 +93,25 @@ def class_ranges(counts: IntArray, rows_at_once: int) -> list[tuple[int, int]]:
     return [*ranges, (low, len(counts))]
 
 
-def _count_rows(dump: DetectionsDump, num_hois: int, num_images: int, num_workers: int) -> IntArray:
-    """Rows of each class, int64 [H]; ids are checked on the way."""
-    tasks = [dask.delayed(_count_block)(dump.path, rows, num_hois, num_images) for rows in dump.blocks()]
+def _count_rows(
+    dump: DetectionsDump, num_hois: int, num_images: int, sizes: IntArray | None, num_workers: int
+) -> IntArray:
+    """Rows of each class, int64 [H]; rows are checked on the way."""
+    tasks = [dask.delayed(_count_block)(dump.path, rows, num_hois, num_images, sizes) for rows in dump.blocks()]
     counts = dask.compute(*tasks, num_workers=num_workers)
     return np.sum(counts, axis=0) if counts else np.zeros(num_hois, dtype=np.int64)
 
 
-def _count_block(path: Path, rows: slice, num_hois: int, num_images: int) -> IntArray:
+def _count_block(path: Path, rows: slice, num_hois: int, num_images: int, sizes: IntArray | None) -> IntArray:
     dump = open_detections(path)
-    where = f"{path}: from row {rows.start}:"
+    where = f"{path}: rows from {rows.start} on"
+    if sizes is not None:
+        detections = dump.read(rows)
+        check_hicodet_detections(detections, sizes, num_hois, where)
+        return np.bincount(detections.hoi_id, minlength=num_hois)
     hoi_id = dump.read_column("hoi_id", rows)
-    check_range(hoi_id, num_hois, f"{where} hoi_id", "HOI classes")
-    check_range(dump.read_column("image_index", rows), num_images, f"{where} image_index", "images")
+    check_range(hoi_id, num_hois, f"{where}: hoi_id", "HOI classes")
+    check_range(dump.read_column("image_index", rows), num_images, f"{where}: image_index", "images")
     return np.bincount(hoi_id, minlength=num_hois)
 
 

@@ -35,8 +35,9 @@ class RoleDetections:
     """Flat role detections: image_id int64 [T] (COCO ids), action_id int16 [T], role_index int16 [T], boxes [T, 4].
 
     `role_index` is the column of role_name: 1 is the first role after the agent; 0, the agent alone, counts for agent
-    AP only. `role_boxes` are all NaN where no box is predicted. Scores float [T]; a NaN score drops its row. Row order
-    breaks ties. Each row is one detection of its role, and one of its agent.
+    AP only. Actions without roles ("walk") take any value. `role_boxes` are all NaN where no box is predicted. Scores
+    float [T]; a NaN score drops its row. Row order breaks ties. Each row is one detection of its role, and one of its
+    agent.
     """
 
     image_id: IntArray
@@ -126,7 +127,7 @@ def evaluate_vcoco(detections: RoleDetections, annotations: VCocoAnnotations) ->
     positives = (annotations.labels == 1).sum(axis=0)  # [A]
 
     verb_roles = annotations.verb_roles
-    with_role = np.flatnonzero(detections.role_index > 0)
+    with_role = np.flatnonzero((detections.role_index > 0) & (_num_roles(annotations)[action] > 0))
     role_id = _verb_role_ids(annotations)[action[with_role], detections.role_index[with_role] - 1]
     passes = _role_passes(detections.take(with_role), person[with_role], annotations)
     role_positives = positives[[action for action, _ in verb_roles]]
@@ -141,6 +142,11 @@ def evaluate_vcoco(detections: RoleDetections, annotations: VCocoAnnotations) ->
         role_s2=role_s2,
         agent=_ap(action, detections.scores, person, agent_right, positives),
     )
+
+
+def _num_roles(annotations: VCocoAnnotations) -> IntArray:
+    """Roles of each action besides the agent, int64 [A]."""
+    return np.array([len(names) for names in annotations.roles], dtype=np.int64)
 
 
 def _verb_role_ids(annotations: VCocoAnnotations) -> IntArray:
@@ -204,9 +210,10 @@ def _check_ranges(detections: RoleDetections, annotations: VCocoAnnotations) -> 
             f"detections: image_id {detections.image_id[row]} in row {row} is not among the {len(annotations)} images "
             "of the instances file; expected COCO image ids"
         )
-    num_roles = np.array([len(names) for names in annotations.roles])
+    num_roles = _num_roles(annotations)
     check_range(detections.action_id, len(num_roles), "detections: action_id", "actions")
-    wrong = (detections.role_index < 0) | (detections.role_index > num_roles[detections.action_id])
+    most = num_roles[detections.action_id]
+    wrong = (most > 0) & ((detections.role_index < 0) | (detections.role_index > most))
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         action = int(detections.action_id[row])

@@ -110,18 +110,16 @@ def draw_pairs(image: Image.Image, pairs: Sequence[DrawnPair]) -> Image.Image:
 
 
 def _draw_pair(pen: ImageDraw.ImageDraw, pair: DrawnPair, zoom: float) -> None:
-    dashed = pair.verdict == "missed"
+    """Line between the centres, then both boxes, on light halos that keep them apart from the picture."""
     human, partner = _rectangle(pair.human_box, zoom, pen), _rectangle(pair.object_box, zoom, pen)
-    strokes = (
-        (_sides(human), _HUMAN_WIDTH, dashed),
-        (_sides(partner), _OBJECT_WIDTH, dashed),
-        ([(_center(human), _center(partner))], _LINK_WIDTH, dashed),
-    )
-    for lines, width, is_dashed in strokes:
-        for line in lines:
-            pen.line(line, fill=_HALO, width=(width + 2) * _OVERSAMPLING)
-            for dash in _dashes(*line) if is_dashed else (line,):
-                pen.line(dash, fill=COLORS[pair.verdict], width=width * _OVERSAMPLING)
+    lines = [((_center(human), _center(partner)), _LINK_WIDTH)]
+    lines += [(side, _OBJECT_WIDTH) for side in _sides(partner)]
+    lines += [(side, _HUMAN_WIDTH) for side in _sides(human)]
+    for line, width in lines:
+        pen.line(line, fill=_HALO, width=(width + 2) * _OVERSAMPLING)
+    for line, width in lines:
+        for dash in _dashes(*line) if pair.verdict == "missed" else (line,):
+            pen.line(dash, fill=COLORS[pair.verdict], width=width * _OVERSAMPLING)
 
 
 def _rectangle(box: FloatArray, zoom: float, pen: ImageDraw.ImageDraw) -> Rectangle:

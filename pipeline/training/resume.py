@@ -38,9 +38,9 @@ def load_resume_point(path: Path, *, digest: str, network: nn.Module, optimizer:
         index, key = name.split(".", 1)
         moments.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict({"state": moments, "param_groups": layout["param_groups"]})
-    schedule.last_epoch = values["schedule_epoch"] - 1
-    with torch.no_grad():
-        schedule.step()
+    schedule.last_epoch = values["schedule_epoch"]
+    for group, rate, factor in zip(optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True):
+        group["lr"] = rate * factor(schedule.last_epoch)
     torch.set_rng_state(tensors["rng"])
     return int(values["iteration"])
 

@@ -49,7 +49,7 @@ TEST = [
         "test0.jpg",
         [
             interaction(2, [(1, 1, 10, 20), (3, 3, 6, 6)], [(3, 4, 30, 40)], [(2, 1), (1, 1)]),
-            interaction(3, invisible=1),
+            interaction(3, [(1, 1, 5, 5)], [(2, 2, 9, 9)], [(1, 1)], invisible=1),  # boxes that nobody may see
         ],
     ),
     image("test1.jpg", [interaction(1, invisible=1)], 30, 20),

@@ -88,7 +88,9 @@ def test_unknown_names_get_a_suggestion(params, tmp_path):
     wrong = dataclasses.replace(params, detector="fasterrcnn_resnet50_fnp")
     assert_refused(wrong, tmp_path, 'no detector "fasterrcnn_resnet50_fnp", did you mean "fasterrcnn_resnet50_fpn"?')
     wrong = dataclasses.replace(params, detector="fcos_resnet50_fpn", weights="COCO_V2")
-    assert_refused(wrong, tmp_path, '"COCO_V2" is neither a file nor weights of fcos_resnet50_fpn (COCO_V1)', "COCO_V1")
+    assert_refused(
+        wrong, tmp_path, '"COCO_V2" is neither a file nor weights of fcos_resnet50_fpn', 'did you mean "COCO_V1"?'
+    )
 
 
 @pytest.mark.parametrize("error", [URLError("no network"), ConnectionResetError("reset")])

@@ -28,17 +28,15 @@ def _overlap(bb: list[float], bbgt: list[float]) -> float:
 
 def evaluate_class(detections: Detections, truth: GroundTruth, hoi_id: int, images: set[int]) -> tuple[float, float]:
     """AP and maximum recall of one class over some images; nan without ground truth."""
-    gt = {
-        i: [
-            {"h": _inclusive(truth.human_boxes[g]), "o": _inclusive(truth.object_boxes[g]), "det": False}
-            for g in range(len(truth))
-            if truth.image_index[g] == i and truth.hoi_id[g] == hoi_id
-        ]
-        for i in images
-    }
+    gt: dict[int, list[dict]] = {i: [] for i in images}
+    for g, (i, hoi) in enumerate(zip(truth.image_index.tolist(), truth.hoi_id.tolist(), strict=True)):
+        if i in images and hoi == hoi_id:
+            pair = {"h": _inclusive(truth.human_boxes[g]), "o": _inclusive(truth.object_boxes[g]), "det": False}
+            gt[i].append(pair)
     npos = sum(len(pairs) for pairs in gt.values())
-    rows = [t for i in sorted(images) for t in range(len(detections)) if detections.image_index[t] == i]
-    rows = [t for t in rows if detections.hoi_id[t] == hoi_id]
+    numbered = enumerate(zip(detections.image_index.tolist(), detections.hoi_id.tolist(), strict=True))
+    rows = [(i, t) for t, (i, hoi) in numbered if i in images and hoi == hoi_id]
+    rows = [t for _, t in sorted(rows)]
     rows.sort(key=lambda t: -float(detections.scores[t]))  # stable: image order, then row order
     if npos == 0:
         return float("nan"), float("nan")

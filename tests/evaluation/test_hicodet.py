@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import DataError, ParamError
-from pipeline.core.types import GroundTruth
+from pipeline.core.types import Detections, GroundTruth
+from pipeline.data.hicodet_annotations import read_hicodet_json
 from pipeline.evaluation import matching
 from pipeline.evaluation.hicodet import SETTINGS, evaluate_hicodet
+from tests.data.real_ground_truth import real_ground_truth
 from tests.evaluation import reference_hicodet, worlds
 from tests.evaluation.worlds import detections, ground_truth
 
@@ -60,6 +62,15 @@ def test_a_detection_looks_at_its_best_ground_truth_only():
     assert result.hits.tolist() == [True, False]
     assert result.matched_index.tolist() == [0, 0]
     assert result.max_recall[0] == 0.5
+
+
+def test_the_best_ground_truth_is_best_by_the_smaller_iou():
+    # Pair 0 has the better object (1.0 against 0.9), pair 1 the better worse half: 0.9 against 0.6.
+    truth = ground_truth([(0, 0, (0, 0, 10, 6), OBJECT), (0, 0, (0, 0, 10, 9), (20, 0, 30, 9))], 1)
+    assert evaluate(detections([(0, 0, HUMAN, OBJECT, 0.9)]), truth).matched_index.tolist() == [1]
+    # And the other way round: pair 0 has the better human.
+    truth = ground_truth([(0, 0, HUMAN, (20, 0, 30, 6)), (0, 0, (0, 0, 10, 9), (20, 0, 30, 9))], 1)
+    assert evaluate(detections([(0, 0, HUMAN, OBJECT, 0.9)]), truth).matched_index.tolist() == [1]
 
 
 def test_of_equal_ground_truths_the_first_is_best():
@@ -193,6 +204,33 @@ def test_equals_the_reference_with_image_level_labels(seed):
     result = evaluate_world(found, truth, "known_object")
     np.testing.assert_allclose(result.ap, ap, atol=1e-12)
     np.testing.assert_allclose(result.max_recall, recall, atol=1e-12)
+
+
+def test_equals_the_reference_on_real_images():
+    annotations = read_hicodet_json(real_ground_truth("hicodet", "instances_test2015.json"))
+    num_images, rng = 25, np.random.default_rng(0)
+    rows = np.flatnonzero(annotations.image_index < num_images)
+    columns = [annotations.human_boxes[rows], annotations.object_boxes[rows]]
+    truth = GroundTruth(annotations.image_index[rows], annotations.hoi_id[rows], *columns, num_images=num_images)
+    near = rng.integers(0, len(truth), 1500)
+    shown = rng.choice(truth.hoi_id, 1500)
+    humans, objects = (
+        boxes[near] + rng.normal(0, 12, (1500, 4)).astype(np.float32) * (rng.random((1500, 1)) < 0.8)
+        for boxes in columns
+    )
+    found = Detections(
+        truth.image_index[near],
+        np.where(rng.random(1500) < 0.7, truth.hoi_id[near], shown).astype(np.int16),
+        humans.astype(np.float32),
+        objects.astype(np.float32),
+        (rng.integers(0, 20, 1500) / 20).astype(np.float32),
+    )
+    vocabulary = annotations.vocabulary
+    for setting in SETTINGS:
+        result = evaluate(found, truth, 600, setting, hoi_object_ids=vocabulary.hoi_object_ids)
+        ap, recall = reference_hicodet.evaluate(found, truth, 600, vocabulary.hoi_object_ids, setting)
+        np.testing.assert_allclose(result.ap, ap, atol=1e-12)
+        np.testing.assert_allclose(result.max_recall, recall, atol=1e-12)
 
 
 # Properties

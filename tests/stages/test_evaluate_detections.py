@@ -9,6 +9,7 @@ from pipeline.core.types import Detections
 from pipeline.data.hicodet_annotations import read_hicodet_json
 from pipeline.evaluation.detections_file import OUTSIDE_TOLERANCE
 from pipeline.evaluation.hicodet import SETTINGS
+from pipeline.store.detections_dump import write_detections
 from stages.evaluate_detections import command
 from tests.data.real_ground_truth import real_ground_truth
 from tests.data.test_hicodet_annotations import SMALL
@@ -135,7 +136,7 @@ def truncated(path):
         (lambda path: np.savez(path, scores=np.zeros(1)), "image_index, hoi_id, human_boxes, object_boxes missing"),
         (lambda path: path.write_bytes(b""), "not a readable npz file"),
         (lambda path: path.write_bytes(b"hello"), "not a readable npz file"),
-        (lambda path: path.mkdir(), "is a directory"),
+        (lambda path: path.mkdir(), "not a readable npz file"),
         (single_array, "a single array (npy)"),
         (truncated, "not a readable npz file"),
         (pickled, "not a readable npz file without pickle"),
@@ -165,6 +166,17 @@ def test_bad_annotations_are_one_line_and_exit_2(tmp_path, hicodet, name, conten
     assert result.exit_code == 2
     assert message in result.output
     assert result.output.count("\n") == 1
+
+
+def test_zarr_detections_score_the_same(tmp_path, hicodet, run):
+    _, expected = hicodet(HICODET)
+    write_detections(tmp_path / "d.zarr", [Detections(**HICODET)])
+    files = {"annotations": tmp_path / "annotations.json", "detections": tmp_path / "d.zarr"}
+    assert run("--dataset", "hicodet", **files)[1] == expected
+    write_detections(tmp_path / "d.zarr", [Detections(**(HICODET | boxes(0, 0, 66, 5)))])
+    result, _ = run("--dataset", "hicodet", **files)
+    assert result.exit_code == 2
+    assert "rows from 0 on: human_boxes: box 1 is [0.0, 0.0, 66.0, 5.0], outside its image" in result.output
 
 
 def test_a_failed_run_leaves_an_older_result_alone(tmp_path, hicodet):
@@ -258,7 +270,7 @@ def test_vcoco_nan_scores_and_empty_roles_are_legal(vcoco):
         ({"image_id": np.array([10, 10, 10, 30])}, "image_id 30 in row 3 is not among the 2 images"),
         ({"image_id": np.array([10, 10, 10, 10], np.int32)}, "image_id is int32, expected int64"),
         ({"action_id": np.array([0, 1, 2, 4], np.int16)}, "action_id 4 in row 3 is out of range"),
-        ({"role_index": np.array([1, 1, 1, 1], np.int16)}, "role_index 1 in row 1 is out of range"),
+        ({"role_index": np.array([1, 0, 1, 3], np.int16)}, "role_index 3 in row 3 is out of range"),
         ({"human_boxes": np.full((4, 4), np.nan, np.float32)}, "human_boxes: box 0"),
         ({"role_boxes": np.array([[0, 0, np.nan, 1]] * 4, np.float32)}, "role_boxes: box 0"),
         ({"role_boxes": np.array([[0, 0, 500, 1]] * 4, np.float32)}, "outside its image of 100 x 100"),

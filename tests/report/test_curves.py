@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.report import curves
+from pipeline.report.results import PerClass
+
+RECALL = np.linspace(0, 1, 11)
+
+
+def mean_curves(height: float) -> dict:
+    return {"full": (RECALL, height * (1 - RECALL)), "rare": (RECALL, height * (1 - RECALL) ** 2)}
+
+
+def log(relatedness: float = 1.0) -> dict:
+    steps = np.arange(20.0)
+    return {
+        "epoch": steps / 10,
+        "loss": 20 - steps,
+        "global": 10 - steps / 2,
+        "pair": 9 - steps / 3,
+        "relatedness": relatedness * (8 - steps / 4),
+    }
+
+
+def classes(num_hois: int = 5, seed: int = 0) -> PerClass:
+    ap = np.random.default_rng(seed).uniform(0, 100, num_hois)
+    ap[1] = np.nan
+    return PerClass(tuple(f"verb_{hoi} $cup" for hoi in range(num_hois)), ap, np.arange(num_hois) % 2 == 0)
+
+
+def size(png: bytes) -> tuple[int, int]:
+    return Image.open(io.BytesIO(png)).size
+
+
+def chunks(png: bytes) -> set[bytes]:
+    names, position = set(), 8
+    while position < len(png):
+        (length,) = struct.unpack(">I", png[position : position + 4])
+        names.add(png[position + 4 : position + 8])
+        position += 12 + length
+    return names
+
+
+@pytest.mark.parametrize(
+    ("draw", "same", "other"),
+    [
+        (curves.precision_recall, {"a": mean_curves(0.5), "b": mean_curves(0.7)}, {"a": mean_curves(0.6)}),
+        (curves.training, {"a": log(), "b": log(0)}, {"a": log(), "b": log(2)}),
+        (lambda runs: curves.per_class(runs, "a"), {"a": classes()}, {"a": classes(seed=1)}),
+    ],
+)
+def test_bytes_depend_on_the_numbers_alone(draw, same, other):
+    first = draw(same)
+    assert first == draw(same) != draw(other)
+    assert chunks(first) <= {b"IHDR", b"pHYs", b"IDAT", b"IEND"}  # no text: neither software nor time
+
+
+def test_only_groups_and_terms_in_use_have_a_panel():
+    both = curves.precision_recall({"a": mean_curves(0.5)})
+    assert size(curves.precision_recall({"a": mean_curves(0.5) | {"non_rare": (RECALL, RECALL)}}))[0] > size(both)[0]
+    assert size(curves.training({"a": log(0)}))[0] < size(curves.training({"a": log(0), "b": log()}))[0]
+
+
+def test_classes_without_ground_truth_take_no_room():
+    known = classes(6)
+    gone = PerClass(known.names, np.where(np.arange(6) == 2, np.nan, known.ap), known.is_rare)
+    runs = {"a": known, "b": classes(6, seed=1)}
+    assert size(curves.per_class(runs, "a", "b"))[1] > size(curves.per_class(runs | {"a": gone}, "a", "b"))[1]
+
+
+def test_many_classes_are_drawn_without_names():
+    runs = {"a": classes(600), "b": classes(600, seed=1)}
+    width, height = size(curves.per_class(runs, "a", "b"))
+    assert width > height
+
+
+def test_running_mean_by_hand():
+    assert curves.running_mean(np.array([4.0, 2.0, 6.0, 8.0]), 2).tolist() == [4, 3, 4, 7]
+    assert curves.running_mean(np.array([4.0, 2.0]), 1).tolist() == [4, 2]

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.core.errors import ArtifactError
+from pipeline.core.layout import Layout, run_name
+from pipeline.report.folder import compared
+from pipeline.report.results import (
+    check_metrics,
+    read_mean_curves,
+    read_metrics,
+    read_per_class,
+    read_study,
+    read_training_log,
+    read_tuning,
+)
+from tests.report.worlds import write_metrics
+
+
+@pytest.fixture
+def layout(tmp_path) -> Layout:
+    return Layout(tmp_path, "toyworld")
+
+
+def test_study_is_read_by_variant_and_seed_and_other_splits_are_passed_over(layout):
+    for variant, seed in (("ours", 0), ("ours", 12), ("ours_random_bank", 0)):
+        write_metrics(layout, run_name(variant, seed), variant, 30.0 + seed, None)
+    write_metrics(layout, layout.scored_run(run_name("ours", 3), "val"), "ours", 1.0, None, split="val")
+    study = read_study(layout.metrics("seeds/x").parent)
+    assert {variant: sorted(runs) for variant, runs in study.items()} == {"ours": [0, 12], "ours_random_bank": [0]}
+    assert study["ours"][12].full == 42.0 and study["ours"][0].rare is None
+
+
+def test_study_file_with_a_strange_name_is_refused(layout):
+    write_metrics(layout, "seeds/ours-final", "ours", 30.0, None)
+    with pytest.raises(ArtifactError, match=r"expected the name ours-<seed>\.json"):
+        read_study(layout.metrics("seeds/x").parent)
+
+
+def test_no_study_is_empty(layout):
+    assert read_study(layout.metrics("seeds/x").parent) == {} == read_tuning(layout.metrics("tuning/x").parent)
+
+
+def test_search_is_sorted_by_full(layout):
+    for name, full in (("a", 10.0), ("b", 30.0), ("c", 20.0)):
+        write_metrics(layout, f"tuning/{name}", "ours", full, None, split="val")
+    assert list(read_tuning(layout.metrics("tuning/x").parent)) == ["b", "c", "a"]
+
+
+def test_stale_metrics_are_refused_with_both_numbers(layout):
+    write_metrics(layout, "ours", "ours", 30.0, None)
+    stored = read_metrics(layout.metrics("ours"), "evaluate")
+    check_metrics(layout.metrics("ours"), stored, {"full": 30.0, "rare": None}, "evaluate")
+    with pytest.raises(ArtifactError, match=r"full is 30\.0, .* give 31\.0; evaluate"):
+        check_metrics(layout.metrics("ours"), stored, {"rare": None, "full": 31.0}, "evaluate")
+
+
+def test_tables_are_read_with_gaps_as_nan(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("hoi_id,verb,object,ap,rare\n0,ride,bicycle,50.5,1\n1,hold,cup,,0\n")
+    table = read_per_class(path, "")
+    assert table.names == ("ride bicycle", "hold cup") and table.is_rare.tolist() == [True, False]
+    np.testing.assert_array_equal(table.ap, [50.5, np.nan])
+    path.write_text("recall,precision,group\n0.0,0.9,full\n1.0,0.1,full\n0.0,0.5,rare\n")
+    curves = read_mean_curves(path, "")
+    assert list(curves) == ["full", "rare"] and curves["full"][1].tolist() == [0.9, 0.1]
+
+
+@pytest.mark.parametrize("text", ["", "epoch,loss\n1,2\n", "epoch,loss,global,pair,relatedness\n1,2,3,4,x\n"])
+def test_damaged_tables_name_file_and_remedy(tmp_path, text):
+    path = tmp_path / "ours.csv"
+    path.write_text(text)
+    with pytest.raises(ArtifactError, match=r"ours\.csv: .*; train again"):
+        read_training_log(path, "train again")
+
+
+@pytest.mark.parametrize("reader", [read_metrics, read_per_class, read_training_log])
+def test_missing_files_name_the_remedy(tmp_path, reader):
+    with pytest.raises(ArtifactError, match="does not exist; do this"):
+        reader(tmp_path / "none", "do this")
+
+
+def test_ours_is_held_against_the_baseline_where_both_are_there():
+    assert compared(["exp1", "ours", "baseline"]) == ("ours", "baseline")
+    assert compared(["exp1", "exp3"]) == ("exp3", "exp1")
+    assert compared(["ours"]) == ("ours", None)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from pipeline.report.results import RunMetrics
+from pipeline.report.table import counts_line, headline_html, headline_markdown, markdown_table
+
+COUNTS = {
+    "images": 600,
+    "ground_truth_pairs": 1216,
+    "detections": 46916,
+    "hoi_classes": 40,
+    "rare_classes": 13,
+    "classes_without_ground_truth": 2,
+}
+
+
+def run(variant: str, full: float, rare: float | None, max_recall: float = 90.0) -> RunMetrics:
+    return RunMetrics(variant, "test", "known_object", full, rare, full + 1, max_recall, COUNTS)
+
+
+@pytest.fixture
+def runs() -> list[RunMetrics]:
+    return [run("baseline", 30.004, None), run("ours", 31.5, 20.0)]
+
+
+def test_markdown_has_a_row_per_variant_and_marks_the_best(runs):
+    lines = headline_markdown(runs, {"ours": "all | of it"}).splitlines()
+    cells = [[cell.strip() for cell in line.replace("\\|", "/").strip("|").split("|")] for line in lines[:4]]
+    assert cells[0] == ["variant", "desc", "Full", "Rare", "Non-rare", "Max recall", "detections"]
+    assert cells[2] == ["baseline", "", "30.00", "\N{EN DASH}", "31.00", "90.00", "46,916"]
+    assert cells[3] == ["ours", "all / of it", "**31.50**", "20.00", "**32.50**", "90.00", "46,916"]
+    assert len({len(line) for line in lines[:4]}) == 1
+
+
+def test_html_escapes_names(runs):
+    runs[0] = run("<i>base</i>", 30.0, None)
+    html = headline_html(runs, {"ours": 'a < b & "c"'})
+    assert "&lt;i&gt;base&lt;/i&gt;" in html and "<i>" not in html
+    assert "a &lt; b &amp; &quot;c&quot;" in html
+    assert html.count("<tr>") == 3 and "<b>31.50</b>" in html and "<b>30.00</b>" not in html
+
+
+def test_counts_are_named(runs):
+    line = counts_line(runs)
+    for part in ("known object setting", "test split", "600 images", "1,216 annotated pairs", "13 are rare", "2 have"):
+        assert part in line
+
+
+def test_cells_cannot_break_the_table():
+    assert markdown_table(["a", "b"], [["x\ny|z", "1"]]).splitlines()[2] == "| x y\\|z |   1 |"

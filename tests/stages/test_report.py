@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from PIL import Image
+
+from pipeline.core.layout import Layout
+from pipeline.store.files import sha256_of, write_json
+from pipeline.store.manifests import differences, read_stage_manifest
+from stages.report import command
+from tests.report.worlds import write_world
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Layout:
+    return write_world(tmp_path_factory.mktemp("finished"))
+
+
+@pytest.fixture
+def layout(finished, tmp_path) -> Layout:
+    shutil.copytree(finished.root, tmp_path, dirs_exist_ok=True)
+    return Layout(tmp_path, finished.dataset)
+
+
+def run(layout, *options):
+    return CliRunner().invoke(command, ["--dataset", "toyworld", "--root", str(layout.root), *options])
+
+
+def change_params(layout, change) -> None:
+    document = yaml.safe_load(layout.params.read_text())
+    change(document)
+    layout.params.write_text(yaml.safe_dump(document))
+
+
+def test_folder_holds_all_and_a_second_run_gives_equal_bytes(layout):
+    first = run(layout)
+    assert first.exit_code == 0, first.output
+    assert "baseline, ours on 2 of 3 test images" in first.output
+    assert {path.name for path in layout.report.iterdir()} == {
+        "index.html",
+        "table.md",
+        "precision_recall.png",
+        "per_class.png",
+        "training.png",
+        "sheet-baseline.png",
+        "sheet-ours.png",
+    }
+    for path in layout.report.glob("*.png"):
+        Image.open(path).verify()
+    page = (layout.report / "index.html").read_text()
+    assert page.count("<img ") == 5 and "http" not in page
+    digests = sha256_of(layout.report), sha256_of(layout.stage_manifest("report"))
+    shutil.rmtree(layout.report)
+    assert run(layout).exit_code == 0
+    assert (sha256_of(layout.report), sha256_of(layout.stage_manifest("report"))) == digests
+
+
+@pytest.mark.parametrize("options", [("--variant", "ours,baseline"), ("--variant", "ours", "--variant", "baseline")])
+def test_manifest_covers_what_was_read(layout, options):
+    run(layout, *options)
+    manifest = read_stage_manifest(layout.stage_manifest("report"))
+    assert manifest.arguments == {"dataset": "toyworld", "variant": "ours,baseline"}
+    assert manifest.counts == {"variants": 2, "images": 2}
+    assert "cache/toyworld/predictions/ours.zarr" in manifest.inputs
+    assert sum(name.endswith(".png") for name in manifest.inputs) == 2  # the images that are shown
+    assert list(manifest.params) == ["report", "evaluate", "variants"]
+    assert differences(manifest, layout.root) == []
+
+
+def test_names_from_params_are_escaped(layout):
+    change_params(layout, lambda document: document["variants"]["ours"].update(desc="<script>x</script>"))
+    assert run(layout).exit_code == 0
+    page = (layout.report / "index.html").read_text()
+    assert "<script" not in page and "&lt;script&gt;" in page
+
+
+def test_metrics_of_other_params_are_refused(layout):
+    change_params(layout, lambda document: document["toyworld"]["evaluate"].update(setting="known_object"))
+    result = run(layout)
+    assert result.exit_code == 2
+    assert "setting is default" in result.output and "known_object" in result.output
+    assert "weakhoi evaluate --dataset toyworld --variant baseline" in result.output
+    assert not layout.report.exists()
+
+
+def test_metrics_of_another_dump_are_refused(layout):
+    data = json.loads(layout.metrics("ours").read_text())
+    write_json(layout.metrics("ours"), data | {"full": data["full"] + 1})
+    result = run(layout)
+    assert result.exit_code == 2 and "ours.json: full is" in result.output
+
+
+@pytest.mark.parametrize(
+    ("which", "remedy"),
+    [("metrics", "weakhoi evaluate"), ("per_class", "weakhoi evaluate"), ("training_log", "weakhoi train")],
+)
+def test_missing_files_name_the_command_that_makes_them(layout, which, remedy):
+    getattr(layout, which)("ours").unlink()
+    result = run(layout)
+    assert result.exit_code == 2 and result.output.count("\n") == 1
+    assert f'does not exist; run "{remedy} --dataset toyworld --variant ours"' in result.output
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["baseline", "our"], 'no variant "our", did you mean "ours"?'),
+        (["ours", "ours"], '"ours" stands twice'),
+        ([], "expected a list of names"),
+        ("ours", "expected a list of names"),
+    ],
+)
+def test_run_variants_are_checked(layout, names, message):
+    change_params(layout, lambda document: document.update(run_variants=names))
+    result = run(layout)
+    assert result.exit_code == 2 and message in result.output

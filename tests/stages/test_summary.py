@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from click.testing import CliRunner
+
+from pipeline.core.layout import Layout, run_name
+from stages.summary import command
+from tests.conftest import ROOT
+from tests.report.worlds import write_metrics
+
+
+@pytest.fixture
+def layout(tmp_path) -> Layout:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    layout = Layout(tmp_path, "toyworld")
+    write_metrics(layout, "baseline", "baseline", 30.0, 12.5)
+    write_metrics(layout, "ours", "ours", 31.0, None)
+    return layout
+
+
+def run(layout, *options):
+    return CliRunner().invoke(command, ["--dataset", "toyworld", "--root", str(layout.root), *options])
+
+
+def write_study(layout) -> None:
+    for variant, values in (("ours", (30.0, 34.0)), ("baseline", (29.0, 31.0))):
+        for seed, full in enumerate(values, start=1):
+            write_metrics(layout, run_name(variant, seed), variant, full, 5.0)
+
+
+def test_prints_the_run_variants_and_where_pictures_are(layout):
+    result = run(layout)
+    assert result.exit_code == 0, result.output
+    assert "**31.00**" in result.output and "| 30.00" in result.output.replace("  ", "")
+    assert "Seeds" not in result.output and "search" not in result.output
+    assert "Pictures: none; weakhoi report --dataset toyworld" in result.output
+    layout.report.mkdir(parents=True)
+    (layout.report / "index.html").touch()
+    assert f"Pictures: {layout.report / 'index.html'}" in run(layout).output
+
+
+def test_prints_study_and_search_where_there_are_any(layout):
+    write_study(layout)
+    write_metrics(layout, "tuning/gamma-3", "ours", 27.125, 5.0, split="val")
+    output = run(layout).output
+    assert "32.00 ± 2.83" in output and "2.00 ± 1.00" in output
+    assert "gamma-3 | val" in output and "27.12" in output
+    assert not (layout.metrics("ours").parent / "seeds.md").exists()
+
+
+def test_writes_the_table_over_seeds(layout):
+    write_study(layout)
+    assert run(layout, "--write").exit_code == 0
+    page = (layout.metrics("ours").parent / "seeds.md").read_text()
+    assert "| ours " in page and "32.00 ± 2.83" in page and "ours - baseline" in page
+
+
+def test_write_without_a_study_says_how_to_make_one(layout):
+    result = run(layout, "--write")
+    assert result.exit_code == 2 and "--variant ours --seed 1" in result.output
+
+
+def test_missing_metrics_name_the_command(layout):
+    layout.metrics("ours").unlink()
+    result = run(layout)
+    assert result.exit_code == 2 and result.output.count("\n") == 1
+    assert 'run "weakhoi evaluate --dataset toyworld --variant ours"' in result.output

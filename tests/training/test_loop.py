@@ -1,0 +1,160 @@
+import dataclasses
+
+import pytest
+import torch
+
+from pipeline.core.errors import DataError
+from pipeline.data.images import normalize_pixels
+from pipeline.hoi.losses import WeakHoiLoss
+from pipeline.hoi.network import WeakHoiNetwork
+from pipeline.training.loop import TrainingRun, train
+from pipeline.training.resume import load_resume_point
+from tests.small_split import small_bags
+
+
+@pytest.fixture
+def params(toyworld_params):
+    return dataclasses.replace(
+        toyworld_params.train, epochs=3, batch_size=3, checkpoint_every=2, warmup_iterations=2, num_workers=0,
+        decay_at=(0.7,), learning_rate=3e-3, backbone_learning_rate=1e-3, flip_probability=0.5, seed=0,
+        precision="float32", shuffle_labels=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def bags(tmp_path, vocabulary):
+    return small_bags(tmp_path / "split", vocabulary, [4, 3, 0, 5, 4, 1, 4, 4])
+
+
+@pytest.fixture
+def start(tmp_path, vocabulary, model_params, small_visual, bags, params):
+    """Train a fresh copy of the same network; returns (network, log rows, iterations done in this call)."""
+
+    def run(work="work", digest="x", stop=None, **changes):
+        section = dataclasses.replace(params, **changes)
+        # Dropout on, so that the global generator's state matters as well.
+        model = dataclasses.replace(model_params, dropout=0.2)
+        torch.manual_seed(7)
+        network = WeakHoiNetwork(
+            visual=small_visual,
+            hoi_embeddings=torch.nn.functional.normalize(torch.randn(vocabulary.num_hois, 24), dim=1),
+            logit_scale=2.0,
+            vocabulary=vocabulary,
+            params=model,
+        )
+        steps = []
+
+        def progress(losses):
+            if len(steps) == stop:
+                raise KeyboardInterrupt
+            steps.append(losses)
+
+        loss = WeakHoiLoss(vocabulary=vocabulary, model=model, train=section)
+        log = train(network, loss, bags, TrainingRun(section, digest, tmp_path / work, torch.device("cpu"), progress))
+        return network, log, len(steps)
+
+    return run
+
+
+def assert_same(one, other):
+    states = one.state_dict(), other.state_dict()
+    assert states[0].keys() == states[1].keys()
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
+
+
+@torch.inference_mode()
+def image_logits(network, bags):
+    images = torch.stack([bags[index].pixels for index in range(len(bags))])
+    return network.image_logits(network.backbone(normalize_pixels(images)))
+
+
+def interrupted(start, stop, **changes):
+    with pytest.raises(KeyboardInterrupt):
+        start(work="cut", stop=stop, **changes)
+    torch.manual_seed(999)  # a new process starts from elsewhere
+    return start(work="cut", **changes)
+
+
+@pytest.mark.parametrize(("stop", "left"), [(1, 6), (3, 4), (4, 2), (5, 2)])
+def test_resume_is_bit_exact(start, stop, left):
+    """Six iterations, a resume point after every second: stopped in iteration `stop`, `left` are run again."""
+    straight, log, steps = start()
+    assert steps == 6
+    resumed, resumed_log, resumed_steps = interrupted(start, stop)
+    assert resumed_steps == left
+    assert_same(resumed, straight)
+    assert resumed_log.text() == log.text()
+
+
+def test_resume_is_bit_exact_with_moving_batch_norm(start):
+    straight, log, _ = start(freeze_batch_norm=False)
+    resumed, resumed_log, steps = interrupted(start, 3, freeze_batch_norm=False)
+    assert steps == 4
+    assert_same(resumed, straight)
+    assert resumed_log.text() == log.text()
+
+
+def test_interrupted_twice(start):
+    straight, log, _ = start()
+    with pytest.raises(KeyboardInterrupt):
+        start(work="cut", stop=3)
+    resumed, resumed_log, steps = interrupted(start, 2)
+    assert steps == 2
+    assert_same(resumed, straight)
+    assert resumed_log.text() == log.text()
+
+
+def test_a_resume_point_of_another_run_or_a_damaged_one_is_not_used(start, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        start(stop=3)
+    assert start(digest="y")[2] == 6
+    path = tmp_path / "work" / "resume.safetensors"
+    path.write_bytes(path.read_bytes()[:-7])
+    straight, log, _ = start(work="other")
+    again, again_log, steps = start(digest="y")
+    assert steps == 6
+    assert_same(again, straight)
+    assert again_log.text() == log.text()
+
+
+def test_no_resume_point_starts_at_zero(tmp_path):
+    network = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.AdamW(network.parameters())
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
+    path = tmp_path / "none.safetensors"
+    assert load_resume_point(path, digest="x", network=network, optimizer=optimizer, schedule=schedule) == 0
+
+
+def test_a_run_is_a_function_of_its_seed(start):
+    first, second, other = start(work="a"), start(work="b"), start(work="c", seed=1)
+    assert_same(first[0], second[0])
+    assert first[1].text() == second[1].text() != other[1].text()
+
+
+def test_training_moves_every_part_but_the_frozen_norms(start):
+    before = start(work="a", epochs=1, learning_rate=0.0, backbone_learning_rate=0.0, weight_decay=0.0)[0].state_dict()
+    after = start(work="b")[0].state_dict()
+    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert {"bank", "logit_scale", "global_bias", "interaction_head.3.weight", "relatedness_head.3.weight"} <= moved
+    assert "backbone.trunk.0.weight" in moved
+    assert not any("running_" in name or name.startswith("backbone.trunk.1.") for name in moved)  # a batch norm
+
+
+def test_calibration_starts_at_the_label_rate(start, bags):
+    network = start(epochs=1, batch_size=8, learning_rate=0.0, backbone_learning_rate=0.0)[0]
+    probability = torch.sigmoid(image_logits(network, bags)).mean()
+    assert probability.item() == pytest.approx(bags.labels.mean(), rel=1e-4)
+
+
+def test_it_learns_which_image_shows_what(start, bags):
+    network, log, _ = start(epochs=40, checkpoint_every=1000, freeze_batch_norm=False, decay_at=())
+    losses = [float(row.split(",")[2]) for row in log.rows]
+    assert sum(losses[-6:]) < 0.6 * sum(losses[:6])
+    assert image_logits(network, bags).argmax(1).tolist() == bags.labels.argmax(1).tolist()
+
+
+def test_a_loss_that_is_not_finite_names_its_images(start, bags):
+    bags.labels[3] = float("nan")
+    with pytest.raises(DataError, match=r"loss is .* at images .*\bimage 3\b.*; lower train.learning_rate"):
+        start()

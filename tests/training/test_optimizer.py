@@ -1,0 +1,70 @@
+import dataclasses
+
+import pytest
+import torch
+
+from pipeline.training.optimizer import build_optimizer, build_schedule
+
+
+class Tiny(torch.nn.Module):
+    """Parameters of every kind that a network has, one frozen."""
+
+    def __init__(self):
+        super().__init__()
+        self.backbone = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.BatchNorm2d(2))
+        self.head = torch.nn.Linear(2, 3)
+        self.bank = torch.nn.Parameter(torch.zeros(4, 2))
+        self.logit_scale = torch.nn.Parameter(torch.zeros(()))
+        self.backbone_like = torch.nn.Linear(1, 1, bias=False)
+        self.frozen = torch.nn.Parameter(torch.zeros(2, 2), requires_grad=False)
+
+
+@pytest.fixture
+def params(toyworld_params):
+    return dataclasses.replace(
+        toyworld_params.train, backbone_learning_rate=0.1, learning_rate=1.0, weight_decay=0.01, warmup_iterations=0,
+        decay_at=(0.2, 0.4), decay_factor=0.1,
+    )  # fmt: skip
+
+
+def test_every_trained_parameter_is_in_the_group_of_its_kind(params):
+    network = Tiny()
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    groups = build_optimizer(network, params).param_groups
+    found = {names[id(p)]: (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
+    assert found == {
+        "backbone.0.weight": (0.1, 0.01),
+        "backbone.0.bias": (0.1, 0.0),
+        "backbone.1.weight": (0.1, 0.0),
+        "backbone.1.bias": (0.1, 0.0),
+        "head.weight": (1.0, 0.01),
+        "head.bias": (1.0, 0.0),
+        "bank": (1.0, 0.0),
+        "logit_scale": (1.0, 0.0),
+        "backbone_like.weight": (1.0, 0.01),
+    }
+    assert sum(len(group["params"]) for group in groups) == len(found)
+
+
+def rates(params, iterations):
+    """Learning rates of head and backbone at every iteration."""
+    optimizer = build_optimizer(Tiny(), params)
+    schedule = build_schedule(optimizer, params, iterations)
+    rows = []
+    for _ in range(iterations):
+        rows.append(sorted({group["lr"] for group in optimizer.param_groups}))
+        optimizer.step()
+        schedule.step()
+    return rows
+
+
+def test_the_papers_steps(params):
+    """12K and 24K of 60K iterations, here 2 and 4 of 10."""
+    expected = [1.0] * 2 + [0.1] * 2 + [0.01] * 6
+    assert [row[1] for row in rates(params, 10)] == pytest.approx(expected)
+    assert [row[0] for row in rates(params, 10)] == pytest.approx([0.1 * rate for rate in expected])
+
+
+def test_warm_up_is_linear_and_ends_at_the_full_rate(params):
+    warm = dataclasses.replace(params, warmup_iterations=4, decay_at=())
+    assert [row[1] for row in rates(warm, 6)] == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1])
