@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -22,6 +23,7 @@ from pipeline.data.bags import BagDataset, EpochSampler, collate_bags, flip_batc
 from pipeline.hoi.backbone import freeze_batch_norm
 from pipeline.hoi.losses import LossTerms, WeakHoiLoss
 from pipeline.hoi.network import WeakHoiNetwork
+from pipeline.store.ragged import row_owner
 from pipeline.training.calibration import calibrated_bias
 from pipeline.training.log import TrainingLog
 from pipeline.training.optimizer import build_optimizer, build_schedule
@@ -56,6 +58,7 @@ def train(network: WeakHoiNetwork, loss: WeakHoiLoss, dataset: BagDataset, run: 
         DataError: no training image has a pair, or the loss is not finite (names the images of the batch).
     """
     params = run.params
+    _check_pairs(network, dataset)
     network.to(run.device)
     loss.to(run.device)
     per_epoch = EpochSampler(
@@ -93,6 +96,20 @@ def train(network: WeakHoiNetwork, loss: WeakHoiLoss, dataset: BagDataset, run: 
             )
     network.eval()
     return log
+
+
+def _check_pairs(network: WeakHoiNetwork, dataset: BagDataset) -> None:
+    """Refuse a split in which no human has a partner: there would be nothing to learn from."""
+    proposals = dataset.proposals
+    image, pairable = row_owner(proposals.offsets), network.pairable.cpu().numpy()
+    humans = np.bincount(image[proposals.object_ids == network.human_object_id], minlength=len(dataset))
+    partners = np.bincount(image[pairable[proposals.object_ids]], minlength=len(dataset))
+    partners -= pairable[network.human_object_id]  # no human is its own partner
+    if not ((humans > 0) & (partners > 0)).any():
+        raise DataError(
+            f"training: none of {len(dataset)} images has a human and an object to pair; "
+            "lower detect.score_threshold or check the proposals file"
+        )
 
 
 def _batches(dataset: BagDataset, run: TrainingRun, start: int) -> DataLoader[BagBatch]:

@@ -158,3 +158,10 @@ def test_a_loss_that_is_not_finite_names_its_images(start, bags):
     bags.labels[3] = float("nan")
     with pytest.raises(DataError, match=r"loss is .* at images .*\bimage 3\b.*; lower train.learning_rate"):
         start()
+
+
+@pytest.mark.parametrize("object_id", [0, 1, 3])
+def test_a_split_without_any_pair_is_refused(start, bags, object_id):
+    bags.proposals.object_ids[:] = object_id  # humans alone, bicycles alone; lamps, that no HOI class has
+    with pytest.raises(DataError, match="none of 8 images has a human and an object to pair"):
+        start()

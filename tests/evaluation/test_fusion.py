@@ -1,0 +1,167 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from pipeline.core.params import EvaluateParams
+from pipeline.evaluation.fusion import fuse, pair_classes, pair_scores, sigmoid
+from pipeline.store.dump import PredictionDump
+from pipeline.store.ragged import offsets_of
+
+WHOLE = EvaluateParams(setting="default", pair_score="softmax", score_fusion=True, relatedness=True, gamma=2.0)
+PLAIN = dataclasses.replace(WHOLE, pair_score="sigmoid", score_fusion=False, relatedness=False, gamma=0.0)
+
+
+def logistic(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def dump_of(vocabulary, object_ids: list[list[int]], pairs: list[list[tuple[int, int]]], seed=0) -> PredictionDump:
+    """A dump with the given categories and pairs per image, everything else random."""
+    rng = np.random.default_rng(seed)
+    rows, total = sum(map(len, object_ids)), sum(map(len, pairs))
+    flat = np.array([pair for image in pairs for pair in image], np.int64).reshape(-1, 2)
+    return PredictionDump(
+        vocabulary=vocabulary,
+        image_ids=tuple(map(str, range(len(pairs)))),
+        variant="ours",
+        image_logits=rng.standard_normal((len(pairs), vocabulary.num_hois)).astype(np.float32),
+        proposal_offsets=offsets_of(np.array([len(image) for image in object_ids], np.int64)),
+        boxes=rng.random((rows, 4)).astype(np.float32),
+        proposal_scores=rng.random(rows).astype(np.float32),
+        object_ids=np.array([name for image in object_ids for name in image], np.int64),
+        pair_offsets=offsets_of(np.array([len(image) for image in pairs], np.int64)),
+        human_index=flat[:, 0],
+        object_index=flat[:, 1],
+        interaction_logits=(3 * rng.standard_normal((total, vocabulary.num_verbs))).astype(np.float32),
+        relatedness_logits=rng.standard_normal(total).astype(np.float32),
+    )
+
+
+@pytest.fixture
+def two_pairs(vocabulary):
+    """One image: a human with a bicycle (HOI classes ride 0, hold 1) and with a cup (hold 2, drink_with 3)."""
+    dump = dump_of(vocabulary, [[0, 1, 2]], [[(0, 1), (0, 2)]])
+    return dataclasses.replace(
+        dump,
+        proposal_scores=np.array([0.8, 0.5, 0.9], np.float32),
+        interaction_logits=np.array([[2, 1, 0], [-1, 3, 0.5]], np.float32),
+        relatedness_logits=np.array([1, -2], np.float32),
+        image_logits=np.array([[0, 1, -1, 2]], np.float32),
+    )
+
+
+def weight(best: float, own: float, other: float) -> float:
+    """e_p of a pair: sigmoid of the best logit, times the softmax of its own against the other pair's."""
+    return logistic(best) * math.exp(own) / (math.exp(own) + math.exp(other))
+
+
+def test_eq_3_by_hand(two_pairs):
+    found = fuse(two_pairs, WHOLE)
+    bicycle, cup = (0.8 * 0.5) ** 2 * logistic(1), (0.8 * 0.9) ** 2 * logistic(-2)
+    assert found.hoi_id.tolist() == [0, 1, 2, 3]
+    assert found.image_index.tolist() == [0] * 4
+    np.testing.assert_array_equal(found.human_boxes, two_pairs.boxes[[0, 0, 0, 0]])
+    np.testing.assert_array_equal(found.object_boxes, two_pairs.boxes[[1, 1, 2, 2]])
+    assert found.scores.tolist() == pytest.approx(
+        [
+            weight(2, 2, -1) * bicycle * logistic(0),
+            weight(3, 1, 3) * bicycle * logistic(1),
+            weight(3, 3, 1) * cup * logistic(-1),
+            weight(0.5, 0.5, 0) * cup * logistic(2),
+        ],
+        rel=1e-5,
+    )
+
+
+@pytest.mark.parametrize(
+    ("switch", "factors"),
+    [
+        ({}, [1, 1, 1, 1]),
+        ({"score_fusion": True}, [logistic(0), logistic(1), logistic(-1), logistic(2)]),
+        ({"relatedness": True}, [logistic(1)] * 2 + [logistic(-2)] * 2),
+        ({"gamma": 1.0}, [0.4, 0.4, 0.72, 0.72]),
+        ({"gamma": 2.8}, [0.4**2.8] * 2 + [0.72**2.8] * 2),
+    ],
+)
+def test_each_switch_is_one_factor(two_pairs, switch, factors):
+    interaction = [logistic(2), logistic(1), logistic(3), logistic(0.5)]
+    found = fuse(two_pairs, dataclasses.replace(PLAIN, **switch))
+    assert found.scores.tolist() == pytest.approx([a * b for a, b in zip(interaction, factors, strict=True)], rel=1e-5)
+
+
+def loop(dump: PredictionDump, params: EvaluateParams) -> list[tuple]:
+    """Eq. (3) image by image, pair by pair, class by class."""
+    rows = []
+    for image in range(len(dump)):
+        low, high = dump.pair_offsets[image : image + 2]
+        for pair in range(low, high):
+            human = dump.proposal_offsets[image] + dump.human_index[pair]
+            partner = dump.proposal_offsets[image] + dump.object_index[pair]
+            for hoi_id, (verb, object_id) in enumerate(dump.vocabulary.hoi_classes):
+                if object_id != dump.object_ids[partner]:
+                    continue
+                logits = [float(dump.interaction_logits[row, verb]) for row in range(low, high)]
+                own = float(dump.interaction_logits[pair, verb])
+                score = logistic(own)
+                if params.pair_score == "softmax":
+                    score = logistic(max(logits)) * math.exp(own) / sum(math.exp(other) for other in logits)
+                score *= float(dump.proposal_scores[human] * dump.proposal_scores[partner]) ** params.gamma
+                score *= logistic(float(dump.image_logits[image, hoi_id])) if params.score_fusion else 1
+                score *= logistic(float(dump.relatedness_logits[pair])) if params.relatedness else 1
+                rows.append((image, hoi_id, human, partner, score))
+    return rows
+
+
+@pytest.mark.parametrize("params", [WHOLE, PLAIN, dataclasses.replace(WHOLE, pair_score="sigmoid", gamma=2.8)])
+def test_equals_the_loop(vocabulary, params):
+    rng = np.random.default_rng(5)
+    for seed in range(10):
+        object_ids = [rng.integers(0, 4, rng.integers(0, 6)).tolist() for _ in range(5)]
+        pairs = [
+            [(h, o) for h in range(len(ids)) for o in range(len(ids)) if h != o and ids[h] == 0] for ids in object_ids
+        ]
+        dump = dump_of(vocabulary, object_ids, pairs, seed)
+        found, expected = fuse(dump, params), loop(dump, params)
+        assert list(zip(found.image_index.tolist(), found.hoi_id.tolist(), strict=True)) == [
+            row[:2] for row in expected
+        ]
+        humans, partners = ([row[column] for row in expected] for column in (2, 3))
+        np.testing.assert_array_equal(found.human_boxes, dump.boxes[np.array(humans, np.int64)])
+        np.testing.assert_array_equal(found.object_boxes, dump.boxes[np.array(partners, np.int64)])
+        np.testing.assert_allclose(found.scores, [row[4] for row in expected], rtol=1e-5)
+
+
+def test_pairs_with_an_object_of_no_class_are_left_out_but_count_in_the_softmax(vocabulary):
+    dump = dump_of(vocabulary, [[0, 3, 2]], [[(0, 1), (0, 2)]])  # a lamp, a cup
+    found = fuse(dump, WHOLE)
+    assert found.hoi_id.tolist() == [2, 3]
+    assert found.scores.tolist() == pytest.approx([row[4] for row in loop(dump, WHOLE)], rel=1e-5)
+
+
+def test_no_pairs(vocabulary):
+    for dump in (dump_of(vocabulary, [[], [0]], [[], []]), dump_of(vocabulary, [], [])):
+        found = fuse(dump, WHOLE)
+        assert len(found) == 0
+        assert found.human_boxes.shape == (0, 4)
+
+
+def test_extreme_logits_stay_finite():
+    assert sigmoid(np.array([-1e4, 0, 1e4], np.float32)).tolist() == [0, 0.5, 1]
+    scores = pair_scores(np.array([[1e4], [-1e4], [800]], np.float32), np.array([0, 1, 1, 3]))
+    assert scores[:, 0].tolist() == [1, 0, 1]
+
+
+def test_scores_of_a_verb_sum_to_the_probability_of_the_best_pair(vocabulary):
+    logits = np.random.default_rng(0).standard_normal((9, 3)).astype(np.float32)
+    offsets = np.array([0, 4, 4, 9])
+    scores = pair_scores(logits, offsets)
+    for low, high in ((0, 4), (4, 9)):
+        np.testing.assert_allclose(scores[low:high].sum(0), sigmoid(logits[low:high]).max(0), rtol=1e-6)
+
+
+def test_pair_classes_by_hand():
+    pair, hoi_id = pair_classes(np.array([2, 0, 1, 2]), np.array([2, 1, 2, 1, 1]), 3)
+    assert pair.tolist() == [0, 0, 2, 2, 2, 3, 3]
+    assert hoi_id.tolist() == [0, 2, 1, 3, 4, 0, 2]

@@ -1,0 +1,122 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.data.bags import BagDataset, collate_bags
+from pipeline.hoi.network import WeakHoiNetwork
+from pipeline.inference.dump_split import infer_split
+from pipeline.store.dump import read_dump, write_dump
+from pipeline.store.files import sha256_of
+from tests.small_split import small_bags
+
+COUNTS = [5, 0, 8, 1, 4, 6]
+
+
+@pytest.fixture
+def network(small_visual, vocabulary, model_params):
+    torch.manual_seed(1)
+    network = WeakHoiNetwork(
+        visual=small_visual,
+        hoi_embeddings=torch.nn.functional.normalize(torch.randn(vocabulary.num_hois, 24), dim=1),
+        logit_scale=2.0,
+        vocabulary=vocabulary,
+        params=model_params,
+    ).eval()
+    for head in (network.interaction_head, network.relatedness_head):
+        torch.nn.init.normal_(head[-1].weight, std=20)  # so that rows differ by far more than the tolerance
+    return network
+
+
+@pytest.fixture
+def bags(tmp_path, vocabulary):
+    return small_bags(tmp_path / "split", vocabulary, COUNTS, max_proposals=6)
+
+
+@pytest.fixture
+def infer(tmp_path, network, bags, vocabulary, toyworld_params):
+    def run(batch_size, part_size, work="work", digest="x", done=lambda count: None, bags=bags):
+        return infer_split(
+            network,
+            bags,
+            vocabulary,
+            dataclasses.replace(toyworld_params.infer, batch_size=batch_size, part_size=part_size),
+            variant="ours",
+            work=tmp_path / work,
+            digest=digest,
+            device=torch.device("cpu"),
+            done=done,
+        )
+
+    return run
+
+
+def arrays(dump):
+    return {name: value for name, value in vars(dump).items() if isinstance(value, np.ndarray)}
+
+
+def test_rows_are_the_networks_own_image_by_image(infer, network, bags):
+    dump = infer(4, 100)
+    for index in range(len(bags)):
+        batch = collate_bags([bags[index]])
+        with torch.inference_mode():
+            output = network(batch)
+        rows = slice(dump.proposal_offsets[index], dump.proposal_offsets[index + 1])
+        pairs = slice(dump.pair_offsets[index], dump.pair_offsets[index + 1])
+        np.testing.assert_array_equal(dump.boxes[rows], batch.boxes)
+        np.testing.assert_array_equal(dump.object_ids[rows], batch.object_ids)
+        np.testing.assert_array_equal(dump.proposal_scores[rows], bags.proposals.image(index, 6).scores)
+        np.testing.assert_array_equal(dump.human_index[pairs], output.pairs.human)
+        np.testing.assert_array_equal(dump.object_index[pairs], output.pairs.object)
+        np.testing.assert_allclose(dump.interaction_logits[pairs], output.interaction_logits, atol=1e-3)
+        np.testing.assert_allclose(dump.relatedness_logits[pairs], output.relatedness_logits, atol=1e-3)
+        np.testing.assert_allclose(dump.image_logits[index], output.image_logits[0], atol=1e-3)
+    assert np.diff(dump.proposal_offsets).tolist() == [5, 0, 6, 1, 4, 6]
+    assert len(dump.human_index) > 10
+    assert dump.interaction_logits.std(0).min() > 0.1
+    assert dump.relatedness_logits.std() > 0.1
+
+
+def test_parts_do_not_change_a_bit(infer, tmp_path):
+    """Two batches a part, or all in one part: the batches are the same."""
+    for name, part_size in (("one", 100), ("many", 2)):
+        write_dump(tmp_path / name, infer(2, part_size, work=f"work of {name}"))
+    assert sha256_of(tmp_path / "one") == sha256_of(tmp_path / "many")
+    assert len(list((tmp_path / "work of many").rglob("*.safetensors"))) == 3
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 6])
+def test_the_batch_size_does_not_matter(infer, batch_size):
+    expected = arrays(infer(2, 100, work="a"))
+    for name, value in arrays(infer(batch_size, 100, work="b")).items():
+        assert value.dtype == expected[name].dtype
+        np.testing.assert_allclose(value, expected[name], atol=1e-3, err_msg=name)
+
+
+def test_an_interrupted_run_goes_on(infer, bags, monkeypatch):
+    whole, told = infer(2, 2, work="a"), []
+
+    def interrupt(count):
+        told.append(count)
+        if len(told) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        infer(2, 2, work="b", done=interrupt)
+    opened, get = [], BagDataset.__getitem__
+    monkeypatch.setattr(BagDataset, "__getitem__", lambda self, index: opened.append(index) or get(self, index))
+    resumed = infer(2, 2, work="b")
+    assert opened == [4, 5]
+    for name, value in arrays(whole).items():
+        np.testing.assert_array_equal(getattr(resumed, name), value)
+    infer(2, 2, work="b", digest="another checkpoint")
+    assert opened == [4, 5, 0, 1, 2, 3, 4, 5]
+
+
+def test_no_pairs_and_no_images(infer, tmp_path, vocabulary):
+    nothing = infer(2, 2, work="a", bags=small_bags(tmp_path / "none", vocabulary, [0, 1]))
+    assert nothing.interaction_logits.shape == (0, 3)
+    assert nothing.pair_offsets.tolist() == [0, 0, 0]
+    write_dump(tmp_path / "x.zarr", nothing)
+    assert read_dump(tmp_path / "x.zarr", vocabulary=vocabulary).image_logits.shape == (2, 4)
