@@ -31,9 +31,10 @@ def build_scratch(manifest: StageManifest, root: Path, folder: Path) -> None:
             if image_root and not (folder / image_root).exists():
                 _link(root / image_root, folder / image_root)
     dataset = manifest.arguments["dataset"]
+    sections = {name: value for name, value in manifest.params.items() if name != "variants"}
+    document = {RERUN_MARK: manifest.stage, dataset: sections, "variants": manifest.params.get("variants", {})}
     variant = manifest.arguments.get("variant", "").split("+")[0]
-    document = {RERUN_MARK: manifest.stage, dataset: manifest.params}
-    if variant:
+    if variant and not document["variants"]:  # the overrides are already in the recorded sections
         document["variants"] = {variant: {"desc": "as recorded", "model": {}, "train": {}, "evaluate": {}}}
     write_text(folder / "params.yaml", yaml.safe_dump(document))
 

@@ -22,10 +22,11 @@ def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
     from pipeline.data.ground_truth_file import read_ground_truth
     from pipeline.data.split import read_split
     from pipeline.report import results
-    from pipeline.report.folder import RunRecords, write_report
+    from pipeline.report.folder import RunRecords, compared, write_report
     from pipeline.report.gallery import draw_variant
     from pipeline.report.selection import sample_indices
     from pipeline.store.dump import read_dump
+    from pipeline.store.files import atomic_path
     from pipeline.store.manifests import write_stage_manifest
     from pipeline.store.vocabulary_file import read_vocabulary
 
@@ -61,6 +62,8 @@ def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
             inputs += [layout.metrics(name), layout.per_class(name), layout.precision_recall(name)]
             inputs += [layout.training_log(name), layout.predictions(name)]
     write_report(layout.report, dataset, runs)
+    with atomic_path(layout.examples) as temporary:
+        temporary.write_bytes(runs[compared(list(names))[0]][1].preview)
     write_stage_manifest(
         layout.stage_manifest("report"),
         root=root,
@@ -74,7 +77,7 @@ def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
                 name: dataclasses.asdict(dataclasses.replace(row, model={}, train={})) for name, row in rows.items()
             },
         },
-        outputs=[layout.report],
+        outputs=[layout.report, layout.examples],
         counts={"variants": len(names), "images": len(shown)},
         seed=0,
     )

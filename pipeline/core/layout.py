@@ -113,6 +113,11 @@ class Layout:
         """Folder of the report: index.html and its pictures."""
         return self._results / "report"
 
+    @property
+    def examples(self) -> Path:
+        """Small sheet of example images, JPEG: the picture of the README."""
+        return self._results / "examples.jpg"
+
     def work(self, *names: str) -> Path:
         """Scratch folder of a resumable stage; never an artifact."""
         return self._cache / "work" / "-".join(names).replace("/", "-")

@@ -16,16 +16,17 @@ from pipeline.evaluation.fusion import fuse
 from pipeline.evaluation.hicodet import evaluate_hicodet
 from pipeline.evaluation.summary import metrics
 from pipeline.report.selection import best_rows, pairs_of_image, sample_indices
-from pipeline.report.sheet import SheetImage, contact_sheet, jpeg_bytes, png_bytes
+from pipeline.report.sheet import SheetImage, contact_sheet, jpeg_bytes, png_bytes, preview
 from pipeline.store.dump import PredictionDump
 
 
 @dataclass(frozen=True)
 class VariantSheet:
-    """A variant's sheet as PNG and JPEG, what it shows in words, and the metrics of the same detections."""
+    """A variant's sheet as PNG, JPEG and small preview, its caption, and the metrics of the same detections."""
 
     png: bytes
     jpeg: bytes
+    preview: bytes
     caption: str
     metrics: dict[str, Any]
 
@@ -72,7 +73,9 @@ def draw_variant(
         done(1)
     caption = _caption(len(images), manifest, report.pairs_per_image)
     sheet = contact_sheet(images, title=f"{name} on {manifest.dataset} {manifest.split}", caption=caption)
-    return VariantSheet(png_bytes(sheet), jpeg_bytes(sheet), caption, metrics(result, detections, truth))
+    return VariantSheet(
+        png_bytes(sheet), jpeg_bytes(sheet), jpeg_bytes(preview(sheet)), caption, metrics(result, detections, truth)
+    )
 
 
 def _caption(num_shown: int, manifest: SplitManifest, pairs_per_image: int) -> str:

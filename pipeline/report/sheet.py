@@ -35,6 +35,7 @@ _INK, _FAINT, _PAPER, _HALO = (28, 28, 30), (112, 112, 118), (255, 255, 255), (2
 
 TILE = 320  # pixels, longer side of a picture
 COLUMNS = 4
+PREVIEW_WIDTH = 1000  # pixels
 _MARGIN = 14
 _LINE = 18  # pixels between lines of text
 _OVERSAMPLING = 2  # shapes are drawn this much larger, then reduced: smooth lines
@@ -83,6 +84,12 @@ def png_bytes(image: Image.Image) -> bytes:
     stream = io.BytesIO()
     image.save(stream, format="PNG", optimize=True)
     return stream.getvalue()
+
+
+def preview(image: Image.Image) -> Image.Image:
+    """The sheet at no more than `PREVIEW_WIDTH` pixels across."""
+    height = round(image.height * PREVIEW_WIDTH / image.width)
+    return image if image.width <= PREVIEW_WIDTH else image.resize((PREVIEW_WIDTH, height), Image.Resampling.LANCZOS)
 
 
 def fitted_scale(width: int, height: int) -> float:

@@ -1,0 +1,114 @@
+"""The rooms of `pipeline/` and who may import whom; weak supervision is a property of this table."""
+
+import ast
+import sys
+
+import pytest
+
+from tests.import_graph import closure, imports, is_first_party, modules, room_modules
+
+# What a room may import of other rooms: a whole room, or single modules of it.
+ALLOWED = {
+    "core": (),
+    "store": ("core",),
+    "data": ("core", "store"),
+    "toyworld": ("core", "store", "data"),
+    "detection": ("core", "store", "data.images", "data.split"),
+    "prompts": ("core", "store"),
+    "hoi": ("core",),
+    "training": ("core", "store", "hoi", "data.bags"),
+    "inference": ("core", "store", "data", "detection", "hoi"),
+    "evaluation": ("core", "store", "data.ground_truth", "data.vcoco_annotations", "data.vcoco_pairs"),
+    "report": ("core", "store", "evaluation", "data.ground_truth_file", "data.images", "data.split"),
+}
+WITHOUT_BOXES = ("training", "hoi", "detection", "prompts")
+ANNOTATIONS = ("ground_truth", "ground_truth_file", "reader", "hicodet_annotations", "hicodet_mat", "vcoco_annotations")
+
+
+def inside(module: str, place: str) -> bool:
+    return module == f"pipeline.{place}" or module.startswith(f"pipeline.{place}.")
+
+
+def annotated(module: str) -> bool:
+    return module.startswith("pipeline.data.ground_truth") or module in {
+        f"pipeline.data.{name}" for name in ANNOTATIONS
+    }
+
+
+def third_party(names) -> set[str]:
+    found = {package for name in names for package in imports(name) if not is_first_party(package)}
+    return found - set(sys.stdlib_module_names)
+
+
+def test_every_room_has_its_row():
+    assert {name.split(".")[1] for name in modules() if name.count(".") == 1 and name.startswith("pipeline.")} == set(
+        ALLOWED
+    )
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_a_room_imports_only_what_its_row_allows(room):
+    places = (room, *ALLOWED[room])
+    for module in room_modules(room):
+        strangers = [
+            name for name in imports(module) if is_first_party(name) and not any(inside(name, p) for p in places)
+        ]
+        assert not strangers, f"{module} imports {strangers}"
+
+
+def test_the_library_never_imports_the_stages():
+    for module in modules():
+        if module.startswith("pipeline"):
+            assert not any(name.startswith("stages") for name in closure(module)), module
+
+
+@pytest.mark.parametrize("room", WITHOUT_BOXES)
+def test_weak_supervision_is_structural(room):
+    """Nothing that trains can reach an annotated box, however far it follows its imports."""
+    reached = closure(*room_modules(room))
+    assert f"pipeline.{room}" in reached
+    assert not sorted(filter(annotated, reached))
+
+
+def test_the_train_stage_cannot_reach_boxes_either():
+    assert "pipeline.training.loop" in closure("stages.train")
+    assert not sorted(filter(annotated, closure("stages.train")))
+
+
+def test_ground_truth_is_seen_where_it_is_used():
+    """The same search finds it from where it belongs; so an empty answer above means something."""
+    assert "pipeline.data.ground_truth_file" in closure("stages.evaluate")
+    assert "pipeline.data.ground_truth_file" in closure("stages.prepare")
+    assert all(f"pipeline.data.{name}" in modules() for name in ANNOTATIONS)
+
+
+def test_nothing_is_imported_by_a_computed_name():
+    """Such imports would escape these tests. The console script alone does it, for its sub-commands."""
+    hidden = set()
+    for module, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            name = getattr(node, "id", getattr(node, "attr", None))
+            if name in ("import_module", "__import__", "exec", "eval_code"):
+                hidden.add(module)
+    assert hidden == {"stages.cli"}
+
+
+def test_core_needs_numbers_and_yaml_alone():
+    assert third_party(closure(*room_modules("core"))) == {"numpy", "torch", "yaml"}
+
+
+@pytest.mark.parametrize(
+    ("package", "rooms"),
+    [("click", ()), ("dask", ()), ("h5py", ("store",)), ("zarr", ("store",)), ("clip", ("store", "hoi", "toyworld"))],
+)
+def test_packages_have_their_rooms(package, rooms):
+    for room in ALLOWED:
+        if package in third_party(room_modules(room)):
+            assert room in rooms, f"pipeline.{room} imports {package}"
+
+
+def test_packages_run_no_code_when_imported():
+    for module, path in modules().items():
+        if path.name == "__init__.py":
+            (only,) = ast.parse(path.read_text()).body
+            assert isinstance(only, ast.Expr), f"{module}: expected a docstring alone"
