@@ -7,6 +7,8 @@ import importlib.util
 
 import click
 
+from pipeline.core.errors import did_you_mean
+
 _COMMANDS = {
     "prepare": "stages.prepare",
     "detect": "stages.detect",
@@ -37,6 +39,13 @@ class _LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(module).command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            ctx.fail(f'no command "{args[0]}"{did_you_mean(args[0], self.list_commands(ctx))}')
+        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

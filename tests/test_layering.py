@@ -88,7 +88,7 @@ def test_nothing_is_imported_by_a_computed_name():
     for module, path in modules().items():
         for node in ast.walk(ast.parse(path.read_text())):
             name = getattr(node, "id", getattr(node, "attr", None))
-            if name in ("import_module", "__import__", "exec", "eval_code"):
+            if name in ("import_module", "__import__", "exec"):
                 hidden.add(module)
     assert hidden == {"stages.cli"}
 
@@ -99,7 +99,13 @@ def test_core_needs_numbers_and_yaml_alone():
 
 @pytest.mark.parametrize(
     ("package", "rooms"),
-    [("click", ()), ("dask", ()), ("h5py", ("store",)), ("zarr", ("store",)), ("clip", ("store", "hoi", "toyworld"))],
+    [
+        ("click", ()),
+        ("dask", ("evaluation",)),
+        ("h5py", ("store",)),
+        ("zarr", ("store",)),
+        ("clip", ("store", "hoi", "toyworld")),
+    ],
 )
 def test_packages_have_their_rooms(package, rooms):
     for room in ALLOWED:
@@ -110,5 +116,5 @@ def test_packages_have_their_rooms(package, rooms):
 def test_packages_run_no_code_when_imported():
     for module, path in modules().items():
         if path.name == "__init__.py":
-            (only,) = ast.parse(path.read_text()).body
-            assert isinstance(only, ast.Expr), f"{module}: expected a docstring alone"
+            kinds = {type(node) for node in ast.walk(ast.parse(path.read_text()))}
+            assert not kinds & {ast.Import, ast.ImportFrom, ast.Call, ast.FunctionDef, ast.ClassDef}, module

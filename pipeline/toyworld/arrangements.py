@@ -56,12 +56,6 @@ def _offset(point: Point, dx: float, dy: float) -> Point:
     return point[0] + dx, point[1] + dy
 
 
-def _half_width(category: str) -> float:
-    return {"bicycle": 0.46, "horse": 0.5, "ball": 0.11, "cup": 0.08, "chair": 0.16, "box": 0.17, "dog": 0.3}.get(
-        category, 0.15
-    )
-
-
 def _food(at: Point, random: Random) -> Sketch:
     return [disc(at, 0.034, random.choice(((196, 52, 36), (214, 168, 84), (92, 160, 52))), FRONT)]
 
@@ -100,19 +94,14 @@ def sit_on(category: str, random: Random) -> Arrangement:
     placement = _on_ground(category, random, 0.0, 0.0, mirror)
     if category == "ball":
         placement = placement._replace(scale=random.uniform(1.25, objects.SIZES["ball"][1]))
-    height = placement.scale * seat_height(category)
+    height = placement.scale * objects.SEAT_HEIGHTS[category]
     return Arrangement(seated(random, (-0.02, height)), placement, BEHIND_TORSO)
-
-
-def seat_height(category: str) -> float:
-    """Height of an object's upper side in its own coordinates."""
-    return {"chair": objects.SEAT_HEIGHT, "box": objects.BOX_SIZE[1], "ball": 2 * objects.BALL_RADIUS}[category]
 
 
 def stand_on(category: str, random: Random) -> Arrangement:
     """Upright on top of the object."""
     placement = _on_ground(category, random, 0.0, 0.0, random.choice((-1.0, 1.0)))
-    height = placement.scale * seat_height(category)
+    height = placement.scale * objects.SEAT_HEIGHTS[category]
     pose = standing(random, lean=random.uniform(-0.05, 0.08), y=height)
     return Arrangement(gesturing(pose, random) if random.random() < 0.5 else pose, placement, BEHIND_TORSO)
 
@@ -153,7 +142,7 @@ def carry(category: str, random: Random) -> Arrangement:
     bottom = random.uniform(0.47, 0.58)
     mirror = random.choice((-1.0, 1.0))
     placement = _put(category, random, (0.0, 0.0), (0.0, bottom), mirror=mirror)
-    x = 0.07 + placement.scale * _half_width(category) * (1.0 if category == "box" else 0.55)
+    x = 0.07 + placement.scale * objects.HALF_WIDTHS[category] * (1.0 if category == "box" else 0.55)
     placement = placement._replace(x0=x, y0=bottom - (0.10 if category == "dog" else 0.0))
     near = (x + 0.04, bottom + 0.02)
     return Arrangement(replace(pose, near_hand=near, far_hand=_offset(near, 0.06, 0.0)), placement, BEFORE_TORSO)
@@ -219,7 +208,7 @@ def kick(category: str, random: Random) -> Arrangement:
     hands = _offset(shoulder, -0.24, -0.12), _offset(shoulder, 0.24, -0.10)
     pose = replace(pose, near_foot=foot, far_foot=(-0.04, SOLE), near_hand=hands[0], far_hand=hands[1], nod=0.2)
     gap = 0.07 + random.uniform(0.0, 0.10)
-    placement = _on_ground(category, random, -_half_width(category), foot[0] + gap)
+    placement = _on_ground(category, random, -objects.HALF_WIDTHS[category], foot[0] + gap)
     return Arrangement(pose, placement._replace(y0=random.uniform(0.0, foot[1])), BEHIND_TORSO)
 
 
@@ -271,4 +260,6 @@ def look_at(category: str, random: Random) -> Arrangement:
     pose = watching(random)
     near_side = pose.head[0] + HEAD_RADIUS + random.uniform(0.14, 0.45)
     placement = _on_ground(category, random, 0.0, 0.0, random.choice((-1.0, 1.0)))
-    return Arrangement(pose, placement._replace(x0=near_side + placement.scale * _half_width(category)), BEHIND_ALL)
+    return Arrangement(
+        pose, placement._replace(x0=near_side + placement.scale * objects.HALF_WIDTHS[category]), BEHIND_ALL
+    )

@@ -11,6 +11,7 @@ from random import Random
 
 import numpy as np
 
+from pipeline.toyworld.palette import COLOURS
 from pipeline.toyworld.scenes import Scene
 from pipeline.toyworld.vocabulary import OBJECTS, toyworld_vocabulary
 
@@ -93,14 +94,12 @@ def canonical_prompts() -> list[str]:
     return [canonical_prompt(hoi_id) for hoi_id in range(toyworld_vocabulary().num_hois)]
 
 
-def caption_scene(scene: Scene, random: Random) -> Caption | None:
-    """Draw a caption of one interacting pair, or of two; None for a scene without any.
+def caption_scene(scene: Scene, random: Random) -> Caption:
+    """Draw a caption of one interacting pair, or of two, of a scene that has at least one.
 
     Canonical prompts are two fifths of all, the rest vary in subject, opening, colours, second clause and idle things.
     """
     pairs = sorted(set(zip(scene.human_index.tolist(), scene.object_index.tolist(), strict=True)))
-    if not pairs:
-        return None
     random.shuffle(pairs)
     first, *others = pairs
     if random.random() < 0.4:
@@ -151,8 +150,6 @@ def _idle_object(scene: Scene, random: Random) -> str | None:
 
 def known_texts() -> list[str]:
     """Texts that together hold every token the synthetic world's CLIP knows: its captions' and a reserve."""
-    from pipeline.toyworld.palette import COLOURS
-
     verbs = [verb.replace("_", " ") for verb in GERUNDS]
     forms = [*verbs, *GERUNDS.values(), *THIRD_PERSON.values()]
     return [*canonical_prompts(), *forms, *OBJECTS, *COLOURS, *SUBJECTS, *OPENINGS, RESERVE]

@@ -40,6 +40,7 @@ class ClipRecipe:
     learning_rate: float = 2e-3  # peak of a one-cycle schedule
     weight_decay: float = 0.05
     max_logit_scale: float = 50.0
+    captions_per_image: int = 3  # drawn anew each time; a text costs a twentieth of an image
     crop_share: float = 0.4  # of views that are windows around a pair, the others are whole images
     exponent: float = 0.0  # configurations equally often, in the corpus and in the quality split
     # Architecture: just under 3 MB in float16.
@@ -92,25 +93,28 @@ def render_corpus(split: str, count: int, recipe: ClipRecipe) -> Corpus:
 
 
 def contrastive_targets(captions: Sequence[Caption], labels: Tensor) -> Tensor:
-    """Which caption is right for which image, bool [B, B] (image, caption); row i's own caption always is.
+    """Which caption is right for which image, bool [B, T]: its own ones, and any generic one whose classes it holds.
 
     Args:
+        captions: T = B * k of them, k of image 0, then k of image 1 ...
         labels: bool [B, H], HOI classes of each image.
     """
-    claimed = torch.zeros_like(labels)
+    num_images, num_classes = labels.shape
+    claimed = torch.zeros(len(captions), num_classes, dtype=torch.bool)
     for row, caption in enumerate(captions):
         claimed[row, list(caption.hoi_ids)] = True
-    holds = (claimed.float() @ (~labels).float().T).T == 0  # no claimed class is absent: [image, caption]
+    holds = (~labels).float() @ claimed.float().T == 0  # no claimed class is absent
     generic = torch.tensor([caption.generic for caption in captions])
-    return (holds & generic[None]) | torch.eye(len(captions), dtype=torch.bool)
+    own = torch.eye(num_images, dtype=torch.bool).repeat_interleave(len(captions) // num_images, dim=1)
+    return (holds & generic[None]) | own
 
 
 def contrastive_loss(logits: Tensor, right: Tensor) -> Tensor:
     """CLIP's symmetric cross entropy with the target spread evenly over all right captions (images).
 
     Args:
-        logits: [B, B], image by caption.
-        right: bool [B, B], from `contrastive_targets`.
+        logits: [B, T], image by caption.
+        right: bool [B, T], from `contrastive_targets`; no row or column is empty.
     """
     targets = right.float()
     by_image = functional.cross_entropy(logits, targets / targets.sum(1, keepdim=True))
@@ -164,7 +168,7 @@ def train_clip(model: CLIP, tokenize: Tokenizer, recipe: ClipRecipe) -> CLIP:
 def _draw_batch(
     corpus: Corpus, rows: Tensor, recipe: ClipRecipe, random: Random
 ) -> tuple[Tensor, list[Caption], Tensor]:
-    """Draw the view, caption and mirroring of each row: pixels uint8 [B, 3, R, R], captions, labels bool [B, H]."""
+    """Draw the view, mirroring and k captions of each row: pixels uint8 [B, 3, R, R], captions B * k, labels [B, H]."""
     window = torch.tensor([random.random() < recipe.crop_share for _ in range(len(rows))])
     pixels = torch.where(window[:, None, None, None], corpus.windows.pixels[rows], corpus.whole.pixels[rows])
     mirrored = torch.tensor([random.random() < 0.5 for _ in range(len(rows))])
@@ -173,9 +177,8 @@ def _draw_batch(
         (corpus.windows if use_window else corpus.whole).scenes[row]
         for row, use_window in zip(rows.tolist(), window.tolist(), strict=True)
     ]
-    captions = [caption_scene(scene, random) for scene in scenes]
-    assert all(captions), "a view holds at least the pair that it is drawn around"
-    return pixels, [caption for caption in captions if caption], torch.from_numpy(hoi_labels(scenes))
+    captions = [caption_scene(scene, random) for scene in scenes for _ in range(recipe.captions_per_image)]
+    return pixels, captions, torch.from_numpy(hoi_labels(scenes))
 
 
 def _similarities(model: CLIP, pixels: Tensor, tokens: Tensor) -> Tensor:

@@ -41,6 +41,11 @@ class Group:
     def __post_init__(self) -> None:
         object.__setattr__(self, "extents", tuple(extent(member.sketch) for member in self.members))
 
+    @property
+    def is_idle_object(self) -> bool:
+        """Whether this is an object without a person."""
+        return self.members[0].object_id != PERSON
+
     def moved(self, similarity: Similarity) -> Group:
         """Return the group in other coordinates."""
         members = tuple(replace(m, sketch=transform(m.sketch, similarity)) for m in self.members)

@@ -24,10 +24,22 @@ DOG_HEAD: Point = (0.22, 0.40)
 DOG_MUZZLE: Point = (0.36, 0.32)
 DOG_COLLAR: Point = (0.16, 0.31)
 BALL_RADIUS = 0.11
-SEAT_HEIGHT = 0.28
+SEAT_HEIGHT = 0.28  # of the chair
 CHAIR_BACK: Point = (-0.15, 0.58)
 BOX_SIZE: Point = (0.34, 0.27)
 CUP_SIZE: Point = (0.11, 0.14)
+# What one can sit or stand on, and how far from the middle an object reaches.
+SEAT_HEIGHTS = {"chair": SEAT_HEIGHT, "box": BOX_SIZE[1], "ball": 2 * BALL_RADIUS}
+HALF_WIDTHS = {
+    "bicycle": 0.46,
+    "horse": 0.5,
+    "ball": BALL_RADIUS,
+    "cup": 0.08,
+    "chair": 0.16,
+    "box": BOX_SIZE[0] / 2,
+    "dog": 0.3,
+    "book": 0.15,
+}
 TYRE: Colour = (34, 34, 38)
 
 

@@ -19,7 +19,7 @@ COLOURS: dict[str, Colour] = {
     "brown": (124, 76, 38),
     "gray": (128, 128, 132),
 }
-CLOTHES = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white", "black", "brown", "gray")
+CLOTHES = tuple(COLOURS)
 COLOURS_OF_OBJECT: dict[str, tuple[str, ...]] = {
     "bicycle": ("red", "blue", "green", "orange", "purple", "black", "yellow"),
     "horse": ("brown", "black", "white", "gray"),

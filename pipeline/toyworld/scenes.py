@@ -129,7 +129,7 @@ def _draw_place(group: Group, pixels: int, horizon: float, height: float, random
     low, high = -cut - left * scale, pixels + cut - right * scale
     x0 = random.uniform(low, high) if low < high else (low + high) / 2
     top = max(horizon * pixels, height_above * scale * 0.96)
-    if not group.hoi_ids and len(group.members) == 1 and group.members[0].object_id and random.random() < 0.35:
+    if group.is_idle_object and random.random() < 0.35:
         top = height_above * scale
     y0 = random.uniform(min(top, pixels * 0.97), pixels * 0.99)
     if group.watching and (x0 - pixels / 2) * mirror < 0:

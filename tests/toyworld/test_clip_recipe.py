@@ -25,6 +25,17 @@ def test_contrastive_targets_by_hand():
     assert torch.equal(contrastive_targets(captions, labels), expected)
 
 
+def test_contrastive_targets_with_two_captions_an_image():
+    labels = torch.tensor([[1, 1], [0, 1]]).bool()
+    captions = [
+        Caption("class 0 and class 1", (0, 1), True),
+        Caption("class 1", (1,), True),
+        Caption("a red class 1", (1,), False),
+        Caption("class 1", (1,), True),
+    ]
+    assert contrastive_targets(captions, labels).tolist() == [[True, True, False, True], [False, True, True, True]]
+
+
 def test_contrastive_loss_is_clips_own_where_captions_are_unique():
     logits = torch.randn(5, 5, generator=torch.Generator().manual_seed(0))
     rows = torch.arange(5)

@@ -1,0 +1,112 @@
+import json
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from pipeline.core.errors import ArtifactError, DataError, ParamError, UserError, WeightsError
+from stages._command import progress, stage_command
+from stages.cli import main
+from tests.conftest import ROOT
+
+
+def run(function, *arguments):
+    return CliRunner().invoke(stage_command("x", help="Do x.")(function), arguments)
+
+
+@pytest.mark.parametrize("kind", [UserError, ParamError, DataError, ArtifactError, WeightsError])
+def test_a_users_mistake_is_one_line_and_exit_code_2(kind):
+    def stage():
+        raise kind("a.png: image is broken;\n   replace it")
+
+    result = run(stage)
+    assert result.exit_code == 2
+    assert result.stderr == "Error: a.png: image is broken; replace it\n"
+    assert result.stdout == ""
+
+
+def test_a_bug_keeps_its_traceback():
+    def stage():
+        return 1 / 0
+
+    result = run(stage)
+    assert isinstance(result.exception, ZeroDivisionError)
+    assert result.exit_code == 1
+
+
+def test_traceback_of_a_bug_and_none_of_a_mistake_in_a_real_process():
+    code = """
+import sys
+from pipeline.core.errors import DataError
+from stages._command import stage_command
+kind = sys.argv.pop()
+@stage_command("x")
+def command():
+    raise (DataError if kind == "mistake" else IndexError)("what happened")
+command()
+"""
+    results = {
+        kind: subprocess.run([sys.executable, "-c", code, kind], cwd=ROOT, capture_output=True, text=True, check=False)
+        for kind in ("mistake", "bug")
+    }
+    assert (results["mistake"].returncode, results["mistake"].stderr) == (2, "Error: what happened\n")
+    assert results["bug"].returncode == 1
+    assert results["bug"].stderr.startswith("Traceback")
+    assert results["bug"].stderr.endswith("IndexError: what happened\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["evaluate", "--dataset", "toywrld"], 'no dataset "toywrld", did you mean "toyworld"?'),
+        (["evaluate", "--dataset", "toyworld", "--variant", "our"], 'no variant "our", did you mean "ours"?'),
+        (["infer", "--dataset", "toyworld", "--variant", "ours+train.x=1"], 'override "+train.x=1": unknown key'),
+        (["detect", "--dataset", "toyworld", "--split", "trian"], "trian.json does not exist"),
+    ],
+)
+def test_mistakes_on_the_command_line(arguments, part):
+    result = CliRunner().invoke(main, [*arguments, "--root", str(ROOT)])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+    assert part in result.stderr
+
+
+def test_unknown_commands_get_a_suggestion():
+    result = CliRunner().invoke(main, ["evalute"])
+    assert result.exit_code == 2
+    assert 'Error: no command "evalute", did you mean "evaluate"?' in result.stderr
+
+
+def test_help_lists_the_commands_without_opening_heavy_libraries():
+    code = """
+import json, sys
+from stages.cli import main
+try:
+    main(["--help"])
+finally:
+    print(json.dumps(sorted(name for name in sys.modules if "." not in name)), file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in ("prepare", "detect", "encode-prompts", "train", "infer", "evaluate", "report", "verify", "rerun"):
+        assert f"\n  {name} " in done.stdout
+    loaded = json.loads(done.stderr)
+    assert "stages" in loaded
+    assert not {"torch", "torchvision", "numpy", "zarr", "h5py", "PIL", "clip"} & set(loaded)
+
+
+def test_every_command_has_help():
+    for name in main.list_commands(click.Context(main)):
+        result = CliRunner().invoke(main, [name, "--help"])
+        assert result.exit_code == 0, name
+        assert len(result.output) > 60
+
+
+def test_progress_is_silent_where_there_is_no_terminal(capsys):
+    with progress(3, "work") as advance:
+        advance()
+        advance(2, loss=0.5)
+    captured = capsys.readouterr()
+    assert captured.out == captured.err == ""

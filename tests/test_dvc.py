@@ -1,0 +1,237 @@
+"""dvc.yaml against the code: deps cover what a stage imports, params are what it reads, and the graph is as meant.
+
+DVC follows neither imports nor parameter reads, so a forgotten line would leave stale results behind.
+"""
+
+import ast
+import importlib
+import json
+import re
+from itertools import product
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.core.layout import Layout
+from tests.import_graph import ROOT, closure, modules
+
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+LIVE = [name for name, stage in STAGES.items() if not stage.get("frozen")]
+OVERRIDDEN = ("model", "train", "evaluate")  # sections that a variant may change
+
+
+def expanded(name: str) -> list[dict]:
+    """A stage's runs: its matrix multiplied out, every `${item.x}` filled in, paths and params as plain lists."""
+    axes = {key: fill(values) for key, values in STAGES[name].get("matrix", {}).items()}
+    return [resolved(name, dict(zip(axes, values, strict=True))) for values in product(*axes.values())]
+
+
+def fill(values):
+    return PARAMS[values.strip("${}")] if isinstance(values, str) else values
+
+
+def resolved(name: str, item: dict[str, str]) -> dict:
+    text = re.sub(r"\$\{item\.(\w+)\}", lambda match: item[match[1]], json.dumps(STAGES[name]))
+    stage = json.loads(text)
+    assert "${" not in json.dumps({key: value for key, value in stage.items() if key != "matrix"})
+    outs = [
+        next(iter(out)) if isinstance(out, dict) else out for key in ("outs", "metrics") for out in stage.get(key, [])
+    ]
+    return {"stage": name, "item": item, "cmd": stage["cmd"], "deps": stage["deps"], "outs": outs,
+            "params": stage.get("params", [])}  # fmt: skip
+
+
+RUNS = [run for name in STAGES for run in expanded(name)]
+
+
+def overlaps(one: str, other: str) -> bool:
+    """One path is the other, or holds it."""
+    first, second = Path(one), Path(other)
+    return first.is_relative_to(second) or second.is_relative_to(first)
+
+
+def module_of(name: str) -> str:
+    return re.fullmatch(r"python -m (stages\.\w+)\b.*", STAGES[name]["cmd"])[1]
+
+
+# Structure
+
+
+def test_every_stage_says_what_it_does():
+    assert all(len(stage.get("desc", "")) > 20 for stage in STAGES.values())
+
+
+def test_every_command_is_accepted_by_its_stage():
+    for run in RUNS:
+        _, _, module, *arguments = run["cmd"].split()
+        command = importlib.import_module(module).command
+        command.make_context(module, arguments).close()
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_deps_cover_every_module_that_the_stage_can_reach(name):
+    """Package files run no code (tested), so they are left out."""
+    deps = [dep for dep in STAGES[name]["deps"] if dep.startswith(("pipeline/", "stages/"))]
+    reached = {modules()[module].relative_to(ROOT) for module in closure(module_of(name))}
+    reached = {path for path in reached if path.name != "__init__.py"}
+    missing = sorted(str(path) for path in reached if not any(path.is_relative_to(dep) for dep in deps))
+    assert not missing
+    unused = [dep for dep in deps if "weights" not in dep and not any(path.is_relative_to(dep) for path in reached)]
+    assert not unused
+
+
+def test_every_dep_is_a_file_of_the_repository_or_made_by_a_stage():
+    made = [out for run in RUNS for out in run["outs"]]
+    for run in RUNS:
+        for dep in run["deps"]:
+            assert dep.startswith(("stages/", "pipeline/")) or any(overlaps(dep, out) for out in made), dep
+            if dep.startswith("stages/"):
+                assert (ROOT / dep).is_file(), dep
+
+
+def test_outs_are_paths_of_the_layout():
+    for run in RUNS:
+        if "dataset" not in run["item"]:
+            continue
+        layout, variant = Layout(Path(), run["item"]["dataset"]), run["item"].get("variant", "none")
+        properties = {name for name, value in vars(Layout).items() if isinstance(value, property) and name[0] != "_"}
+        known = {getattr(layout, name) for name in properties} | {layout.ground_truth("test").parent}
+        known |= {layout.checkpoint(variant), layout.predictions(variant), layout.training_log(variant)}
+        known |= {layout.metrics(variant), layout.per_class(variant), layout.precision_recall(variant)}
+        known |= {kind(split) for kind in (layout.split, layout.proposals) for split in ("train", "val", "test")}
+        names = [run["item"][key] for key in ("variant", "split") if key in run["item"]]
+        names += ["test"] if run["stage"] == "infer" else []
+        known.add(layout.stage_manifest(run["stage"], *names))
+        assert {Path(out) for out in run["outs"]} <= known
+
+
+def test_no_two_runs_write_the_same_path_and_nothing_depends_on_itself():
+    outs = [out for run in RUNS for out in run["outs"]]
+    assert len(outs) == len(set(outs))
+    assert not any(overlaps(dep, out) for run in RUNS for dep in run["deps"] for out in run["outs"] if "cache" in dep)
+    assert not any(run["stage"] in {other["stage"] for other in downstream([run])} for run in RUNS)
+
+
+# Params
+
+
+def section_reads(module: str) -> set[str]:
+    """Sections that a stage module reads, with <dataset> and <variant> for the choice on the command line.
+
+    `load_params` may be read at once (`load_params(...).detect`) or through a name (`params.detect`, or
+    `own[...]` where all values of `own` are a section); any other use of what it returns fails this test.
+    """
+    tree = ast.parse(modules()[module].read_text())
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    found: set[str] = set()
+    bound: dict[str, bool] = {}  # names bound to all params: read with a variant?
+    for call in [node for node in ast.walk(tree) if isinstance(node, ast.Call)]:
+        function = getattr(call.func, "id", None)
+        if function in ("load_variants", "load_run_variants"):
+            found.add(function.removeprefix("load_"))
+        if function != "load_params":
+            continue
+        with_variant, parent = len(call.args) + len(call.keywords) == 3, parents[call]
+        if isinstance(parent, ast.Attribute):
+            found |= keys(parent.attr, with_variant)
+        elif isinstance(parent, ast.Assign) and isinstance(parent.targets[0], ast.Name):
+            bound[parent.targets[0].id] = with_variant
+        else:
+            raise AssertionError(f"{module}:{call.lineno}: load_params is used in a way that this test cannot follow")
+    for name in [node for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]:
+        if name.id in bound:
+            parent = parents[name]
+            assert isinstance(parent, ast.Attribute), f"{module}:{name.lineno}: {name.id} is handed on whole"
+            found |= keys(parent.attr, bound[name.id])
+    return found
+
+
+def keys(section: str, with_variant: bool) -> set[str]:
+    own = {f"<dataset>.{section}"}
+    return own | {f"variants.<variant>.{section}"} if with_variant and section in OVERRIDDEN else own
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_params_are_the_sections_that_the_stage_reads(name):
+    written = {re.sub(r"\$\{item\.(\w+)\}", r"<\1>", key) for key in STAGES[name]["params"]}
+    read = section_reads(module_of(name))
+    if "variants" in read:  # the whole section, so no row of it need be named
+        read = {key for key in read if not key.startswith("variants.")}
+    assert written == read
+
+
+def test_every_declared_param_exists():
+    for run in RUNS:
+        for key in run["params"]:
+            node = PARAMS
+            for part in key.split("."):
+                assert part in node, key
+                node = node[part]
+
+
+# What runs again
+
+
+def downstream(starts: list[dict]) -> list[dict]:
+    """Runs that depend on what these make, directly or through others."""
+    reached: list[dict] = []
+    waiting = list(starts)
+    while waiting:
+        outs = waiting.pop()["outs"]
+        for run in RUNS:
+            if run not in reached and any(overlaps(dep, out) for dep in run["deps"] for out in outs):
+                reached.append(run)
+                waiting.append(run)
+    return reached
+
+
+def affected(key: str) -> list[dict]:
+    """Runs that a change of one parameter makes stale."""
+    readers = [run for run in RUNS if any(f"{key}.".startswith(f"{section}.") for section in run["params"])]
+    assert readers, f"nothing reads {key}"
+    return readers + [run for run in downstream(readers) if run not in readers]
+
+
+AFTER_TRAIN = {"train", "infer", "evaluate", "report"}
+
+
+@pytest.mark.parametrize(
+    ("key", "stages"),
+    [
+        ("evaluate.gamma", {"evaluate", "report"}),
+        ("evaluate.score_fusion", {"evaluate", "report"}),
+        ("report.num_images", {"report"}),
+        ("infer.batch_size", {"infer", "evaluate", "report"}),
+        ("train.learning_rate", AFTER_TRAIN),
+        ("model.ktn", AFTER_TRAIN),
+        ("encode_prompts.template", {"encode_prompts"} | AFTER_TRAIN),
+        ("clip.weights", {"encode_prompts"} | AFTER_TRAIN),
+        ("detect.score_threshold", {"detect"} | AFTER_TRAIN),
+        ("prepare.seed", set(LIVE)),
+    ],
+)
+def test_one_parameter_makes_exactly_its_stages_stale(key, stages):
+    for dataset in PARAMS["datasets"]:
+        runs = affected(f"{dataset}.{key}")
+        assert {run["stage"] for run in runs} == stages
+        assert {run["item"]["dataset"] for run in runs} == {dataset}
+        of_stages = [run for run in RUNS if run["stage"] in stages and run["item"]["dataset"] == dataset]
+        assert len(runs) == len(of_stages)  # every split and variant of them
+
+
+@pytest.mark.parametrize(("section", "stages"), [("train", AFTER_TRAIN), ("evaluate", {"evaluate", "report"})])
+def test_a_variants_override_touches_that_variant_alone(section, stages):
+    first, *others = PARAMS["run_variants"]
+    assert others
+    runs = affected(f"variants.{first}.{section}.some_key")
+    assert {run["stage"] for run in runs} == stages
+    assert {run["item"].get("variant", first) for run in runs} == {first}
+
+
+def test_a_change_of_code_reaches_only_later_stages():
+    """Touching evaluation/ must not detect or train again."""
+    for room, stages in {"pipeline/evaluation": {"evaluate", "report"}, "pipeline/report": {"report"}}.items():
+        readers = [run for run in RUNS if room in run["deps"]]
+        assert {run["stage"] for run in [*readers, *downstream(readers)]} == stages
