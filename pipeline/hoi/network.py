@@ -114,6 +114,8 @@ class WeakHoiNetwork(nn.Module):
         image_sizes = batch.image_sizes[pairs.image]
         appearance = self._regions(batch, features, batch.boxes, batch.proposal_image)  # [N, D], once per proposal
         spatial = self.spatial(spatial_encoding(human_boxes, object_boxes, image_sizes))
+        if self.params.normalize_rois:  # unit length for the bank, unit variance for the MLP
+            appearance = appearance * appearance.shape[1] ** 0.5
         holistic = self.pair_embedding(torch.cat([appearance[pairs.human], appearance[pairs.object], spatial], 1))
         if self.params.ktn != "none":
             bank = self.bank.detach() if self.params.detach_bank else self.bank
