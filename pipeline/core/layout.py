@@ -105,8 +105,9 @@ class Layout:
 
     @staticmethod
     def scored_run(run: str, split: str) -> str:
-        """Name of a run's predictions and metrics: on other splits than test it carries the split."""
-        return run if split == "test" else f"{run}-{split}"
+        """Name of a run's predictions and metrics: on other splits than test they lie in a folder of their own."""
+        folder, name = _folder_and_name(run)
+        return run if split == "test" else f"{folder or split}/{name}-{split}"
 
     @property
     def report(self) -> Path:

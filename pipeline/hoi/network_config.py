@@ -35,12 +35,16 @@ def network_from_config(config: Mapping[str, Any], state: Mapping[str, Tensor]) 
     Raises:
         ArtifactError: the weights are not those of the config's network.
     """
+    try:
+        params = ModelParams(**config["model"])
+    except TypeError as error:
+        raise ArtifactError(f'checkpoint: config.json is of another version ({error}); run "dvc repro train"') from None
     network = WeakHoiNetwork(
         visual=VisualConfig.from_json(config["visual"]).build(),
         hoi_embeddings=torch.zeros_like(state["bank"]),
         logit_scale=0.0,
         vocabulary=Vocabulary.from_json(config["vocabulary"]),
-        params=ModelParams(**config["model"]),
+        params=params,
     )
     try:
         network.load_state_dict(dict(state))

@@ -64,4 +64,4 @@ def test_the_pipelines_own_runs():
     assert layout.stage_manifest("prepare") == ROOT / "manifests/toyworld/runs/prepare.json"
     assert layout.stage_manifest("detect", "val") == ROOT / "manifests/toyworld/runs/detect-val.json"
     assert Layout.scored_run("ours", "test") == "ours"
-    assert Layout.scored_run("ours", "val") == "ours-val"
+    assert Layout.scored_run("ours", "val") == "val/ours-val"
