@@ -5,8 +5,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
+# One thread by default, so that artifacts come out the same whatever the number of cores; override it to go faster.
+export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup repro test unit lint types
+.PHONY: setup repro study test unit lint types
 
 setup: $(VENV)/.installed
 
@@ -22,6 +24,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 repro: setup
 	dvc repro
 	weakhoi summary --dataset toyworld
+
+study: setup
+	dvc repro study/dvc.yaml
+	weakhoi summary --dataset toyworld --write
 
 test: setup
 	python -m pytest
