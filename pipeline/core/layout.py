@@ -59,6 +59,10 @@ class Layout:
         """Annotated pairs of an evaluation split, JSON."""
         return self._cache / "ground_truth" / f"{split}.json"
 
+    def people(self, split: str) -> Path:
+        """Annotated people of an evaluation split, JSON: what the V-COCO protocol scores against."""
+        return self._cache / "ground_truth" / f"{split}_people.json"
+
     def stage_manifest(self, stage: str, *names: str) -> Path:
         """Manifest of one run of a stage; a name may be a `run_name`."""
         folder, name = _folder_and_name("-".join(names))

@@ -25,6 +25,7 @@ def every_path(layout: Layout, run: str) -> dict[str, Path]:
         "metrics": layout.metrics(run),
         "per_class": layout.per_class(run),
         "precision_recall": layout.precision_recall(run),
+        "people": layout.people("test"),
         "report": layout.report,
         "work": layout.work("train", run),
     }
