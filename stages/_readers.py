@@ -22,7 +22,8 @@ def open_reader(dataset: str, params: PrepareParams, root: Path) -> DatasetReade
     if params.source is None:
         raise ParamError(f"{dataset}.prepare.source is null; expected the folder that holds the downloaded dataset")
     reader = HicoDetReader if params.reader == "hicodet" else VCocoReader
-    return reader(params, source=root / params.source, recorded_source=recorded_source(params.source, root))
+    recorded = recorded_source(params.source, root)
+    return reader(params, source=root / recorded, recorded_source=recorded)
 
 
 def recorded_source(source: str, root: Path) -> str:

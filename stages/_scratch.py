@@ -20,7 +20,9 @@ def build_scratch(manifest: StageManifest, root: Path, folder: Path) -> None:
         ArtifactError: an input is missing or is not the one that the manifest recorded.
     """
     download = (manifest.params.get("prepare") or {}).get("source")
-    if download and not (folder / download).exists():
+    if download and ".." in Path(download).parts:
+        manifest.params["prepare"]["source"] = (root / download).resolve().as_posix()
+    elif download and not (folder / download).exists():
         _link(root / download, folder / download)
     for name, expected in manifest.inputs.items():
         source = root / name

@@ -72,6 +72,10 @@ class Layout:
         """Proposals of a split, HDF5."""
         return self._cache / "proposals" / f"{split}.h5"
 
+    def imported_proposals(self, split: str) -> Path:
+        """Proposals made from a peer's detections, HDF5: what `detect.source` may name."""
+        return self._cache / "imported" / f"{split}.h5"
+
     @property
     def knowledge_bank(self) -> Path:
         """Knowledge bank, HDF5."""
