@@ -59,6 +59,8 @@ def test_hicodet(tmp_path, weights):
     assert "as recorded" in run_in(folder, "weakhoi", "verify", "--images").stdout
     for name in ("prepare", "evaluate-ours"):
         assert "byte-identical" in run_in(folder, "weakhoi", "rerun", f"manifests/hicodet/runs/{name}.json").stdout
+    run_in(folder, "weakhoi", "export", "--dataset", "hicodet", "--format", "hicodet-mat", "--output", "official")
+    assert len(list((folder / "official").iterdir())) == 80
     bank = json.loads((folder / "manifests/hicodet/runs/encode_prompts.json").read_text())["counts"]
     assert bank == {"hoi_classes": 600, "width": 1024}
 
@@ -77,3 +79,12 @@ def test_vcoco(tmp_path, weights):
     assert "AP role S1" in run_in(folder, "weakhoi", "summary", "--dataset", "vcoco").stdout
     detect = json.loads((folder / "manifests/vcoco/runs/detect-test.json").read_text())
     assert detect["params"]["detect"]["trained_on"] == "COCO train2017"
+
+    run_in(folder, "weakhoi", "export", "--dataset", "vcoco", "--format", "vcoco-pickle", "--output", "d.pkl")
+    data = download / "data"
+    files = ["--annotations", str(data / "vcoco/vcoco_test.json"), "--detections", "d.pkl", "--output", "m.json"]
+    files += ["--instances", str(data / "instances_vcoco_all_2014.json")]
+    run_in(folder, "weakhoi", "evaluate-detections", "--dataset", "vcoco", *files)
+    official = json.loads((folder / "m.json").read_text())
+    for name in ("ap_role_s1", "ap_role_s2"):
+        assert 100 * official[name] == pytest.approx(metrics[name], abs=0.01)
