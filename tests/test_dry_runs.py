@@ -17,29 +17,26 @@ from tests.real_weights import save_random_clip, save_random_detector
 from tests.test_end_to_end import copy_repository, run_in, set_params
 
 pytestmark = pytest.mark.slow
-DETECTOR = "fasterrcnn_resnet50_fpn"
+SEEN = ("person", "bicycle", "skateboard", "knife")  # by the random detectors
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("weights")
-    seen = ("person", "bicycle", "skateboard", "knife")
-    return {
-        "clip": save_random_clip(folder / "RN50.pt"),
-        "detector": save_random_detector(folder / "detector.pt", DETECTOR, seen=seen),
-    }
+def weights(tmp_path_factory) -> Path:
+    """Folder of RN50.pt, where `clip.download_root` would keep it."""
+    return save_random_clip(tmp_path_factory.mktemp("weights") / "RN50.pt").parent
 
 
-def reduced_copy(folder: Path, dataset: str, download: Path, weights: dict[str, Path]) -> Path:
+def reduced_copy(folder: Path, dataset: str, download: Path, weights: Path, detector: str) -> Path:
     """The repository with one dataset, one variant, one epoch; all else as params.yaml has it for that dataset."""
     copy_repository(folder)
     path = folder / "params.yaml"
     document = yaml.safe_load(path.read_text()) | {"datasets": [dataset], "run_variants": ["ours"]}
     path.write_text(yaml.safe_dump(document, sort_keys=False))
     set_params(folder, dataset, "prepare", {"source": str(download)})
-    set_params(folder, dataset, "clip", {"weights": str(weights["clip"])})
-    detector = {"weights": str(weights["detector"]), "max_per_image": 8, "score_threshold": 0.01}
-    set_params(folder, dataset, "detect", detector)
+    set_params(folder, dataset, "clip", {"download_root": str(weights)})
+    detector_file = save_random_detector(weights / f"{detector}.pt", detector, seen=SEEN)
+    detect = {"weights": str(detector_file), "max_per_image": 8, "score_threshold": 0.01, "batch_size": 2}
+    set_params(folder, dataset, "detect", {"detector": detector, **detect})
     set_params(folder, dataset, "model", {"image_size": 224, "last_stride": 32})
     set_params(folder, dataset, "train", {"epochs": 1, "batch_size": 6, "num_workers": 0})
     set_params(folder, dataset, "report", {"num_images": 4})
@@ -48,7 +45,7 @@ def reduced_copy(folder: Path, dataset: str, download: Path, weights: dict[str, 
 
 def test_hicodet(tmp_path, weights):
     download = hicodet_download(tmp_path / "hico_20160224_det", 16, 8)
-    folder = reduced_copy(tmp_path / "copy", "hicodet", download, weights)
+    folder = reduced_copy(tmp_path / "copy", "hicodet", download, weights, "fasterrcnn_resnet50_fpn")
     done = run_in(folder, "dvc", "repro")
     metrics = json.loads((folder / "results/hicodet/ours.json").read_text())
     assert metrics["counts"] | {"images": 8, "hoi_classes": 600, "rare_classes": 138} == metrics["counts"]
@@ -67,7 +64,7 @@ def test_hicodet(tmp_path, weights):
 
 def test_vcoco(tmp_path, weights):
     download = vcoco_download(tmp_path / "v-coco", {"train": 8, "val": 8, "test": 8})
-    folder = reduced_copy(tmp_path / "copy", "vcoco", download, weights)
+    folder = reduced_copy(tmp_path / "copy", "vcoco", download, weights, "fasterrcnn_mobilenet_v3_large_320_fpn")
     done = run_in(folder, "dvc", "repro")
     assert "V-COCO" in done.stderr + done.stdout  # the detector may have seen the test images
     metrics = json.loads((folder / "results/vcoco/ours.json").read_text())
