@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
 from pipeline.core.types import FloatArray, IntArray
-from pipeline.data.json_file import load_json, looks_like, read_annotation_json
+from pipeline.store.json_file import load_json, looks_like, read_annotation_json
 
 PERSON_CATEGORY = 1  # COCO's id of "person"
 NUM_ROLES = 2  # no action has more, besides the agent

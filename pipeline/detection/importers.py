@@ -21,9 +21,9 @@ from pipeline.core.errors import DataError
 from pipeline.core.types import check_boxes
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.coco_categories import NUMBERINGS, object_ids_of
-from pipeline.data.json_file import load_json
 from pipeline.data.split import SplitManifest
 from pipeline.store.files import sha256_of
+from pipeline.store.json_file import load_json
 from pipeline.store.proposals_file import SplitProposals
 from pipeline.store.ragged import offsets_of
 
