@@ -30,7 +30,7 @@ study: setup
 	weakhoi summary --dataset toyworld --write
 
 test: setup
-	python -m pytest
+	python -m pytest -n auto --dist loadfile
 
 unit: setup
 	python -m pytest -m "not slow"

@@ -1,13 +1,16 @@
-"""Which reader belongs to which dataset."""
+"""Which reader belongs to which dataset, and where its files are."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pipeline.core.errors import ParamError
 from pipeline.core.layout import Layout
 from pipeline.core.params import PrepareParams
+from pipeline.data.hicodet_reader import HicoDetReader
 from pipeline.data.reader import DatasetReader
+from pipeline.data.vcoco_reader import VCocoReader
 from pipeline.toyworld.reader import ToyworldReader
 
 
@@ -16,4 +19,16 @@ def open_reader(dataset: str, params: PrepareParams, root: Path) -> DatasetReade
     if params.reader == "toyworld":
         images = Layout(Path(), dataset).drawn_images
         return ToyworldReader(params, image_root=images.as_posix())
-    raise ParamError(f'prepare.reader: "{params.reader}" is not available in this version')
+    if params.source is None:
+        raise ParamError(f"{dataset}.prepare.source is null; expected the folder that holds the downloaded dataset")
+    reader = HicoDetReader if params.reader == "hicodet" else VCocoReader
+    recorded = recorded_source(params.source, root)
+    return reader(params, source=root / recorded, recorded_source=recorded)
+
+
+def recorded_source(source: str, root: Path) -> str:
+    """The folder as manifests spell it: relative to the root where it lies inside, else absolute."""
+    spelled = Path(os.path.normpath(source))
+    if spelled.is_absolute() or ".." in spelled.parts:
+        return (root / source).resolve().as_posix()
+    return spelled.as_posix()

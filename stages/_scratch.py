@@ -19,13 +19,19 @@ def build_scratch(manifest: StageManifest, root: Path, folder: Path) -> None:
     Raises:
         ArtifactError: an input is missing or is not the one that the manifest recorded.
     """
+    download = (manifest.params.get("prepare") or {}).get("source")
+    if download and ".." in Path(download).parts:
+        manifest.params["prepare"]["source"] = (root / download).resolve().as_posix()
+    elif download and not (folder / download).exists():
+        _link(root / download, folder / download)
     for name, expected in manifest.inputs.items():
         source = root / name
         if not source.exists():
             raise ArtifactError(f"{name}: input of {manifest.stage} is missing; run dvc repro or dvc pull")
         if (found := sha256_of(source)) != expected:
             raise ArtifactError(f"{name}: sha256 {found[:12]}, the manifest recorded {expected[:12]}; dvc checkout it")
-        _link(source, folder / name)
+        if not (folder / name).exists():  # absolute paths lead elsewhere, and a download is linked whole
+            _link(source, folder / name)
         if source.suffix == ".json" and name.startswith("manifests/"):
             image_root = json.loads(source.read_text()).get("image_root")
             if image_root and not (folder / image_root).exists():

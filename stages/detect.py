@@ -22,6 +22,7 @@ def command(dataset: str, split: str, device: str, root: Path) -> None:
     from pipeline.core.params import load_params
     from pipeline.data.split import read_split
     from pipeline.detection.detectors import load_detector
+    from pipeline.detection.leakage import leakage_warning
     from pipeline.detection.proposals import detect_split
     from pipeline.store.manifests import write_stage_manifest
     from pipeline.store.proposals_file import read_proposals, write_proposals
@@ -32,6 +33,8 @@ def command(dataset: str, split: str, device: str, root: Path) -> None:
     params = load_params(layout.params, dataset).detect
     vocabulary = read_vocabulary(layout.vocabulary)
     manifest = read_split(layout.split(split), vocabulary)
+    if warning := leakage_warning(manifest.dataset, params.trained_on):
+        click.echo(warning, err=True)
     work = layout.work("detect", split)
     inputs = [layout.vocabulary, layout.split(split)]
     if params.source is not None:

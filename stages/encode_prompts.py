@@ -27,7 +27,8 @@ def command(dataset: str, root: Path) -> None:
     vocabulary = read_vocabulary(layout.vocabulary)
     open_device("cpu")
     clip_model = open_clip(params.clip, root)
-    bank = encode_bank(clip_model, hoi_prompts(vocabulary, params.encode_prompts.template))
+    templates = params.encode_prompts
+    bank = encode_bank(clip_model, hoi_prompts(vocabulary, templates.template, templates.instrument_template))
     write_bank(layout.knowledge_bank, bank)
     write_stage_manifest(
         layout.stage_manifest("encode_prompts"),

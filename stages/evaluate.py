@@ -20,9 +20,12 @@ def command(dataset: str, variant: str, seed: int | None, split: str, root: Path
     from pipeline.core.params import load_params
     from pipeline.data.ground_truth_file import read_ground_truth
     from pipeline.data.split import read_split
+    from pipeline.data.vcoco_people_file import read_people
     from pipeline.evaluation.fusion import fuse
     from pipeline.evaluation.hicodet import evaluate_hicodet
     from pipeline.evaluation.summary import mean_curve_csv, metrics, per_class_csv
+    from pipeline.evaluation.vcoco import evaluate_vcoco
+    from pipeline.evaluation.vcoco_triplets import role_detections, vcoco_metrics
     from pipeline.store.dump import read_dump
     from pipeline.store.files import write_json, write_text
     from pipeline.store.manifests import write_stage_manifest
@@ -45,7 +48,15 @@ def command(dataset: str, variant: str, seed: int | None, split: str, root: Path
     )
     name = layout.scored_run(run, split)
     outputs = [layout.metrics(name), layout.per_class(name), layout.precision_recall(name)]
+    inputs = [layout.vocabulary, layout.split(split), layout.ground_truth(split), layout.predictions(run, split)]
     scores = metrics(result, detections, annotated.truth)
+    summary = f"Full {scores['full']:.2f}  Rare {scores['rare']}  Non-rare {scores['non_rare']} mAP"
+    if params.evaluate.protocol == "vcoco":
+        people = read_people(layout.people(split), manifest)
+        roles = vcoco_metrics(evaluate_vcoco(role_detections(detections, vocabulary, people), people))
+        inputs.append(layout.people(split))
+        scores |= roles
+        summary = "AP_role S1 {ap_role_s1:.2f}  S2 {ap_role_s2:.2f}  AP_agent {ap_agent:.2f}".format(**roles)
     write_json(outputs[0], {"dataset": dataset, "variant": variant, "split": split, **scores})
     write_text(outputs[1], per_class_csv(result, vocabulary, annotated.train_instances))
     write_text(outputs[2], mean_curve_csv(result))
@@ -55,18 +66,13 @@ def command(dataset: str, variant: str, seed: int | None, split: str, root: Path
         stage="evaluate",
         arguments={"dataset": dataset, "variant": variant, "split": split}
         | ({} if seed is None else {"seed": str(seed)}),
-        inputs=[
-            layout.vocabulary,
-            layout.split(split),
-            layout.ground_truth(split),
-            layout.predictions(run, split),
-        ],
+        inputs=inputs,
         params={"evaluate": params.evaluate},
         outputs=outputs,
         counts=scores["counts"],
         seed=0,
     )
-    click.echo(f"{name}: Full {scores['full']:.2f}  Rare {scores['rare']}  Non-rare {scores['non_rare']} mAP")
+    click.echo(f"{name}: {summary}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--detections",
     type=click.Path(path_type=Path),
     required=True,
-    help="npz (hicodet: or zarr, evaluated out of core); boxes continuous 0-based, right/bottom exclusive.",
+    help="npz (hicodet: or zarr, evaluated out of core); boxes continuous 0-based, right/bottom exclusive. "
+    "vcoco: or the official pickle (.pkl).",
 )
 @click.option("--output", type=_FILE, required=True, help="JSON with scores in 0..1.")
 @click.option(
@@ -141,11 +143,17 @@ def _hicodet_summary(result: HicoDetResult, image_labels: Path | None) -> str:
 def _evaluate_vcoco(path: Path, instances_path: Path, detections_path: Path) -> tuple[dict[str, Any], str]:
     from pipeline.data.vcoco_annotations import read_vcoco
     from pipeline.evaluation.detections_file import read_vcoco_detections
+    from pipeline.evaluation.exchange_vcoco import read_vcoco_pickle
     from pipeline.evaluation.vcoco import evaluate_vcoco
 
     annotations = read_vcoco(path, instances_path)
-    found = read_vcoco_detections(detections_path, annotations.image_ids, annotations.sizes)
-    result = evaluate_vcoco(found, annotations)
+    if detections_path.suffix in (".pkl", ".pickle"):
+        roles, agents = read_vcoco_pickle(detections_path, annotations)
+        agent = evaluate_vcoco(agents, annotations).agent
+        result = replace(evaluate_vcoco(roles, annotations), agent=agent)
+    else:
+        found = read_vcoco_detections(detections_path, annotations.image_ids, annotations.sizes)
+        result = evaluate_vcoco(found, annotations)
     summary = (
         f"V-COCO: role AP {result.ap_role_s1:.4f} (scenario 1), {result.ap_role_s2:.4f} (scenario 2), "
         f"agent AP {result.ap_agent:.4f}"

@@ -18,6 +18,7 @@ def command(dataset: str, root: click.Path) -> None:
     from pipeline.core.params import load_params
     from pipeline.data.ground_truth_file import write_ground_truth
     from pipeline.data.split import write_split
+    from pipeline.data.vcoco_people_file import write_people
     from pipeline.store.files import atomic_path
     from pipeline.store.manifests import write_stage_manifest
     from pipeline.store.vocabulary_file import write_vocabulary
@@ -38,6 +39,9 @@ def command(dataset: str, root: click.Path) -> None:
         if split.annotated is not None:
             write_ground_truth(layout.ground_truth(name), split.annotated, split.manifest)
             outputs.append(layout.ground_truth(name))
+        if split.people is not None:
+            write_people(layout.people(name), split.people)
+            outputs.append(layout.people(name))
     write_stage_manifest(
         layout.stage_manifest("prepare"),
         root=layout.root,

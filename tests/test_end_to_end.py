@@ -16,29 +16,36 @@ ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.slow
 
 
-def _run(folder: Path, *call: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def run_in(folder: Path, *call: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    environment |= {"PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1", "OMP_NUM_THREADS": "2"}
+    environment |= {"PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1"} | {
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2")
+    }
     done = subprocess.run(call, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert not check or done.returncode == 0, f"{call}: {done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     return done
 
 
-def _clone(folder: Path) -> Path:
-    """Copy the files that git tracks, as they are in the working tree, and cut the toyworld down."""
-    names = _run(ROOT, "git", "ls-files", "-z").stdout.split("\0")
+def copy_repository(folder: Path) -> None:
+    """Copy the files that git tracks, as they are in the working tree."""
+    names = run_in(ROOT, "git", "ls-files", "-z").stdout.split("\0")
     for name in filter(None, names):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
-    _run(folder, "git", "init", "-q")
-    _set(folder, "toyworld", "prepare", {"num_images": {"train": 48, "val": 16, "test": 32}})
-    _set(folder, "toyworld", "train", {"epochs": 1})
-    _set(folder, "toyworld", "report", {"num_images": 4})
+    run_in(folder, "git", "init", "-q")
+
+
+def _clone(folder: Path) -> Path:
+    """Copy the repository and cut the toyworld down."""
+    copy_repository(folder)
+    set_params(folder, "toyworld", "prepare", {"num_images": {"train": 48, "val": 16, "test": 32}})
+    set_params(folder, "toyworld", "train", {"epochs": 1})
+    set_params(folder, "toyworld", "report", {"num_images": 4})
     return folder
 
 
-def _set(folder: Path, dataset: str, stage: str, values: dict) -> None:
+def set_params(folder: Path, dataset: str, stage: str, values: dict) -> None:
     path = folder / "params.yaml"
     document = yaml.safe_load(path.read_text())
     document[dataset][stage] |= values
@@ -53,7 +60,7 @@ def _stages_run(done: subprocess.CompletedProcess[str]) -> set[str]:
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory) -> Path:
     folder = _clone(tmp_path_factory.mktemp("clone"))
-    _run(folder, "dvc", "repro")
+    run_in(folder, "dvc", "repro")
     return folder
 
 
@@ -64,12 +71,12 @@ def test_repro_leaves_metrics_report_and_manifests_that_verify(clone):
         assert metrics["counts"]["images"] == 32
         assert metrics["max_recall"] > 30  # proposals and pairing find most pairs, whatever the scores
     assert "<img" in (clone / "results/toyworld/report/index.html").read_text()
-    assert "as recorded" in _run(clone, "weakhoi", "verify", "--images").stdout
-    assert "ours" in _run(clone, "weakhoi", "summary", "--dataset", "toyworld").stdout
+    assert "as recorded" in run_in(clone, "weakhoi", "verify", "--images").stdout
+    assert "ours" in run_in(clone, "weakhoi", "summary", "--dataset", "toyworld").stdout
 
 
 def test_nothing_changed_runs_nothing(clone):
-    assert _stages_run(_run(clone, "dvc", "repro")) == set()
+    assert _stages_run(run_in(clone, "dvc", "repro")) == set()
 
 
 def test_training_manifest_holds_no_box(clone):
@@ -82,13 +89,13 @@ def test_training_manifest_holds_no_box(clone):
 
 def test_rerun_from_the_manifest_alone_gives_the_same_bytes(clone):
     for name in ("encode_prompts", "detect-val", "train-ours", "infer-ours-test", "evaluate-ours"):
-        done = _run(clone, "weakhoi", "rerun", f"manifests/toyworld/runs/{name}.json")
+        done = run_in(clone, "weakhoi", "rerun", f"manifests/toyworld/runs/{name}.json")
         assert "byte-identical" in done.stdout
 
 
 def test_a_second_clone_gives_byte_identical_artifacts(clone, tmp_path):
     twin = _clone(tmp_path)
-    _run(twin, "dvc", "repro")
+    run_in(twin, "dvc", "repro")
     first, second = (yaml.safe_load((folder / "dvc.lock").read_text()) for folder in (clone, twin))
     outs = [
         {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage.get("outs", ())}
@@ -99,8 +106,8 @@ def test_a_second_clone_gives_byte_identical_artifacts(clone, tmp_path):
 
 
 def test_changing_gamma_runs_evaluate_and_report_only(clone):
-    _set(clone, "toyworld", "evaluate", {"gamma": 1.0})
-    names = {name.split("@")[0] for name in _stages_run(_run(clone, "dvc", "repro"))}
+    set_params(clone, "toyworld", "evaluate", {"gamma": 1.0})
+    names = {name.split("@")[0] for name in _stages_run(run_in(clone, "dvc", "repro"))}
     assert names == {"evaluate", "report"}
 
 
@@ -110,7 +117,7 @@ def test_damaged_artifacts_are_named(clone):
     path.chmod(0o644)
     try:
         path.write_bytes(original[: len(original) // 2])
-        done = _run(clone, "weakhoi", "verify", check=False)
+        done = run_in(clone, "weakhoi", "verify", check=False)
         assert done.returncode == 2
         assert "cache/toyworld/proposals/val.h5" in done.stdout
     finally:

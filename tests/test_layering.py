@@ -13,16 +13,34 @@ ALLOWED = {
     "store": ("core",),
     "data": ("core", "store"),
     "toyworld": ("core", "store", "data"),
-    "detection": ("core", "store", "data.images", "data.split"),
+    "detection": ("core", "store", "data.images", "data.split", "data.coco_categories"),
     "prompts": ("core", "store"),
     "hoi": ("core",),
     "training": ("core", "store", "hoi", "data.bags"),
     "inference": ("core", "store", "data", "detection", "hoi"),
-    "evaluation": ("core", "store", "data.ground_truth", "data.vcoco_annotations", "data.vcoco_pairs"),
+    "evaluation": (
+        "core",
+        "store",
+        "data.ground_truth",
+        "data.vcoco_annotations",
+        "data.vcoco_pairs",
+        "data.coco_categories",
+    ),
     "report": ("core", "store", "evaluation", "data.ground_truth_file", "data.images", "data.split"),
 }
 WITHOUT_BOXES = ("training", "hoi", "detection", "prompts")
-ANNOTATIONS = ("ground_truth", "ground_truth_file", "reader", "hicodet_annotations", "hicodet_mat", "vcoco_annotations")
+ANNOTATIONS = (
+    "ground_truth",
+    "ground_truth_file",
+    "reader",
+    "hicodet_annotations",
+    "hicodet_mat",
+    "vcoco_annotations",
+    "vcoco_pairs",
+    "vcoco_people_file",
+    "hicodet_reader",
+    "vcoco_reader",
+)
 
 
 def inside(module: str, place: str) -> bool:

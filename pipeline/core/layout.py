@@ -59,6 +59,10 @@ class Layout:
         """Annotated pairs of an evaluation split, JSON."""
         return self._cache / "ground_truth" / f"{split}.json"
 
+    def people(self, split: str) -> Path:
+        """Annotated people of an evaluation split, JSON: what the V-COCO protocol scores against."""
+        return self._cache / "ground_truth" / f"{split}_people.json"
+
     def stage_manifest(self, stage: str, *names: str) -> Path:
         """Manifest of one run of a stage; a name may be a `run_name`."""
         folder, name = _folder_and_name("-".join(names))
@@ -67,6 +71,10 @@ class Layout:
     def proposals(self, split: str) -> Path:
         """Proposals of a split, HDF5."""
         return self._cache / "proposals" / f"{split}.h5"
+
+    def imported_proposals(self, split: str) -> Path:
+        """Proposals made from a peer's detections, HDF5: what `detect.source` may name."""
+        return self._cache / "imported" / f"{split}.h5"
 
     @property
     def knowledge_bank(self) -> Path:

@@ -37,10 +37,11 @@ class PrepareParams:
     """`prepare`: where the annotations and images come from. Paths are relative to the repository root."""
 
     reader: Literal["toyworld", "hicodet", "vcoco"]
-    source: str | None  # folder of the downloaded dataset; null for toyworld, which is drawn
+    source: str | None  # folder of the downloaded dataset, here or anywhere; null for toyworld, which is drawn
     num_images: dict[str, int] | None  # toyworld: images per split; else null
     exponents: dict[str, float] | None  # toyworld: power of the class frequencies per split
     image_size: int | None  # toyworld: pixels
+    val_fraction: float | None = bounded(0, 0.5)  # of the training images, held out as val; null: the dataset's own val
     seed: int = bounded(0)
 
 
@@ -141,6 +142,7 @@ class InferParams:
 class EvaluateParams:
     """`evaluate`: eq. (3) and the protocol; changing these re-runs seconds of numpy."""
 
+    protocol: Literal["hicodet", "vcoco"]  # vcoco: role and agent AP beside the mAP over HOI classes
     setting: Literal["default", "known_object", "explanation_hoi"]
     pair_score: Literal["softmax", "sigmoid"]  # sigmoid(max) * softmax over pairs, or plain sigmoid
     score_fusion: bool  # multiply by sigmoid(s_g)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pipeline.core.types import GroundTruth
 from pipeline.data.hicodet_annotations import HicoDetAnnotations
+from pipeline.data.vcoco_pairs import VCocoPairs
 
 
 def hicodet_ground_truth(annotations: HicoDetAnnotations) -> GroundTruth:
@@ -18,4 +19,15 @@ def hicodet_ground_truth(annotations: HicoDetAnnotations) -> GroundTruth:
         object_boxes=annotations.object_boxes,
         num_images=len(annotations),
         image_hois=annotations.image_hois,
+    )
+
+
+def vcoco_ground_truth(pairs: VCocoPairs) -> GroundTruth:
+    """Pairs of a V-COCO split by image, over all of its images."""
+    return GroundTruth(
+        image_index=pairs.image_index,
+        hoi_id=pairs.hoi_id,
+        human_boxes=pairs.human_boxes,
+        object_boxes=pairs.object_boxes,
+        num_images=len(pairs),
     )

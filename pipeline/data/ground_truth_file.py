@@ -1,6 +1,7 @@
 """Annotated pairs of an evaluation split on disk. Training can't reach this file: an import test proves it.
 
-JSON with flat columns; `train_instances` [H] counts the annotated training pairs per HOI class, which defines Rare.
+JSON with flat columns; `train_instances` [H] counts the annotated training pairs per HOI class, which defines Rare,
+unless the dataset's own files list the rare classes (`rare`).
 """
 
 from __future__ import annotations
@@ -22,26 +23,32 @@ _PREPARE = 'run "dvc repro prepare"'
 
 @dataclass(frozen=True)
 class AnnotatedSplit:
-    """Ground truth of a split with the training counts int64 [H] that split it into Rare and Non-rare."""
+    """Ground truth of a split with the training counts int64 [H] that split it into Rare and Non-rare.
+
+    `listed_rare` bool [H]: the dataset's own list of rare classes, None where it has none.
+    """
 
     truth: GroundTruth
     train_instances: IntArray
+    listed_rare: NDArray[np.bool_] | None = None
 
     @property
     def rare(self) -> NDArray[np.bool_]:
-        """HOI classes with fewer than ten training instances, bool [H]."""
-        return self.train_instances < RARE_BELOW
+        """HOI classes listed as rare, or else with fewer than ten training instances, bool [H]."""
+        return self.train_instances < RARE_BELOW if self.listed_rare is None else self.listed_rare
 
 
 def write_ground_truth(path: Path, annotated: AnnotatedSplit, manifest: SplitManifest) -> None:
     """Write a split's annotated pairs atomically; rows refer to the manifest's images by id."""
     truth = annotated.truth
+    listed = {} if annotated.listed_rare is None else {"rare": np.flatnonzero(annotated.listed_rare).tolist()}
     write_json(
         path,
         {
             "dataset": manifest.dataset,
             "split": manifest.split,
             "train_instances": annotated.train_instances.tolist(),
+            **listed,
             "image_ids": list(manifest.image_ids),
             "image_index": truth.image_index.tolist(),
             "hoi_id": truth.hoi_id.tolist(),
@@ -73,8 +80,9 @@ def read_ground_truth(path: Path, manifest: SplitManifest, num_hois: int) -> Ann
             image_hois=manifest.label_matrix(num_hois) > 0,
         )
         instances = np.array(data["train_instances"], np.int64)
+        rare = np.isin(np.arange(num_hois), data["rare"]) if "rare" in data else None
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{path}: not a ground-truth file ({error!r}); {_PREPARE}") from None
     if len(instances) != num_hois:
         raise ArtifactError(f"{path}: counts {len(instances)} HOI classes, the vocabulary has {num_hois}; {_PREPARE}")
-    return AnnotatedSplit(truth, instances)
+    return AnnotatedSplit(truth, instances, rare)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pipeline.core.errors import DataError
 from pipeline.core.types import FloatArray, ImageLabels, ImageRecord, IntArray
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.json_file import read_annotation_json
+from pipeline.store.json_file import read_annotation_json
 
 _REQUIRED = ("annotation", "filenames", "objects", "verbs", "correspondence", "size", "rare")
 

@@ -10,14 +10,19 @@ from typing import Protocol
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.ground_truth_file import AnnotatedSplit
 from pipeline.data.split import SplitManifest
+from pipeline.data.vcoco_annotations import VCocoAnnotations
 
 
 @dataclass(frozen=True)
 class PreparedSplit:
-    """One split; `annotated` is None for training splits, whose boxes nobody may see."""
+    """One split; `annotated` is None for training splits, whose boxes nobody may see.
+
+    `people` is what the V-COCO protocol scores against, for that dataset's official files only.
+    """
 
     manifest: SplitManifest
     annotated: AnnotatedSplit | None
+    people: VCocoAnnotations | None = None
 
 
 class DatasetReader(Protocol):
@@ -36,4 +41,9 @@ class DatasetReader(Protocol):
         """Annotation files that the splits come from; their digests go into the manifest."""
 
     def read(self, drawn_images: Path, advance: Callable[[], None]) -> list[PreparedSplit]:
-        """Return all splits; a dataset that draws its images writes them under `drawn_images`."""
+        """Return all splits; a dataset that draws its images writes them under `drawn_images`, others a note."""
+
+
+def note_source(drawn_images: Path, image_folder: str) -> None:
+    """Leave a line that says where a downloaded dataset's images are, which stay where they are."""
+    (drawn_images / "SOURCE.txt").write_text(f"Images are read from {image_folder}; none are copied here.\n")

@@ -14,7 +14,7 @@ Axis legend: I images, B boxes, P people, A actions (26), R roles per action (2)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
 from pipeline.core.types import FloatArray, IntArray
-from pipeline.data.json_file import load_json, looks_like, read_annotation_json
+from pipeline.store.json_file import load_json, looks_like, read_annotation_json
 
 PERSON_CATEGORY = 1  # COCO's id of "person"
 NUM_ROLES = 2  # no action has more, besides the agent
@@ -68,6 +68,24 @@ class VCocoAnnotations:
     def verb_role_name(self, action: int, role: int) -> str:
         """Name as in "hold obj"."""
         return f"{self.actions[action]} {self.roles[action][role]}"
+
+    def take_images(self, rows: IntArray) -> VCocoAnnotations:
+        """Return some images, rows ascending, with their people and the boxes that those refer to."""
+        people = np.flatnonzero(np.isin(self.person_image, rows))
+        role_box = self.role_box[people]
+        kept = np.unique(np.concatenate([self.person_box[people], role_box[role_box >= 0]]))
+        return replace(
+            self,
+            image_ids=self.image_ids[rows],
+            filenames=tuple(self.filenames[row] for row in rows),
+            sizes=self.sizes[rows],
+            boxes=self.boxes[kept],
+            category_ids=self.category_ids[kept],
+            person_image=np.searchsorted(rows, self.person_image[people]),
+            person_box=np.searchsorted(kept, self.person_box[people]),
+            labels=self.labels[people],
+            role_box=np.where(role_box >= 0, np.searchsorted(kept, role_box), -1),
+        )
 
 
 def read_vcoco(path: Path, instances_path: Path) -> VCocoAnnotations:

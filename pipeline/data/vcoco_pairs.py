@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from pipeline.core.errors import DataError
 from pipeline.core.types import FloatArray, ImageLabels, IntArray
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.json_file import read_annotation_json
 from pipeline.data.vcoco_annotations import PERSON_CATEGORY, VCocoAnnotations
+from pipeline.store.json_file import read_annotation_json
 
 LEFT_OUT = "point instr"
 _REQUIRED = ("annotations", "classes", "objects", "images", "action_to_object")

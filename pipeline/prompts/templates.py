@@ -8,6 +8,7 @@ from pipeline.core.errors import ParamError, did_you_mean
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.prompts.verb_forms import article, gerund, readable
 
+INSTRUMENT, OBJECT = " instr", " obj"  # the roles behind the verbs of V-COCO: "cut instr", "cut obj"
 _FIELDS = ("verb", "verb_base", "article", "object")
 
 
@@ -33,9 +34,16 @@ def fill_template(template: str, verb: str, object_name: str) -> str:
         raise ParamError(f'encode_prompts.template: "{template}" is no template ({error}); check its braces') from None
 
 
-def hoi_prompts(vocabulary: Vocabulary, template: str) -> tuple[str, ...]:
-    """Return one sentence per HOI class, in id order (sec. 3.2)."""
-    return tuple(
-        fill_template(template, vocabulary.verbs[verb_id], vocabulary.objects[object_id])
-        for verb_id, object_id in vocabulary.hoi_classes
-    )
+def hoi_prompts(vocabulary: Vocabulary, template: str, instrument_template: str) -> tuple[str, ...]:
+    """Return one sentence per HOI class, in id order (sec. 3.2).
+
+    V-COCO's verbs end in their role (App. G): "cut obj" fills `template` ("a person cutting a cake"), "cut instr" fills
+    `instrument_template` ("a person cutting with knife").
+    """
+    prompts = []
+    for verb_id, object_id in vocabulary.hoi_classes:
+        verb = vocabulary.verbs[verb_id]
+        chosen = instrument_template if verb.endswith(INSTRUMENT) else template
+        verb = verb.removesuffix(INSTRUMENT).removesuffix(OBJECT)
+        prompts.append(fill_template(chosen, verb, vocabulary.objects[object_id]))
+    return tuple(prompts)

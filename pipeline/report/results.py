@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,10 @@ LOSS_TERMS = ("loss", "global", "pair", "relatedness")  # L, L_g, L_p, L_b of eq
 
 @dataclass(frozen=True)
 class RunMetrics:
-    """Metrics of one run, percent; None where the dataset has no such class. `counts` is what they were taken over."""
+    """Metrics of one run, percent; None where the dataset has no such class. `counts` is what they were taken over.
+
+    The last three are the V-COCO protocol's, None where it was not asked for.
+    """
 
     variant: str
     split: str
@@ -33,6 +36,9 @@ class RunMetrics:
     non_rare: float | None
     max_recall: float | None
     counts: dict[str, int]
+    ap_role_s1: float | None = None
+    ap_role_s2: float | None = None
+    ap_agent: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,8 @@ def read_metrics(path: Path, remedy: str) -> RunMetrics:
     """
     data = read_json(path, remedy=remedy)
     try:
-        return RunMetrics(**{name: data[name] for name in RunMetrics.__dataclass_fields__})
+        names = [item.name for item in fields(RunMetrics) if item.default is MISSING or item.name in data]
+        return RunMetrics(**{name: data[name] for name in names})
     except (KeyError, TypeError) as error:
         raise ArtifactError(f"{path}: not the metrics of a run ({error!r} missing or wrong); {remedy}") from None
 

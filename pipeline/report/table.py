@@ -10,6 +10,7 @@ from pipeline.report.results import RunMetrics
 
 MISSING = "\N{EN DASH}"  # a mean over no class
 _MEASURES = {"full": "Full", "rare": "Rare", "non_rare": "Non-rare", "max_recall": "Max recall"}
+_ROLE_MEASURES = {"ap_role_s1": "AP role S1", "ap_role_s2": "AP role S2", "ap_agent": "AP agent"}  # V-COCO only
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], num_text_columns: int = 1) -> str:
@@ -41,12 +42,14 @@ def headline_markdown(runs: Sequence[RunMetrics], descriptions: Mapping[str, str
         ]
         for run in runs
     ]
-    return f"{markdown_table(['variant', 'desc', *_MEASURES.values(), 'detections'], rows)}\n{counts_line(runs)}\n"
+    return (
+        f"{markdown_table(['variant', 'desc', *_measures(runs).values(), 'detections'], rows)}\n{counts_line(runs)}\n"
+    )
 
 
 def headline_html(runs: Sequence[RunMetrics], descriptions: Mapping[str, str]) -> str:
     """Headline table of variants, HTML; every name escaped."""
-    header = "".join(f'<th scope="col">{name}</th>' for name in ("variant", *_MEASURES.values(), "detections"))
+    header = "".join(f'<th scope="col">{name}</th>' for name in ("variant", *_measures(runs).values(), "detections"))
     body = []
     for run in runs:
         cells = "".join(f"<td>{_bold(cell, best, '<b>{}</b>')}</td>" for cell, best in _cells(runs, run))
@@ -78,10 +81,16 @@ def counts_line(runs: Sequence[RunMetrics]) -> str:
     )
 
 
+def _measures(runs: Sequence[RunMetrics]) -> dict[str, str]:
+    """Columns of the table: the V-COCO protocol's come first where any run has them."""
+    scored = any(run.ap_role_s1 is not None for run in runs)
+    return _ROLE_MEASURES | _MEASURES if scored else _MEASURES
+
+
 def _cells(runs: Sequence[RunMetrics], run: RunMetrics) -> list[tuple[str, bool]]:
     """Cells of one row and whether each is the best of its column; the count of detections is never best."""
     cells = []
-    for measure in _MEASURES:
+    for measure in _measures(runs):
         value = getattr(run, measure)
         column = [getattr(other, measure) for other in runs if getattr(other, measure) is not None]
         cells.append((format_percent(value), value is not None and value == max(column) != min(column)))

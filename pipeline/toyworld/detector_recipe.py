@@ -25,7 +25,7 @@ class DetectorRecipe:
     seed: int = 0
     num_images: int = 4000
     num_quality_images: int = 500
-    epochs: int = 5
+    epochs: int = 3
     batch_size: int = 8
     learning_rate: float = 2e-3  # peak of a one-cycle schedule
     weight_decay: float = 1e-4

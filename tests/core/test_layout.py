@@ -26,6 +26,8 @@ def every_path(layout: Layout, run: str) -> dict[str, Path]:
         "per_class": layout.per_class(run),
         "precision_recall": layout.precision_recall(run),
         "examples": layout.examples,
+        "people": layout.people("test"),
+        "imported_proposals": layout.imported_proposals("test"),
         "report": layout.report,
         "work": layout.work("train", run),
     }

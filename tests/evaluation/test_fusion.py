@@ -9,7 +9,9 @@ from pipeline.evaluation.fusion import fuse, pair_classes, pair_scores, sigmoid
 from pipeline.store.dump import PredictionDump
 from pipeline.store.ragged import offsets_of
 
-WHOLE = EvaluateParams(setting="default", pair_score="softmax", score_fusion=True, relatedness=True, gamma=2.0)
+WHOLE = EvaluateParams(
+    protocol="hicodet", setting="default", pair_score="softmax", score_fusion=True, relatedness=True, gamma=2.0
+)
 PLAIN = dataclasses.replace(WHOLE, pair_score="sigmoid", score_fusion=False, relatedness=False, gamma=0.0)
 
 

@@ -5,6 +5,7 @@ from pipeline.core.vocabulary import Vocabulary
 from pipeline.prompts.templates import fill_template, hoi_prompts
 
 TEMPLATE = "a person {verb} {article} {object}"
+INSTRUMENT = "a person {verb} with {object}"
 
 
 @pytest.mark.parametrize(
@@ -23,13 +24,23 @@ def test_sentences(template, verb, name, sentence):
 
 
 def test_prompts_are_in_the_order_of_the_classes(vocabulary):
-    assert hoi_prompts(vocabulary, TEMPLATE) == (
+    assert hoi_prompts(vocabulary, TEMPLATE, INSTRUMENT) == (
         "a person riding a bicycle",
         "a person holding a bicycle",
         "a person holding a cup",
         "a person drinking with a cup",
     )
-    assert hoi_prompts(Vocabulary(("person",), (), ()), TEMPLATE) == ()
+    assert hoi_prompts(Vocabulary(("person",), (), ()), TEMPLATE, INSTRUMENT) == ()
+
+
+def test_the_role_of_a_vcoco_verb_chooses_the_template():
+    verbs = ("cut obj", "cut instr", "talk_on_phone instr")
+    vocabulary = Vocabulary(("person", "knife", "cell phone"), verbs, ((0, 1), (1, 1), (2, 2)))
+    assert hoi_prompts(vocabulary, TEMPLATE, INSTRUMENT) == (
+        "a person cutting a knife",
+        "a person cutting with knife",
+        "a person talking on phone with cell phone",
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from pipeline.report.results import RunMetrics
@@ -49,3 +51,11 @@ def test_counts_are_named(runs):
 
 def test_cells_cannot_break_the_table():
     assert markdown_table(["a", "b"], [["x\ny|z", "1"]]).splitlines()[2] == "| x y\\|z |   1 |"
+
+
+def test_the_vcoco_protocol_has_columns_of_its_own():
+    run = RunMetrics("ours", "test", "default", 1.0, None, 1.0, 50.0, COUNTS, 42.97, 48.06, 30.0)
+    lines = headline_markdown([run], {}).splitlines()
+    assert "AP role S1 | AP role S2 | AP agent" in lines[0]
+    assert "42.97" in lines[2]
+    assert "AP role" not in headline_markdown([dataclasses.replace(run, ap_role_s1=None)], {})

@@ -1,4 +1,5 @@
 import json
+import pickle
 from dataclasses import asdict
 
 import numpy as np
@@ -7,8 +8,11 @@ from click.testing import CliRunner
 
 from pipeline.core.types import Detections
 from pipeline.data.hicodet_annotations import read_hicodet_json
+from pipeline.data.vcoco_annotations import read_vcoco
 from pipeline.evaluation.detections_file import OUTSIDE_TOLERANCE
+from pipeline.evaluation.exchange_vcoco import write_vcoco_pickle
 from pipeline.evaluation.hicodet import SETTINGS
+from pipeline.evaluation.vcoco import RoleDetections
 from pipeline.store.detections_dump import write_detections
 from stages.evaluate_detections import command
 from tests.data.real_ground_truth import real_ground_truth
@@ -256,6 +260,22 @@ def test_vcoco_output_is_the_contract(vcoco):
         },
         "per_agent": {"hold": 1.0, "walk": 1.0, "cut": 1.0, "point": 0.0},
     }
+
+
+def test_vcoco_official_pickle(vcoco, run, tmp_path):
+    _, expected = vcoco()
+    truth = read_vcoco(tmp_path / "vcoco.json", tmp_path / "instances.json")
+    with np.load(tmp_path / "d.npz") as arrays:
+        write_vcoco_pickle(tmp_path / "d.pkl", RoleDetections(**arrays), truth)
+    files = {name: tmp_path / f"{stem}.json" for name, stem in (("annotations", "vcoco"), ("instances", "instances"))}
+    result, scores = run("--dataset", "vcoco", **files, detections=tmp_path / "d.pkl")
+    assert result.exit_code == 0
+    assert scores == expected
+    (tmp_path / "d.pkl").write_bytes(pickle.dumps(print))
+    result, _ = run("--dataset", "vcoco", **files, detections=tmp_path / "d.pkl")
+    assert result.exit_code == 2
+    assert "it names builtins.print" in result.output
+    assert result.output.count("\n") == 1
 
 
 def test_vcoco_nan_scores_and_empty_roles_are_legal(vcoco):

@@ -1,0 +1,114 @@
+"""V-COCO's official pickle of detections, written for `vsrl_eval.py` and read from others.
+
+A list of dicts, one per person (here: per human-object pair): image_id, person_box, "<action>_agent": score of every
+action, "<action>_<role>": box and score [5] of every role. NaN scores are dropped by the evaluator. Boxes are inclusive
+pixels [x1, y1, x2, y2]; ours are continuous, so that x2 and y2 differ by one.
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.errors import DataError
+from pipeline.core.types import IntArray, check_boxes
+from pipeline.data.vcoco_annotations import VCocoAnnotations
+from pipeline.evaluation.exchange_hicodet import to_inclusive
+from pipeline.evaluation.vcoco import RoleDetections
+from pipeline.store.files import atomic_path
+from pipeline.store.restricted_pickle import read_restricted_pickle
+
+_ONE_PIXEL = np.array([0.0, 0.0, 1.0, 1.0])
+_NOTHING = [float("nan")] * 5
+
+
+def write_vcoco_pickle(path: Path, detections: RoleDetections, annotations: VCocoAnnotations) -> int:
+    """Write role detections; an action's agent score is the best of its roles'. Returns the number of dicts."""
+    blank: dict[str, Any] = {f"{action}_agent": float("nan") for action in annotations.actions}
+    blank |= {
+        f"{action}_{role}": _NOTHING
+        for action, roles in zip(annotations.actions, annotations.roles, strict=True)
+        for role in roles
+    }
+    people: dict[int, dict[str, Any]] = {}
+    humans = to_inclusive(detections.human_boxes).tolist()
+    nowhere = (detections.role_boxes == 0).all(1, keepdims=True)  # "none" to the evaluator, as NaN is
+    things = np.where(nowhere, 0.0, to_inclusive(detections.role_boxes)).tolist()
+    columns = (detections.image_id, detections.action_id, detections.role_index, detections.scores)
+    for row, (pair, image_id, action_id, role_index, score) in enumerate(
+        zip(_pair_ids(detections).tolist(), *(column.tolist() for column in columns), strict=True)
+    ):
+        person = people.setdefault(pair, {"image_id": image_id, "person_box": humans[row], **blank})
+        action = annotations.actions[action_id]
+        person[f"{action}_agent"] = float(np.fmax(person[f"{action}_agent"], score))
+        if role_index > 0 and annotations.roles[action_id]:
+            person[f"{action}_{annotations.roles[action_id][role_index - 1]}"] = [*things[row], score]
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        pickle.dump(list(people.values()), stream, protocol=2)
+    return len(people)
+
+
+def _pair_ids(detections: RoleDetections) -> IntArray:
+    """Number the pairs: same image and boxes, and, where a verb-role recurs on those, the how-manieth time it does."""
+    boxes = np.concatenate([detections.human_boxes, detections.role_boxes], 1, dtype=np.float64)
+    keys = np.concatenate([detections.image_id[:, None].astype(np.float64), np.nan_to_num(boxes, nan=-1.0)], 1)
+    place = np.unique(keys, axis=0, return_inverse=True)[1].ravel() if len(keys) else np.zeros(0, np.int64)
+    same = np.stack([place, detections.action_id.astype(np.int64), detections.role_index.astype(np.int64)])
+    order = np.lexsort(same[::-1])
+    starts = np.r_[True, (np.diff(same[:, order]) != 0).any(0)] if len(keys) else np.zeros(0, np.bool_)
+    first = np.maximum.accumulate(np.where(starts, np.arange(len(order)), 0))
+    repeat = np.empty(len(order), np.int64)
+    repeat[order] = np.arange(len(order)) - first
+    return place * (int(repeat.max(initial=0)) + 1) + repeat
+
+
+def read_vcoco_pickle(path: Path, annotations: VCocoAnnotations) -> tuple[RoleDetections, RoleDetections]:
+    """Read role detections and agent detections (role_index 0); NaN scores are left out.
+
+    Raises:
+        DataError: not such a list, a key of the evaluator's missing, boxes that are inverted or not finite.
+    """
+    data = read_restricted_pickle(path)
+    if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
+        raise DataError(f"{path}: holds a {type(data).__name__}; expected a list of dicts, one per person")
+    try:
+        image_id = np.array([int(entry["image_id"]) for entry in data], np.int64)
+        humans = np.array([entry["person_box"] for entry in data], np.float64).reshape(-1, 4) + _ONE_PIXEL
+        agent_columns, role_columns = [], []
+        for action_id, (action, roles) in enumerate(zip(annotations.actions, annotations.roles, strict=True)):
+            scores = np.array([entry[f"{action}_agent"] for entry in data], np.float64).ravel()
+            agent_columns.append((action_id, 0, np.full((len(data), 4), np.nan), scores))
+            for role_index, role in enumerate(roles, start=1):
+                found = np.array([entry[f"{action}_{role}"] for entry in data], np.float64).reshape(-1, 5)
+                role_columns.append((action_id, role_index, _continuous(found[:, :4]), found[:, 4]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: not V-COCO's official form ({error!r} missing or wrong)") from None
+    check_boxes(humans.astype(np.float32), f"{path}: person_box")
+    return _stacked(image_id, humans, role_columns), _stacked(image_id, humans, agent_columns)
+
+
+def _continuous(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Inclusive to continuous; all-zero boxes, which mean "none", stay so."""
+    return np.where((boxes == 0).all(1, keepdims=True), 0.0, boxes + _ONE_PIXEL)
+
+
+_Column = tuple[int, int, NDArray[np.float64], NDArray[np.float64]]  # action, role index, role boxes, scores
+
+
+def _stacked(image_id: IntArray, humans: NDArray[np.float64], columns: list[_Column]) -> RoleDetections:
+    """Rows by person, then by column, without NaN scores."""
+    size, count = len(image_id), len(columns)
+    scores = np.stack([column[3] for column in columns], 1).ravel() if count else np.zeros(0)
+    rows = RoleDetections(
+        image_id=np.repeat(image_id, count),
+        action_id=np.tile(np.array([column[0] for column in columns], np.int16), size),
+        role_index=np.tile(np.array([column[1] for column in columns], np.int16), size),
+        human_boxes=np.repeat(humans, count, axis=0),
+        role_boxes=np.stack([column[2] for column in columns], 1).reshape(-1, 4) if count else np.zeros((0, 4)),
+        scores=scores,
+    )
+    return rows.take(~np.isnan(scores))

@@ -1,0 +1,57 @@
+"""`export`: the detections of a run in the form that a dataset's own evaluator reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stages._command import dataset_option, progress, root_option, run_options, stage_command
+
+
+@stage_command(
+    "export", help="Write a run's detections for the official MATLAB (HICO-DET) or Python (V-COCO) evaluator."
+)
+@dataset_option
+@run_options
+@click.option("--split", default="test", show_default=True, help="val or test.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["hicodet-mat", "vcoco-pickle"]),
+    required=True,
+    help="hicodet-mat: a folder of detections_NN.mat, one per object; vcoco-pickle: one file for vsrl_eval.py.",
+)
+@click.option("--output", type=click.Path(path_type=Path), required=True)
+@root_option
+def command(dataset: str, variant: str, seed: int | None, split: str, form: str, output: Path, root: Path) -> None:
+    """Fuse scores as `evaluate` does, and write."""
+    from pipeline.core.layout import Layout, run_name
+    from pipeline.core.params import load_params
+    from pipeline.data.split import read_split
+    from pipeline.data.vcoco_people_file import read_people
+    from pipeline.evaluation.exchange_hicodet import write_hicodet_mat
+    from pipeline.evaluation.exchange_vcoco import write_vcoco_pickle
+    from pipeline.evaluation.fusion import fuse
+    from pipeline.evaluation.vcoco_triplets import role_detections
+    from pipeline.store.dump import read_dump
+    from pipeline.store.vocabulary_file import read_vocabulary
+
+    layout, run = Layout(root, dataset), run_name(variant, seed)
+    params = load_params(layout.params, dataset, variant)
+    vocabulary = read_vocabulary(layout.vocabulary)
+    manifest = read_split(layout.split(split), vocabulary)
+    dump = read_dump(layout.predictions(run, split), vocabulary=vocabulary, image_ids=manifest.image_ids)
+    detections = fuse(dump, params.evaluate)
+    if form == "vcoco-pickle":
+        people = read_people(layout.people(split), manifest)
+        rows = write_vcoco_pickle(output, role_detections(detections, vocabulary, people), people)
+        click.echo(f"{output}: {rows} pairs of {len(manifest)} images")
+        return
+    with progress(80, "export", unit="file") as advance:
+        write_hicodet_mat(output, detections, vocabulary, len(manifest), advance)
+    click.echo(f"{output}: {len(detections)} detections of {len(manifest)} images, a file per object category")
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,179 @@
+"""Official forms: what their evaluators expect, by hand, and that nothing is lost on the way."""
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import loadmat
+
+from pipeline.core.errors import DataError
+from pipeline.core.types import Detections
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.data.hicodet_annotations import read_hicodet_json
+from pipeline.evaluation.exchange_hicodet import write_hicodet_mat
+from pipeline.evaluation.exchange_vcoco import read_vcoco_pickle, write_vcoco_pickle
+from pipeline.evaluation.vcoco import evaluate_vcoco
+from pipeline.evaluation.vcoco_triplets import role_detections, vcoco_metrics
+from pipeline.store.restricted_pickle import read_restricted_pickle
+from tests.data.real_ground_truth import real_ground_truth
+from tests.evaluation.vcoco_worlds import NOTHING, annotations, instances, random_world
+from tests.evaluation.vcoco_worlds import role_detections as role_rows
+
+ANN, CUP = (0, 0, 20, 40), (20, 10, 30, 20)
+OBJECTS = [(1, 10, 1, ANN), (2, 10, 2, CUP)]
+PEOPLE = [(1, 10, {"hold": (2,), "cut": (2, 0)})]
+
+
+def test_hicodet_files_are_what_the_official_evaluator_reads(tmp_path):
+    vocabulary = read_hicodet_json(real_ground_truth("hicodet", "instances_test2015.json")).vocabulary
+    names = [vocabulary.hoi_name(hoi_id) for hoi_id in range(600)]
+    rows = [(1, "ride bicycle", 0.9), (0, "hold bicycle", 0.8), (0, "hold bicycle", 0.7), (1, "hug person", 0.6)]
+    human = np.array([[0, 0, 10, 20]] * 4, np.float32) + np.arange(4, dtype=np.float32)[:, None]
+    found = Detections(
+        image_index=np.array([row[0] for row in rows], np.int32),
+        hoi_id=np.array([names.index(row[1]) for row in rows], np.int16),
+        human_boxes=human,
+        object_boxes=human + 5,
+        scores=np.array([row[2] for row in rows], np.float32),
+    )
+    write_hicodet_mat(tmp_path / "out", found, vocabulary, 2, lambda: None)
+    files = sorted((tmp_path / "out").iterdir())
+    assert [path.name for path in files] == [f"detections_{number:02d}.mat" for number in range(1, 81)]
+    cells = [loadmat(path)["all_boxes"] for path in files]
+    assert sum(len(cell) for cell in cells) == 600
+    bicycle = cells[1]  # COCO's second category; HICO-DET's classes 11 to 24
+    block = names[10:24]
+    assert bicycle.shape == (14, 2)
+    first = bicycle[block.index("hold bicycle"), 0]
+    assert first[:, 8].tolist() == pytest.approx([0.8, 0.7])
+    assert first[0, :8].tolist() == [1, 1, 10, 20, 6, 6, 15, 25]  # 0-based inclusive: right and bottom less one
+    assert bicycle[block.index("ride bicycle"), 1].shape == (1, 9)
+    assert sum(cell.size for cell in bicycle.ravel()) == 27
+    assert sum(cell.size for cell in cells[0].ravel()) == 9  # person comes first
+
+
+def test_other_vocabularies_have_no_official_form(tmp_path, vocabulary):
+    empty = Detections(*(np.zeros(0, kind) for kind in ("i4", "i2")), *(np.zeros((0, 4), "f4"),) * 2, np.zeros(0, "f4"))
+    with pytest.raises(DataError, match='"person" has no block of HOI classes'):
+        write_hicodet_mat(tmp_path / "out", empty, vocabulary, 2, lambda: None)
+    assert not (tmp_path / "out").exists()
+
+
+def test_vcoco_pickle_by_hand(tmp_path):
+    truth = annotations(tmp_path, PEOPLE, instances(1, OBJECTS))
+    rows = [(10, 0, 1, ANN, CUP, 0.5), (10, 2, 1, ANN, CUP, 0.25), (10, 2, 2, ANN, CUP, 0.75)]
+    assert write_vcoco_pickle(tmp_path / "d.pkl", role_rows(rows), truth) == 1
+    (person,) = pickle.loads((tmp_path / "d.pkl").read_bytes())
+    assert person["image_id"] == 10
+    assert person["person_box"] == [0, 0, 19, 39]
+    assert person["hold_agent"] == 0.5
+    assert person["hold_obj"] == [20, 10, 29, 19, 0.5]
+    assert person["cut_agent"] == 0.75  # one agent score an action: the best of its roles
+    assert person["cut_instr"] == [20, 10, 29, 19, 0.25]
+    assert np.isnan(person["walk_agent"])
+    assert np.isnan(person["point_instr"]).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_vcoco_round_trip_scores_the_same(tmp_path, seed):
+    people, world, rows = random_world(seed)
+    truth = annotations(tmp_path, people, world)
+    found = role_rows(rows)
+    distinct = np.random.default_rng(seed).permutation(len(found)).astype(np.float32)  # no ties
+    found = replace(found, scores=np.where(np.isnan(found.scores), np.nan, distinct))
+    write_vcoco_pickle(tmp_path / "d.pkl", found, truth)
+    roles, agents = read_vcoco_pickle(tmp_path / "d.pkl", truth)
+    expected, result = evaluate_vcoco(found, truth), evaluate_vcoco(roles, truth)
+    np.testing.assert_allclose(result.role_s2, expected.role_s2)
+    np.testing.assert_allclose(result.role_s1, expected.role_s1)
+    single = [row for row, names in enumerate(truth.roles) if len(names) < 2]
+    np.testing.assert_allclose(evaluate_vcoco(agents, truth).agent[single], expected.agent[single])
+
+
+def test_empty_roles_survive_the_round_trip(tmp_path):
+    truth = annotations(tmp_path, PEOPLE, instances(1, OBJECTS))
+    rows = role_rows([(10, 2, 2, ANN, (0, 0, 0, 0), 0.5), (10, 2, 1, ANN, NOTHING, 0.5)])
+    write_vcoco_pickle(tmp_path / "d.pkl", rows, truth)
+    roles, _ = read_vcoco_pickle(tmp_path / "d.pkl", truth)
+    np.testing.assert_array_equal(evaluate_vcoco(roles, truth).role_s1, evaluate_vcoco(rows, truth).role_s1)
+    written = pickle.loads((tmp_path / "d.pkl").read_bytes())
+    assert [0, 0, 0, 0, 0.5] in [person["cut_obj"] for person in written]
+    np.testing.assert_array_equal(np.sort(np.isnan(roles.role_boxes).all(1)), [False, True])
+
+
+def test_vcoco_pickles_of_others_hold_arrays(tmp_path):
+    truth = annotations(tmp_path, PEOPLE, instances(1, OBJECTS))
+    person = {"image_id": np.int64(10), "person_box": np.array([0, 0, 19, 39], np.float32)}
+    person |= {f"{action}_agent": np.float32(0.5) for action in truth.actions}
+    person |= {
+        f"{action}_{role}": np.array([20, 10, 29, 19, 0.5])
+        for action, roles in zip(truth.actions, truth.roles, strict=True)
+        for role in roles
+    }
+    for protocol in range(6):
+        (tmp_path / "d.pkl").write_bytes(pickle.dumps([person], protocol=protocol))
+        roles, agents = read_vcoco_pickle(tmp_path / "d.pkl", truth)
+        assert (len(roles), len(agents)) == (4, 4)
+        assert roles.human_boxes[0].tolist() == list(ANN)
+        assert roles.role_boxes[0].tolist() == list(CUP)
+    del person["cut_obj"]
+    (tmp_path / "d.pkl").write_bytes(pickle.dumps([person]))
+    with pytest.raises(DataError, match=r"KeyError.*cut_obj"):
+        read_vcoco_pickle(tmp_path / "d.pkl", truth)
+    (tmp_path / "d.pkl").write_bytes(pickle.dumps({}))
+    with pytest.raises(DataError, match="expected a list of dicts"):
+        read_vcoco_pickle(tmp_path / "d.pkl", truth)
+
+
+class _Payload:
+    def __reduce__(self):
+        return (Path.touch, (Path("executed"),))
+
+
+class _Evaluated:
+    def __reduce__(self):
+        return (eval, ("1 + 1",))
+
+
+@pytest.mark.parametrize("payload", [_Payload(), _Evaluated(), [np.zeros(2), _Payload()], np.array([_Payload()])])
+def test_nothing_but_data_is_read(tmp_path, monkeypatch, payload):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d.pkl").write_bytes(pickle.dumps(payload))
+    with pytest.raises(DataError, match="not a pickle of builtins and numpy arrays") as caught:
+        read_restricted_pickle(tmp_path / "d.pkl")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", pickle.dumps([1, 2])[:-3]])
+def test_damaged_pickles_are_one_line(tmp_path, content):
+    (tmp_path / "d.pkl").write_bytes(content)
+    with pytest.raises(DataError, match="not a pickle"):
+        read_restricted_pickle(tmp_path / "d.pkl")
+    with pytest.raises(DataError, match="does not exist"):
+        read_restricted_pickle(tmp_path / "absent.pkl")
+
+
+def test_triplets_become_role_detections(tmp_path):
+    truth = annotations(tmp_path, PEOPLE, instances(1, OBJECTS))
+    vocabulary = Vocabulary(("person", "bicycle"), ("cut obj", "hold obj"), ((1, 1), (0, 1)))
+    found = Detections(
+        np.zeros(2, np.int32),
+        np.array([0, 1], np.int16),
+        np.array([ANN] * 2, np.float32),
+        np.array([CUP] * 2, np.float32),
+        np.array([0.9, 0.8], np.float32),
+    )
+    rows = role_detections(found, vocabulary, truth)
+    assert rows.image_id.tolist() == [10, 10]
+    assert rows.action_id.tolist() == [0, 2]  # hold; cut
+    assert rows.role_index.tolist() == [1, 2]  # of cut, obj is the second role after the agent
+    scores = vcoco_metrics(evaluate_vcoco(rows, truth))
+    assert scores["per_role"]["hold obj"] == {"s1": 100, "s2": 100}
+    assert scores["per_role"]["cut obj"] == {"s1": 0, "s2": 100}  # nothing was cut: only scenario 2 forgives the box
+    assert scores["per_agent"]["cut"] == 100
+    other = Vocabulary(("person", "bicycle"), ("ride",), ((0, 1),))
+    with pytest.raises(DataError, match='verb "ride" is no action with a role'):
+        role_detections(found, other, truth)

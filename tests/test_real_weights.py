@@ -1,0 +1,124 @@
+"""Checkpoints of the real architectures through our loaders: equal to CLIP and torchvision themselves."""
+
+import dataclasses
+from pathlib import Path
+
+import clip
+import numpy as np
+import pytest
+import torch
+from torchvision.models import get_model_builder
+from torchvision.ops import roi_align
+
+from pipeline.data.images import normalize_pixels
+from pipeline.detection.detectors import load_detector
+from pipeline.hoi.backbone import ClipBackbone
+from pipeline.prompts.bank import encode_bank
+from pipeline.store.clip_architecture import ClipConfig, build_clip
+from pipeline.store.clip_checkpoint import load_clip
+from tests.downloads import COCO_NAMES
+from tests.real_weights import RN50, RN101, save_random_clip, save_random_detector
+
+pytestmark = pytest.mark.slow
+PROMPTS = ("a person riding a bicycle", "a person cutting with knife")
+
+
+@pytest.fixture(scope="module")
+def rn50(tmp_path_factory) -> Path:
+    return save_random_clip(tmp_path_factory.mktemp("clip") / "RN50.pt")
+
+
+@pytest.fixture(scope="module")
+def bare(rn50) -> torch.nn.Module:
+    """CLIP's own model with the file's weights, built without our loader."""
+    model = build_clip(RN50)
+    model.load_state_dict({name: value.float() for name, value in torch.load(rn50, weights_only=True).items()})
+    return model.float().eval()
+
+
+@pytest.fixture(scope="module")
+def loaded(rn50):
+    return load_clip(str(rn50))
+
+
+@pytest.fixture(scope="module")
+def image() -> torch.Tensor:
+    pixels = torch.randint(0, 256, (1, 3, 224, 224), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return normalize_pixels(pixels)
+
+
+@torch.no_grad()
+def test_the_global_vector_equals_encode_image(bare, loaded, image):
+    backbone = ClipBackbone(visual=loaded.model.visual, last_stride=32).eval()
+    ours = backbone.global_embedding(backbone(image))
+    theirs = bare.encode_image(image)
+    assert ours.shape == (1, 1024)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
+
+
+@torch.no_grad()
+def test_the_bank_equals_encode_text(bare, loaded):
+    theirs = bare.encode_text(clip.tokenize(list(PROMPTS)))
+    bank = encode_bank(loaded, PROMPTS)
+    expected = torch.nn.functional.normalize(theirs, dim=1).numpy()
+    np.testing.assert_allclose(bank.hoi_embeddings, expected, atol=1e-5)
+    assert np.abs(bank.hoi_embeddings[0] - bank.hoi_embeddings[1]).max() > 1e-3
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("stride", [32, 16])
+def test_region_embeddings_equal_clips_pool_over_roi_align(bare, loaded, image, stride):
+    backbone = ClipBackbone(visual=loaded.model.visual, last_stride=stride).eval()
+    features = backbone(image)
+    assert features.shape == (1, 2048, 224 // stride, 224 // stride)
+    boxes = torch.tensor([[0.5, 1, 5, 6], [0, 0, 7, 7], [2, 3, 3, 4.5]])
+    ours = backbone.region_embedding(features, boxes, torch.zeros(3, dtype=torch.long), roi_size=7, sampling_ratio=2)
+    rois = torch.cat([torch.zeros(3, 1), boxes], 1)
+    theirs = bare.visual.attnpool(roi_align(features, rois, output_size=7, sampling_ratio=2, aligned=True))
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
+
+
+def test_a_name_finds_the_file_where_clip_keeps_it(rn50, loaded):
+    named = load_clip("RN50", download_root=rn50.parent)
+    assert (named.name, named.digest) == ("RN50", loaded.digest)
+
+
+def test_rn101_is_recognised_by_its_tensors():
+    with torch.device("meta"):
+        state = build_clip(RN101).state_dict()
+    assert ClipConfig.of_state(state, "RN101") == RN101
+    assert len(state) > 700
+
+
+DETECTORS = [
+    "fasterrcnn_resnet50_fpn",
+    "fasterrcnn_resnet50_fpn_v2",
+    "fasterrcnn_mobilenet_v3_large_320_fpn",
+    "retinanet_resnet50_fpn",
+    "fcos_resnet50_fpn",
+    "ssd300_vgg16",
+]
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_detections_equal_the_bare_torchvision_model(toyworld_params, tmp_path, name):
+    save_random_detector(tmp_path / "w.pt", name)
+    params = dataclasses.replace(
+        toyworld_params.detect, detector=name, weights="w.pt", score_threshold=0.0, nms_threshold=0.4, max_per_image=7
+    )
+    detector = load_detector(params, root=tmp_path)
+    limits = {"score_thresh": 0.0, "nms_thresh": 0.4, "detections_per_img": 7}
+    if "rcnn" in name:
+        limits = {f"box_{key}": value for key, value in limits.items()}
+    bare = get_model_builder(name)(weights=None, weights_backbone=None, num_classes=len(COCO_NAMES), **limits)
+    bare.load_state_dict(torch.load(tmp_path / "w.pt", weights_only=True))
+    for model in (detector.model, bare):
+        model.transform.min_size, model.transform.max_size = (64,), 96  # the same network on less work
+    images = [torch.rand(3, 60, 80, generator=torch.Generator().manual_seed(1))]
+    with torch.inference_mode():
+        (theirs,) = bare.eval()(images)
+    (ours,) = detector.detect(images)
+    assert len(ours["scores"]) == 7
+    for key in ("boxes", "scores", "labels"):
+        torch.testing.assert_close(ours[key], theirs[key])
+    assert detector.categories == tuple(COCO_NAMES)
