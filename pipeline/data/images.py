@@ -12,10 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from pipeline.core.errors import DataError
-
-# CLIP's own preprocessing constants, RGB in 0..1.
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+from pipeline.core.normalisation import CLIP_MEAN, CLIP_STD
 
 
 def open_image(path: Path) -> Image.Image:
