@@ -6,8 +6,6 @@ Both give unit rows float32 [H, D] of a bank's prompts.
 from __future__ import annotations
 
 import hashlib
-import importlib
-from typing import Any
 
 import numpy as np
 import torch
@@ -53,15 +51,15 @@ def _vector(word: str, width: int) -> Tensor:
 def _sentences(name: str, prompts: tuple[str, ...]) -> Tensor:
     """Mean of the last layer over each prompt's tokens, [H, W]."""
     try:
-        transformers: Any = importlib.import_module("transformers")
+        from transformers import AutoModel, AutoTokenizer  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         raise WeightsError(
             f'encode_prompts.text_encoder: "{name}" needs the package transformers; '
             f'run "pip install weakhoi[roberta]", or set it to "{WORDS}"'
         ) from None
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(name)
-        model = transformers.AutoModel.from_pretrained(name, use_safetensors=True).eval()
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        model = AutoModel.from_pretrained(name, use_safetensors=True).eval()
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise WeightsError(

@@ -107,7 +107,7 @@ def test_all_faults_are_reported_at_once(load, document):
     document["toyworld"]["detect"] = None
     document["variants"]["exp1"]["model"] = {"bnak": "random"}
     message = faults_of(load, "exp1")
-    for part in ("train.epoch", "train.batch_size", "toyworld.detect: expected a section", "variants.ours.model.bnak"):
+    for part in ("train.epoch", "train.batch_size", "toyworld.detect: expected a section", "variants.exp1.model.bnak"):
         assert part in message
 
 
@@ -130,10 +130,10 @@ def test_a_variant_overrides_one_dataset_alone(load, document):
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
-        ({"learning_rat": 1.0}, 'unknown key "variants.ours.train.learning_rat", did you mean "learning_rate"?'),
-        ({"toyworld": {"epoch": 1}}, 'unknown key "variants.ours.train.toyworld.epoch", did you mean "epochs"?'),
-        ({"toywrold": {"epochs": 1}}, 'unknown key "variants.ours.train.toywrold", did you mean "toyworld"?'),
-        ({"toyworld": 5}, 'unknown key "variants.ours.train.toyworld"'),
+        ({"learning_rat": 1.0}, 'unknown key "variants.exp1.train.learning_rat", did you mean "learning_rate"?'),
+        ({"toyworld": {"epoch": 1}}, 'unknown key "variants.exp1.train.toyworld.epoch", did you mean "epochs"?'),
+        ({"toywrold": {"epochs": 1}}, 'unknown key "variants.exp1.train.toywrold", did you mean "toyworld"?'),
+        ({"toyworld": 5}, 'unknown key "variants.exp1.train.toyworld"'),
     ],
 )
 def test_a_variants_unknown_keys(load, document, changes, part):

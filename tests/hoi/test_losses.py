@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
-from pipeline.hoi.losses import WeakHoiLoss, mil_loss
+from pipeline.hoi.losses import WeakHoiLoss, clip_regularization_loss, mil_loss, summed_mil_loss
 from pipeline.hoi.network import HoiOutput
 from pipeline.hoi.pairing import PairIndex
 from pipeline.hoi.pseudo_labels import pseudo_relatedness
@@ -77,8 +77,30 @@ def test_gradient_reaches_only_the_best_pair_of_a_bag(output):
 
 def test_a_batch_without_any_pair_has_a_finite_loss(vocabulary, toyworld_params):
     empty = PairIndex(*(torch.zeros(0, dtype=torch.int64) for _ in range(3)), torch.zeros(3, dtype=torch.int64))
-    output = HoiOutput(empty, torch.zeros(0, 3), torch.zeros(0), torch.zeros(2, 4), torch.zeros(0, 1))
+    output = HoiOutput(
+        empty, torch.zeros(0, 3), torch.zeros(0), torch.zeros(2, 4), torch.zeros(0, 1), torch.zeros(0, 1), None
+    )
     batch = make_batch([0, 0], vocabulary)
     terms = WeakHoiLoss(vocabulary=vocabulary, model=toyworld_params.model, train=toyworld_params.train)(output, batch)
     assert torch.isfinite(terms.total)
     assert terms.pair_loss.item() == 0
+
+
+def test_ppr_fcn_sums_its_pairs(output, vocabulary):
+    verbs = _batch(vocabulary).labels @ torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]]) > 0
+    probabilities = torch.sigmoid(output.interaction_logits)
+    sums = torch.stack([probabilities[:2].sum(0), probabilities[2]]).clamp(1e-6, 1 - 1e-6)
+    target = verbs[[0, 2]].float()
+    expected = -(target * sums.log() + (1 - target) * (1 - sums).log()).sum() / 3
+    torch.testing.assert_close(summed_mil_loss(output, verbs), expected)
+
+
+def test_clip_regularization_is_the_distance_of_mean_pair_and_image(output):
+    clip = torch.randn(3, 5, generator=torch.Generator().manual_seed(4))
+    loss = clip_regularization_loss(dataclasses.replace(output, clip_embedding=clip))
+    unit = torch.nn.functional.normalize
+    first = (unit(output.holistic[:2].mean(0), dim=0) - unit(clip[0], dim=0)).square().sum()
+    third = (unit(output.holistic[2], dim=0) - unit(clip[2], dim=0)).square().sum()
+    torch.testing.assert_close(loss, (first + third) / 2)
+    same = dataclasses.replace(output, holistic=clip[[0, 0, 2]], clip_embedding=clip)
+    assert clip_regularization_loss(same).item() == pytest.approx(0, abs=1e-6)

@@ -75,7 +75,7 @@ def test_rows_are_the_networks_own_image_by_image(infer, network, bags):
         np.testing.assert_allclose(dump.image_logits[index], output.image_logits[0], atol=1e-3)
     assert np.diff(dump.proposal_offsets).tolist() == [5, 0, 6, 1, 4, 6]
     assert len(dump.human_index) > 10
-    assert dump.interaction_logits.std(0).min() > 0.1
+    assert dump.interaction_logits.std(0).min() > 0.05  # far over the tolerance above
     assert dump.relatedness_logits.std() > 0.03
 
 

@@ -67,7 +67,7 @@ def assert_same(one, other):
 @torch.inference_mode()
 def image_logits(network, bags):
     images = torch.stack([bags[index].pixels for index in range(len(bags))])
-    return network.image_logits(network.backbone(normalize_pixels(images)))
+    return network.image_logits(network.backbone(normalize_pixels(images)), len(images))
 
 
 def interrupted(start, stop, **changes):
