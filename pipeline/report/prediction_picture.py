@@ -18,7 +18,7 @@ from pipeline.report.prediction_record import NamedDetection
 Color = tuple[int, int, int]
 Rectangle = tuple[float, float, float, float]
 
-MIN_SIDE, MAX_SIDE = 640, 1600  # pixels, longer side of the picture
+MIN_SIDE, MAX_SIDE = 640, 1200  # pixels, longer side of the picture
 # Okabe and Ito's palette, told apart by colour-blind readers too.
 COLORS: tuple[Color, ...] = (
     (0, 114, 178),

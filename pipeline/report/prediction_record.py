@@ -12,7 +12,7 @@ from pipeline.core.types import Detections, FloatArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.evaluation.score_parts import ScoreParts
 
-BOX_DIGITS, SCORE_DIGITS = 2, 6
+BOX_DIGITS, SCORE_DIGITS = 2, 6  # decimals of pixels, significant digits
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,10 @@ class NamedDetection:
         return {
             "verb": self.verb,
             "object": self.object_name,
-            "score": round(self.score, SCORE_DIGITS),
+            "score": _rounded(self.score),
             "human_box": _rounded_box(self.human_box),
             "object_box": _rounded_box(self.object_box),
-            "parts": {
-                name: None if value is None else round(value, SCORE_DIGITS) for name, value in self.parts.items()
-            },
+            "parts": {name: None if value is None else _rounded(value) for name, value in self.parts.items()},
         }
 
 
@@ -81,6 +79,10 @@ def summary_line(path: str, detections: Sequence[NamedDetection]) -> str:
     """Return one image as a line of text: its triplets with their scores."""
     found = ", ".join(f"{entry.verb} {entry.object_name} {entry.score:.3f}" for entry in detections)
     return f"{path}: {found or 'nothing found above the threshold'}"
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{SCORE_DIGITS}g}")
 
 
 def _rounded_box(box: FloatArray) -> list[float]:
