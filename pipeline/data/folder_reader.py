@@ -120,9 +120,10 @@ def _check_files(source: Path, csv_file: Path, labelled: dict[str, LabelledImage
     names = [path.relative_to(source).as_posix() for path in images_in(source, below=True)]
     for image in labelled.values():
         if not (source / image.path).is_file():
+            elsewhere = [name for name in names if Path(name).name == Path(image.path).name]
             raise DataError(
                 f'{csv_file} line {image.line}: image "{image.path}" is not in {source}'
-                f"{did_you_mean(image.path, names)}; expected a path relative to that folder"
+                f"{did_you_mean(image.path, elsewhere or names)}; expected a path relative to that folder"
             )
     unlabelled = [name for name in names if name not in labelled]
     if unlabelled:
