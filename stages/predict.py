@@ -28,9 +28,11 @@ Boxes are x1, y1, x2, y2 in pixels of the image turned upright (EXIF), right and
 @stage_command("predict", help=_HELP, short_help="Predict on your own images: JSON and drawn pictures.")
 @click.argument("paths", nargs=-1, required=True, metavar="PATHS...")
 @click.option(
-    "--dataset", default="toyworld", show_default=True, help="Section of params.yaml: detector, score fusion."
+    "--dataset",
+    show_default="that of --checkpoint, or toyworld",
+    help="Section of params.yaml: its detector and score fusion are used.",
 )
-@click.option("--variant", default="ours", show_default=True, help="A row of params.yaml: variants.")
+@click.option("--variant", show_default="that of --checkpoint, or ours", help="A row of params.yaml: variants.")
 @click.option(
     "--checkpoint",
     type=click.Path(path_type=Path),
@@ -50,8 +52,8 @@ Boxes are x1, y1, x2, y2 in pixels of the image turned upright (EXIF), right and
 @root_option
 def command(
     paths: tuple[str, ...],
-    dataset: str,
-    variant: str,
+    dataset: str | None,
+    variant: str | None,
     checkpoint: Path | None,
     json_path: str | None,
     draw: Path | None,
@@ -69,7 +71,7 @@ def command(
     import dataclasses
 
     from pipeline.core.errors import DataError
-    from pipeline.core.layout import Layout
+    from pipeline.core.layout import Layout, checkpoint_owner
     from pipeline.core.params import load_params
     from pipeline.data.image_files import find_images
     from pipeline.detection.detectors import load_detector
@@ -83,6 +85,8 @@ def command(
     from pipeline.store.checkpoint import load_checkpoint, vocabulary_of
     from stages._device import open_device
 
+    owner = (checkpoint_owner(root, checkpoint) if checkpoint else None) or ("toyworld", "ours")
+    dataset, variant = dataset or owner[0], variant or owner[1]
     layout = Layout(root, dataset)
     params = load_params(layout.params, dataset, variant)
     files = find_images(paths)

@@ -204,6 +204,24 @@ def test_a_users_mistake_is_one_line(predict, call, expected):
     assert expected in line
 
 
+def test_a_checkpoint_of_the_cache_brings_its_dataset(own_dataset, images):
+    checkpoint = own_dataset / "cache/custom/checkpoints/ours"
+    done = weakhoi(own_dataset, "predict", str(EXAMPLE), "--checkpoint", str(checkpoint), "--json", "-", *ALL)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["images"] == images(EXAMPLE)
+
+
+def test_a_checkpoint_whose_objects_the_detector_does_not_know(own_dataset, tmp_path):
+    checkpoint = tmp_path / "elsewhere"
+    shutil.copytree(own_dataset / "cache/custom/checkpoints/ours", checkpoint)
+    config = (checkpoint / "config.json").read_text().replace('"bicycle"', '"zebra"')
+    (checkpoint / "config.json").write_text(config)
+    done = weakhoi(own_dataset, "predict", str(EXAMPLE), "--checkpoint", str(checkpoint))
+    assert done.exit_code == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert "does not know 1 categories of the vocabulary: zebra" in line
+
+
 def test_before_the_toyworld_is_trained_the_error_says_how(own_dataset):
     done = weakhoi(own_dataset, "predict", str(EXAMPLE))
     assert done.exit_code == 2
