@@ -39,7 +39,12 @@ Boxes are x1, y1, x2, y2 in pixels of the image turned upright (EXIF), right and
     show_default="cache/DATASET/checkpoints/VARIANT",
     help="Folder of a trained model.",
 )
-@click.option("--json", "json_path", metavar="FILE", help="Write the predictions as JSON; - is standard output.")
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    help="Write the predictions as JSON; - is standard output.",
+)
 @click.option("--draw", type=click.Path(file_okay=False, path_type=Path), help="Folder for a picture of each image.")
 @click.option("--top-k", type=click.IntRange(1), default=10, show_default=True, help="Triplets of an image, at most.")
 @click.option("--threshold", type=click.FloatRange(0, 1), default=0.01, show_default=True, help="Lowest score shown.")
@@ -73,7 +78,7 @@ def command(
     from pipeline.core.errors import DataError
     from pipeline.core.layout import Layout, checkpoint_owner
     from pipeline.core.params import load_params
-    from pipeline.data.image_files import find_images
+    from pipeline.data.image_files import find_images, printable
     from pipeline.detection.detectors import load_detector
     from pipeline.evaluation.fusion import fuse
     from pipeline.evaluation.score_parts import of_trained_parts, score_parts
@@ -102,8 +107,9 @@ def command(
     with progress(len(files), "predict") as advance:
 
         def skip(path: Path, error: DataError) -> None:
-            skipped.append({"path": path.as_posix(), "reason": " ".join(str(error).split())})
-            click.echo(f"Skipped: {skipped[-1]['reason']}", err=True)
+            reason = printable(" ".join(str(error).split()))
+            skipped.append({"path": printable(path.as_posix()), "reason": reason})
+            click.echo(f"Skipped: {reason}", err=True)
             advance()
 
         for batch in predict_images(
@@ -118,11 +124,12 @@ def command(
             detections, parts = fuse(batch.dump, fusion), score_parts(batch.dump, fusion)
             for row, (path, image) in enumerate(zip(batch.paths, batch.images, strict=True)):
                 best = best_of_image(detections, parts, vocabulary, row, top_k=top_k, threshold=threshold)
-                records.append(image_record(path.as_posix(), image.size, best))
+                name = printable(path.as_posix())
+                records.append(image_record(name, image.size, best))
                 if pictures:
                     pictures.save(path, draw_prediction(image, best))
                 if not json_path:
-                    click.echo(summary_line(path.as_posix(), best))
+                    click.echo(summary_line(name, best))
                 advance()
     header = {
         "checkpoint": folder.as_posix(),

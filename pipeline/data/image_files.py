@@ -21,6 +21,11 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not any(part.startswith(".") for part in path.parts)
 
 
+def printable(text: str) -> str:
+    """Text that can be written as UTF-8: bytes of file names that are not become U+FFFD."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def find_images(arguments: Sequence[str]) -> list[Path]:
     """Expand what a user named, in the order given, each file once.
 

@@ -1,6 +1,7 @@
 """labels.csv: what it may say, and one line with file and line number for everything that it may not."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -81,3 +82,13 @@ def test_a_bad_csv_is_one_line(read, content, expected):
 def test_a_missing_file(tmp_path):
     with pytest.raises(DataError, match=r"cannot be read .No such file.*image,verb,object"):
         read_label_csv(tmp_path / "labels.csv")
+
+
+def test_the_readme_shows_what_is_read(read):
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    block = next(text for text in readme.split("```") if text.startswith("\nimage,verb,object"))
+    images = read(block.lstrip())
+    assert {name: set(image.pairs) for name, image in images.items()} == {
+        "beach/001.jpg": {("ride", "horse"), ("sit_on", "horse")},
+        "beach/002.jpg": {("", "")},
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -168,6 +169,16 @@ def test_a_broken_image_is_skipped_and_the_rest_go_on(predict, tmp_path):
     assert [Path(image["path"]).name for image in found["images"]] == ["b.png"]
     assert [Path(image["path"]).name for image in found["skipped"]] == ["a.jpg", "c.png", "d.png"]
     assert [path.name for path in (tmp_path / "drawn").iterdir()] == ["b-hoi.jpg"]
+
+
+def test_a_file_name_that_is_not_utf_8(predict, tmp_path):
+    for name, content in ((b"caf\xe9.png", EXAMPLE.read_bytes()), (b"\xff.png", b"no image")):
+        (tmp_path / os.fsdecode(name)).write_bytes(content)
+    out = tmp_path / "out.json"
+    done = predict(tmp_path, "--json", out, "--draw", tmp_path / "drawn", code=3)
+    assert f"Skipped: {tmp_path}/\ufffd.png: image cannot be decoded" in done.stderr
+    assert json.loads(out.read_text())["images"][0]["path"] == f"{tmp_path}/caf\ufffd.png"
+    assert len(list((tmp_path / "drawn").iterdir())) == 1
 
 
 def test_an_image_without_people_has_no_detections(predict, tmp_path):
