@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
-from pipeline.core.params import ClipParams
+from pipeline.core.params import ClipParams, ModelParams
 from pipeline.store.clip_checkpoint import ClipCheckpoint, load_clip
 
 
@@ -18,3 +19,13 @@ def clip_inputs(params: ClipParams, root: Path) -> list[Path]:
     """The weights file as a manifest input, where params name a file."""
     path = root / params.weights
     return [path] if path.exists() else []
+
+
+def clip_of(params: ClipParams, weights: str | None) -> ClipParams:
+    """The dataset's CLIP, or another one of the same download folder."""
+    return params if weights is None else dataclasses.replace(params, weights=weights)
+
+
+def bank_source(params: ModelParams) -> str | None:
+    """Which knowledge bank a row starts from, as `Layout.bank` names it: None is that of the dataset's own CLIP."""
+    return "roberta" if params.bank == "roberta" else params.clip

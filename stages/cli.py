@@ -16,6 +16,7 @@ _COMMANDS = {
     "train": "stages.train",
     "infer": "stages.infer",
     "evaluate": "stages.evaluate",
+    "score": "stages.score",
     "report": "stages.report",
     "predict": "stages.predict",
     "verify": "stages.verify",

@@ -21,45 +21,33 @@ def command(dataset: str, variant: str, seed: int | None, split: str, root: Path
     from pipeline.data.ground_truth_file import read_ground_truth
     from pipeline.data.split import read_split
     from pipeline.data.vcoco_people_file import read_people
-    from pipeline.evaluation.fusion import fuse
-    from pipeline.evaluation.hicodet import evaluate_hicodet
-    from pipeline.evaluation.summary import mean_curve_csv, metrics, per_class_csv
-    from pipeline.evaluation.vcoco import evaluate_vcoco
-    from pipeline.evaluation.vcoco_triplets import role_detections, vcoco_metrics
+    from pipeline.evaluation.row import score_dump
+    from pipeline.evaluation.summary import mean_curve_csv, per_class_csv
     from pipeline.store.dump import read_dump
     from pipeline.store.files import write_json, write_text
     from pipeline.store.manifests import write_stage_manifest
     from pipeline.store.vocabulary_file import read_vocabulary
 
     layout, run = Layout(root, dataset), run_name(variant, seed)
-    params = load_params(layout.params, dataset, variant)
+    params = load_params(layout.params, dataset, variant).evaluate
     vocabulary = read_vocabulary(layout.vocabulary)
     manifest = read_split(layout.split(split), vocabulary)
     annotated = read_ground_truth(layout.ground_truth(split), manifest, vocabulary.num_hois)
     dump = read_dump(layout.predictions(run, split), vocabulary=vocabulary, image_ids=manifest.image_ids)
-    detections = fuse(dump, params.evaluate)
-    result = evaluate_hicodet(
-        detections,
-        annotated.truth,
-        num_hois=vocabulary.num_hois,
-        rare=annotated.rare,
-        hoi_object_ids=vocabulary.hoi_object_ids,
-        setting=params.evaluate.setting,
-    )
+    inputs = [layout.vocabulary, layout.split(split), layout.ground_truth(split), layout.predictions(run, split)]
+    people, times = None, None
+    if params.protocol == "vcoco":
+        people = read_people(layout.people(split), manifest)
+        inputs.append(layout.people(split))
+    if params.times_run is not None:
+        inputs.append(layout.predictions(run_name(params.times_run, seed), split))
+        times = read_dump(inputs[-1], vocabulary=vocabulary, image_ids=manifest.image_ids)
+    row = score_dump(dump, params, annotated.truth, annotated.rare, people=people, times=times)
     name = layout.scored_run(run, split)
     outputs = [layout.metrics(name), layout.per_class(name), layout.precision_recall(name)]
-    inputs = [layout.vocabulary, layout.split(split), layout.ground_truth(split), layout.predictions(run, split)]
-    scores = metrics(result, detections, annotated.truth)
-    summary = f"Full {scores['full']:.2f}  Rare {scores['rare']}  Non-rare {scores['non_rare']} mAP"
-    if params.evaluate.protocol == "vcoco":
-        people = read_people(layout.people(split), manifest)
-        roles = vcoco_metrics(evaluate_vcoco(role_detections(detections, vocabulary, people), people))
-        inputs.append(layout.people(split))
-        scores |= roles
-        summary = "AP_role S1 {ap_role_s1:.2f}  S2 {ap_role_s2:.2f}  AP_agent {ap_agent:.2f}".format(**roles)
-    write_json(outputs[0], {"dataset": dataset, "variant": variant, "split": split, **scores})
-    write_text(outputs[1], per_class_csv(result, vocabulary, annotated.train_instances))
-    write_text(outputs[2], mean_curve_csv(result))
+    write_json(outputs[0], {"dataset": dataset, "variant": variant, "split": split, **row.metrics})
+    write_text(outputs[1], per_class_csv(row.result, vocabulary, annotated.train_instances))
+    write_text(outputs[2], mean_curve_csv(row.result))
     write_stage_manifest(
         layout.stage_manifest("evaluate", name),
         root=root,
@@ -67,12 +55,12 @@ def command(dataset: str, variant: str, seed: int | None, split: str, root: Path
         arguments={"dataset": dataset, "variant": variant, "split": split}
         | ({} if seed is None else {"seed": str(seed)}),
         inputs=inputs,
-        params={"evaluate": params.evaluate},
+        params={"evaluate": params},
         outputs=outputs,
-        counts=scores["counts"],
+        counts=row.metrics["counts"],
         seed=0,
     )
-    click.echo(f"{name}: {summary}")
+    click.echo(f"{name}: {row.headline}")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, device: st
     from pipeline.core.params import digest_of, load_params
     from pipeline.data.bags import BagDataset
     from pipeline.data.split import read_split
+    from pipeline.detection.detectors import build_architecture
     from pipeline.hoi.network_config import network_from_config
     from pipeline.inference.dump_split import infer_split
     from pipeline.store.checkpoint import load_checkpoint
@@ -38,7 +39,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, device: st
     vocabulary = read_vocabulary(layout.vocabulary)
     manifest = read_split(layout.split(split), vocabulary)
     state, config = load_checkpoint(layout.checkpoint(run), vocabulary=vocabulary)
-    network = network_from_config(config, state)
+    network = network_from_config(config, state, build_detector=build_architecture)
     inputs = [layout.vocabulary, layout.split(split), layout.proposals(split), layout.checkpoint(run)]
     dataset_of_bags = BagDataset(
         manifest=manifest,

@@ -14,6 +14,7 @@ import click
 from stages._command import device_option, progress, root_option, stage_command
 
 if TYPE_CHECKING:
+    from pipeline.core.layout import Layout
     from pipeline.core.params import DetectParams
 
 SKIPPED = 3
@@ -75,11 +76,11 @@ def command(
     """Predict on every image that can be read; say which were skipped, and why."""
     import dataclasses
 
-    from pipeline.core.errors import DataError
+    from pipeline.core.errors import DataError, ParamError
     from pipeline.core.layout import Layout, checkpoint_owner
-    from pipeline.core.params import load_params
+    from pipeline.core.params import load_params, load_variants
     from pipeline.data.image_files import find_images, printable
-    from pipeline.detection.detectors import load_detector
+    from pipeline.detection.detectors import build_architecture, load_detector
     from pipeline.evaluation.fusion import fuse
     from pipeline.evaluation.score_parts import of_trained_parts, score_parts
     from pipeline.hoi.network_config import network_from_config
@@ -94,10 +95,13 @@ def command(
     dataset, variant = dataset or owner[0], variant or owner[1]
     layout = Layout(root, dataset)
     params = load_params(layout.params, dataset, variant)
+    if params.evaluate.times_run:
+        raise ParamError(f"{variant} multiplies scores by those of {params.evaluate.times_run}; predict runs one model")
     files = find_images(paths)
-    folder = checkpoint or _trained(layout.checkpoint(variant), dataset, variant)
+    folder = checkpoint or _trained(layout, load_variants(layout.params)[variant.partition("+")[0]].run or variant)
     state, config = load_checkpoint(folder)
-    network, vocabulary = network_from_config(config, state), vocabulary_of(folder, config)
+    vocabulary = vocabulary_of(folder, config)
+    network = network_from_config(config, state, build_detector=build_architecture)
     own = _detector(params.detect, detector, detector_weights, detector_threshold, detector_nms)
     loaded = load_detector(own, root=root)
     fusion = of_trained_parts(params.evaluate, network.params)
@@ -142,13 +146,15 @@ def command(
         raise SystemExit(SKIPPED)
 
 
-def _trained(folder: Path, dataset: str, variant: str) -> Path:
-    """The dataset's own checkpoint, or one line that says how to get it."""
+def _trained(layout: Layout, run: str) -> Path:
+    """The run's own checkpoint, or one line that says how to get it."""
     from pipeline.core.errors import ArtifactError
+    from pipeline.core.layout import run_name
 
+    folder = layout.checkpoint(run_name(run))
     if not folder.exists():
-        remedy = f'put "datasets: [{dataset}]" into params.yaml and run "dvc repro train@{dataset}-{variant}"'
-        remedy = 'run "make repro" once, which trains it' if dataset == "toyworld" else remedy
+        remedy = f'put "datasets: [{layout.dataset}]" into params.yaml and run "dvc repro train@{layout.dataset}-{run}"'
+        remedy = 'run "make repro" once, which trains it' if layout.dataset == "toyworld" else remedy
         raise ArtifactError(f"{folder}: no trained model here yet; {remedy}, or name another with --checkpoint")
     return folder
 

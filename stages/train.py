@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from stages._command import dataset_option, device_option, progress, root_option, run_options, stage_command
 
@@ -17,11 +18,13 @@ def command(dataset: str, variant: str, seed: int | None, device: str, root: Pat
     """Train, resuming where an interrupted run of the same params and inputs stopped."""
     import shutil
 
+    from pipeline.core.errors import ArtifactError
     from pipeline.core.layout import Layout, run_name
     from pipeline.core.params import digest_of, load_params
     from pipeline.core.seeding import torch_seed
     from pipeline.data.bags import BagDataset, permuted_labels
     from pipeline.data.split import read_split
+    from pipeline.detection.detectors import load_fasterrcnn
     from pipeline.hoi.backbone import VisualConfig
     from pipeline.hoi.losses import WeakHoiLoss
     from pipeline.hoi.network_config import network_config
@@ -33,7 +36,7 @@ def command(dataset: str, variant: str, seed: int | None, device: str, root: Pat
     from pipeline.store.vocabulary_file import read_vocabulary
     from pipeline.training.loop import TrainingRun, train
     from pipeline.training.start import build_network
-    from stages._clip import clip_inputs, open_clip
+    from stages._clip import bank_source, clip_inputs, clip_of, open_clip
     from stages._device import open_device
 
     layout, run = Layout(root, dataset), run_name(variant, seed)
@@ -42,8 +45,15 @@ def command(dataset: str, variant: str, seed: int | None, device: str, root: Pat
     vocabulary = read_vocabulary(layout.vocabulary)
     manifest = read_split(layout.split("train"), vocabulary)
     proposals = read_proposals(layout.proposals("train"), image_ids=manifest.image_ids, objects=vocabulary.objects)
-    bank = read_bank(layout.knowledge_bank, num_hois=vocabulary.num_hois)
-    clip_model = open_clip(params.clip, root)
+    bank_path = layout.bank(bank_source(params.model))
+    bank = read_bank(bank_path, num_hois=vocabulary.num_hois)
+    clip_params = clip_of(params.clip, params.model.clip)
+    clip_model = open_clip(clip_params, root)
+    if params.model.bank == "clip" and bank.clip_digest != clip_model.digest:
+        raise ArtifactError(
+            f"{bank_path}: made by CLIP {bank.clip_name} ({bank.clip_digest[:12]}), the backbone is {clip_model.name} "
+            f'({clip_model.digest[:12]}); run "weakhoi encode-prompts" for this CLIP'
+        )
     labels = manifest.label_matrix(vocabulary.num_hois)
     dataset_of_bags = BagDataset(
         manifest=manifest,
@@ -54,10 +64,17 @@ def command(dataset: str, variant: str, seed: int | None, device: str, root: Pat
         max_proposals=section.max_proposals,
     )
     opened = open_device(device)
-    network = build_network(clip_model, bank, vocabulary, params.model, seed=torch_seed(section.seed, "network"))
-    inputs = [layout.vocabulary, layout.split("train"), layout.proposals("train"), layout.knowledge_bank]
-    inputs += clip_inputs(params.clip, root)
-    sections = {"clip": params.clip, "model": params.model, "train": section}
+    inputs = [layout.vocabulary, layout.split("train"), layout.proposals("train"), bank_path]
+    inputs += clip_inputs(clip_params, root)
+    sections: dict[str, Any] = {"clip": params.clip, "model": params.model, "train": section}
+    detector, architecture = None, None
+    if params.model.backbone == "rn50_fpn_coco":
+        detector, architecture = load_fasterrcnn(params.detect, root=root)
+        sections["detect"] = params.detect
+        inputs += [root / params.detect.weights] if (root / params.detect.weights).exists() else []
+    network = build_network(
+        clip_model, bank, vocabulary, params.model, seed=torch_seed(section.seed, "network"), detector=detector
+    )
     digest = digest_of(
         {
             "inputs": {relative(path, root): sha256_of(path) for path in inputs},
@@ -80,9 +97,13 @@ def command(dataset: str, variant: str, seed: int | None, device: str, root: Pat
         )
     origin = {"clip": clip_model.name, "clip_digest": clip_model.digest, "prompts": list(bank.prompts)}
     config = network_config(
-        visual=VisualConfig.of(clip_model.model.visual), vocabulary=vocabulary, model=params.model, origin=origin
+        visual=VisualConfig.of(clip_model.model.visual),
+        vocabulary=vocabulary,
+        model=params.model,
+        origin=origin,
+        detector=architecture,
     )
-    save_checkpoint(layout.checkpoint(run), network.state_dict(), config)
+    save_checkpoint(layout.checkpoint(run), network.trained_state(), config)
     write_text(layout.training_log(run), log.text())
     write_stage_manifest(
         layout.stage_manifest("train", run),

@@ -91,8 +91,12 @@ class Layout:
 
     @property
     def knowledge_bank(self) -> Path:
-        """Knowledge bank, HDF5."""
+        """Knowledge bank of the dataset's own CLIP, HDF5."""
         return self._cache / "knowledge_bank.h5"
+
+    def bank(self, source: str | None) -> Path:
+        """Knowledge bank of another text encoder, HDF5; None is the dataset's own CLIP."""
+        return self.knowledge_bank if source is None else self._cache / "banks" / f"{Path(source).stem}.h5"
 
     def checkpoint(self, run: str) -> Path:
         """Folder of a trained model: model.safetensors and config.json."""
@@ -119,6 +123,14 @@ class Layout:
     def precision_recall(self, run: str) -> Path:
         """Mean precision-recall curves, CSV."""
         return self._result(run, "curves", "csv")
+
+    def study(self, run: str, seed: int) -> Path:
+        """Test metrics of every row that is scored from one seeded run, JSON, percent."""
+        return self._results / "study" / f"{run}-{seed}.json"
+
+    def table(self, name: str, suffix: str) -> Path:
+        """A table of results: "ablations", "tuning"."""
+        return self._results / f"{name}.{suffix}"
 
     def _result(self, run: str, kind: str, suffix: str) -> Path:
         folder, name = _folder_and_name(run)

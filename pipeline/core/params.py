@@ -74,14 +74,17 @@ class PromptParams:
 
     template: str
     instrument_template: str  # V-COCO's role `instr` (App. G)
+    text_encoder: str  # of bank `roberta`: "words" (a stand-in, no download), or a name or path for transformers
 
 
 @dataclass(frozen=True)
 class ModelParams:
     """`model`: the network of section 3.2, every part behind a switch."""
 
-    backbone: Literal["clip", "random"]
-    bank: Literal["clip", "random"]
+    clip: str | None  # another CLIP than `clip.weights`, for this row alone (RN101)
+    backbone: Literal["clip", "random", "rn50_fpn_coco"]  # the last: backbone and box head of `detect.detector`
+    bank: Literal["clip", "random", "roberta"]
+    interaction: Literal["mlp", "ppr_fcn", "prompts", "clip"]  # s_p: the method's, PPR-FCN's, Abl 4's, Abl 1's
     hoi_recognition: bool  # global branch and L_g
     freeze_bank: bool  # Exp 2
     detach_bank: bool  # no gradient from the local branch into the bank
@@ -90,6 +93,8 @@ class ModelParams:
     global_score: Literal["cosine", "inner_product"]
     calibrate_global_bias: bool  # start s_g so that its mean probability is the label rate
     normalize_rois: bool  # L2-normalise v_h, v_o, v_u
+    unit_variance: bool  # scale v_h, v_o, v_meta by sqrt(D) before F_E and F_K
+    clip_regularization: bool  # L_reg of Abl 4
     image_size: int = bounded(32)  # pixels; images are resized to a square of this side
     last_stride: int = bounded(16, 32)  # stride of the last stage
     roi_size: int = bounded(1)  # RoIAlign bins per side
@@ -111,7 +116,7 @@ class TrainParams:
     freeze_batch_norm: bool
     decay_at: tuple[float, ...] = bounded(0, 1)  # fractions of all iterations (paper: 12K and 24K of 60K)
     decay_factor: float = bounded(0, 1)
-    epochs: int = bounded(1)
+    epochs: int = bounded(0)  # 0 keeps the weights that training would start from (Abl 1)
     batch_size: int = bounded(1)  # images
     max_proposals: int = bounded(2)  # proposals per image that are paired in training, best scores first
     backbone_learning_rate: float = bounded(0)
@@ -123,6 +128,7 @@ class TrainParams:
     global_weight: float = bounded(0)  # of L_g
     pair_weight: float = bounded(0)  # of L_p
     relatedness_weight: float = bounded(0)  # of L_b
+    regularization_weight: float = bounded(0)  # of L_reg (App. B)
     flip_probability: float = bounded(0, 1)
     checkpoint_every: int = bounded(1)  # iterations
     num_workers: int = bounded(0)
@@ -147,6 +153,7 @@ class EvaluateParams:
     pair_score: Literal["softmax", "sigmoid"]  # sigmoid(max) * softmax over pairs, or plain sigmoid
     score_fusion: bool  # multiply by sigmoid(s_g)
     relatedness: bool  # multiply by sigmoid(s_b)
+    times_run: str | None  # multiply by the pair scores of this run too (Abl 3: CLIP's own)
     gamma: float = bounded(0)
 
 
@@ -175,9 +182,10 @@ class DatasetParams:
 
 @dataclass(frozen=True)
 class Variant:
-    """A named row: overrides of three sections."""
+    """A named row: overrides of three sections. Rows that differ in `evaluate` alone share the training run of one."""
 
     desc: str
+    run: str | None  # the row whose trained runs this one is scored from; null: its own
     model: dict[str, Any]
     train: dict[str, Any]
     evaluate: dict[str, Any]
@@ -295,8 +303,29 @@ def _variants(document: Mapping[str, Any], faults: list[str]) -> dict[str, Varia
     if not isinstance(rows, Mapping):
         faults.append(f"variants: expected a section, found {type(rows).__name__}")
         return {}
-    built = {name: _build(Variant, row, f"variants.{name}", faults) for name, row in rows.items()}
-    return {name: row for name, row in built.items() if row is not None}
+    built = {
+        name: _build(Variant, {"run": None, **row} if isinstance(row, Mapping) else row, f"variants.{name}", faults)
+        for name, row in rows.items()
+    }
+    variants = {name: row for name, row in built.items() if row is not None}
+    for name, row in variants.items():
+        if row.run is not None:
+            faults.extend(_unshared(name, row, variants))
+    return variants
+
+
+def _unshared(name: str, row: Variant, variants: Mapping[str, Variant]) -> list[str]:
+    """Faults of a row that is scored from another row's runs: both must be trained the same way."""
+    other = variants.get(typing.cast(str, row.run))
+    if other is None:
+        return [f'variants.{name}.run: no variant "{row.run}"{did_you_mean(str(row.run), variants)}']
+    if other.run is not None:
+        return [f'variants.{name}.run: "{row.run}" is itself scored from the runs of "{other.run}"; name that one']
+    return [
+        f"variants.{name}.{section}: {getattr(row, section)} differs from that of {row.run}, whose runs score it"
+        for section in ("model", "train")
+        if getattr(row, section) != getattr(other, section)
+    ]
 
 
 def _override(

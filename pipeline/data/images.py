@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from pipeline.core.errors import DataError
+from pipeline.core.normalisation import CLIP_MEAN, CLIP_STD
 
 _ORIENTATION_TAG = 0x0112  # EXIF
 _TURNS = {
@@ -24,10 +25,6 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-# CLIP's own preprocessing constants, RGB in 0..1.
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 def open_image(path: Path, *, upright: bool = False) -> Image.Image:

@@ -10,6 +10,7 @@ import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import torch
@@ -17,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torchvision.models import detection as torchvision_detection
 from torchvision.models import get_model_builder, get_model_weights, list_models
+from torchvision.models.detection import FasterRCNN
 
 from pipeline.core.errors import WeightsError, did_you_mean
 from pipeline.core.params import DetectParams
@@ -31,7 +33,8 @@ _UNREADABLE = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError)  # wh
 class Detector:
     """A frozen torchvision-style detector: `model` maps a list of float images [3, H, W] in 0..1 to dicts.
 
-    categories[label] is the name of a predicted label; label 0 is the background.
+    categories[label] is the name of a predicted label; label 0 is the background. architecture is what
+    `build_architecture` makes the same network of, without weights; JSON values.
     """
 
     model: nn.Module
@@ -39,6 +42,7 @@ class Detector:
     categories: tuple[str, ...]
     digest: str
     trained_on: str
+    architecture: dict[str, Any]
 
     @torch.inference_mode()
     def detect(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
@@ -71,6 +75,30 @@ def load_detector(params: DetectParams, *, root: Path) -> Detector:
     return detector
 
 
+def build_architecture(architecture: Mapping[str, Any]) -> nn.Module:
+    """Return the network of a `Detector.architecture` with random weights."""
+    name, num_categories = architecture["name"], architecture["num_categories"]
+    if name == SMALL:
+        return small_fasterrcnn(num_categories, **architecture["config"])
+    model: nn.Module = get_model_builder(name)(weights=None, weights_backbone=None, num_classes=num_categories)
+    return model
+
+
+def load_fasterrcnn(params: DetectParams, *, root: Path) -> tuple[FasterRCNN, dict[str, Any]]:
+    """Return a loaded Faster R-CNN and its architecture: what the backbone `rn50_fpn_coco` takes its parts of.
+
+    Raises:
+        WeightsError: as `load_detector`, or the detector has no box head over a pyramid.
+    """
+    detector = load_detector(params, root=root)
+    if not isinstance(detector.model, FasterRCNN):
+        raise WeightsError(
+            f"model.backbone: rn50_fpn_coco takes the backbone and box head of a Faster R-CNN, but detect.detector is "
+            f"{detector.name}; set detect.detector to fasterrcnn_resnet50_fpn"
+        )
+    return detector.model, detector.architecture
+
+
 def configure_thresholds(model: nn.Module, params: DetectParams) -> None:
     """Set score threshold, NMS threshold and cap where the architecture keeps them."""
     owner = getattr(model, "roi_heads", model)
@@ -85,13 +113,15 @@ def _load_small(path: Path, trained_on: str) -> Detector:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
         categories = tuple(json.loads(metadata["categories"]))
-        model = small_fasterrcnn(len(categories), **json.loads(metadata["config"]))
+        config = json.loads(metadata["config"])
+        architecture = {"name": SMALL, "num_categories": len(categories), "config": config}
+        model = build_architecture(architecture)
         _load_state(model, state, path)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise WeightsError(
             f"detect.weights: {path} cannot be read ({error!r}); expected a file of stages.toy_detector"
         ) from None
-    return Detector(model, SMALL, categories, sha256_of(path), trained_on)
+    return Detector(model, SMALL, categories, sha256_of(path), trained_on, architecture)
 
 
 def _load_torchvision(name: str, weights: str, path: Path, trained_on: str) -> Detector:
@@ -122,9 +152,10 @@ def _load_torchvision(name: str, weights: str, path: Path, trained_on: str) -> D
             f'detect.weights: "{weights}" is neither a file nor weights of {name} '
             f"({names}){did_you_mean(weights, published.__members__)}"
         )
-    model = get_model_builder(name)(weights=None, weights_backbone=None, num_classes=len(categories))
+    architecture = {"name": name, "num_categories": len(categories)}
+    model = build_architecture(architecture)
     _load_state(model, state, path)
-    return Detector(model, name, categories, digest, trained_on)
+    return Detector(model, name, categories, digest, trained_on, architecture)
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:

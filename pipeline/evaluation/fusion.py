@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.errors import ArtifactError
 from pipeline.core.params import EvaluateParams
 from pipeline.core.types import Detections
 from pipeline.store.dump import PredictionDump
@@ -38,11 +39,17 @@ def pair_scores(logits: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDAr
     return sigmoid(top)[image] * weights / np.add.reduceat(weights, starts, axis=0)[image]
 
 
-def fuse(dump: PredictionDump, params: EvaluateParams) -> Detections:
+def fuse(dump: PredictionDump, params: EvaluateParams, times: PredictionDump | None = None) -> Detections:
     """Score every (pair, verb) whose verb and object category form an HOI class: R of eq. (3).
 
     Each factor can be switched off: `score_fusion` (s_g), `relatedness` (s_b), `pair_score: sigmoid` (plain sigmoid of
     s_p in place of e_p). Rows are ordered by image, then pair, then HOI id.
+
+    Args:
+        times: the dump of `times_run`, over the same pairs: its sigmoid(s_p) multiplies the scores (Abl 3).
+
+    Raises:
+        ArtifactError: the two dumps are not over the same pairs.
     """
     image = row_owner(dump.pair_offsets)
     first = dump.proposal_offsets[image]
@@ -57,6 +64,9 @@ def fuse(dump: PredictionDump, params: EvaluateParams) -> Detections:
     scores = interaction[pair, dump.vocabulary.hoi_verb_ids[hoi_id]] * detector[pair]
     if params.score_fusion:
         scores *= sigmoid(dump.image_logits[image[pair], hoi_id])
+    if times is not None:
+        _check_same_pairs(dump, times)
+        scores *= sigmoid(times.interaction_logits)[pair, dump.vocabulary.hoi_verb_ids[hoi_id]]
     if params.relatedness:
         scores *= sigmoid(dump.relatedness_logits)[pair]
     return Detections(
@@ -79,3 +89,12 @@ def pair_classes(
     within = np.arange(len(pair)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
     first = (np.cumsum(counts) - counts)[pair_object_ids]
     return pair, by_object[first[pair] + within]
+
+
+def _check_same_pairs(dump: PredictionDump, times: PredictionDump) -> None:
+    for name in ("proposal_offsets", "boxes", "pair_offsets", "human_index", "object_index"):
+        if not np.array_equal(getattr(dump, name), getattr(times, name)):
+            raise ArtifactError(
+                f"evaluate.times_run: the predictions of {times.variant} are over other pairs than those of "
+                f"{dump.variant} ({name} differ); infer both from the same proposals"
+            )

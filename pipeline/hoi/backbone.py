@@ -61,10 +61,13 @@ class ClipBackbone(nn.Module):
     Args:
         visual: CLIP's visual encoder; copied, the caller's module stays as it is.
         last_stride: 32 is CLIP's own; 16 takes the stride out of the last stage, for a map of twice the side.
+        roi_size: RoIAlign bins per side.
+        sampling_ratio: RoIAlign samples per bin and side.
     """
 
-    def __init__(self, *, visual: ModifiedResNet, last_stride: int) -> None:
+    def __init__(self, *, visual: ModifiedResNet, last_stride: int, roi_size: int, sampling_ratio: int) -> None:
         super().__init__()
+        self.roi_size, self.sampling_ratio = roi_size, sampling_ratio
         visual = copy.deepcopy(visual)
         self.stride = last_stride
         self.embed_dim: int = visual.output_dim
@@ -86,12 +89,11 @@ class ClipBackbone(nn.Module):
         grid = (features.shape[2], features.shape[3])
         return attention_pool(self.attnpool, features.flatten(2).transpose(1, 2), grid)
 
-    def region_embedding(
-        self, features: Tensor, boxes: Tensor, image: Tensor, *, roi_size: int, sampling_ratio: int
-    ) -> Tensor:
-        """RoIAlign, then the attention pool: [R, D] of boxes [R, 4] in feature cells, maps `image` [R]."""
-        tokens = roi_tokens(features, boxes, image, roi_size=roi_size, sampling_ratio=sampling_ratio)
-        return attention_pool(self.attnpool, tokens, (roi_size, roi_size))
+    def region_embedding(self, features: Tensor, boxes: Tensor, image: Tensor) -> Tensor:
+        """RoIAlign, then the attention pool: [R, D] of boxes [R, 4] in 0..1 of their images, maps `image` [R]."""
+        cells = boxes * boxes.new_tensor([features.shape[3], features.shape[2]] * 2)
+        tokens = roi_tokens(features, cells, image, roi_size=self.roi_size, sampling_ratio=self.sampling_ratio)
+        return attention_pool(self.attnpool, tokens, (self.roi_size, self.roi_size))
 
 
 def freeze_batch_norm(module: nn.Module) -> None:

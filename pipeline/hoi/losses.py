@@ -1,5 +1,8 @@
 """The multi-task loss of eq. (4): image-level HOI recognition, MIL over pairs, self-taught relatedness.
 
+Two rows that the method is compared with need more: PPR-FCN sums its pairs instead of taking their maximum, and Abl 4
+draws the mean pair towards CLIP's image vector.
+
 Each term is summed over its classes or pairs and averaged over the images of the batch.
 """
 
@@ -16,16 +19,17 @@ from pipeline.core.params import ModelParams, TrainParams
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.hoi.network import HoiOutput
 from pipeline.hoi.pseudo_labels import pseudo_relatedness
-from pipeline.hoi.segments import segment_max
+from pipeline.hoi.segments import segment_max, segment_sum
 
 
 @dataclass(frozen=True)
 class LossTerms:
-    """Scalars L_g, L_p, L_b and their weighted sum."""
+    """Scalars L_g, L_p, L_b, L_reg (App. B) and their weighted sum."""
 
     global_loss: Tensor
     pair_loss: Tensor
     relatedness_loss: Tensor
+    regularization_loss: Tensor
     total: Tensor
 
 
@@ -50,14 +54,16 @@ class WeakHoiLoss(nn.Module):
         zero = output.image_logits.new_zeros(())
         weights = self.train_params
         global_loss = recognition_loss(output.image_logits, batch.labels) if self.model.hoi_recognition else zero
-        pair_loss = mil_loss(output, verbs)
+        pair_loss = summed_mil_loss(output, verbs) if self.model.interaction == "ppr_fcn" else mil_loss(output, verbs)
         relatedness_loss = self._relatedness(output, batch, verbs, objects) if self.model.relatedness else zero
+        regularization_loss = zero if output.clip_embedding is None else clip_regularization_loss(output)
         total = (
             weights.global_weight * global_loss
             + weights.pair_weight * pair_loss
             + weights.relatedness_weight * relatedness_loss
+            + weights.regularization_weight * regularization_loss
         )
-        return LossTerms(global_loss, pair_loss, relatedness_loss, total)
+        return LossTerms(global_loss, pair_loss, relatedness_loss, regularization_loss, total)
 
     def _relatedness(self, output: HoiOutput, batch: BagBatch, verbs: Tensor, objects: Tensor) -> Tensor:
         """L_b: every pair against its pseudo label."""
@@ -88,3 +94,22 @@ def mil_loss(output: HoiOutput, verbs: Tensor) -> Tensor:
     bags = output.pairs.offsets.diff() > 0
     loss = functional.binary_cross_entropy_with_logits(logits[bags], verbs[bags].to(logits.dtype), reduction="sum")
     return loss / len(verbs)
+
+
+def summed_mil_loss(output: HoiOutput, verbs: Tensor) -> Tensor:
+    """PPR-FCN's L_p: the image's score is the sum of its pairs' probabilities, which is at most 1."""
+    image_scores = segment_sum(torch.sigmoid(output.interaction_logits), output.pairs.image, len(verbs))
+    bags = output.pairs.offsets.diff() > 0
+    scores = image_scores[bags].clamp(1e-6, 1 - 1e-6)
+    return functional.binary_cross_entropy(scores, verbs[bags].to(scores.dtype), reduction="sum") / len(verbs)
+
+
+def clip_regularization_loss(output: HoiOutput) -> Tensor:
+    """L_reg of App. B: squared distance of the mean v_p to CLIP's v_g, both at unit length, averaged over images."""
+    assert output.clip_embedding is not None
+    counts = output.pairs.offsets.diff()
+    bags = counts > 0
+    mean = segment_sum(output.holistic, output.pairs.image, len(counts))[bags] / counts[bags, None]
+    target = functional.normalize(output.clip_embedding[bags], dim=1)
+    distances = (functional.normalize(mean, dim=1) - target).square().sum(1)
+    return distances.sum() / bags.sum().clamp(min=1)

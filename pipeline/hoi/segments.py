@@ -12,6 +12,17 @@ def segment_max(values: Tensor, segment: Tensor, num_segments: int) -> Tensor:
     return empty.scatter_reduce(0, segment[:, None].expand_as(values), values, "amax")
 
 
+def segment_sum(values: Tensor, segment: Tensor, num_segments: int) -> Tensor:
+    """Sum over each segment's rows: values [M, A], segment [M] to [num_segments, A]; zero where it has none."""
+    return values.new_zeros(num_segments, values.shape[1]).index_add(0, segment, values)
+
+
+def segment_log_softmax(values: Tensor, segment: Tensor, num_segments: int) -> Tensor:
+    """Logarithm of the softmax over each segment's rows, by column: values [M, A], segment [M] to [M, A]."""
+    shifted = values - segment_max(values.detach(), segment, num_segments)[segment]
+    return shifted - segment_sum(shifted.exp(), segment, num_segments).log()[segment]
+
+
 def segment_rank(values: Tensor, segment: Tensor, offsets: Tensor) -> Tensor:
     """Rank of each value within its segment and column, int64 [M, A], 0 for the highest; first row first among equals.
 

@@ -13,11 +13,10 @@ from PIL import Image
 from torch import Tensor
 
 from pipeline.core.boxes import box_area, box_intersection, box_union
+from pipeline.core.normalisation import CLIP_MEAN, CLIP_STD
 from pipeline.toyworld.scenes import Scene
 from pipeline.toyworld.vocabulary import toyworld_vocabulary
 
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)  # OpenAI's, of RGB in [0, 1]
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 VISIBLE = 0.8  # of a box inside a window, for its pair to be captioned
 NO_IMAGE = Image.new("RGB", (1, 1))
 

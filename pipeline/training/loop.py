@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from pipeline.core.bags import BagBatch
@@ -150,9 +149,14 @@ def _step(
 
 
 def _check_finite(terms: LossTerms, batch: BagBatch, dataset: BagDataset) -> dict[str, float]:
-    values: list[Tensor] = [terms.total, terms.global_loss, terms.pair_loss, terms.relatedness_loss]
-    total, global_loss, pair_loss, relatedness_loss = torch.stack(values).tolist()
-    row = {"loss": total, "global": global_loss, "pair": pair_loss, "relatedness": relatedness_loss}
+    named = {
+        "loss": terms.total,
+        "global": terms.global_loss,
+        "pair": terms.pair_loss,
+        "relatedness": terms.relatedness_loss,
+        "regularization": terms.regularization_loss,
+    }
+    row = dict(zip(named, torch.stack(list(named.values())).tolist(), strict=True))
     if not torch.isfinite(terms.total):
         ids = ", ".join(dataset.manifest.image_ids[index] for index in batch.image_index.tolist())
         raise DataError(f"training: loss is {row} at images {ids}; lower train.learning_rate or check these images")
@@ -165,7 +169,7 @@ def _calibrate(network: WeakHoiNetwork, dataset: BagDataset, run: TrainingRun) -
     network.eval()
     logits = []
     for batch, _ in zip(_batches(dataset, run, 0), range(_CALIBRATION_BATCHES), strict=False):
-        logits.append(network.image_logits(network.backbone(batch.images.to(run.device))))
+        logits.append(network.image_logits(network.backbone(batch.images.to(run.device)), len(batch)))
     rate = float(dataset.labels.mean())
     if 0 < rate < 1:
         network.global_bias.fill_(calibrated_bias(torch.cat(logits), rate))

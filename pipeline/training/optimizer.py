@@ -11,14 +11,15 @@ from pipeline.core.params import TrainParams
 
 
 def build_optimizer(network: nn.Module, params: TrainParams) -> AdamW:
-    """AdamW over two groups: the backbone at its own learning rate, everything else at the other.
+    """AdamW over two groups: the pretrained backbone at its own learning rate, everything else at the other.
 
     Biases, norms, scales and the knowledge bank are not decayed: they are no weights of a layer.
     """
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            key = (name.startswith("backbone."), parameter.ndim >= 2 and name != "bank")
+            pretrained = name.startswith("backbone.") and not name.startswith("backbone.projection.")
+            key = (pretrained, parameter.ndim >= 2 and name != "bank")
             groups.setdefault(key, []).append(parameter)
     return AdamW(
         [

@@ -28,6 +28,9 @@ def every_path(layout: Layout, run: str) -> dict[str, Path]:
         "examples": layout.examples,
         "people": layout.people("test"),
         "imported_proposals": layout.imported_proposals("test"),
+        "bank": layout.bank("RN101"),
+        "study": layout.study("ours", 3),
+        "table": layout.table("ablations", "md"),
         "report": layout.report,
         "work": layout.work("train", run),
     }

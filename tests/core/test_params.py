@@ -77,7 +77,7 @@ def test_missing_key_is_named(load, document):
         ("train", "epochs", 1.5, "toyworld.train.epochs is 1.5 (float); expected int"),
         ("train", "epochs", True, "toyworld.train.epochs is True (bool); expected int"),
         ("train", "freeze_batch_norm", 1, "toyworld.train.freeze_batch_norm is 1 (int); expected bool"),
-        ("train", "epochs", 0, "toyworld.train.epochs is 0; expected 1 to inf"),
+        ("train", "epochs", -1, "toyworld.train.epochs is -1; expected 0 to inf"),
         ("train", "learning_rate", float("nan"), "toyworld.train.learning_rate is nan; expected"),
         ("train", "decay_at", [0.5, 1.5], "toyworld.train.decay_at is 1.5; expected 0 to 1"),
         ("train", "decay_at", 0.5, "toyworld.train.decay_at is 0.5 (float); expected tuple"),
@@ -105,15 +105,15 @@ def test_all_faults_are_reported_at_once(load, document):
     document["toyworld"]["train"]["epoch"] = 3
     document["toyworld"]["train"]["batch_size"] = -1
     document["toyworld"]["detect"] = None
-    document["variants"]["ours"]["model"] = {"bnak": "random"}
-    message = faults_of(load, "ours")
+    document["variants"]["exp1"]["model"] = {"bnak": "random"}
+    message = faults_of(load, "exp1")
     for part in ("train.epoch", "train.batch_size", "toyworld.detect: expected a section", "variants.ours.model.bnak"):
         assert part in message
 
 
 def test_a_variant_overrides_only_its_keys(load, document):
-    document["variants"]["ours"] = {"desc": "", "model": {"ktn": "union"}, "train": {}, "evaluate": {"gamma": 1.0}}
-    plain, changed = load(), load("ours")
+    document["variants"]["exp1"] = {"desc": "", "model": {"ktn": "union"}, "train": {}, "evaluate": {"gamma": 1.0}}
+    plain, changed = load(), load("exp1")
     assert changed.model.ktn == "union"
     assert changed.evaluate.gamma == 1.0
     assert changed.train == plain.train
@@ -122,9 +122,9 @@ def test_a_variant_overrides_only_its_keys(load, document):
 
 def test_a_variant_overrides_one_dataset_alone(load, document):
     document["otherworld"] = copy.deepcopy(document["toyworld"])
-    document["variants"]["ours"]["train"] = {"epochs": 2, "otherworld": {"epochs": 5}}
-    assert load("ours", "toyworld").train.epochs == 2
-    assert load("ours", "otherworld").train.epochs == 5
+    document["variants"]["exp1"]["train"] = {"epochs": 2, "otherworld": {"epochs": 5}}
+    assert load("exp1", "toyworld").train.epochs == 2
+    assert load("exp1", "otherworld").train.epochs == 5
 
 
 @pytest.mark.parametrize(
@@ -137,13 +137,13 @@ def test_a_variant_overrides_one_dataset_alone(load, document):
     ],
 )
 def test_a_variants_unknown_keys(load, document, changes, part):
-    document["variants"]["ours"]["train"] = changes
-    assert part in faults_of(load, "ours")
+    document["variants"]["exp1"]["train"] = changes
+    assert part in faults_of(load, "exp1")
 
 
 def test_a_variants_wrong_value_is_named(load, document):
-    document["variants"]["ours"]["train"] = {"epochs": -3}
-    assert "epochs is -3; expected 1 to inf" in faults_of(load, "ours")
+    document["variants"]["exp1"]["train"] = {"epochs": -3}
+    assert "epochs is -3; expected 0 to inf" in faults_of(load, "exp1")
 
 
 def test_overrides_in_the_variants_name(load):

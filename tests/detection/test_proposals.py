@@ -35,7 +35,7 @@ class Stub(torch.nn.Module):
 
 @pytest.fixture
 def detector() -> Detector:
-    return Detector(Stub(), "stub", CATEGORIES, "0f", "nothing")
+    return Detector(Stub(), "stub", CATEGORIES, "0f", "nothing", {})
 
 
 @pytest.fixture

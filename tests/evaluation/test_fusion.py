@@ -10,7 +10,13 @@ from pipeline.store.dump import PredictionDump
 from pipeline.store.ragged import offsets_of
 
 WHOLE = EvaluateParams(
-    protocol="hicodet", setting="default", pair_score="softmax", score_fusion=True, relatedness=True, gamma=2.0
+    protocol="hicodet",
+    setting="default",
+    pair_score="softmax",
+    score_fusion=True,
+    relatedness=True,
+    gamma=2.0,
+    times_run=None,
 )
 PLAIN = dataclasses.replace(WHOLE, pair_score="sigmoid", score_fusion=False, relatedness=False, gamma=0.0)
 

@@ -26,7 +26,9 @@ def output() -> HoiOutput:
         interaction_logits=torch.randn(3, 3, generator=generator, requires_grad=True),
         relatedness_logits=torch.randn(3, generator=generator, requires_grad=True),
         image_logits=torch.randn(3, 4, generator=generator, requires_grad=True),
+        holistic=torch.randn(3, 5, generator=generator, requires_grad=True),
         representation=torch.zeros(3, 1),
+        clip_embedding=None,
     )
 
 

@@ -4,7 +4,9 @@ import pytest
 import torch
 from clip.model import CLIP
 
+from pipeline.detection.detectors import build_architecture
 from pipeline.hoi.backbone import ClipBackbone, VisualConfig, freeze_batch_norm
+from pipeline.hoi.backbones import clip_backbone
 from pipeline.hoi.network import WeakHoiNetwork
 from pipeline.hoi.network_config import network_config, network_from_config
 from tests.conftest import make_batch
@@ -12,12 +14,13 @@ from tests.conftest import make_batch
 
 def _network(visual, vocabulary, params, **changes):
     torch.manual_seed(1)
+    params = dataclasses.replace(params, **changes)
     return WeakHoiNetwork(
-        visual=visual,
+        backbone=clip_backbone(visual, params),
         hoi_embeddings=torch.nn.functional.normalize(torch.randn(vocabulary.num_hois, 24), dim=1),
         logit_scale=2.0,
         vocabulary=vocabulary,
-        params=dataclasses.replace(params, **changes),
+        params=params,
     ).eval()
 
 
@@ -29,7 +32,7 @@ def test_global_vector_equals_encode_image():
     ).eval()  # fmt: skip
     for parameter in clip_model.visual.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
-    backbone = ClipBackbone(visual=clip_model.visual, last_stride=32)
+    backbone = ClipBackbone(visual=clip_model.visual, last_stride=32, roi_size=2, sampling_ratio=2)
     images = torch.randn(2, 3, 64, 64)
     ours = backbone.global_embedding(backbone(images))
     torch.testing.assert_close(ours, clip_model.encode_image(images), atol=1e-4, rtol=1e-4)
@@ -37,8 +40,10 @@ def test_global_vector_equals_encode_image():
 
 def test_last_stride_doubles_the_map_and_leaves_the_given_module_alone(small_visual):
     before = small_visual.state_dict()
-    assert ClipBackbone(visual=small_visual, last_stride=32)(torch.zeros(1, 3, 64, 64)).shape[2:] == (2, 2)
-    fine = ClipBackbone(visual=small_visual, last_stride=16)
+    assert ClipBackbone(visual=small_visual, last_stride=32, roi_size=2, sampling_ratio=2)(
+        torch.zeros(1, 3, 64, 64)
+    ).shape[2:] == (2, 2)
+    fine = ClipBackbone(visual=small_visual, last_stride=16, roi_size=2, sampling_ratio=2)
     assert fine(torch.zeros(1, 3, 64, 64)).shape[2:] == (4, 4)
     assert small_visual.layer4[0].avgpool.__class__.__name__ == "AvgPool2d"
     assert all(torch.equal(value, small_visual.state_dict()[name]) for name, value in before.items())
@@ -116,7 +121,7 @@ def test_config_and_weights_rebuild_the_same_network(small_visual, vocabulary, m
     config = network_config(
         visual=VisualConfig.of(small_visual), vocabulary=vocabulary, model=network.params, origin={}
     )
-    twin = network_from_config(config, network.state_dict())
+    twin = network_from_config(config, network.trained_state(), build_detector=build_architecture)
     batch = make_batch([4, 3], vocabulary)
     assert torch.equal(network(batch).image_logits, twin(batch).image_logits)
     assert torch.equal(network(batch).interaction_logits, twin(batch).interaction_logits)

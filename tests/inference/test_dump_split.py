@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from pipeline.data.bags import BagDataset, collate_bags
+from pipeline.hoi.backbones import clip_backbone
 from pipeline.hoi.network import WeakHoiNetwork
 from pipeline.inference.dump_split import infer_split
 from pipeline.store.dump import read_dump, write_dump
@@ -18,7 +19,7 @@ COUNTS = [5, 0, 8, 1, 4, 6]
 def network(small_visual, vocabulary, model_params):
     torch.manual_seed(1)
     network = WeakHoiNetwork(
-        visual=small_visual,
+        backbone=clip_backbone(small_visual, model_params),
         hoi_embeddings=torch.nn.functional.normalize(torch.randn(vocabulary.num_hois, 24), dim=1),
         logit_scale=2.0,
         vocabulary=vocabulary,

@@ -206,6 +206,7 @@ def test_pictures_of_equal_names_are_all_kept(predict, tmp_path):
         ([str(EXAMPLE), "--detector-weights", "none.pt"], "none.pt cannot be read"),
         ([str(EXAMPLE), "--variant", "our"], 'did you mean "ours"?'),
         ([str(EXAMPLE), "--variant", "baseline"], "checkpoints/baseline: no trained model here yet"),
+        ([str(EXAMPLE), "--variant", "abl3"], "abl3 multiplies scores by those of abl1"),
         ([str(EXAMPLE), "--checkpoint", "nowhere"], "nowhere/config.json does not exist"),
     ],
 )
@@ -213,6 +214,17 @@ def test_a_users_mistake_is_one_line(predict, call, expected):
     (line,) = predict(*call, code=2).stderr.strip().splitlines()
     assert line.startswith("Error: ")
     assert expected in line
+
+
+def test_a_row_that_shares_a_run_is_predicted_by_that_run(predict, images):
+    found = json.loads(predict(EXAMPLE, "--variant", "exp7", "--json", "-", *ALL).stdout)
+    assert found["checkpoint"].endswith("cache/custom/checkpoints/ours")
+    assert found["fusion"]["score_fusion"] is False
+    (expected,) = images(EXAMPLE)
+    (image,) = found["images"]
+    first = max(expected["detections"], key=lambda entry: entry["score"] / entry["parts"]["global"])
+    assert image["detections"][0]["human_box"] == first["human_box"]
+    assert image["detections"][0]["score"] == pytest.approx(first["score"] / first["parts"]["global"], rel=1e-3)
 
 
 def test_a_checkpoint_of_the_cache_brings_its_dataset(own_dataset, images):

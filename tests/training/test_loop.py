@@ -5,6 +5,7 @@ import torch
 
 from pipeline.core.errors import DataError
 from pipeline.data.images import normalize_pixels
+from pipeline.hoi.backbones import clip_backbone
 from pipeline.hoi.losses import WeakHoiLoss
 from pipeline.hoi.network import WeakHoiNetwork
 from pipeline.training.loop import TrainingRun, train
@@ -36,7 +37,7 @@ def start(tmp_path, vocabulary, model_params, small_visual, bags, params):
         model = dataclasses.replace(model_params, dropout=0.2)
         torch.manual_seed(7)
         network = WeakHoiNetwork(
-            visual=small_visual,
+            backbone=clip_backbone(small_visual, model),
             hoi_embeddings=torch.nn.functional.normalize(torch.randn(vocabulary.num_hois, 24), dim=1),
             logit_scale=2.0,
             vocabulary=vocabulary,

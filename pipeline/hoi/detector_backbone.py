@@ -1,0 +1,94 @@
+"""A detector's backbone in place of CLIP's (Exp 8-10): its feature pyramid, and its box head for any region.
+
+The paper starts the visual encoder from a ResNet50-FPN trained for detection and says no more. Here a region is pooled
+from the pyramid level that the detector would take, and embedded by the detector's own box head; the image is the
+region that covers all of it. A linear layer, trained from scratch, takes the head's width to the knowledge bank's.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection import FasterRCNN
+
+from pipeline.hoi.roi_tokens import roi_tokens
+
+
+class DetectorBackbone(nn.Module):
+    """Feature pyramid and region embeddings of a Faster R-CNN.
+
+    Args:
+        detector: any torchvision Faster R-CNN over a feature pyramid; its parts are copied.
+        embed_dim: D, width of the embeddings.
+        image_side: pixels of the square images that `forward` gets.
+        input_mean, input_std: how the images that `forward` gets were normalised, RGB.
+    """
+
+    pixel_scale: Tensor
+    pixel_shift: Tensor
+
+    def __init__(
+        self,
+        *,
+        detector: FasterRCNN,
+        embed_dim: int,
+        image_side: int,
+        input_mean: tuple[float, float, float],
+        input_std: tuple[float, float, float],
+    ) -> None:
+        super().__init__()
+        self.embed_dim, self.image_side = embed_dim, image_side
+        self.pyramid = copy.deepcopy(detector.backbone)
+        self.box_head = copy.deepcopy(detector.roi_heads.box_head)
+        self.requires_grad_(True)  # detectors are loaded frozen
+        pool, transform = detector.roi_heads.box_roi_pool, detector.transform
+        self.level_names: list[str] = list(pool.featmap_names)
+        self.roi_size = int(pool.output_size[0])
+        self.sampling_ratio = max(1, int(pool.sampling_ratio))
+        self.canonical_scale, self.canonical_level = float(pool.canonical_scale), int(pool.canonical_level)
+        mean, std = torch.tensor(transform.image_mean), torch.tensor(transform.image_std)
+        # From CLIP's normalisation to the detector's, in one step.
+        self.register_buffer("pixel_scale", (torch.tensor(input_std) / std).view(3, 1, 1))
+        self.register_buffer("pixel_shift", ((torch.tensor(input_mean) - mean) / std).view(3, 1, 1))
+        empty = torch.zeros(1, int(detector.backbone.out_channels), self.roi_size, self.roi_size)
+        with torch.no_grad():
+            width = self.box_head(empty).shape[1]
+        self.projection = nn.Linear(width, embed_dim)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Map images [I, 3, S, S] to the pyramid's levels, finest first, each [I, C, S / stride, S / stride]."""
+        levels = self.pyramid(images * self.pixel_scale + self.pixel_shift)
+        return [levels[name] for name in self.level_names]
+
+    def global_embedding(self, features: list[Tensor]) -> Tensor:
+        """v_g [I, D]: the region that covers the image."""
+        count = len(features[0])
+        whole = features[0].new_tensor([0.0, 0.0, 1.0, 1.0]).expand(count, 4)
+        return self.region_embedding(features, whole, torch.arange(count, device=whole.device))
+
+    def region_embedding(self, features: list[Tensor], boxes: Tensor, image: Tensor) -> Tensor:
+        """Embeddings [R, D] of boxes [R, 4] in 0..1 of their images, maps `image` [R]."""
+        level = self._level(boxes, features)
+        channels = features[0].shape[1]
+        pooled = boxes.new_zeros(len(boxes), channels, self.roi_size, self.roi_size)
+        for index, cells in enumerate(features):
+            rows = torch.nonzero(level == index).squeeze(1)
+            size = cells.new_tensor([cells.shape[3], cells.shape[2]] * 2)
+            tokens = roi_tokens(  # half a cell on: torchvision's pooler reads unaligned
+                cells, boxes[rows] * size + 0.5, image[rows], roi_size=self.roi_size, sampling_ratio=self.sampling_ratio
+            )
+            grid = tokens.transpose(1, 2).reshape(-1, channels, self.roi_size, self.roi_size)
+            pooled = pooled.index_copy(0, rows, grid.to(pooled.dtype))
+        embedded: Tensor = self.projection(self.box_head(pooled))
+        return embedded
+
+    def _level(self, boxes: Tensor, features: list[Tensor]) -> Tensor:
+        """Row of `features` that each box is pooled from, int64 [R]: eq. (1) of Lin et al. 2017."""
+        lowest = round(math.log2(self.image_side / features[0].shape[3]))  # of the finest stride
+        extent = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0) * self.image_side
+        scale = extent.prod(1).sqrt() / self.canonical_scale
+        level = torch.floor(self.canonical_level + torch.log2(scale) + 1e-6) - lowest
+        return level.clamp(0, len(features) - 1).long()

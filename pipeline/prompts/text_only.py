@@ -1,0 +1,84 @@
+"""Knowledge banks of text alone, which no image has shaped (Exp 10): RoBERTa's, or a stand-in without a download.
+
+Both give unit rows float32 [H, D] of a bank's prompts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.core.errors import WeightsError
+from pipeline.core.types import KnowledgeBank
+
+WORDS = "words"
+
+
+def encode_text_only(text_encoder: str, prompts: tuple[str, ...], width: int) -> KnowledgeBank:
+    """Encode prompts without CLIP.
+
+    Args:
+        text_encoder: "words", or a name or path that transformers' AutoModel knows ("roberta-large").
+        width: D, the width of the backbone's embeddings. Vectors of another width are projected by a seeded orthonormal
+            matrix, which keeps their angles as far as the width allows.
+
+    Raises:
+        WeightsError: transformers is not installed, or the model is neither on disk nor downloadable.
+    """
+    rows = _word_vectors(prompts, width) if text_encoder == WORDS else _fit(_sentences(text_encoder, prompts), width)
+    embeddings = torch.nn.functional.normalize(rows, dim=1).numpy()
+    digest = hashlib.sha256(np.ascontiguousarray(embeddings).tobytes()).hexdigest()
+    return KnowledgeBank(hoi_embeddings=embeddings, prompts=prompts, clip_name=text_encoder, clip_digest=digest)
+
+
+def _word_vectors(prompts: tuple[str, ...], width: int) -> Tensor:
+    """A fixed random vector a word, summed over the words that not every prompt has: alike by shared words."""
+    sentences = [prompt.lower().split() for prompt in prompts]
+    common = set.intersection(*map(set, sentences)) if len(sentences) > 1 else set()
+    rows = [[_vector(word, width) for word in words if word not in common] for words in sentences]
+    return torch.stack([sum(vectors, torch.zeros(width)) for vectors in rows])
+
+
+def _vector(word: str, width: int) -> Tensor:
+    seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")
+    return torch.from_numpy(np.random.default_rng(seed).standard_normal(width).astype(np.float32))
+
+
+@torch.no_grad()
+def _sentences(name: str, prompts: tuple[str, ...]) -> Tensor:
+    """Mean of the last layer over each prompt's tokens, [H, W]."""
+    try:
+        transformers: Any = importlib.import_module("transformers")
+    except ImportError:
+        raise WeightsError(
+            f'encode_prompts.text_encoder: "{name}" needs the package transformers; '
+            f'run "pip install weakhoi[roberta]", or set it to "{WORDS}"'
+        ) from None
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name)
+        model = transformers.AutoModel.from_pretrained(name, use_safetensors=True).eval()
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise WeightsError(
+            f'encode_prompts.text_encoder: "{name}" is neither on disk nor downloadable ({reason}); give a folder'
+        ) from None
+    tokens = tokenizer(list(prompts), padding=True, return_tensors="pt")
+    hidden = model(**tokens).last_hidden_state.float()
+    mask = tokens["attention_mask"][..., None].float()
+    mean: Tensor = (hidden * mask).sum(1) / mask.sum(1)
+    return mean
+
+
+def _fit(rows: Tensor, width: int) -> Tensor:
+    """Rows [H, W] at another width, [H, D]."""
+    if rows.shape[1] == width:
+        return rows
+    larger = max(rows.shape[1], width)
+    draws = torch.from_numpy(np.random.default_rng(0).standard_normal((larger, min(rows.shape[1], width))))
+    basis = torch.linalg.qr(draws)[0].float()  # [larger, smaller], orthonormal columns
+    return rows @ (basis if rows.shape[1] == larger else basis.T)
