@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.core.errors import ParamError
 from pipeline.core.layout import Layout
 from pipeline.core.params import PrepareParams
+from pipeline.data.folder_reader import FolderReader
 from pipeline.data.hicodet_reader import HicoDetReader
 from pipeline.data.reader import DatasetReader
 from pipeline.data.vcoco_reader import VCocoReader
@@ -20,7 +21,10 @@ def open_reader(dataset: str, params: PrepareParams, root: Path) -> DatasetReade
         images = Layout(Path(), dataset).drawn_images
         return ToyworldReader(params, image_root=images.as_posix())
     if params.source is None:
-        raise ParamError(f"{dataset}.prepare.source is null; expected the folder that holds the downloaded dataset")
+        raise ParamError(f"{dataset}.prepare.source is null; expected the folder that holds the dataset")
+    if params.reader == "folder":
+        recorded = recorded_source(params.source, root)
+        return FolderReader(params, dataset=dataset, source=root / recorded, recorded_source=recorded)
     reader = HicoDetReader if params.reader == "hicodet" else VCocoReader
     recorded = recorded_source(params.source, root)
     return reader(params, source=root / recorded, recorded_source=recorded)

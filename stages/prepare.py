@@ -16,7 +16,7 @@ def command(dataset: str, root: click.Path) -> None:
 
     from pipeline.core.layout import Layout
     from pipeline.core.params import load_params
-    from pipeline.data.ground_truth_file import write_ground_truth
+    from pipeline.data.ground_truth_file import write_ground_truth, write_unannotated
     from pipeline.data.split import write_split
     from pipeline.data.vcoco_people_file import write_people
     from pipeline.store.files import atomic_path
@@ -38,6 +38,9 @@ def command(dataset: str, root: click.Path) -> None:
         outputs.append(layout.split(name))
         if split.annotated is not None:
             write_ground_truth(layout.ground_truth(name), split.annotated, split.manifest)
+            outputs.append(layout.ground_truth(name))
+        elif name != "train":
+            write_unannotated(layout.ground_truth(name), split.manifest)
             outputs.append(layout.ground_truth(name))
         if split.people is not None:
             write_people(layout.people(name), split.people)

@@ -60,6 +60,12 @@ def test_hicodet(tmp_path, weights):
         assert "byte-identical" in run_in(folder, "weakhoi", "rerun", f"manifests/hicodet/runs/{name}.json").stdout
     run_in(folder, "weakhoi", "export", "--dataset", "hicodet", "--format", "hicodet-mat", "--output", "official")
     assert len(list((folder / "official").iterdir())) == 80
+    photos = download / "images/test2015"
+    run_in(folder, "weakhoi", "predict", str(photos), "--dataset", "hicodet", "--threshold", "0", "--json", "p.json")
+    predicted = json.loads((folder / "p.json").read_text())
+    assert len(predicted["images"]) == 8
+    assert "fasterrcnn_resnet50_fpn" in predicted["detector"]
+    assert any(image["detections"] for image in predicted["images"])
     bank = json.loads((folder / "manifests/hicodet/runs/encode_prompts.json").read_text())["counts"]
     assert bank == {"hoi_classes": 600, "width": 1024}
 

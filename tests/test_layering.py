@@ -38,6 +38,7 @@ ANNOTATIONS = (
     "vcoco_annotations",
     "vcoco_pairs",
     "vcoco_people_file",
+    "folder_reader",
     "hicodet_reader",
     "vcoco_reader",
 )

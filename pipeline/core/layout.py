@@ -17,6 +17,19 @@ def run_name(variant: str, seed: int | None = None) -> str:
     return f"tuning/{variant}" if "+" in variant else variant
 
 
+def checkpoint_owner(root: Path, folder: Path) -> tuple[str, str] | None:
+    """Return (dataset, variant) of a checkpoint folder in the cache of `root`, None elsewhere.
+
+    The inverse of `Layout.checkpoint` of a `run_name`, without the seed.
+    """
+    cache, path = (root / "cache").resolve(), folder.resolve()
+    parts = path.relative_to(cache).parts if path.is_relative_to(cache) else ()
+    if len(parts) < 3 or parts[-2] != "checkpoints":
+        return None
+    name = parts[-1]
+    return parts[0], name.rpartition("-")[0] if "seeds" in parts[1:-2] else name
+
+
 @dataclass(frozen=True)
 class Layout:
     """Paths of one dataset under `root`; `run` is a `run_name`."""

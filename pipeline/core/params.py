@@ -36,8 +36,8 @@ def bounded(low: float, high: float = float("inf")) -> Any:
 class PrepareParams:
     """`prepare`: where the annotations and images come from. Paths are relative to the repository root."""
 
-    reader: Literal["toyworld", "hicodet", "vcoco"]
-    source: str | None  # folder of the downloaded dataset, here or anywhere; null for toyworld, which is drawn
+    reader: Literal["toyworld", "hicodet", "vcoco", "folder"]
+    source: str | None  # folder of the downloaded or own dataset, here or anywhere; null for toyworld, which is drawn
     num_images: dict[str, int] | None  # toyworld: images per split; else null
     exponents: dict[str, float] | None  # toyworld: power of the class frequencies per split
     image_size: int | None  # toyworld: pixels

@@ -65,7 +65,7 @@ class BagDataset(Dataset[Bag]):
 
     def __getitem__(self, index: int) -> Bag:
         record = self.manifest.images[index]
-        image = open_image(self.manifest.image_path(index, self.root))
+        image = open_image(self.manifest.image_path(index, self.root), upright=self.manifest.upright)
         if image.size != (record.width, record.height):
             raise DataError(
                 f"{self.manifest.image_path(index, self.root)}: image is {image.size} pixels (width, height), "

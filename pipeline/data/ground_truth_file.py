@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.errors import ArtifactError
+from pipeline.core.errors import ArtifactError, DataError
 from pipeline.core.types import GroundTruth, IntArray
 from pipeline.data.split import SplitManifest
 from pipeline.store.files import read_json, write_json
@@ -58,13 +58,24 @@ def write_ground_truth(path: Path, annotated: AnnotatedSplit, manifest: SplitMan
     )
 
 
+def write_unannotated(path: Path, manifest: SplitManifest) -> None:
+    """Write down that an evaluation split has no annotated boxes, so that whoever needs them can say so."""
+    write_json(path, {"dataset": manifest.dataset, "split": manifest.split, "annotated": False})
+
+
 def read_ground_truth(path: Path, manifest: SplitManifest, num_hois: int) -> AnnotatedSplit:
     """Read a split's annotated pairs; the image-level labels of the manifest serve the Known Object setting.
 
     Raises:
         ArtifactError: missing, truncated, or of other images or classes than the manifest.
+        DataError: the dataset has image-level labels only.
     """
     data = read_json(path, remedy=_PREPARE)
+    if isinstance(data, dict) and data.get("annotated") is False:
+        raise DataError(
+            f"{manifest.dataset} {manifest.split}: no annotated boxes, only image-level labels; evaluate and report "
+            f'compare with boxes and cannot run: look at "weakhoi predict --dataset {manifest.dataset} --draw FOLDER"'
+        )
     try:
         if tuple(data["image_ids"]) != manifest.image_ids:
             raise ArtifactError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from pathlib import Path
 
@@ -14,18 +15,34 @@ from torch import Tensor
 from pipeline.core.errors import DataError
 from pipeline.core.normalisation import CLIP_MEAN, CLIP_STD
 
+_ORIENTATION_TAG = 0x0112  # EXIF
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
-def open_image(path: Path) -> Image.Image:
-    """Return an image decoded to RGB; pixels as stored, EXIF rotation not applied (annotations refer to those).
+
+def open_image(path: Path, *, upright: bool = False) -> Image.Image:
+    """Return an image decoded to RGB.
+
+    Pixels are as stored, since annotated boxes refer to those; `upright` turns them as the EXIF orientation says, as
+    people see a photo.
 
     Raises:
         DataError: missing, not an image, truncated, of 32-bit pixels, or larger than PIL's safety limit.
     """
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # damaged metadata; damaged pixels raise
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
-                return _to_rgb(image)
+                pixels = _to_rgb(image)
+                return _turned(pixels, image) if upright else pixels
     except FileNotFoundError:
         raise DataError(f"{path}: image does not exist; restore it or run prepare again") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
@@ -45,13 +62,25 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def read_pixels(path: Path, *, expected_size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-    """Return uint8 HWC RGB pixels.
+def _turned(pixels: Image.Image, stored: Image.Image) -> Image.Image:
+    """Apply the orientation tag of the decoded file; an unreadable tag turns nothing."""
+    try:
+        orientation = stored.getexif().get(_ORIENTATION_TAG)
+    except (SyntaxError, ValueError, TypeError, OSError, struct.error):
+        return pixels
+    method = _TURNS.get(orientation) if isinstance(orientation, int) else None
+    return pixels if method is None else pixels.transpose(method)
+
+
+def read_pixels(
+    path: Path, *, expected_size: tuple[int, int] | None = None, upright: bool = False
+) -> NDArray[np.uint8]:
+    """Return uint8 HWC RGB pixels; `upright` as in `open_image`.
 
     Raises:
         DataError: as `open_image`, or (width, height) other than expected.
     """
-    image = open_image(path)
+    image = open_image(path, upright=upright)
     if expected_size is not None and image.size != expected_size:
         raise DataError(f"{path}: image is {image.size} pixels (width, height), the manifest says {expected_size}")
     return np.asarray(image)

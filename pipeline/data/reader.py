@@ -15,7 +15,7 @@ from pipeline.data.vcoco_annotations import VCocoAnnotations
 
 @dataclass(frozen=True)
 class PreparedSplit:
-    """One split; `annotated` is None for training splits, whose boxes nobody may see.
+    """One split; `annotated` is None for training splits, whose boxes nobody may see, and where there are none.
 
     `people` is what the V-COCO protocol scores against, for that dataset's official files only.
     """

@@ -25,6 +25,8 @@ _PREPARE = 'run "dvc repro prepare"'
 class SplitManifest:
     """One split: `images[i]` and `labels[i]` describe the same image.
 
+    `upright`: pixels are turned as their EXIF orientation says; never where a dataset's boxes refer to stored pixels.
+
     Raises:
         DataError: an image id twice, a path that leaves the image root, labels of another image.
     """
@@ -34,6 +36,7 @@ class SplitManifest:
     image_root: str
     images: tuple[ImageRecord, ...]
     labels: tuple[ImageLabels, ...]
+    upright: bool = False
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -73,10 +76,8 @@ def write_split(path: Path, manifest: SplitManifest) -> None:
         {**asdict(record), "hoi_ids": labels.hoi_ids.tolist()}
         for record, labels in zip(manifest.images, manifest.labels, strict=True)
     ]
-    write_json(
-        path,
-        {"dataset": manifest.dataset, "split": manifest.split, "image_root": manifest.image_root, "images": images},
-    )
+    header = {"dataset": manifest.dataset, "split": manifest.split, "image_root": manifest.image_root}
+    write_json(path, header | ({"upright": True} if manifest.upright else {}) | {"images": images})
 
 
 def read_split(path: Path, vocabulary: Vocabulary) -> SplitManifest:
@@ -101,7 +102,7 @@ def read_split(path: Path, vocabulary: Vocabulary) -> SplitManifest:
             raise DataError(
                 f'{path}: image "{entry.image_id}" has HOI id {unknown[0]}; expected 0 to {vocabulary.num_hois - 1}'
             )
-    return SplitManifest(images=records, labels=labels, **header)
+    return SplitManifest(images=records, labels=labels, upright=bool(data.get("upright")), **header)
 
 
 def _record(row: dict[str, Any]) -> ImageRecord:

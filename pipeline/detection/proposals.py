@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.core.boxes import clip_boxes
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, did_you_mean
 from pipeline.core.params import DetectParams, digest_of
+from pipeline.core.types import Proposals
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.images import read_pixels
 from pipeline.data.split import SplitManifest
@@ -43,7 +44,12 @@ def category_map(categories: tuple[str, ...], vocabulary: Vocabulary) -> NDArray
     if known[vocabulary.human.replace("_", " ")] not in mapped:
         raise DataError(f'detector knows no "{vocabulary.human}" among its {len(categories)} categories')
     if missing:
-        raise DataError(f"detector does not know {len(missing)} categories of the vocabulary: {', '.join(missing[:5])}")
+        names = [name.replace("_", " ") for name in categories]
+        raise DataError(
+            f"detector does not know {len(missing)} categories of the vocabulary: {', '.join(missing[:5])}"
+            f"{did_you_mean(missing[0], names)}; rename them, or choose a detector that knows them "
+            f"(this one's {len(names)} categories: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''})"
+        )
     return mapped
 
 
@@ -111,29 +117,39 @@ def _detect_range(
     rows: list[Arrays] = []
     for low in range(start, stop, params.batch_size):
         batch = range(low, min(low + params.batch_size, stop))
-        images = [_image_tensor(manifest, index, root).to(device) for index in batch]
-        for index, found in zip(batch, detector.detect(images), strict=True):
-            record = manifest.images[index]
-            rows.append(_keep_known(found, mapping, record.width, record.height))
+        for found in detect_images(detector, [_pixels(manifest, index, root) for index in batch], mapping, device):
+            count = np.array([len(found)], np.int64)
+            rows.append({"counts": count, "boxes": found.boxes, "scores": found.scores, "object_ids": found.object_ids})
     return concatenate_parts(rows, _EMPTY)
 
 
-def _image_tensor(manifest: SplitManifest, index: int, root: Path) -> Tensor:
+def _pixels(manifest: SplitManifest, index: int, root: Path) -> NDArray[np.uint8]:
     record = manifest.images[index]
-    pixels = read_pixels(manifest.image_path(index, root), expected_size=(record.width, record.height))
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
+    path = manifest.image_path(index, root)
+    return read_pixels(path, expected_size=(record.width, record.height), upright=manifest.upright)
 
 
-def _keep_known(found: dict[str, Tensor], mapping: NDArray[np.int64], width: int, height: int) -> Arrays:
+def detect_images(
+    detector: Detector, images: Sequence[NDArray[np.uint8]], mapping: NDArray[np.int64], device: torch.device
+) -> list[Proposals]:
+    """Detect on one batch of images, uint8 HWC RGB; the detector is on the device already.
+
+    Args:
+        mapping: object id of each detector label, from `category_map`; what is not in the vocabulary is left out.
+    """
+    tensors = [torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255 for pixels in images]
+    found = detector.detect([tensor.to(device) for tensor in tensors])
+    return [
+        _keep_known(entry, mapping, width=pixels.shape[1], height=pixels.shape[0])
+        for entry, pixels in zip(found, images, strict=True)
+    ]
+
+
+def _keep_known(found: dict[str, Tensor], mapping: NDArray[np.int64], *, width: int, height: int) -> Proposals:
     """One image's detections of known categories, clipped, by falling score."""
     object_ids = mapping[found["labels"].cpu().numpy()]
     scores = found["scores"].float().cpu().numpy()
     boxes = clip_boxes(found["boxes"].float().cpu().numpy(), width, height)
     order = np.argsort(-scores, kind="stable")
     order = order[object_ids[order] >= 0]
-    return {
-        "counts": np.array([len(order)], np.int64),
-        "boxes": boxes[order].astype(np.float32),
-        "scores": scores[order],
-        "object_ids": object_ids[order],
-    }
+    return Proposals(boxes[order].astype(np.float32), scores[order], object_ids[order])

@@ -43,7 +43,7 @@ def load_checkpoint(
     except (SafetensorError, OSError) as error:
         raise ArtifactError(f"{folder / 'model.safetensors'}: cannot be read ({error}); {_RETRAIN}") from None
     if vocabulary is not None:
-        own = _vocabulary_of(folder, config)
+        own = vocabulary_of(folder, config)
         if own != vocabulary:
             raise ArtifactError(
                 f"{folder}: trained on another vocabulary ({own.num_verbs} verbs, {own.num_objects} objects, "
@@ -53,7 +53,12 @@ def load_checkpoint(
     return state, config
 
 
-def _vocabulary_of(folder: Path, config: Any) -> Vocabulary:
+def vocabulary_of(folder: Path, config: Any) -> Vocabulary:
+    """Return the vocabulary that a checkpoint was trained on.
+
+    Raises:
+        ArtifactError: `config` is not that of a checkpoint.
+    """
     try:
         return Vocabulary.from_json(config["vocabulary"])
     except (KeyError, TypeError, DataError) as error:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.layout import Layout, run_name
+from pipeline.core.layout import Layout, checkpoint_owner, run_name
 
 ROOT = Path("root")
 RUNS = ["ours", "ours+train.learning_rate=0.001", run_name("ours", 3)]
@@ -70,3 +70,14 @@ def test_the_pipelines_own_runs():
     assert layout.stage_manifest("detect", "val") == ROOT / "manifests/toyworld/runs/detect-val.json"
     assert Layout.scored_run("ours", "test") == "ours"
     assert Layout.scored_run("ours", "val") == "val/ours-val"
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_checkpoint_tells_its_dataset_and_variant(tmp_path, run):
+    variant = run.split("/")[-1].removesuffix("-3")
+    assert checkpoint_owner(tmp_path, Layout(tmp_path, "vcoco").checkpoint(run)) == ("vcoco", variant)
+
+
+def test_checkpoints_from_elsewhere_tell_nothing(tmp_path):
+    for folder in ("models/ours", "cache/vcoco/ours", "cache/checkpoints/ours", "other/cache/vcoco/checkpoints/ours"):
+        assert checkpoint_owner(tmp_path, tmp_path / folder) is None

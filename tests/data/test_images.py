@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torchvision.transforms.functional import normalize, to_tensor
 
 from pipeline.core.errors import DataError
@@ -107,3 +107,21 @@ def test_square_pixels():
     assert square_pixels(image, 16).dtype == torch.uint8
     square = image.crop((0, 0, 12, 12))
     np.testing.assert_array_equal(square_pixels(square, 12).permute(1, 2, 0).numpy(), PIXELS[:, :12])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.webp"])
+def test_upright_images_are_turned_as_pillow_turns_them(tmp_path, orientation, name):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(PIXELS).save(tmp_path / name, exif=exif)
+    with Image.open(tmp_path / name) as stored:
+        expected = ImageOps.exif_transpose(stored).convert("RGB")
+    np.testing.assert_array_equal(read_pixels(tmp_path / name, upright=True), np.asarray(expected))
+    assert open_image(tmp_path / name).size == (20, 12)
+    assert open_image(tmp_path / name, upright=True).size == ((20, 12) if orientation < 5 else (12, 20))
+
+
+def test_an_unreadable_orientation_turns_nothing(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / "x.jpg", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\xff\x01\x12")
+    assert open_image(tmp_path / "x.jpg", upright=True).size == (20, 12)

@@ -1,0 +1,133 @@
+"""A user's own dataset: a folder of images and labels.csv, which says what each image shows. There are no boxes.
+
+Images lie in the folder or below it, and each has a row. They are read upright (EXIF), where they are; the folder is
+only read. The vocabulary is what the CSV names, with the person; names of objects are those that the detector uses.
+Without a column `split`, all images are trained on; `prepare.val_fraction` of the training images becomes val.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.core.errors import DataError, ParamError, did_you_mean
+from pipeline.core.params import PrepareParams
+from pipeline.core.types import ImageLabels, ImageRecord
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.data.annotated_images import hold_out
+from pipeline.data.image_files import images_in
+from pipeline.data.images import open_image
+from pipeline.data.label_csv import SPLITS, LabelledImage, read_label_csv
+from pipeline.data.reader import PreparedSplit, note_source
+from pipeline.data.split import SplitManifest
+from pipeline.store.files import sha256_of
+
+LABELS = "labels.csv"
+HUMAN = "person"
+
+
+class FolderReader:
+    """Reads the CSV when built, images in `read`."""
+
+    def __init__(self, params: PrepareParams, *, dataset: str, source: Path, recorded_source: str) -> None:
+        if not source.is_dir():
+            raise DataError(
+                f"{source}: folder does not exist; put your images and {LABELS} there "
+                f"({dataset}.prepare.source in params.yaml names it)"
+            )
+        self._params, self._dataset, self._source, self._recorded = params, dataset, source, recorded_source
+        self._csv = source / LABELS
+        self.inputs: Sequence[Path] = (self._csv,)
+        labelled = read_label_csv(self._csv)
+        _check_files(source, self._csv, labelled)
+        self._images = [labelled[path] for path in sorted(labelled)]
+        self.vocabulary: Vocabulary = vocabulary_of_pairs(pair for image in self._images for pair in image.pairs)
+        if not self.vocabulary.num_hois:
+            raise DataError(f"{self._csv}: no row has a verb and an object; there is nothing to learn")
+
+    @property
+    def num_images(self) -> int:
+        """Images of all splits."""
+        return len(self._images)
+
+    def read(self, drawn_images: Path, advance: Callable[[], None]) -> list[PreparedSplit]:
+        """Open every image and return train, val and test, none of them with boxes."""
+        note_source(drawn_images, self._recorded)
+        splits = self._split_images()
+        records = self._records(advance)
+        return [PreparedSplit(self._manifest(split, splits[split], records), None) for split in SPLITS]
+
+    def _split_images(self) -> dict[str, list[LabelledImage]]:
+        splits = {name: [image for image in self._images if (image.split or "train") == name] for name in SPLITS}
+        fraction = self._params.val_fraction or 0.0
+        if fraction and splits["val"]:
+            raise ParamError(
+                f"{self._dataset}.prepare.val_fraction is {fraction}, but {self._csv} names val images; set it to null"
+            )
+        training = splits["train"]
+        kept, held_out = hold_out(len(training), fraction, seed=self._params.seed, dataset=self._dataset)
+        splits["train"] = [training[row] for row in kept]
+        splits["val"] += [training[row] for row in held_out]
+        if not any(pair != ("", "") for image in splits["train"] for pair in image.pairs):
+            raise DataError(f"{self._csv}: no training image has an interaction; give some the split train")
+        return splits
+
+    def _records(self, advance: Callable[[], None]) -> dict[str, ImageRecord]:
+        records: dict[str, ImageRecord] = {}
+        faults: list[str] = []
+        for image in self._images:
+            file = self._source / image.path
+            try:
+                size = open_image(file, upright=True).size
+                records[image.path] = ImageRecord(image.path, image.path, *size, sha256=sha256_of(file))
+            except DataError as error:
+                faults.append(f"{self._csv} line {image.line}: {error}")
+            advance()
+        if faults:
+            raise DataError(f"{len(faults)} of {len(self._images)} images are unusable: {faults[0]}")
+        return records
+
+    def _manifest(self, split: str, images: list[LabelledImage], records: dict[str, ImageRecord]) -> SplitManifest:
+        return SplitManifest(
+            dataset=self._dataset,
+            split=split,
+            image_root=self._recorded,
+            images=tuple(records[image.path] for image in images),
+            labels=tuple(ImageLabels(image.path, self._hoi_ids(image)) for image in images),
+            upright=True,
+        )
+
+    def _hoi_ids(self, image: LabelledImage) -> np.ndarray:
+        verbs, objects = self.vocabulary.verbs, self.vocabulary.objects
+        table = self.vocabulary.hoi_id_table
+        ids = [table[verbs.index(verb), objects.index(name)] for verb, name in image.pairs if verb]
+        return np.array(sorted(ids), np.int64)
+
+
+def vocabulary_of_pairs(pairs: Iterable[tuple[str, str]]) -> Vocabulary:
+    """Return the vocabulary of (verb, object) names; empty pairs are left out, order and repetition do not matter."""
+    named = sorted({(name, verb) for verb, name in pairs if verb})
+    objects = (HUMAN, *sorted({name for name, _ in named} - {HUMAN}))
+    verbs = tuple(sorted({verb for _, verb in named}))
+    classes = tuple((verbs.index(verb), objects.index(name)) for name, verb in named)
+    return Vocabulary(objects=objects, verbs=verbs, hoi_classes=classes, human=HUMAN)
+
+
+def _check_files(source: Path, csv_file: Path, labelled: dict[str, LabelledImage]) -> None:
+    """Refuse rows without an image and images without a row."""
+    names = [path.relative_to(source).as_posix() for path in images_in(source, below=True)]
+    for image in labelled.values():
+        if not (source / image.path).is_file():
+            elsewhere = [name for name in names if Path(name).name == Path(image.path).name]
+            raise DataError(
+                f'{csv_file} line {image.line}: image "{image.path}" is not in {source}'
+                f"{did_you_mean(image.path, elsewhere or names)}; expected a path relative to that folder"
+            )
+    unlabelled = [name for name in names if name not in labelled]
+    if unlabelled:
+        raise DataError(
+            f'{csv_file}: no line for {len(unlabelled)} images of the folder, first "{unlabelled[0]}"; label them, '
+            f'add a line "{unlabelled[0]},," for one without interaction, or move them elsewhere'
+        )

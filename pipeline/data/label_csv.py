@@ -1,0 +1,136 @@
+"""Image-level labels in CSV: a row per image and interaction, `image,verb,object`, and `split` if one likes.
+
+A row with neither verb nor object says that the image shows no interaction. Names are lower-cased and their spaces
+become underscores; verbs are in base form ("ride", "sit on"), as prompts expect. Lines are counted as editors do.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from pipeline.core.errors import DataError, did_you_mean
+
+SPLITS = ("train", "val", "test")
+_REQUIRED, _OPTIONAL = ("image", "verb", "object"), ("split",)
+
+
+@dataclass
+class LabelledImage:
+    """One image: first line that names it, its split (None without that column), and line of each (verb, object)."""
+
+    path: str
+    line: int
+    split: str | None
+    pairs: dict[tuple[str, str], int] = field(default_factory=dict)
+
+
+def read_label_csv(path: Path) -> dict[str, LabelledImage]:
+    """Return the labelled images by their path, which is relative to the folder of the CSV.
+
+    Raises:
+        DataError: not UTF-8, not CSV, without the columns or rows, or a row that contradicts itself or another; names
+            file and line.
+    """
+    images: dict[str, LabelledImage] = {}
+    for line, row in _rows(path, _text(path)):
+        where = f"{path} line {line}"
+        name = _image_path(row["image"], where)
+        split = _split(row["split"], where) if "split" in row else None
+        image = images.setdefault(name, LabelledImage(name, line, split))
+        if image.split != split:
+            raise DataError(f'{where}: "{name}" is in split {split}, line {image.line} says {image.split}; keep one')
+        _add_pair(image, _word(row["verb"]), _word(row["object"]), line, where)
+    if not images:
+        raise DataError(f"{path}: has no rows; expected image,verb,object and a row per image and interaction")
+    return images
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}); expected a CSV with the columns image,verb,object"
+        ) from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise DataError(
+            f"{path} line {line}: byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        ) from None
+
+
+def _rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and cells by column of every row that is not blank."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [name.strip().lower() for name in next(reader, [])]
+        _check_header(path, header)
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(header):
+                raise DataError(
+                    f"{path} line {reader.line_num}: {len(cells)} cells, expected {len(header)} ({','.join(header)}); "
+                    'put names that hold a comma into "quotes"'
+                )
+            yield reader.line_num, {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+    except csv.Error as error:
+        raise DataError(f"{path} line {reader.line_num}: not CSV ({error}); check its quotes") from None
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    expected = f"line 1 must be {','.join(_REQUIRED)}, and {','.join(_OPTIONAL)} if you like, separated by commas"
+    missing = [name for name in _REQUIRED if name not in header]
+    if missing:
+        raise DataError(f'{path} line 1: no column "{missing[0]}" in "{",".join(header)}"; {expected}')
+    for name in header:
+        if name not in (*_REQUIRED, *_OPTIONAL):
+            raise DataError(
+                f'{path} line 1: unknown column "{name}"{did_you_mean(name, (*_REQUIRED, *_OPTIONAL))}; {expected}'
+            )
+        if header.count(name) > 1:
+            raise DataError(f'{path} line 1: column "{name}" stands twice; {expected}')
+
+
+def _image_path(text: str, where: str) -> str:
+    path = PurePosixPath(text)
+    if not path.parts:
+        raise DataError(f"{where}: names no image; expected a path relative to the folder of this file")
+    if path.is_absolute() or ".." in path.parts:
+        raise DataError(f'{where}: path "{text}" leaves the folder of this file; expected a path inside it')
+    return path.as_posix()
+
+
+def _split(text: str, where: str) -> str:
+    name = text.lower()
+    if name not in SPLITS:
+        raise DataError(f'{where}: split is "{text}"{did_you_mean(name, SPLITS)}; expected {", ".join(SPLITS)}')
+    return name
+
+
+def _word(text: str) -> str:
+    return "_".join(text.lower().replace("_", " ").split())
+
+
+def _add_pair(image: LabelledImage, verb: str, object_name: str, line: int, where: str) -> None:
+    if bool(verb) != bool(object_name):
+        present, absent = ("verb", "object") if verb else ("object", "verb")
+        raise DataError(
+            f'{where}: {present} "{verb or object_name}" without {absent}; expected both, '
+            "or neither for an image without interaction"
+        )
+    pair = (verb, object_name)
+    if pair in image.pairs:
+        label = f'"{verb} {object_name}"' if verb else "no interaction"
+        raise DataError(f'{where}: {label} of "{image.path}" stands in line {image.pairs[pair]} already; delete one')
+    if image.pairs and ("" in (verb, *next(iter(image.pairs)))):
+        raise DataError(
+            f'{where}: "{image.path}" has an interaction and is also said to have none (line {image.line}); delete one'
+        )
+    image.pairs[pair] = line

@@ -1,0 +1,119 @@
+"""A user's own images through detector and network in one pass: files in, raw logits in memory out.
+
+The numbers are those of `detect` and `infer` on the same pixels. Images are detected with others of the same size
+only, so that padding never lets one image's boxes depend on the images beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.core.errors import DataError
+from pipeline.core.params import InferParams
+from pipeline.core.types import Proposals
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.data.bags import Bag
+from pipeline.data.images import open_image, square_pixels
+from pipeline.detection.detectors import Detector
+from pipeline.detection.proposals import category_map, detect_images
+from pipeline.hoi.network import WeakHoiNetwork
+from pipeline.inference.pair_outputs import batch_outputs, dump_of
+from pipeline.store.dump import PredictionDump
+
+MIN_SIDE = 8  # pixels; a detector's rescaling leaves nothing of thinner images
+MAX_ASPECT = 50
+
+
+@dataclass(frozen=True)
+class PredictedBatch:
+    """Some images, upright RGB, and their raw predictions: row i of the dump is of paths[i]."""
+
+    paths: tuple[Path, ...]
+    images: tuple[Image.Image, ...]
+    dump: PredictionDump
+
+
+def predict_images(
+    paths: Sequence[Path],
+    *,
+    network: WeakHoiNetwork,
+    detector: Detector,
+    vocabulary: Vocabulary,
+    params: InferParams,
+    device: torch.device,
+    skipped: Callable[[Path, DataError], None],
+) -> Iterator[PredictedBatch]:
+    """Yield predictions in the order of `paths`, `params.batch_size` images at a time.
+
+    Args:
+        params: batch size, and how many proposals of an image are paired, best scores first.
+        skipped: is told of each image that cannot be read; the others go on.
+
+    Raises:
+        DataError: the detector does not know the vocabulary's categories.
+    """
+    mapping = category_map(detector.categories, vocabulary)
+    detector.model.to(device)
+    network.to(device).eval()
+    for low in range(0, len(paths), params.batch_size):
+        opened = list(_opened(paths[low : low + params.batch_size], skipped))
+        if not opened:
+            continue
+        images = [image for _, image in opened]
+        found = [_best(entry, params.max_proposals) for entry in _detected(detector, images, mapping, device)]
+        bags = [_bag(row, images[row], found[row], network.params.image_size, vocabulary) for row in range(len(images))]
+        arrays = batch_outputs(network, bags, [entry.scores for entry in found], device)
+        names = tuple(path.as_posix() for path, _ in opened)
+        dump = dump_of([arrays], vocabulary, names, "predict")
+        yield PredictedBatch(tuple(path for path, _ in opened), tuple(images), dump)
+
+
+def _opened(paths: Sequence[Path], skipped: Callable[[Path, DataError], None]) -> Iterator[tuple[Path, Image.Image]]:
+    for path in paths:
+        try:
+            image = open_image(path, upright=True)
+            if min(image.size) < MIN_SIDE or max(image.size) > MAX_ASPECT * min(image.size):
+                raise DataError(
+                    f"{path}: image is {image.size} pixels (width, height); expected sides of {MIN_SIDE} or more, "
+                    f"and none {MAX_ASPECT} times the other"
+                )
+        except DataError as error:
+            skipped(path, error)
+        else:
+            yield path, image
+
+
+def _detected(
+    detector: Detector, images: Sequence[Image.Image], mapping: NDArray[np.int64], device: torch.device
+) -> list[Proposals]:
+    """Proposals of each image, detected in groups of one size."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for row, image in enumerate(images):
+        groups.setdefault(image.size, []).append(row)
+    found: dict[int, Proposals] = {}
+    for rows in groups.values():
+        pixels = [np.asarray(images[row]) for row in rows]
+        found.update(zip(rows, detect_images(detector, pixels, mapping, device), strict=True))
+    return [found[row] for row in range(len(images))]
+
+
+def _best(found: Proposals, limit: int) -> Proposals:
+    return Proposals(found.boxes[:limit], found.scores[:limit], found.object_ids[:limit])
+
+
+def _bag(row: int, image: Image.Image, found: Proposals, side: int, vocabulary: Vocabulary) -> Bag:
+    return Bag(
+        index=row,
+        pixels=square_pixels(image, side),
+        size=image.size,
+        boxes=found.boxes,
+        object_ids=found.object_ids,
+        labels=np.zeros(vocabulary.num_hois, np.float32),
+    )

@@ -1,0 +1,192 @@
+"""`predict`: a trained model on a user's own images: detector and network in one pass, to JSON and drawn pictures.
+
+Exit codes: 0 every image was predicted; 2 a mistake of the user's, nothing was predicted; 3 some images were skipped.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stages._command import device_option, progress, root_option, stage_command
+
+if TYPE_CHECKING:
+    from pipeline.core.layout import Layout
+    from pipeline.core.params import DetectParams
+
+SKIPPED = 3
+_HELP = """Find who does what to which object on your own images: files, folders, or quoted glob patterns.
+
+\b
+Exit code 0: every image was predicted; 2: a mistake in the call; 3: some images could not be read and were skipped.
+Boxes are x1, y1, x2, y2 in pixels of the image turned upright (EXIF), right and bottom exclusive.
+"""
+
+
+@stage_command("predict", help=_HELP, short_help="Predict on your own images: JSON and drawn pictures.")
+@click.argument("paths", nargs=-1, required=True, metavar="PATHS...")
+@click.option(
+    "--dataset",
+    show_default="that of --checkpoint, or toyworld",
+    help="Section of params.yaml: its detector and score fusion are used.",
+)
+@click.option("--variant", show_default="that of --checkpoint, or ours", help="A row of params.yaml: variants.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    show_default="cache/DATASET/checkpoints/VARIANT",
+    help="Folder of a trained model.",
+)
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    help="Write the predictions as JSON; - is standard output.",
+)
+@click.option("--draw", type=click.Path(file_okay=False, path_type=Path), help="Folder for a picture of each image.")
+@click.option("--top-k", type=click.IntRange(1), default=10, show_default=True, help="Triplets of an image, at most.")
+@click.option("--threshold", type=click.FloatRange(0, 1), default=0.01, show_default=True, help="Lowest score shown.")
+@click.option("--detector", help="Another detector: small_fasterrcnn, or one of torchvision's by name.")
+@click.option("--detector-weights", help="A torchvision weights name, or a file.")
+@click.option("--detector-threshold", type=click.FloatRange(0, 1), help="Lowest score of a box.")
+@click.option("--detector-nms", type=click.FloatRange(0, 1), help="Highest IoU of two boxes of one category.")
+@click.option("--batch-size", type=click.IntRange(1), help="Images at a time.")
+@device_option
+@root_option
+def command(
+    paths: tuple[str, ...],
+    dataset: str | None,
+    variant: str | None,
+    checkpoint: Path | None,
+    json_path: str | None,
+    draw: Path | None,
+    top_k: int,
+    threshold: float,
+    detector: str | None,
+    detector_weights: str | None,
+    detector_threshold: float | None,
+    detector_nms: float | None,
+    batch_size: int | None,
+    device: str,
+    root: Path,
+) -> None:
+    """Predict on every image that can be read; say which were skipped, and why."""
+    import dataclasses
+
+    from pipeline.core.errors import DataError, ParamError
+    from pipeline.core.layout import Layout, checkpoint_owner
+    from pipeline.core.params import load_params, load_variants
+    from pipeline.data.image_files import find_images, printable
+    from pipeline.detection.detectors import build_architecture, load_detector
+    from pipeline.evaluation.fusion import fuse
+    from pipeline.evaluation.score_parts import of_trained_parts, score_parts
+    from pipeline.hoi.network_config import network_from_config
+    from pipeline.inference.predict import predict_images
+    from pipeline.report.prediction_folder import PictureFolder
+    from pipeline.report.prediction_picture import draw_prediction
+    from pipeline.report.prediction_record import best_of_image, image_record, summary_line
+    from pipeline.store.checkpoint import load_checkpoint, vocabulary_of
+    from stages._device import open_device
+
+    owner = (checkpoint_owner(root, checkpoint) if checkpoint else None) or ("toyworld", "ours")
+    dataset, variant = dataset or owner[0], variant or owner[1]
+    layout = Layout(root, dataset)
+    params = load_params(layout.params, dataset, variant)
+    if params.evaluate.times_run:
+        raise ParamError(f"{variant} multiplies scores by those of {params.evaluate.times_run}; predict runs one model")
+    files = find_images(paths)
+    folder = checkpoint or _trained(layout, load_variants(layout.params)[variant.partition("+")[0]].run or variant)
+    state, config = load_checkpoint(folder)
+    vocabulary = vocabulary_of(folder, config)
+    network = network_from_config(config, state, build_detector=build_architecture)
+    own = _detector(params.detect, detector, detector_weights, detector_threshold, detector_nms)
+    loaded = load_detector(own, root=root)
+    fusion = of_trained_parts(params.evaluate, network.params)
+    pictures = PictureFolder(draw) if draw else None
+    records: list[dict[str, Any]] = []
+    skipped: list[dict[str, str]] = []
+    with progress(len(files), "predict") as advance:
+
+        def skip(path: Path, error: DataError) -> None:
+            reason = printable(" ".join(str(error).split()))
+            skipped.append({"path": printable(path.as_posix()), "reason": reason})
+            click.echo(f"Skipped: {reason}", err=True)
+            advance()
+
+        for batch in predict_images(
+            files,
+            network=network,
+            detector=loaded,
+            vocabulary=vocabulary,
+            params=dataclasses.replace(params.infer, batch_size=batch_size or params.infer.batch_size),
+            device=open_device(device),
+            skipped=skip,
+        ):
+            detections, parts = fuse(batch.dump, fusion), score_parts(batch.dump, fusion)
+            for row, (path, image) in enumerate(zip(batch.paths, batch.images, strict=True)):
+                best = best_of_image(detections, parts, vocabulary, row, top_k=top_k, threshold=threshold)
+                name = printable(path.as_posix())
+                records.append(image_record(name, image.size, best))
+                if pictures:
+                    pictures.save(path, draw_prediction(image, best))
+                if not json_path:
+                    click.echo(summary_line(name, best))
+                advance()
+    header = {
+        "checkpoint": folder.as_posix(),
+        "detector": f"{loaded.name} {loaded.digest}",
+        "fusion": {name: getattr(fusion, name) for name in ("pair_score", "score_fusion", "relatedness", "gamma")},
+    }
+    _write(json_path, header | {"images": records, "skipped": skipped})
+    if skipped:
+        click.echo(f"{len(skipped)} of {len(files)} images were skipped", err=True)
+        raise SystemExit(SKIPPED)
+
+
+def _trained(layout: Layout, run: str) -> Path:
+    """The run's own checkpoint, or one line that says how to get it."""
+    from pipeline.core.errors import ArtifactError
+    from pipeline.core.layout import run_name
+
+    folder = layout.checkpoint(run_name(run))
+    if not folder.exists():
+        remedy = f'put "datasets: [{layout.dataset}]" into params.yaml and run "dvc repro train@{layout.dataset}-{run}"'
+        remedy = 'run "make repro" once, which trains it' if layout.dataset == "toyworld" else remedy
+        raise ArtifactError(f"{folder}: no trained model here yet; {remedy}, or name another with --checkpoint")
+    return folder
+
+
+def _detector(
+    params: DetectParams, name: str | None, weights: str | None, threshold: float | None, nms: float | None
+) -> DetectParams:
+    """The dataset's detector with the call's own choices; another one comes with its published weights."""
+    import dataclasses
+
+    if weights is None:
+        weights = params.weights if name in (None, params.detector) else "DEFAULT"
+    elif Path(weights).is_file():
+        weights = str(Path(weights).absolute())
+    return dataclasses.replace(
+        params,
+        detector=name or params.detector,
+        weights=weights,
+        score_threshold=params.score_threshold if threshold is None else threshold,
+        nms_threshold=params.nms_threshold if nms is None else nms,
+    )
+
+
+def _write(json_path: str | None, document: dict[str, Any]) -> None:
+    from pipeline.store.files import write_text
+
+    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    if json_path == "-":
+        click.echo(text, nl=False)
+    elif json_path:
+        write_text(Path(json_path), text)
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,123 @@
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.core.errors import DataError, ParamError
+from pipeline.core.params import PrepareParams
+from pipeline.data.folder_reader import FolderReader, vocabulary_of_pairs
+from pipeline.data.split import read_split, write_split
+
+PARAMS = PrepareParams("folder", "data/own", None, None, None, val_fraction=None, seed=0)
+ROWS = (
+    "a.png,ride,horse,train",
+    "a.png,feed,horse,train",
+    "sub/b.png,hold,cup,val",
+    "c.png,,,train",
+    "d.png,hold,cup,test",
+)
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "own"
+    (folder / "sub").mkdir(parents=True)
+    for index, name in enumerate(("a.png", "sub/b.png", "c.png", "d.png")):
+        Image.new("RGB", (20 + index, 10)).save(folder / name)
+    (folder / ".hidden.png").write_text("")
+    (folder / "notes.txt").write_text("")
+    return folder
+
+
+def open_reader(source, rows=ROWS, header="image,verb,object,split", **params) -> FolderReader:
+    (source / "labels.csv").write_text("\n".join([header, *rows]) + "\n")
+    chosen = dataclasses.replace(PARAMS, **params)
+    return FolderReader(chosen, dataset="own", source=source, recorded_source="data/own")
+
+
+def read(reader, tmp_path):
+    (tmp_path / "drawn").mkdir(exist_ok=True)
+    return {split.manifest.split: split for split in reader.read(tmp_path / "drawn", lambda: None)}
+
+
+def test_the_vocabulary_is_what_the_csv_names(source):
+    vocabulary = open_reader(source).vocabulary
+    assert vocabulary.objects == ("person", "cup", "horse")
+    assert vocabulary.verbs == ("feed", "hold", "ride")
+    assert [vocabulary.hoi_name(row) for row in range(3)] == ["hold cup", "feed horse", "ride horse"]
+    assert vocabulary == open_reader(source, ROWS[::-1]).vocabulary
+
+
+def test_people_can_be_objects():
+    assert vocabulary_of_pairs([("hug", "person"), ("hug", "dog"), ("", "")]).objects == ("person", "dog")
+
+
+def test_splits_labels_and_sizes(source, tmp_path):
+    splits = read(open_reader(source), tmp_path)
+    assert {name: split.manifest.image_ids for name, split in splits.items()} == {
+        "train": ("a.png", "c.png"), "val": ("sub/b.png",), "test": ("d.png",),
+    }  # fmt: skip
+    assert all(split.annotated is None and split.people is None for split in splits.values())
+    train = splits["train"].manifest
+    np.testing.assert_array_equal(train.label_matrix(3), [[0, 1, 1], [0, 0, 0]])
+    assert [(record.width, record.height) for record in train.images] == [(20, 10), (22, 10)]
+    assert train.image_root == "data/own"
+
+
+def test_manifests_keep_that_pixels_are_upright(source, tmp_path):
+    reader = open_reader(source)
+    manifest = read(reader, tmp_path)["train"].manifest
+    write_split(tmp_path / "train.json", manifest)
+    again = read_split(tmp_path / "train.json", reader.vocabulary)
+    assert again.upright is True
+    write_split(tmp_path / "stored.json", dataclasses.replace(manifest, upright=False))
+    assert "upright" not in (tmp_path / "stored.json").read_text()
+    assert read_split(tmp_path / "stored.json", reader.vocabulary).upright is False
+
+
+def test_without_a_split_column_all_images_are_trained_on_but_those_held_out(source, tmp_path):
+    rows, header = [row.rpartition(",")[0] for row in ROWS], "image,verb,object"
+    assert len(read(open_reader(source, rows, header), tmp_path)["train"].manifest) == 4
+    held_out = read(open_reader(source, rows, header, val_fraction=0.25), tmp_path)
+    assert {name: len(split.manifest) for name, split in held_out.items()} == {"train": 3, "val": 1, "test": 0}
+
+
+def test_val_images_of_the_csv_and_a_fraction_exclude_each_other(source, tmp_path):
+    with pytest.raises(ParamError, match=r"own.prepare.val_fraction is 0.5, but .*labels.csv names val images"):
+        read(open_reader(source, val_fraction=0.5), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ((*ROWS, "e.png,hold,cup,test"), 'labels.csv line 7: image "e.png" is not in'),
+        ((*ROWS, "b.png,hold,cup,test"), 'did you mean "sub/b.png"?'),
+        (ROWS[:-1], 'labels.csv: no line for 1 images of the folder, first "d.png"'),
+        (ROWS[:-2], 'no line for 2 images of the folder, first "c.png"'),
+        (("a.png,,", "sub/b.png,,", "c.png,,", "d.png,,"), "labels.csv line 2: 3 cells"),
+        (("a.png,,,train", "sub/b.png,,,val", "c.png,,,val", "d.png,,,val"), "no row has a verb and an object"),
+    ],
+)
+def test_rows_and_files_that_do_not_match(source, rows, expected):
+    with pytest.raises(DataError, match=re.escape(expected)):
+        open_reader(source, rows)
+
+
+def test_nothing_to_train_on(source, tmp_path):
+    rows = [row.replace(",train", ",test") for row in ROWS]
+    with pytest.raises(DataError, match="no training image has an interaction"):
+        read(open_reader(source, rows), tmp_path)
+
+
+def test_damaged_images_are_counted_and_the_first_named_with_its_line(source, tmp_path):
+    (source / "c.png").write_text("no image")
+    (source / "d.png").write_text("no image")
+    with pytest.raises(DataError, match=r"2 of 4 images are unusable: .*labels.csv line 5: .*c.png: image cannot be"):
+        read(open_reader(source), tmp_path)
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(DataError, match=r"folder does not exist; put your images and labels.csv there"):
+        FolderReader(PARAMS, dataset="own", source=tmp_path / "none", recorded_source="data/own")

@@ -1,0 +1,118 @@
+"""A folder of images with image-level labels in CSV, no boxes at all, through every stage."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.data.images import open_image
+from pipeline.store.dump import read_dump
+from pipeline.store.files import sha256_of
+from pipeline.store.manifests import differences, read_stage_manifest
+from tests.stages.own_dataset import COUNTS, SOURCE, STAGES, build_root, copied, weakhoi, write_params
+
+
+def fails(root, *call) -> str:
+    done = weakhoi(root, *call, "--dataset", "custom")
+    assert done.exit_code == 2, done.output
+    (line,) = done.output.strip().splitlines()
+    assert line.startswith("Error: ")
+    return line
+
+
+def test_every_stage_leaves_what_the_next_one_needs(own_dataset):
+    splits = {name: json.loads((own_dataset / f"manifests/custom/{name}.json").read_text()) for name in COUNTS}
+    assert {name: len(split["images"]) for name, split in splits.items()} == COUNTS
+    assert "box" not in json.dumps(splits)
+    assert splits["train"]["image_root"] == SOURCE
+    dump = read_dump(own_dataset / "cache/custom/predictions/ours.zarr")
+    assert dump.image_ids == tuple(f"test/photo {index}.png" for index in range(COUNTS["test"]))
+    assert len(dump.human_index) > COUNTS["test"]
+    manifests = list((own_dataset / "manifests/custom/runs").iterdir())
+    assert len(manifests) == len(STAGES)
+    assert not [line for path in manifests for line in differences(read_stage_manifest(path), own_dataset)]
+
+
+def test_labels_of_the_csv_are_those_of_the_manifest(own_dataset):
+    vocabulary = json.loads((own_dataset / "manifests/custom/vocabulary.json").read_text())
+    rows = (own_dataset / SOURCE / "labels.csv").read_text().splitlines()[1:]
+    found = {
+        (image["path"], *vocabulary["hoi_classes"][hoi_id], split)
+        for split in COUNTS
+        for image in json.loads((own_dataset / f"manifests/custom/{split}.json").read_text())["images"]
+        for hoi_id in image["hoi_ids"]
+    }
+    assert found == {tuple(row.split(",")) for row in rows}
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "report"])
+def test_what_needs_boxes_says_so(own_dataset, stage):
+    line = fails(own_dataset, stage)
+    assert "custom test: no annotated boxes, only image-level labels" in line
+    assert "weakhoi predict --dataset custom" in line
+    assert not list((own_dataset / "results").rglob("*.json"))
+
+
+def test_the_trained_model_predicts_by_its_own_vocabulary(own_dataset):
+    path = own_dataset / SOURCE / "test/photo 0.png"
+    done = weakhoi(own_dataset, "predict", str(path), "--dataset", "custom", "--json", "-", "--threshold", "0")
+    assert done.exit_code == 0, done.output
+    (image,) = json.loads(done.output)["images"]
+    classes = json.loads((own_dataset / "manifests/custom/vocabulary.json").read_text())["hoi_classes"]
+    assert image["detections"]
+    assert all([entry["verb"], entry["object"]] in classes for entry in image["detections"])
+
+
+def test_an_object_that_the_detector_does_not_know(tmp_path):
+    root = build_root(tmp_path)
+    labels = root / SOURCE / "labels.csv"
+    labels.write_text(labels.read_text().replace(",bicycle,", ",bycicle,"))
+    assert weakhoi(root, "prepare", "--dataset", "custom").exit_code == 0
+    line = fails(root, "detect", "--split", "train")
+    assert 'does not know 1 categories of the vocabulary: bycicle, did you mean "bicycle"?' in line
+
+
+def test_without_a_split_column_val_is_held_out_and_an_empty_test_split_goes_through(own_dataset, tmp_path):
+    root = copied(own_dataset, tmp_path / "root")
+    labels = root / SOURCE / "labels.csv"
+    labels.write_text("\n".join(row.rpartition(",")[0] for row in labels.read_text().splitlines()))
+    write_params(root, lambda section: section["prepare"].update(val_fraction=0.25))
+    for call in (["prepare"], ["detect", "--split", "test"]):
+        assert weakhoi(root, *call, "--dataset", "custom").exit_code == 0
+    counts = read_stage_manifest(root / "manifests/custom/runs/prepare.json").counts
+    assert counts == {"train": 24, "val": 8, "test": 0}
+    done = weakhoi(root, "infer", "--dataset", "custom")
+    assert done.exit_code == 0, done.output
+    assert len(read_dump(root / "cache/custom/predictions/ours.zarr")) == 0
+
+
+def test_a_turned_photo_is_trained_on_upright(own_dataset, tmp_path):
+    """Stored on its side with an EXIF orientation, an image gives the same proposals and logits."""
+    root = copied(own_dataset, tmp_path / "root")
+    path = root / SOURCE / "test/photo 1.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn clockwise to see it upright
+    original = open_image(path)
+    original.crop((0, 0, 160, 120)).save(path)
+    before = _logits(root)
+    turned = original.crop((0, 0, 160, 120)).transpose(Image.Transpose.ROTATE_90)
+    turned.save(path, exif=exif)
+    assert open_image(path).size == (120, 160)
+    digest = sha256_of(path)
+    after = _logits(root)
+    assert len(before) > 0
+    np.testing.assert_array_equal(before, after)
+    record = json.loads((root / "manifests/custom/test.json").read_text())["images"][1]
+    assert (record["width"], record["height"], record["sha256"]) == (160, 120, digest)
+
+
+def _logits(root):
+    for call in (["prepare"], ["detect", "--split", "test"], ["infer"]):
+        done = weakhoi(root, *call, "--dataset", "custom")
+        assert done.exit_code == 0, done.output
+    dump = read_dump(root / "cache/custom/predictions/ours.zarr")
+    start, stop = dump.pair_offsets[1:3]
+    return dump.interaction_logits[start:stop]

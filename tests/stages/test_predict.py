@@ -1,0 +1,256 @@
+"""`weakhoi predict` on files of all kinds, against the pipeline's own predictions."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.core.params import load_params
+from pipeline.data.images import open_image
+from pipeline.evaluation.fusion import fuse
+from pipeline.store.dump import read_dump
+from pipeline.toyworld.scenes import render_scene
+from tests.stages.own_dataset import ROOT, SOURCE, copied, weakhoi
+
+ALL = ["--threshold", "0", "--top-k", "100000"]
+EXAMPLE = ROOT / "examples/toyworld.png"
+
+
+@pytest.fixture
+def predict(own_dataset):
+    def run(*call, root=own_dataset, code=0):
+        done = weakhoi(root, "predict", *map(str, call), "--dataset", "custom", "--device", "cpu")
+        assert done.exit_code == code, done.output
+        return done
+
+    return run
+
+
+@pytest.fixture
+def images(predict):
+    """Predictions of some paths as JSON, image by image."""
+
+    def run(*call, **options):
+        return json.loads(predict(*call, "--json", "-", *ALL, **options).stdout)["images"]
+
+    return run
+
+
+def triplets(image) -> list[tuple]:
+    return [
+        (entry["verb"], entry["object"], *entry["human_box"], *entry["object_box"], entry["score"])
+        for entry in image["detections"]
+    ]
+
+
+def assert_same_triplets(first, second):
+    """Equal as sets: near-equal scores may change places."""
+    assert len(first["detections"]) == len(second["detections"]) > 0
+    for one, other in zip(sorted(triplets(first)), sorted(triplets(second)), strict=True):
+        assert one[:2] == other[:2]
+        assert one[2:10] == pytest.approx(other[2:10], abs=0.02)
+        assert one[10] == pytest.approx(other[10], rel=1e-3, abs=1e-12)
+
+
+def test_predictions_are_those_of_the_pipeline(own_dataset, images):
+    dump = read_dump(own_dataset / "cache/custom/predictions/ours.zarr")
+    detections = fuse(dump, load_params(own_dataset / "params.yaml", "custom", "ours").evaluate)
+    found = images(own_dataset / SOURCE / "test")
+    assert [Path(image["path"]).name for image in found] == [Path(name).name for name in dump.image_ids]
+    for row, image in enumerate(found):
+        rows = np.flatnonzero(detections.image_index == row)
+        assert len(rows) > 0
+        expected = [
+            {
+                "verb": dump.vocabulary.verbs[dump.vocabulary.hoi_classes[detections.hoi_id[index]][0]],
+                "object": dump.vocabulary.objects[dump.vocabulary.hoi_classes[detections.hoi_id[index]][1]],
+                "human_box": detections.human_boxes[index].tolist(),
+                "object_box": detections.object_boxes[index].tolist(),
+                "score": float(detections.scores[index]),
+            }
+            for index in rows
+        ]
+        assert_same_triplets(image, {"detections": expected})
+        scores = [entry["score"] for entry in image["detections"]]
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_the_score_is_the_product_of_its_parts(images):
+    (image,) = images(EXAMPLE)
+    assert image["detections"]
+    for entry in image["detections"]:
+        parts = entry["parts"]
+        detector = parts["human_detector"] * parts["object_detector"]
+        product = parts["pairwise"] * parts["global"] * parts["relatedness"] * detector**2.8
+        assert product == pytest.approx(entry["score"], rel=1e-4)
+
+
+def test_parts_of_branches_that_were_not_trained_are_left_out(own_dataset, predict, tmp_path):
+    root = copied(own_dataset, tmp_path / "root")
+    config = root / "cache/custom/checkpoints/ours/config.json"
+    document = json.loads(config.read_text())
+    document["model"]["relatedness"] = False
+    config.write_text(json.dumps(document))
+    found = json.loads(predict(EXAMPLE, "--json", "-", *ALL, root=root).stdout)
+    assert found["fusion"]["relatedness"] is False
+    assert found["fusion"]["score_fusion"] is True
+    entry = found["images"][0]["detections"][0]
+    assert entry["parts"]["relatedness"] is None
+    assert entry["parts"]["global"] > 0
+
+
+def test_images_do_not_depend_on_those_beside_them(images, tmp_path):
+    for index, size in enumerate([(160, 160), (200, 120), (120, 200)]):
+        scene = render_scene("test", index, root_seed=3, exponent=0.0)
+        scene.image.resize(size).save(tmp_path / f"{index}.png")
+    together = images(tmp_path, "--batch-size", 3)
+    for image in together:
+        (alone,) = images(image["path"], "--batch-size", 1)
+        assert (alone["width"], alone["height"]) == (image["width"], image["height"])
+        assert_same_triplets(image, alone)
+
+
+def test_exif_orientation_is_applied(images, tmp_path):
+    upright = Image.open(EXAMPLE).crop((0, 40, 160, 160))
+    upright.save(tmp_path / "upright.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+    turned, expected = images(tmp_path)
+    assert (turned["width"], turned["height"]) == (160, 120)
+    assert turned["detections"] == expected["detections"] != []
+
+
+@pytest.mark.parametrize(("mode", "suffix"), [("RGBA", "png"), ("CMYK", "tif")])
+def test_other_pixel_formats_are_predicted_like_their_rgb(images, tmp_path, mode, suffix):
+    original = Image.open(EXAMPLE).convert("RGB")
+    original.convert(mode).save(tmp_path / f"x.{suffix}")
+    assert_same_triplets(images(tmp_path / f"x.{suffix}")[0], images(EXAMPLE)[0])
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1", "LA"])
+def test_grey_and_palette_images_are_predicted(images, tmp_path, mode):
+    Image.open(EXAMPLE).convert("RGB").convert(mode).save(tmp_path / "x.png")
+    (image,) = images(tmp_path / "x.png")
+    assert (image["width"], image["height"]) == (160, 160)
+
+
+def test_top_k_and_threshold(predict):
+    def scores(*options):
+        (image,) = json.loads(predict(EXAMPLE, "--json", "-", *options).stdout)["images"]
+        return [entry["score"] for entry in image["detections"]]
+
+    everything = scores(*ALL)
+    assert len(everything) > 20
+    assert scores("--threshold", 0, "--top-k", 7) == everything[:7]
+    middle = everything[4]
+    assert scores("--threshold", middle * 0.9999, "--top-k", 100) == [s for s in everything if s >= middle * 0.9999]
+    assert scores("--threshold", 1) == []
+
+
+def test_a_broken_image_is_skipped_and_the_rest_go_on(predict, tmp_path):
+    shutil.copy(EXAMPLE, tmp_path / "b.png")
+    (tmp_path / "a.jpg").write_bytes(b"no image")
+    (tmp_path / "c.png").write_bytes(EXAMPLE.read_bytes()[:20000])
+    Image.new("RGB", (3, 900)).save(tmp_path / "d.png")
+    done = predict(tmp_path, "--json", tmp_path / "out.json", "--draw", tmp_path / "drawn", code=3)
+    lines = done.stderr.strip().splitlines()
+    assert [line.partition(": image")[0] for line in lines[:3]] == [
+        f"Skipped: {tmp_path / name}" for name in ("a.jpg", "c.png", "d.png")
+    ]
+    assert lines[3:] == ["3 of 4 images were skipped"]
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert [Path(image["path"]).name for image in found["images"]] == ["b.png"]
+    assert [Path(image["path"]).name for image in found["skipped"]] == ["a.jpg", "c.png", "d.png"]
+    assert [path.name for path in (tmp_path / "drawn").iterdir()] == ["b-hoi.jpg"]
+
+
+def test_a_file_name_that_is_not_utf_8(predict, tmp_path):
+    for name, content in ((b"caf\xe9.png", EXAMPLE.read_bytes()), (b"\xff.png", b"no image")):
+        (tmp_path / os.fsdecode(name)).write_bytes(content)
+    out = tmp_path / "out.json"
+    done = predict(tmp_path, "--json", out, "--draw", tmp_path / "drawn", code=3)
+    assert f"Skipped: {tmp_path}/\ufffd.png: image cannot be decoded" in done.stderr
+    assert json.loads(out.read_text())["images"][0]["path"] == f"{tmp_path}/caf\ufffd.png"
+    assert len(list((tmp_path / "drawn").iterdir())) == 1
+
+
+def test_an_image_without_people_has_no_detections(predict, tmp_path):
+    Image.new("RGB", (90, 70), "gray").save(tmp_path / "x.png")
+    done = predict(tmp_path / "x.png", "--draw", tmp_path / "drawn")
+    assert "nothing found" in done.stdout
+    assert open_image(tmp_path / "drawn/x-hoi.jpg").width >= 640
+
+
+def test_pictures_of_equal_names_are_all_kept(predict, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(EXAMPLE, tmp_path / folder / "x.png")
+    predict(tmp_path / "a", tmp_path / "b" / "*.png", "--draw", tmp_path / "drawn")
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["x-hoi-2.jpg", "x-hoi.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (["none.png"], "none.png: no such file or folder"),
+        (["none*.png"], "none*.png: the pattern matches no image file"),
+        ([str(ROOT / "stages")], "stages: no image file directly in this folder"),
+        ([str(EXAMPLE), "--detector", "fasterrcnn_resnet50_fp"], 'did you mean "fasterrcnn_resnet50_fpn"?'),
+        ([str(EXAMPLE), "--detector-weights", "none.pt"], "none.pt cannot be read"),
+        ([str(EXAMPLE), "--variant", "our"], 'did you mean "ours"?'),
+        ([str(EXAMPLE), "--variant", "baseline"], "checkpoints/baseline: no trained model here yet"),
+        ([str(EXAMPLE), "--variant", "abl3"], "abl3 multiplies scores by those of abl1"),
+        ([str(EXAMPLE), "--checkpoint", "nowhere"], "nowhere/config.json does not exist"),
+    ],
+)
+def test_a_users_mistake_is_one_line(predict, call, expected):
+    (line,) = predict(*call, code=2).stderr.strip().splitlines()
+    assert line.startswith("Error: ")
+    assert expected in line
+
+
+def test_a_row_that_shares_a_run_is_predicted_by_that_run(predict, images):
+    found = json.loads(predict(EXAMPLE, "--variant", "exp7", "--json", "-", *ALL).stdout)
+    assert found["checkpoint"].endswith("cache/custom/checkpoints/ours")
+    assert found["fusion"]["score_fusion"] is False
+    (expected,) = images(EXAMPLE)
+    (image,) = found["images"]
+    first = max(expected["detections"], key=lambda entry: entry["score"] / entry["parts"]["global"])
+    assert image["detections"][0]["human_box"] == first["human_box"]
+    assert image["detections"][0]["score"] == pytest.approx(first["score"] / first["parts"]["global"], rel=1e-3)
+
+
+def test_a_checkpoint_of_the_cache_brings_its_dataset(own_dataset, images):
+    checkpoint = own_dataset / "cache/custom/checkpoints/ours"
+    done = weakhoi(own_dataset, "predict", str(EXAMPLE), "--checkpoint", str(checkpoint), "--json", "-", *ALL)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["images"] == images(EXAMPLE)
+
+
+def test_a_checkpoint_whose_objects_the_detector_does_not_know(own_dataset, tmp_path):
+    checkpoint = tmp_path / "elsewhere"
+    shutil.copytree(own_dataset / "cache/custom/checkpoints/ours", checkpoint)
+    config = (checkpoint / "config.json").read_text().replace('"bicycle"', '"zebra"')
+    (checkpoint / "config.json").write_text(config)
+    done = weakhoi(own_dataset, "predict", str(EXAMPLE), "--checkpoint", str(checkpoint))
+    assert done.exit_code == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert "does not know 1 categories of the vocabulary: zebra" in line
+
+
+def test_before_the_toyworld_is_trained_the_error_says_how(own_dataset):
+    done = weakhoi(own_dataset, "predict", str(EXAMPLE))
+    assert done.exit_code == 2
+    assert 'run "make repro" once' in done.stderr
+
+
+def test_the_shipped_example_is_drawn_by_the_toyworld():
+    scene = render_scene("test", 18, root_seed=1, size=160, exponent=0.4)
+    np.testing.assert_array_equal(np.asarray(Image.open(EXAMPLE)), np.asarray(scene.image))
