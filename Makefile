@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 # One thread by default, so that artifacts come out the same whatever the number of cores; override it to go faster.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup repro study test unit lint types
+.PHONY: setup repro study figures test unit lint types
 
 setup: $(VENV)/.installed
 
@@ -28,6 +28,9 @@ repro: setup
 study: setup
 	dvc repro study/dvc.yaml
 	weakhoi summary --dataset toyworld --write
+
+figures: setup
+	dvc repro figures/dvc.yaml
 
 test: setup
 	python -m pytest -n auto --dist loadfile

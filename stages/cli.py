@@ -25,6 +25,8 @@ _COMMANDS = {
     "evaluate-detections": "stages.evaluate_detections",
     "export": "stages.export",
     "summary": "stages.summary",
+    "represent": "stages.represent",
+    "tsne": "stages.tsne",
 }
 
 

@@ -94,6 +94,11 @@ def test_the_train_stage_cannot_reach_boxes_either():
     assert not sorted(filter(annotated, closure("stages.train")))
 
 
+def test_representations_are_made_without_boxes_too():
+    assert "pipeline.inference.represent_split" in closure("stages.represent")
+    assert not sorted(filter(annotated, closure("stages.represent")))
+
+
 def test_ground_truth_is_seen_where_it_is_used():
     """The same search finds it from where it belongs; so an empty answer above means something."""
     assert "pipeline.data.ground_truth_file" in closure("stages.evaluate")
@@ -124,6 +129,7 @@ def test_core_needs_numbers_and_yaml_alone():
         ("h5py", ("store",)),
         ("zarr", ("store",)),
         ("clip", ("store", "hoi", "toyworld")),
+        ("sklearn", ("report",)),
     ],
 )
 def test_packages_have_their_rooms(package, rooms):

@@ -108,6 +108,11 @@ class Layout:
         folder, name = _folder_and_name(self.scored_run(run, split))
         return self._cache / folder / "predictions" / f"{name}.zarr"
 
+    def representations(self, run: str, split: str = "test") -> Path:
+        """Pair representations and knowledge bank of a trained model, HDF5."""
+        folder, name = _folder_and_name(self.scored_run(run, split))
+        return self._cache / folder / "representations" / f"{name}.h5"
+
     def training_log(self, run: str) -> Path:
         """Losses by iteration, CSV."""
         return self._result(run, "training", "csv")
@@ -151,6 +156,15 @@ class Layout:
     def examples(self) -> Path:
         """Small sheet of example images, JPEG: the picture of the README."""
         return self._results / "examples.jpg"
+
+    def tsne(self, what: str) -> Path:
+        """A t-SNE picture, PNG: "pairs" (Fig. 4) or "bank" (Fig. 5)."""
+        return self._results / "tsne" / f"{what}.png"
+
+    @property
+    def separation(self) -> Path:
+        """How well HOI classes separate in what the t-SNE pictures show, JSON."""
+        return self._results / "tsne" / "separation.json"
 
     def work(self, *names: str) -> Path:
         """Scratch folder of a resumable stage; never an artifact."""

@@ -166,6 +166,25 @@ class ReportParams:
 
 
 @dataclass(frozen=True)
+class RepresentParams:
+    """`represent`: which pairs' representations are kept, and how exactly."""
+
+    dtype: Literal["float16", "float32"]  # on disk
+    pairs_per_image: int = bounded(1)  # kept, best products of detector scores first
+
+
+@dataclass(frozen=True)
+class TsneParams:
+    """`tsne`: the sample that App. A and D draw, and what is measured on it."""
+
+    num_classes: int = bounded(2)  # HOI classes drawn, at random where there are more
+    samples_per_class: int = bounded(2)  # pairs per HOI class, at random where there are more
+    neighbours: int = bounded(1)  # of a pair, whose classes are counted
+    perplexity: float = bounded(1)
+    seed: int = bounded(0)
+
+
+@dataclass(frozen=True)
 class DatasetParams:
     """All sections of one dataset."""
 
@@ -178,6 +197,8 @@ class DatasetParams:
     infer: InferParams
     evaluate: EvaluateParams
     report: ReportParams
+    represent: RepresentParams
+    tsne: TsneParams
 
 
 @dataclass(frozen=True)
@@ -272,9 +293,36 @@ def load_run_variants(path: Path) -> tuple[str, ...]:
     Raises:
         ParamError: not a list of names, a name twice, or one that `variants` does not have.
     """
-    names, variants = _read_yaml(path).get("run_variants"), load_variants(path)
+    return _variant_names(path, "run_variants")
+
+
+def load_figure_variants(path: Path) -> tuple[str, ...]:
+    """Return the names under `figure_variants`: what `make figures` compares, in the order in which it is drawn.
+
+    Raises:
+        ParamError: as `load_run_variants`.
+    """
+    return _variant_names(path, "figure_variants")
+
+
+def load_figure_seeds(path: Path) -> tuple[int, ...]:
+    """Return the run seeds under `figure_seeds`: the first is drawn, all are measured.
+
+    Raises:
+        ParamError: not a list of whole numbers, or one twice.
+    """
+    seeds = _read_yaml(path).get("figure_seeds")
+    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
+        raise ParamError(f"{path.name}: figure_seeds is {seeds!r}; expected a list of whole numbers, e.g. [0, 1, 2]")
+    if len(set(seeds)) != len(seeds):
+        raise ParamError(f"{path.name}: figure_seeds is {seeds!r}; expected each seed once")
+    return tuple(seeds)
+
+
+def _variant_names(path: Path, key: str) -> tuple[str, ...]:
+    names, variants = _read_yaml(path).get(key), load_variants(path)
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise ParamError(f"{path.name}: run_variants is {names!r}; expected a list of names of variants")
+        raise ParamError(f"{path.name}: {key} is {names!r}; expected a list of names of variants")
     faults = [
         f'no variant "{name}"{did_you_mean(name, variants)}; it has {", ".join(variants)}'
         for name in names
@@ -282,7 +330,7 @@ def load_run_variants(path: Path) -> tuple[str, ...]:
     ]
     faults += [f'"{name}" stands twice' for name in dict.fromkeys(names) if names.count(name) > 1]
     if faults:
-        raise ParamError(f"{path.name}: run_variants: " + "; ".join(faults))
+        raise ParamError(f"{path.name}: {key}: " + "; ".join(faults))
     return tuple(names)
 
 

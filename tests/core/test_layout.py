@@ -21,6 +21,9 @@ def every_path(layout: Layout, run: str) -> dict[str, Path]:
         "checkpoint": layout.checkpoint(run),
         "predictions": layout.predictions(run),
         "predictions on val": layout.predictions(run, "val"),
+        "representations": layout.representations(run),
+        "tsne": layout.tsne("pairs"),
+        "separation": layout.separation,
         "training_log": layout.training_log(run),
         "metrics": layout.metrics(run),
         "per_class": layout.per_class(run),
@@ -56,6 +59,7 @@ def test_runs_of_a_study_lie_in_folders_of_their_own():
     assert layout.checkpoint(run) == ROOT / "cache/toyworld/seeds/checkpoints/ours-3"
     assert layout.predictions(run) == ROOT / "cache/toyworld/seeds/predictions/ours-3.zarr"
     assert layout.predictions(run, "val") == ROOT / "cache/toyworld/seeds/predictions/ours-3-val.zarr"
+    assert layout.representations(run) == ROOT / "cache/toyworld/seeds/representations/ours-3.h5"
     assert layout.metrics(run) == ROOT / "results/toyworld/seeds/ours-3.json"
     assert layout.per_class(run) == ROOT / "results/toyworld/seeds/per_class/ours-3.csv"
     assert layout.stage_manifest("infer", run, "test") == ROOT / "manifests/toyworld/runs/seeds/infer-ours-3-test.json"

@@ -1,10 +1,18 @@
 import copy
+import re
 
 import pytest
 import yaml
 
 from pipeline.core.errors import ParamError
-from pipeline.core.params import digest_of, load_params, load_variants
+from pipeline.core.params import (
+    digest_of,
+    load_figure_seeds,
+    load_figure_variants,
+    load_params,
+    load_run_variants,
+    load_variants,
+)
 from tests.conftest import ROOT
 
 DOCUMENT = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -40,10 +48,34 @@ def test_the_repositorys_own_file_loads_for_every_dataset_and_variant():
     path = ROOT / "params.yaml"
     datasets = [name for name, section in DOCUMENT.items() if isinstance(section, dict) and name != "variants"]
     assert set(DOCUMENT["datasets"]) <= set(datasets)
-    assert set(DOCUMENT["run_variants"]) <= set(load_variants(path))
+    for read in (load_run_variants, load_figure_variants):
+        assert set(read(path)) <= set(load_variants(path))
+    assert load_figure_seeds(path) == tuple(DOCUMENT["figure_seeds"])
     for dataset in datasets:
         for variant in (None, *load_variants(path)):
             load_params(path, dataset, variant)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("run_variants", ["our"], 'run_variants: no variant "our", did you mean "ours"'),
+        ("figure_variants", ["ours", "ours"], 'figure_variants: "ours" stands twice'),
+        ("figure_variants", "ours", "figure_variants is 'ours'; expected a list of names"),
+        ("figure_seeds", [0, "1"], "expected a list of whole numbers"),
+        ("figure_seeds", [True], "expected a list of whole numbers"),
+        ("figure_seeds", [], "expected a list of whole numbers"),
+        ("figure_seeds", [2, 2], "expected each seed once"),
+    ],
+)
+def test_lists_of_runs_are_checked(tmp_path, key, value, message):
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump({**DOCUMENT, key: value}))
+    readers = {
+        "run_variants": load_run_variants, "figure_variants": load_figure_variants, "figure_seeds": load_figure_seeds,
+    }  # fmt: skip
+    with pytest.raises(ParamError, match=re.escape(message)):
+        readers[key](path)
 
 
 def test_sections_become_what_the_file_says(load, document):

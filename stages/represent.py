@@ -1,0 +1,88 @@
+"""`represent`: a checkpoint over a split's images and proposals, to pair representations and the learned bank."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stages._command import dataset_option, device_option, progress, root_option, run_options, stage_command
+
+
+@stage_command("represent", help="Write the representations of a split's best-detected pairs (HDF5).")
+@dataset_option
+@run_options
+@click.option("--split", default="test", show_default=True, help="val or test.")
+@device_option
+@root_option
+def command(dataset: str, variant: str, seed: int | None, split: str, device: str, root: Path) -> None:
+    """Run the network over every image of the split and keep what `tsne` draws."""
+    import shutil
+
+    from pipeline.core.layout import Layout, run_name
+    from pipeline.core.params import digest_of, load_params
+    from pipeline.data.bags import BagDataset
+    from pipeline.data.split import read_split
+    from pipeline.hoi.network_config import network_from_config
+    from pipeline.inference.represent_split import represent_split
+    from pipeline.store.checkpoint import load_checkpoint
+    from pipeline.store.files import sha256_of
+    from pipeline.store.manifests import relative, write_stage_manifest
+    from pipeline.store.proposals_file import read_proposals
+    from pipeline.store.representations_file import write_representations
+    from pipeline.store.vocabulary_file import read_vocabulary
+    from stages._device import open_device
+
+    layout, run = Layout(root, dataset), run_name(variant, seed)
+    params = load_params(layout.params, dataset, variant)
+    sections = {"infer": params.infer, "represent": params.represent}
+    vocabulary = read_vocabulary(layout.vocabulary)
+    manifest = read_split(layout.split(split), vocabulary)
+    state, config = load_checkpoint(layout.checkpoint(run), vocabulary=vocabulary)
+    inputs = [layout.vocabulary, layout.split(split), layout.proposals(split), layout.checkpoint(run)]
+    bags = BagDataset(
+        manifest=manifest,
+        proposals=read_proposals(layout.proposals(split), image_ids=manifest.image_ids, objects=vocabulary.objects),
+        labels=manifest.label_matrix(vocabulary.num_hois) * 0,
+        root=root,
+        image_side=config["model"]["image_size"],
+        max_proposals=params.infer.max_proposals,
+    )
+    digest = digest_of(
+        {
+            "inputs": {relative(path, root): sha256_of(path) for path in inputs},
+            "params": {name: digest_of(section) for name, section in sections.items()},
+        }
+    )
+    work = layout.work("represent", run, split)
+    with progress(len(manifest), f"represent {run} {split}") as advance:
+        found = represent_split(
+            network_from_config(config, state),
+            bags,
+            params.represent,
+            params.infer,
+            run=run,
+            work=work,
+            digest=digest,
+            device=open_device(device),
+            done=advance,
+        )
+    write_representations(layout.representations(run, split), found)
+    write_stage_manifest(
+        layout.stage_manifest("represent", run, split),
+        root=root,
+        stage="represent",
+        arguments={"dataset": dataset, "variant": variant, "split": split}
+        | ({} if seed is None else {"seed": str(seed)}),
+        inputs=inputs,
+        params=sections,
+        outputs=[layout.representations(run, split)],
+        counts={"images": len(manifest), "pairs": len(found)},
+        seed=0,
+    )
+    shutil.rmtree(work, ignore_errors=True)
+    click.echo(f"{layout.representations(run, split)}: {len(found)} pairs of {len(manifest)} images")
+
+
+if __name__ == "__main__":
+    command()

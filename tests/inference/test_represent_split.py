@@ -1,0 +1,117 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.core.errors import DataError
+from pipeline.core.params import RepresentParams
+from pipeline.data.bags import collate_bags
+from pipeline.hoi.network import WeakHoiNetwork
+from pipeline.inference.represent_split import best_rows, represent_split
+from pipeline.store.representations_file import read_representations, write_representations
+from tests.small_split import small_bags
+
+COUNTS = [5, 0, 8, 1, 4, 6]
+
+
+@pytest.fixture
+def network(small_visual, vocabulary, model_params):
+    torch.manual_seed(1)
+    return WeakHoiNetwork(
+        visual=small_visual,
+        hoi_embeddings=torch.nn.functional.normalize(torch.randn(vocabulary.num_hois, 24), dim=1),
+        logit_scale=2.0,
+        vocabulary=vocabulary,
+        params=model_params,
+    ).eval()
+
+
+@pytest.fixture
+def bags(tmp_path, vocabulary):
+    return small_bags(tmp_path / "split", vocabulary, COUNTS, max_proposals=6)
+
+
+@pytest.fixture
+def represent(tmp_path, network, bags, toyworld_params):
+    def run(pairs_per_image=1000, dtype="float32", part_size=100, work="work", bags=bags):
+        return represent_split(
+            network,
+            bags,
+            RepresentParams(dtype=dtype, pairs_per_image=pairs_per_image),
+            dataclasses.replace(toyworld_params.infer, batch_size=2, part_size=part_size),
+            run="ours",
+            work=tmp_path / work,
+            digest=f"{pairs_per_image} {dtype}",
+            device=torch.device("cpu"),
+            done=lambda count: None,
+        )
+
+    return run
+
+
+def test_best_rows_by_hand():
+    """Image 0 holds rows 0 to 3, image 1 none, image 2 rows 4 and 5."""
+    scores, offsets = np.array([0.2, 0.9, 0.5, 0.9, 0.1, 0.3]), np.array([0, 4, 4, 6])
+    assert best_rows(scores, offsets, 3).tolist() == [1, 3, 2, 5, 4]
+    assert best_rows(scores, offsets, 1).tolist() == [1, 5]
+    assert best_rows(np.zeros(0), np.zeros(3, np.int64), 4).tolist() == []
+
+
+def test_rows_are_the_networks_own_representation_best_detected_first(represent, network, bags):
+    found = represent()
+    np.testing.assert_array_equal(found.bank, network.bank.detach())
+    assert len(found) > 10
+    for index in range(len(bags)):
+        batch = collate_bags([bags[index]])
+        with torch.inference_mode():
+            output = network(batch)
+        scores = torch.from_numpy(bags.proposals.image(index, 6).scores)
+        product = scores[output.pairs.human] * scores[output.pairs.object]
+        order = torch.argsort(-product, stable=True)
+        rows = slice(found.offsets[index], found.offsets[index + 1])
+        np.testing.assert_array_equal(found.human_boxes[rows], batch.boxes[output.pairs.human[order]])
+        np.testing.assert_array_equal(found.object_boxes[rows], batch.boxes[output.pairs.object[order]])
+        np.testing.assert_array_equal(found.object_ids[rows], batch.object_ids[output.pairs.object[order]])
+        np.testing.assert_allclose(found.representation[rows], output.representation[order], atol=1e-4)
+    assert found.representation.std(0).min() > 1e-3
+
+
+def test_fewer_pairs_are_the_first_of_more(represent):
+    every, few = represent(), represent(2)
+    assert np.diff(few.offsets).tolist() == np.diff(every.offsets).clip(max=2).tolist()
+    counts = np.diff(few.offsets)
+    rows = np.concatenate([start + np.arange(count) for start, count in zip(every.offsets, counts, strict=False)])
+    np.testing.assert_array_equal(few.representation, every.representation[rows])
+
+
+def test_the_network_does_not_choose_the_pairs(represent, network):
+    first = represent(2)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    second = represent(2, work="another network")
+    assert first.same_pairs(second)
+    assert np.abs(first.representation - second.representation).max() > 0.01
+
+
+def test_parts_do_not_change_a_bit(represent, tmp_path):
+    for name, part_size in (("one", 100), ("many", 2)):
+        write_representations(tmp_path / name, represent(part_size=part_size, work=f"work of {name}"))
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "many").read_bytes()
+    assert len(list((tmp_path / "work of many").rglob("*.safetensors"))) == 3
+
+
+def test_half_precision_rounds_and_refuses_what_it_cannot_hold(represent, network):
+    exact, half = represent(), represent(dtype="float16")
+    assert half.representation.dtype == np.float16
+    np.testing.assert_array_equal(half.representation, exact.representation.astype(np.float16))
+    torch.nn.init.constant_(network.fusion[-1].bias, 1e5)
+    with pytest.raises(DataError, match=r"set represent\.dtype to float32"):
+        represent(dtype="float16", work="large")
+
+
+def test_no_pairs(represent, tmp_path, vocabulary):
+    nothing = represent(bags=small_bags(tmp_path / "none", vocabulary, [0, 1]))
+    assert nothing.representation.shape == (0, 24)
+    write_representations(tmp_path / "x.h5", nothing)
+    assert read_representations(tmp_path / "x.h5").offsets.tolist() == [0, 0, 0]

@@ -1,0 +1,82 @@
+import dataclasses
+
+import h5py
+import numpy as np
+import pytest
+
+from pipeline.core.errors import ArtifactError
+from pipeline.store.representations_file import SplitRepresentations, read_representations, write_representations
+
+IMAGES = ("a", "b", "c")
+
+
+def split(dtype="float32", pairs=3) -> SplitRepresentations:
+    rng = np.random.default_rng(0)
+    boxes = np.array([[0, 0, 4, 4], [1, 1, 5, 6], [2, 2, 3, 3]], np.float32)[:pairs]
+    return SplitRepresentations(
+        image_ids=IMAGES,
+        run="seeds/ours-0",
+        offsets=np.array([0, 2, 2, 3]).clip(max=pairs),
+        human_boxes=boxes,
+        object_boxes=boxes + 1,
+        object_ids=np.array([1, 2, 1])[:pairs],
+        representation=rng.normal(size=(pairs, 5)).astype(dtype),
+        bank=rng.normal(size=(4, 5)).astype(np.float32),
+    )
+
+
+@pytest.mark.parametrize(("dtype", "pairs"), [("float32", 3), ("float16", 3), ("float32", 0)])
+def test_round_trip_keeps_every_bit_and_dtype(tmp_path, dtype, pairs):
+    written = split(dtype, pairs)
+    write_representations(tmp_path / "x.h5", written)
+    found = read_representations(tmp_path / "x.h5", image_ids=IMAGES, num_hois=4)
+    assert (found.image_ids, found.run) == (written.image_ids, written.run)
+    for item in dataclasses.fields(written):
+        value = getattr(written, item.name)
+        if isinstance(value, np.ndarray):
+            np.testing.assert_array_equal(getattr(found, item.name), value)
+            assert getattr(found, item.name).dtype == value.dtype
+    assert found.image_index.tolist() == [0, 0, 2][:pairs]
+
+
+def test_equal_content_gives_equal_bytes(tmp_path):
+    for name in ("x.h5", "y.h5"):
+        write_representations(tmp_path / name, split())
+    assert (tmp_path / "x.h5").read_bytes() == (tmp_path / "y.h5").read_bytes()
+
+
+def test_same_pairs_looks_at_pairs_and_not_at_numbers_of_the_network():
+    one = split()
+    assert one.same_pairs(dataclasses.replace(one, run="other", representation=one.representation * 2))
+    assert not one.same_pairs(dataclasses.replace(one, object_ids=np.array([1, 2, 2])))
+    assert not one.same_pairs(dataclasses.replace(one, image_ids=("a", "b", "d")))
+
+
+@pytest.mark.parametrize(
+    ("expected", "message"),
+    [
+        ({"image_ids": ("a", "b")}, "3 other images than the manifest's 2; run it again"),
+        ({"num_hois": 7}, "bank of 4 HOI classes, expected 7; run it again"),
+    ],
+)
+def test_a_file_of_something_else_is_refused(tmp_path, expected, message):
+    write_representations(tmp_path / "x.h5", split())
+    with pytest.raises(ArtifactError, match=message):
+        read_representations(tmp_path / "x.h5", remedy="run it again", **expected)
+
+
+def test_missing_truncated_and_damaged_files_are_named(tmp_path):
+    path = tmp_path / "x.h5"
+    with pytest.raises(ArtifactError, match=r"x\.h5 does not exist; run \"weakhoi represent\""):
+        read_representations(path)
+    write_representations(path, split())
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ArtifactError, match="damaged"):
+        read_representations(path)
+    path.write_bytes(whole)
+    with h5py.File(path, "r+") as file:
+        del file["object_ids"]
+        file["object_ids"] = np.zeros(2, np.int64)
+    with pytest.raises(ArtifactError, match="do not cut 2 pairs"):
+        read_representations(path)
