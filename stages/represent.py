@@ -23,6 +23,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, device: st
     from pipeline.core.params import digest_of, load_params
     from pipeline.data.bags import BagDataset
     from pipeline.data.split import read_split
+    from pipeline.detection.detectors import build_architecture
     from pipeline.hoi.network_config import network_from_config
     from pipeline.inference.represent_split import represent_split
     from pipeline.store.checkpoint import load_checkpoint
@@ -57,7 +58,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, device: st
     work = layout.work("represent", run, split)
     with progress(len(manifest), f"represent {run} {split}") as advance:
         found = represent_split(
-            network_from_config(config, state),
+            network_from_config(config, state, build_detector=build_architecture),
             bags,
             params.represent,
             params.infer,

@@ -11,15 +11,17 @@ from stages._command import dataset_option, root_option, stage_command
 
 @stage_command("summary", help="Print the result tables of a dataset, and where the pictures are.")
 @dataset_option
-@click.option("--write", is_flag=True, help="Also write the table over seeds to results/<dataset>/seeds.md.")
+@click.option(
+    "--write", is_flag=True, help="Also write the study to results/<dataset>/ablations.md and .csv."
+)
 @root_option
 def command(dataset: str, write: bool, root: Path) -> None:
     """Print tables; write one where asked to."""
     from pipeline.core.errors import ArtifactError
-    from pipeline.core.layout import Layout, run_name
+    from pipeline.core.layout import Layout
     from pipeline.core.params import load_params, load_run_variants, load_variants
     from pipeline.report.results import read_metrics, read_study, read_tuning
-    from pipeline.report.seeds import study_page
+    from pipeline.report.study import rows_csv, study_page
     from pipeline.report.table import headline_markdown, tuning_markdown
     from pipeline.store.files import write_text
 
@@ -33,9 +35,9 @@ def command(dataset: str, write: bool, root: Path) -> None:
     ]
     click.echo(headline_markdown(runs, descriptions))
 
-    study_folder = layout.metrics(run_name("ours", 0)).parent
+    study_folder = layout.study("ours", 0).parent
     study = read_study(study_folder)
-    page = study_page(study, descriptions, f"Seeds: {dataset}") if study else ""
+    page = study_page(study, descriptions, f"Ablations: {dataset}") if study else ""
     if page:
         click.echo(page)
     if tuning := read_tuning(layout.metrics("tuning/ours").parent):
@@ -43,12 +45,12 @@ def command(dataset: str, write: bool, root: Path) -> None:
     if write:
         if not page:
             raise ArtifactError(
-                f"{study_folder} holds no metrics of a study; run weakhoi train, infer and evaluate "
+                f"{study_folder} holds no metrics of a study; run weakhoi train, infer and score "
                 f'with "--dataset {dataset} --variant ours --seed 1" and further variants and seeds'
             )
-        target = study_folder.with_suffix(".md")
-        write_text(target, page)
-        click.echo(f"{target}: written")
+        for suffix, text in (("md", page), ("csv", rows_csv(study, descriptions))):
+            write_text(layout.table("ablations", suffix), text)
+            click.echo(f"{layout.table('ablations', suffix)}: written")
     index = layout.report / "index.html"
     click.echo(f"Pictures: {index}" if index.exists() else f"Pictures: none; weakhoi report --dataset {dataset}")
 

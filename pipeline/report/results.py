@@ -56,7 +56,10 @@ def read_metrics(path: Path, remedy: str) -> RunMetrics:
     Raises:
         ArtifactError: missing, or not what `evaluate` writes; `remedy` says what to do.
     """
-    data = read_json(path, remedy=remedy)
+    return _run_metrics(path, read_json(path, remedy=remedy), remedy)
+
+
+def _run_metrics(path: Path, data: Any, remedy: str) -> RunMetrics:
     try:
         names = [item.name for item in fields(RunMetrics) if item.default is MISSING or item.name in data]
         return RunMetrics(**{name: data[name] for name in names})
@@ -107,22 +110,25 @@ def read_training_log(path: Path, remedy: str) -> dict[str, DoubleArray]:
 
 
 def read_study(folder: Path) -> dict[str, dict[int, RunMetrics]]:
-    """Return the test metrics of a study by variant and seed; empty where there is no study.
+    """Return the test metrics of a study by row and seed; empty where there is no study.
 
-    Files are `<variant>-<seed>.json` (`core.layout.run_name`); metrics on other splits are passed over.
+    Files are `<run>-<seed>.json` as `score` writes them: one run, and every row that is scored from it.
 
     Raises:
-        ArtifactError: a file is damaged, or its name does not agree with its variant.
+        ArtifactError: a file is damaged, or its name does not agree with what it holds.
     """
     study: dict[str, dict[int, RunMetrics]] = {}
     for path in sorted(folder.glob("*.json")):
-        run = read_metrics(path, "evaluate this run again, or remove the file")
-        if run.split != "test":
-            continue
-        seed = path.stem.removeprefix(f"{run.variant}-")
-        if not seed.isdecimal():
-            raise ArtifactError(f"{path}: metrics of {run.variant}; expected the name {run.variant}-<seed>.json")
-        study.setdefault(run.variant, {})[int(seed)] = run
+        remedy = "score this run again, or remove the file"
+        data = read_json(path, remedy=remedy)
+        try:
+            run, seed, rows = str(data["run"]), int(data["seed"]), dict(data["rows"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtifactError(f"{path}: not the metrics of a seeded run ({error!r}); {remedy}") from None
+        if path.stem != f"{run}-{seed}":
+            raise ArtifactError(f"{path}: metrics of {run}, seed {seed}; expected the name {run}-{seed}.json")
+        for row, values in rows.items():
+            study.setdefault(row, {})[seed] = _run_metrics(path, {"variant": row, "split": "test", **values}, remedy)
     return study
 
 

@@ -6,7 +6,12 @@ import pytest
 from pipeline.core.errors import WeightsError
 from pipeline.prompts.text_only import encode_text_only
 
-PROMPTS = ("a person riding a bicycle", "a person holding a bicycle", "a person holding a cup", "a person riding a horse")
+PROMPTS = (
+    "a person riding a bicycle",
+    "a person holding a bicycle",
+    "a person holding a cup",
+    "a person riding a mule",
+)
 
 
 def test_sentences_are_alike_by_the_words_that_they_share():
