@@ -30,7 +30,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--detections",
     type=click.Path(path_type=Path),
     required=True,
-    help="npz (hicodet: or zarr, evaluated out of core); boxes continuous 0-based, right/bottom exclusive. "
+    help="npz (hicodet: or zarr, evaluated out of core); boxes continuous 0-based, right/bottom exclusive, scored "
+    "as they are: those with their centre outside the image, or more than half its side beyond a border, are refused. "
     "vcoco: or the official pickle (.pkl).",
 )
 @click.option("--output", type=_FILE, required=True, help="JSON with scores in 0..1.")
