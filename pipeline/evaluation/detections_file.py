@@ -127,6 +127,8 @@ def _read_npz(path: Path, fields: Mapping[str, tuple[tuple[str, ...], int]]) -> 
         raise DataError(f"{path}: does not exist; check --detections") from None
     except (ValueError, OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "allow_pickle" in reason:  # numpy takes any other file for a pickle, and advises to load it
+            reason = "an array of objects" if zipfile.is_zipfile(path) else "not a zip archive"
         raise DataError(
             f"{path}: not a readable npz file without pickle ({reason}); write it with numpy.savez"
         ) from None

@@ -153,11 +153,11 @@ def truncated(path):
         (lambda path: np.savez(path), "missing, found no array at all"),
         (lambda path: np.savez(path, scores=np.zeros(1)), "image_index, hoi_id, human_boxes, object_boxes missing"),
         (lambda path: path.write_bytes(b""), "not a readable npz file"),
-        (lambda path: path.write_bytes(b"hello"), "not a readable npz file"),
+        (lambda path: path.write_bytes(b"hello"), "not a readable npz file without pickle (not a zip archive)"),
         (lambda path: path.mkdir(), "not a readable npz file"),
         (single_array, "a single array (npy)"),
         (truncated, "not a readable npz file"),
-        (pickled, "not a readable npz file without pickle"),
+        (pickled, "not a readable npz file without pickle (an array of objects)"),
         (lambda path: None, "does not exist"),
     ],
 )
@@ -176,6 +176,7 @@ def test_bad_files_are_one_line_and_exit_2(tmp_path, run, write, message):
         ("coco.json", '{"images": [], "annotations": [], "categories": []}', "not HICO-DET annotations"),
         ("vcoco.json", '[{"role_object_id": []}]', "looks like an official V-COCO file"),
         ("other.mat", "nonsense", "not a readable MATLAB file"),
+        ("inverted.json", json.dumps(SMALL).replace("[1.0, 1.0, 10.0, 20.0]", "[10, 1, 1, 20]"), "boxes_h: box 0"),
     ],
 )
 def test_bad_annotations_are_one_line_and_exit_2(tmp_path, hicodet, name, content, message):
