@@ -67,12 +67,30 @@ def _random_boxes(rng: np.random.Generator, sizes: IntArray) -> FloatArray:
 
 def plausible_detections(world: BenchmarkTruth, num_rows: int, rng: np.random.Generator) -> Detections:
     """Triplets in image order, some near the image's annotated pairs and of their class."""
-    truth, num_hois = world.truth, len(world.rare)
     near = rng.random(num_rows) < _SHARE_NEAR_PAIR
     own_class = near & (rng.random(num_rows) < _SHARE_OWN_CLASS / _SHARE_NEAR_PAIR)
+    return _detections(world, near, own_class, rng, in_image_order=True)
+
+
+def hardest_detections(world: BenchmarkTruth, num_rows: int, rng: np.random.Generator) -> Detections:
+    """Triplets that all have boxes to be compared with, near a pair of their own image and class, in no order."""
+    every = np.ones(num_rows, dtype=np.bool_)
+    return _detections(world, every, every, rng, in_image_order=False)
+
+
+def _detections(
+    world: BenchmarkTruth,
+    near: NDArray[np.bool_],
+    own_class: NDArray[np.bool_],
+    rng: np.random.Generator,
+    *,
+    in_image_order: bool,
+) -> Detections:
+    """Triplets near an annotated pair where `near` [T], of its class where `own_class` [T]."""
+    truth, num_hois, num_rows = world.truth, len(world.rare), len(near)
     pair = rng.integers(0, len(truth), num_rows)
     image_index = np.where(near, truth.image_index[pair], rng.integers(0, truth.num_images, num_rows))
-    order = np.argsort(image_index, kind="stable")
+    order = np.argsort(image_index, kind="stable") if in_image_order else np.arange(num_rows)
     near, own_class, pair, image_index = near[order], own_class[order], pair[order], image_index[order]
     hoi_id = np.where(own_class, truth.hoi_id[pair], rng.integers(0, num_hois, num_rows))
     sizes = world.sizes[image_index]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pipeline.evaluation.hicodet import HicoDetResult
     from pipeline.evaluation.vcoco import VCocoResult
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
+_FILE = click.Path(path_type=Path)  # whatever is wrong with it, the reader says so in one line
 
 
 @stage_command("evaluate-detections", help=__doc__)
@@ -30,10 +30,13 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--detections",
     type=click.Path(path_type=Path),
     required=True,
-    help="npz (hicodet: or zarr, evaluated out of core); boxes continuous 0-based, right/bottom exclusive. "
+    help="npz (hicodet: or zarr, evaluated out of core); boxes continuous 0-based, right/bottom exclusive, scored "
+    "as they are: those with their centre outside the image, or more than half its side beyond a border, are refused. "
     "vcoco: or the official pickle (.pkl).",
 )
-@click.option("--output", type=_FILE, required=True, help="JSON with scores in 0..1.")
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="JSON with scores in 0..1."
+)
 @click.option(
     "--setting",
     type=click.Choice(["default", "known_object", "explanation_hoi"]),
@@ -108,9 +111,11 @@ def _read_hicodet(path: Path, image_labels: Path | None) -> HicoDetAnnotations:
         return read_hicodet_mat(path, "test", image_labels)
     if image_labels is not None:
         raise ParamError(f"--image-labels goes with anno_bbox.mat; {path.name} is no .mat file")
-    from pipeline.data.hicodet_annotations import read_hicodet_json
+    from pipeline.data.hicodet_annotations import check_scored_boxes, read_hicodet_json
 
-    return read_hicodet_json(path)
+    annotations = read_hicodet_json(path)
+    check_scored_boxes(annotations, path)
+    return annotations
 
 
 def _hicodet_json(result: HicoDetResult) -> dict[str, Any]:

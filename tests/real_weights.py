@@ -1,4 +1,4 @@
-"""Checkpoints of the real architectures with random weights: CLIP RN50 and torchvision's Faster R-CNN."""
+"""Checkpoints of the real architectures with random weights: CLIP RN50 and RN101, torchvision's detectors."""
 
 from __future__ import annotations
 

@@ -83,11 +83,28 @@ def test_a_name_finds_the_file_where_clip_keeps_it(rn50, loaded):
     assert (named.name, named.digest) == ("RN50", loaded.digest)
 
 
-def test_rn101_is_recognised_by_its_tensors():
-    with torch.device("meta"):
-        state = build_clip(RN101).state_dict()
+@torch.no_grad()
+def test_rn101_runs_as_clips_own(tmp_path, image):
+    """The deeper tower and the narrower space: recognised from the tensors, and equal in image, text and regions."""
+    path = save_random_clip(tmp_path / "RN101.pt", RN101)
+    state = torch.load(path, weights_only=True)
     assert ClipConfig.of_state(state, "RN101") == RN101
-    assert len(state) > 700
+    bare = build_clip(RN101)
+    bare.load_state_dict({name: value.float() for name, value in state.items()})
+    bare = bare.float().eval()
+    loaded = load_clip(str(path))
+    backbone = ClipBackbone(visual=loaded.model.visual, last_stride=32).eval()
+    features, theirs = backbone(image), bare.encode_image(image)
+    ours = backbone.global_embedding(features)
+    assert (ours.shape, features.shape) == ((1, 512), (1, 2048, 7, 7))
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
+    expected = torch.nn.functional.normalize(bare.encode_text(clip.tokenize(list(PROMPTS))), dim=1).numpy()
+    np.testing.assert_allclose(encode_bank(loaded, PROMPTS).hoi_embeddings, expected, atol=1e-5)
+    boxes = torch.tensor([[0.5, 1, 5, 6], [0, 0, 7, 7]])
+    regions = backbone.region_embedding(features, boxes, torch.zeros(2, dtype=torch.long), roi_size=7, sampling_ratio=2)
+    rois = torch.cat([torch.zeros(2, 1), boxes], 1)
+    theirs = bare.visual.attnpool(roi_align(features, rois, output_size=7, sampling_ratio=2, aligned=True))
+    torch.testing.assert_close(regions, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
 
 
 DETECTORS = [

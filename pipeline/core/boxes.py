@@ -36,9 +36,12 @@ def box_iou(first: Boxes, second: Boxes) -> Boxes:
 
     `box_iou(a[:, None], b[None])` is the matrix [len(a), len(b)].
     """
-    overlap = box_intersection(first, second)
-    total = box_area(first) + box_area(second) - overlap
-    return overlap / total.clip(min=1e-12)
+    return iou_of_areas(box_intersection(first, second), box_area(first), box_area(second))
+
+
+def iou_of_areas(overlap: Boxes, first: Boxes, second: Boxes) -> Boxes:
+    """IoU from the area of overlap and those of both boxes, broadcastable, [*]; 0 where all are 0."""
+    return overlap / (first + second - overlap).clip(min=1e-12)
 
 
 def box_union(first: Boxes, second: Boxes) -> Boxes:

@@ -15,6 +15,7 @@ from pipeline.core.errors import DataError
 from pipeline.core.seeding import numpy_generator
 from pipeline.core.types import GroundTruth, ImageLabels, ImageRecord, IntArray
 from pipeline.data.images import open_image
+from pipeline.data.split import SplitManifest
 from pipeline.store.files import sha256_of
 
 
@@ -85,3 +86,29 @@ def check_images(images: AnnotatedImages, folder: Path, advance: Callable[[], No
     if faults:
         raise DataError(f"{len(faults)} of {len(images)} images are unusable, unpack their archive again: {faults[0]}")
     return tuple(records)
+
+
+def manifest_of(
+    images: AnnotatedImages,
+    *,
+    dataset: str,
+    split: str,
+    source: Path,
+    recorded_source: str,
+    advance: Callable[[], None],
+) -> SplitManifest:
+    """Check every image of a split under `source`/images and return its manifest: image-level labels, never a box.
+
+    Args:
+        recorded_source: `source` as manifests spell it.
+
+    Raises:
+        DataError: as `check_images`.
+    """
+    return SplitManifest(
+        dataset=dataset,
+        split=split,
+        image_root=f"{recorded_source}/images",
+        images=check_images(images, source / "images", advance),
+        labels=images.labels,
+    )

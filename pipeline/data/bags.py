@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pipeline.core.bags import BagBatch
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, UserError
 from pipeline.core.seeding import numpy_generator, torch_generator
 from pipeline.data.images import normalize_pixels, open_image, square_pixels
 from pipeline.data.split import SplitManifest
@@ -143,6 +143,53 @@ class EpochSampler(Sampler[list[int]]):
             if batch == 0 or iteration == self.start:
                 order = torch.randperm(self.num_images, generator=torch_generator(self.seed, "sampler", epoch))
             yield order[batch * self.batch_size : (batch + 1) * self.batch_size].tolist()
+
+
+def load_batches(
+    dataset: BagDataset,
+    sampler: Sampler[list[int]],
+    *,
+    num_workers: int,
+    pin_memory: bool,
+    generator: torch.Generator,
+) -> Iterator[BagBatch]:
+    """Yield the batches of a sampler, in its order whatever the number of workers.
+
+    A DataLoader re-raises what goes wrong in a worker with the worker's traceback for a message. A damaged image is no
+    bug: workers hand such errors over as values, and they are raised here, one line as ever.
+
+    Raises:
+        UserError: what the dataset raised, once the batches before have been yielded.
+    """
+    loader: DataLoader[BagBatch | UserError] = DataLoader(
+        _BagsOrErrors(dataset),  # type: ignore[arg-type]
+        batch_sampler=sampler,
+        collate_fn=_collate,
+        num_workers=num_workers,
+        pin_memory=pin_memory,
+        generator=generator,
+    )
+    for batch in loader:
+        if isinstance(batch, UserError):
+            raise batch
+        yield batch
+
+
+class _BagsOrErrors(Dataset[Bag | UserError]):
+    def __init__(self, bags: BagDataset) -> None:
+        self._bags = bags
+
+    def __getitem__(self, index: int) -> Bag | UserError:
+        try:
+            return self._bags[index]
+        except UserError as error:
+            return error
+
+
+def _collate(items: Sequence[Bag | UserError]) -> BagBatch | UserError:
+    """Batch of all bags, or the first error."""
+    errors = [item for item in items if isinstance(item, UserError)]
+    return errors[0] if errors else collate_bags([item for item in items if isinstance(item, Bag)])
 
 
 def permuted_labels(labels: NDArray[np.float32], seed: int) -> NDArray[np.float32]:

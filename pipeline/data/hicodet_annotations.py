@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
-from pipeline.core.types import FloatArray, ImageLabels, ImageRecord, IntArray
+from pipeline.core.image_bounds import check_inside
+from pipeline.core.types import FloatArray, ImageLabels, ImageRecord, IntArray, check_boxes
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.store.json_file import read_annotation_json
 
@@ -60,20 +61,22 @@ def read_hicodet_json(path: Path) -> HicoDetAnnotations:
     try:
         sizes = np.asarray(data["size"], dtype=np.int64).reshape(-1, 2)
         num_pairs = [len(image["hoi"]) for image in data["annotation"]]
-        hoi_id = np.array([hoi for image in data["annotation"] for hoi in image["hoi"]], dtype=np.int64)
+        hoi_id = known_ids([hoi for image in data["annotation"] for hoi in image["hoi"]], vocabulary.num_hois, path)
         human_boxes, object_boxes = (
             from_inclusive([box for image in data["annotation"] for box in image[key]])
             for key in ("boxes_h", "boxes_o")
         )
-        rare = np.isin(np.arange(vocabulary.num_hois), data["rare"])
+        rare = np.zeros(vocabulary.num_hois, dtype=np.bool_)
+        rare[known_ids(data["rare"], vocabulary.num_hois, path)] = True
+        filenames = tuple(str(name) for name in data["filenames"])
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not HICO-DET annotations ({type(error).__name__}: {error})") from None
     annotations = HicoDetAnnotations(
         vocabulary=vocabulary,
-        filenames=tuple(data["filenames"]),
+        filenames=filenames,
         sizes=sizes,
         image_index=np.repeat(np.arange(len(num_pairs), dtype=np.int32), num_pairs),
-        hoi_id=hoi_id.astype(np.int16),
+        hoi_id=hoi_id,
         human_boxes=human_boxes,
         object_boxes=object_boxes,
         rare=rare,
@@ -90,11 +93,30 @@ def _vocabulary_of(data: dict[str, Any], path: Path) -> Vocabulary:
         raise DataError(f"{path}: correspondence should hold [hoi, object, verb] rows") from None
     if [hoi for hoi, _, _ in rows] != list(range(len(rows))):
         raise DataError(f"{path}: correspondence should list HOI ids 0..{len(rows) - 1} in order")
-    return Vocabulary(
-        objects=tuple(data["objects"]),
-        verbs=tuple(data["verbs"]),
-        hoi_classes=tuple((verb, obj) for _, obj, verb in rows),
-    )
+    try:
+        return Vocabulary(
+            objects=tuple(data["objects"]),
+            verbs=tuple(data["verbs"]),
+            hoi_classes=tuple((verb, obj) for _, obj, verb in rows),
+        )
+    except (TypeError, DataError) as error:
+        raise DataError(f"{path}: objects, verbs and correspondence do not fit together ({error})") from None
+
+
+def known_ids(hoi_ids: Any, num_hois: int, path: Path) -> NDArray[np.int16]:
+    """HOI ids as int16, checked before they could wrap around.
+
+    Raises:
+        DataError: one is no HOI class.
+        ValueError: one is no whole number.
+    """
+    ids = np.array(hoi_ids)
+    if ids.size and ids.dtype.kind not in "iu":
+        raise ValueError("HOI ids are not all whole numbers")
+    unknown = ids[(ids < 0) | (ids >= num_hois)]
+    if len(unknown):
+        raise DataError(f"{path}: HOI id {unknown[0]} is unknown; expected 0..{num_hois - 1}")
+    return ids.astype(np.int16)
 
 
 def from_inclusive(boxes: Any) -> FloatArray:
@@ -109,7 +131,7 @@ def check_annotations(annotations: HicoDetAnnotations, path: Path, num_images: i
     Raises:
         DataError: names the part.
     """
-    num_pairs, num_hois = len(annotations.hoi_id), annotations.vocabulary.num_hois
+    num_pairs = len(annotations.hoi_id)
     for name, found, expected in (
         ("filenames", len(annotations.filenames), num_images),
         ("size", len(annotations.sizes), num_images),
@@ -118,13 +140,24 @@ def check_annotations(annotations: HicoDetAnnotations, path: Path, num_images: i
     ):
         if found != expected:
             raise DataError(f"{path}: {name} has {found} entries, expected {expected}; the file is damaged")
-    unknown = annotations.hoi_id[(annotations.hoi_id < 0) | (annotations.hoi_id >= num_hois)]
-    if len(unknown):
-        raise DataError(f"{path}: HOI id {unknown[0]} is unknown; expected 0..{num_hois - 1}")
     for boxes in (annotations.human_boxes, annotations.object_boxes):
         if not np.isfinite(boxes).all():
             row = int(np.flatnonzero(~np.isfinite(boxes).all(axis=1))[0])
             raise DataError(f"{path}: a box of pair {row} is {boxes[row].tolist()}; expected finite numbers")
+
+
+def check_scored_boxes(annotations: HicoDetAnnotations, path: Path) -> None:
+    """Refuse annotated boxes that nothing could match: inverted, or clearly outside their image.
+
+    For files to score against, whose official boxes all lie in their images; training needs no boxes.
+
+    Raises:
+        DataError: names the first.
+    """
+    sizes = annotations.sizes[annotations.image_index]
+    for name, boxes in (("boxes_h", annotations.human_boxes), ("boxes_o", annotations.object_boxes)):
+        check_boxes(boxes, f"{path}: {name}")
+        check_inside(boxes, sizes, f"{path}: {name}")
 
 
 def image_records(annotations: HicoDetAnnotations) -> tuple[ImageRecord, ...]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pipeline.core.errors import DataError
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.ground_truth_file import RARE_BELOW
-from pipeline.data.hicodet_annotations import HicoDetAnnotations, check_annotations, from_inclusive
+from pipeline.data.hicodet_annotations import HicoDetAnnotations, check_annotations, from_inclusive, known_ids
 
 Split = Literal["train", "test"]
 _RELEASE = "expected anno_bbox.mat of HICO-DET, release 20160224"
@@ -52,6 +52,7 @@ def read_hicodet_mat(path: Path, split: Split, labels_path: Path | None = None) 
         sizes = np.array([[_number(_row(image["size"])[key]) for key in ("width", "height")] for image in images])
         train_ids = np.array([hoi for image in train_pairs for hoi in image.hoi_id], dtype=np.int64)
         counts = np.bincount(train_ids, minlength=vocabulary.num_hois)
+        hoi_id = known_ids([hoi for image in pairs for hoi in image.hoi_id], vocabulary.num_hois, path)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: unexpected structure ({type(error).__name__}: {error}); {_RELEASE}") from None
     annotations = HicoDetAnnotations(
@@ -59,7 +60,7 @@ def read_hicodet_mat(path: Path, split: Split, labels_path: Path | None = None) 
         filenames=filenames,
         sizes=sizes.reshape(-1, 2).astype(np.int64),
         image_index=np.repeat(np.arange(len(pairs), dtype=np.int32), [len(image.hoi_id) for image in pairs]),
-        hoi_id=np.array([hoi for image in pairs for hoi in image.hoi_id], dtype=np.int16),
+        hoi_id=hoi_id,
         human_boxes=from_inclusive([box for image in pairs for box in image.human]),
         object_boxes=from_inclusive([box for image in pairs for box in image.object]),
         rare=counts[: vocabulary.num_hois] < RARE_BELOW,

@@ -15,13 +15,12 @@ import numpy as np
 from pipeline.core.errors import DataError, ParamError
 from pipeline.core.params import PrepareParams
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.annotated_images import AnnotatedImages, check_images, hold_out
+from pipeline.data.annotated_images import AnnotatedImages, hold_out, manifest_of
 from pipeline.data.ground_truth import hicodet_ground_truth
 from pipeline.data.ground_truth_file import AnnotatedSplit
 from pipeline.data.hicodet_annotations import HicoDetAnnotations, image_labels, read_hicodet_json
 from pipeline.data.hicodet_mat import read_hicodet_mat
 from pipeline.data.reader import PreparedSplit, note_source
-from pipeline.data.split import SplitManifest
 
 DATASET = "hicodet"
 _FOLDERS = {"train": "train2015", "test": "test2015"}
@@ -63,12 +62,13 @@ class HicoDetReader:
         instances = np.bincount(self._train.hoi_id, minlength=self.vocabulary.num_hois).astype(np.int64)
         prepared = []
         for split, images in splits.items():
-            manifest = SplitManifest(
+            manifest = manifest_of(
+                images,
                 dataset=DATASET,
                 split=split,
-                image_root=f"{self._recorded}/images",
-                images=check_images(images, self._source / "images", advance),
-                labels=images.labels,
+                source=self._source,
+                recorded_source=self._recorded,
+                advance=advance,
             )
             annotated = None if split == "train" else AnnotatedSplit(images.truth, instances, self._test.rare)
             prepared.append(PreparedSplit(manifest, annotated))

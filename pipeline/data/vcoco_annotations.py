@@ -134,6 +134,10 @@ def _check_entries(entries: Any, path: Path) -> list[dict[str, Any]]:
         missing = [key for key in _ENTRY_KEYS if not isinstance(entry, dict) or key not in entry]
         if missing:
             raise DataError(f"{path}: action {row} has no {', '.join(missing)}; expected the official V-COCO file")
+        if not isinstance(entry["action_name"], str):
+            raise DataError(
+                f"{path}: action {row} is named {entry['action_name']!r}; expected the official V-COCO file"
+            )
         size, roles = len(entry["ann_id"]), len(entry["role_name"])
         if roles < 1 or roles > NUM_ROLES + 1:
             raise DataError(f"{path}: action {row} has {roles} roles, expected the agent and up to {NUM_ROLES} more")
@@ -172,6 +176,7 @@ class _CocoObjects:
         category_ids = np.array([entry["category_id"] for entry in found], dtype=np.int64)
         annotation_ids = np.array([entry["id"] for entry in found], dtype=np.int64)
 
+        _check_instances(image_ids, annotation_ids, boxes)
         image_row = _look_up(image_ids, image_id)
         corners = _clean_corners(boxes, sizes[image_row])
         larger = (corners[:, 2] > corners[:, 0] + 1) & (corners[:, 3] > corners[:, 1] + 1)
@@ -189,6 +194,18 @@ class _CocoObjects:
             people=np.flatnonzero(category_ids[order] == PERSON_CATEGORY),
             dropped_ids=annotation_ids[~valid],
         )
+
+
+def _check_instances(image_ids: IntArray, annotation_ids: IntArray, boxes: NDArray[np.float64]) -> None:
+    """Raise ValueError where the official evaluator would go on with nonsense."""
+    if not len(image_ids):
+        raise ValueError("the instances list no image")
+    repeated = np.flatnonzero(np.diff(image_ids) == 0)
+    if len(repeated):
+        raise ValueError(f"image {image_ids[repeated[0]]} occurs twice in the instances")
+    unusable = np.flatnonzero(~np.isfinite(boxes).all(axis=1))
+    if len(unusable):
+        raise ValueError(f"bbox of annotation {annotation_ids[unusable[0]]} is {boxes[unusable[0]].tolist()}")
 
 
 def _clean_corners(boxes: NDArray[np.float64], sizes: IntArray) -> NDArray[np.float64]:

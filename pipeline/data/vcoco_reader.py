@@ -20,11 +20,10 @@ from pipeline.core.errors import DataError
 from pipeline.core.params import PrepareParams
 from pipeline.core.types import IntArray
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.annotated_images import AnnotatedImages, check_images, hold_out
+from pipeline.data.annotated_images import AnnotatedImages, hold_out, manifest_of
 from pipeline.data.ground_truth import vcoco_ground_truth
 from pipeline.data.ground_truth_file import AnnotatedSplit
 from pipeline.data.reader import PreparedSplit, note_source
-from pipeline.data.split import SplitManifest
 from pipeline.data.vcoco_annotations import VCocoAnnotations, read_vcoco
 from pipeline.data.vcoco_pairs import VCocoPairs, official_pairs, read_vcoco_pairs, vcoco_image_labels, vcoco_vocabulary
 
@@ -62,12 +61,13 @@ class VCocoReader:
         instances = np.bincount(training.hoi_id, minlength=self.vocabulary.num_hois).astype(np.int64)
         prepared = []
         for split, (images, people) in self._divided().items():
-            manifest = SplitManifest(
+            manifest = manifest_of(
+                images,
                 dataset=DATASET,
                 split=split,
-                image_root=f"{self._recorded}/images",
-                images=check_images(images, self._source / "images", advance),
-                labels=images.labels,
+                source=self._source,
+                recorded_source=self._recorded,
+                advance=advance,
             )
             if split == "train":
                 prepared.append(PreparedSplit(manifest, None))

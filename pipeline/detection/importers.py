@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
+from pipeline.core.image_bounds import check_inside
 from pipeline.core.types import check_boxes
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.coco_categories import NUMBERINGS, object_ids_of
@@ -51,7 +52,8 @@ def import_proposals(
         detector: what made them, in words; recorded with the file's digest.
 
     Raises:
-        DataError: unreadable, another split's images, unknown labels, NaN or inverted boxes, scores outside 0..1.
+        DataError: unreadable, another split's images, unknown labels, boxes that are NaN, inverted or clearly outside
+            their image, scores outside 0..1.
     """
     found = _read_folder(source, manifest) if source.is_dir() else _read_coco_results(source, manifest)
     check_boxes(found.boxes.astype(np.float32), str(source))
@@ -63,10 +65,11 @@ def import_proposals(
         object_ids = object_ids_of(found.labels, names, vocabulary)
     except DataError as error:
         raise DataError(f"{source}: {error}") from None
+    sizes = np.array([(record.width, record.height) for record in manifest.images], np.int64).reshape(-1, 2)
+    check_inside(found.boxes, sizes[found.image], str(source))
     order = np.lexsort((-found.scores, found.image))
     order = order[object_ids[order] >= 0]
     image = found.image[order]
-    sizes = np.array([(record.width, record.height) for record in manifest.images], np.float64).reshape(-1, 2)
     boxes = np.clip(found.boxes[order], 0, np.tile(sizes[image], 2))
     return SplitProposals(
         image_ids=manifest.image_ids,
@@ -88,7 +91,7 @@ def _read_coco_results(path: Path, manifest: SplitManifest) -> _Found:
         boxes = np.array([entry["bbox"] for entry in data], np.float64).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
         scores = np.array([entry["score"] for entry in data], np.float64)
-        labels = np.array([int(entry["category_id"]) for entry in data], np.int64)
+        labels = _whole([entry["category_id"] for entry in data])
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path}: not COCO results ({error!r}); expected image_id, category_id, bbox [x, y, w, h], score"
@@ -106,17 +109,25 @@ def _read_folder(folder: Path, manifest: SplitManifest) -> _Found:
         data = load_json(file)
         try:
             boxes = np.array(data["boxes"], np.float64).reshape(-1, 4)
-            scores, labels = np.array(data["scores"], np.float64).ravel(), np.array(data["labels"]).ravel()
+            scores, labels = np.array(data["scores"], np.float64).ravel(), _whole(data["labels"])
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{file}: not a detection file ({error!r}); expected boxes, scores, labels") from None
         if not len(boxes) == len(scores) == len(labels):
             raise DataError(f"{file}: {len(boxes)} boxes, {len(scores)} scores, {len(labels)} labels; expected equal")
         parts["boxes"].append(boxes)
         parts["scores"].append(scores)
-        parts["labels"].append(labels.astype(np.int64))
+        parts["labels"].append(labels)
         counts.append(len(boxes))
     rows = np.repeat(_image_rows([file.stem for file in files], manifest, folder), counts)
     return _Found(rows, *(np.concatenate(parts[name]) for name in ("boxes", "scores", "labels")))
+
+
+def _whole(labels: Any) -> NDArray[np.int64]:
+    """Labels as int64; ValueError where one is no whole number."""
+    numbers = np.array(labels, np.float64).ravel()
+    if not (numbers == np.rint(numbers)).all():
+        raise ValueError("labels are not whole numbers")
+    return numbers.astype(np.int64)
 
 
 def _image_rows(found: list[Any], manifest: SplitManifest, where: Path) -> NDArray[np.int64]:

@@ -1,8 +1,8 @@
 """Anybody's detections as an npz file, checked field by field before anything is computed.
 
-Boxes are continuous 0-based corners, right and bottom exclusive, in pixels of the original image. They may leave the
-image by no more than one pixel, the slack that a +1 convention or rounding leaves: anything further means another
-image, another scale, or unclipped boxes. No pickle is read.
+Boxes are continuous 0-based corners, right and bottom exclusive, in pixels of the original image. They are scored as
+they are, never clipped; those clearly outside their image are refused (`pipeline/core/image_bounds.py` has the rule).
+No pickle is read.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
+from pipeline.core.image_bounds import check_inside
 from pipeline.core.types import Detections, IntArray, check_boxes
 from pipeline.evaluation.ranges import check_range
 from pipeline.evaluation.vcoco import RoleDetections
-
-OUTSIDE_TOLERANCE = 1.0  # pixels
 
 _HICODET_FIELDS: dict[str, tuple[tuple[str, ...], int]] = {
     "image_index": (("int32",), 1),
@@ -70,7 +69,7 @@ def check_hicodet_detections(detections: Detections, sizes: IntArray, num_hois: 
     image_sizes = sizes[detections.image_index]
     for name, boxes in (("human_boxes", detections.human_boxes), ("object_boxes", detections.object_boxes)):
         check_boxes(boxes, f"{where}: {name}")
-        _check_inside(boxes, image_sizes, f"{where}: {name}")
+        check_inside(boxes, image_sizes, f"{where}: {name}")
 
 
 def read_vcoco_detections(path: Path, image_ids: IntArray, sizes: IntArray) -> RoleDetections:
@@ -86,22 +85,30 @@ def read_vcoco_detections(path: Path, image_ids: IntArray, sizes: IntArray) -> R
     Raises:
         DataError: as `read_hicodet_detections`. Actions and roles are checked by `evaluate_vcoco`.
     """
-    arrays = _read_npz(path, _VCOCO_FIELDS)
-    known = np.isin(arrays["image_id"], image_ids)
+    detections = RoleDetections(**_read_npz(path, _VCOCO_FIELDS))
+    check_role_detections(detections, image_ids, sizes, str(path))
+    return detections
+
+
+def check_role_detections(detections: RoleDetections, image_ids: IntArray, sizes: IntArray, where: str) -> None:
+    """Refuse unknown images, and boxes that are not finite, inverted or outside; role boxes may be all NaN.
+
+    Raises:
+        DataError: starts with `where` and names the first bad row.
+    """
+    known = np.isin(detections.image_id, image_ids)
     if not known.all():
         row = int(np.flatnonzero(~known)[0])
         raise DataError(
-            f"{path}: image_id {arrays['image_id'][row]} in row {row} is not among the {len(image_ids)} images of the "
-            "instances file; expected COCO image ids"
+            f"{where}: image_id {detections.image_id[row]} in row {row} is not among the {len(image_ids)} images of "
+            "the instances file; expected COCO image ids"
         )
-    image_sizes = sizes[np.searchsorted(image_ids, arrays["image_id"])]
-    check_boxes(arrays["human_boxes"], f"{path}: human_boxes")
-    _check_inside(arrays["human_boxes"], image_sizes, f"{path}: human_boxes")
-    predicted = ~np.isnan(arrays["role_boxes"]).all(axis=1)
-    stand_in = np.where(predicted[:, None], arrays["role_boxes"], 0)
-    check_boxes(stand_in, f"{path}: role_boxes")
-    _check_inside(stand_in, image_sizes, f"{path}: role_boxes")
-    return RoleDetections(**arrays)
+    predicted = ~np.isnan(detections.role_boxes).all(axis=1)
+    role_boxes = np.where(predicted[:, None], detections.role_boxes, 0)
+    image_sizes = sizes[np.searchsorted(image_ids, detections.image_id)]
+    for name, boxes in (("human_boxes", detections.human_boxes), ("role_boxes", role_boxes)):
+        check_boxes(boxes, f"{where}: {name}")
+        check_inside(boxes, image_sizes, f"{where}: {name}")
 
 
 def _read_npz(path: Path, fields: Mapping[str, tuple[tuple[str, ...], int]]) -> dict[str, NDArray[Any]]:
@@ -120,6 +127,8 @@ def _read_npz(path: Path, fields: Mapping[str, tuple[tuple[str, ...], int]]) -> 
         raise DataError(f"{path}: does not exist; check --detections") from None
     except (ValueError, OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "allow_pickle" in reason:  # numpy takes any other file for a pickle, and advises to load it
+            reason = "an array of objects" if zipfile.is_zipfile(path) else "not a zip archive"
         raise DataError(
             f"{path}: not a readable npz file without pickle ({reason}); write it with numpy.savez"
         ) from None
@@ -144,15 +153,3 @@ def _check_finite(scores: NDArray[np.floating], where: str) -> None:
     if not np.isfinite(scores).all():
         row = int(np.flatnonzero(~np.isfinite(scores))[0])
         raise DataError(f"{where}: row {row} is {scores[row]}; expected finite numbers")
-
-
-def _check_inside(boxes: NDArray[np.floating], sizes: IntArray, where: str) -> None:
-    """Refuse boxes [T, 4] that leave images of [T, 2] width, height by more than the tolerance."""
-    outside = (boxes[:, :2] < -OUTSIDE_TOLERANCE).any(axis=1) | (boxes[:, 2:] > sizes + OUTSIDE_TOLERANCE).any(axis=1)
-    if outside.any():
-        row = int(np.flatnonzero(outside)[0])
-        width, height = sizes[row].tolist()
-        raise DataError(
-            f"{where}: box {row} is {boxes[row].tolist()}, outside its image of {width} x {height} pixels "
-            f"({int(outside.sum())} boxes are); expected original-image pixels, clip the boxes to the image"
-        )

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
-from pipeline.core.types import IntArray, check_boxes
+from pipeline.core.types import IntArray
 from pipeline.data.vcoco_annotations import VCocoAnnotations
+from pipeline.evaluation.detections_file import check_role_detections
 from pipeline.evaluation.exchange_hicodet import to_inclusive
 from pipeline.evaluation.vcoco import RoleDetections
 from pipeline.store.files import atomic_path
@@ -70,7 +71,8 @@ def read_vcoco_pickle(path: Path, annotations: VCocoAnnotations) -> tuple[RoleDe
     """Read role detections and agent detections (role_index 0); NaN scores are left out.
 
     Raises:
-        DataError: not such a list, a key of the evaluator's missing, boxes that are inverted or not finite.
+        DataError: not such a list, a key of the evaluator's missing, an unknown image, boxes of scored rows that are
+            not finite, inverted or outside their image.
     """
     data = read_restricted_pickle(path)
     if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
@@ -87,8 +89,10 @@ def read_vcoco_pickle(path: Path, annotations: VCocoAnnotations) -> tuple[RoleDe
                 role_columns.append((action_id, role_index, _continuous(found[:, :4]), found[:, 4]))
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not V-COCO's official form ({error!r} missing or wrong)") from None
-    check_boxes(humans.astype(np.float32), f"{path}: person_box")
-    return _stacked(image_id, humans, role_columns), _stacked(image_id, humans, agent_columns)
+    both = _stacked(image_id, humans, role_columns), _stacked(image_id, humans, agent_columns)
+    for detections in both:
+        check_role_detections(detections, annotations.image_ids, annotations.sizes, str(path))
+    return both
 
 
 def _continuous(boxes: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.boxes import box_iou
+from pipeline.core.boxes import box_area, box_intersection, iou_of_areas
 from pipeline.core.types import Detections, GroundTruth, IntArray
 
 OVERLAP_THRESHOLD = 0.5
@@ -81,29 +81,20 @@ def best_pairs(
     groups = index.group[cells]
     candidates = np.flatnonzero(groups >= 0)
     groups = groups[candidates]
-    for detected, annotated in _comparisons(candidates, index.starts[groups], index.starts[groups + 1]):
-        _match_block(detections, truth, detected, index.rows[annotated], threshold, matched)
+    human_areas = box_area(truth.human_boxes.astype(np.float64))
+    for rows, counts, others in _comparisons(candidates, index.starts[groups], index.starts[groups + 1]):
+        detected, annotated = np.repeat(rows, counts), index.rows[others]
+        humans = _Columns.of(detections.human_boxes, rows).repeat(counts)
+        human_iou = humans.iou(_Columns.of(truth.human_boxes, annotated, human_areas))
+        close = np.flatnonzero(human_iou >= threshold)  # the minimum is no larger: most comparisons end here
+        detected, annotated = detected[close], annotated[close]
+        object_iou = _Columns.of(detections.object_boxes, detected).iou(_Columns.of(truth.object_boxes, annotated))
+        overlap = np.minimum(human_iou[close], object_iou)
+        passed = overlap >= threshold
+        detected, annotated, overlap = detected[passed], annotated[passed], overlap[passed]
+        best = first_maximum(detected, overlap)
+        matched[detected[best]] = annotated[best]
     return matched
-
-
-def _match_block(
-    detections: Detections,
-    truth: GroundTruth,
-    detected: IntArray,
-    annotated: IntArray,
-    threshold: float,
-    matched: NDArray[np.int32],
-) -> None:
-    """Write the best of some (detection, ground truth) comparisons into `matched`."""
-    human_iou = _row_iou(detections.human_boxes, detected, truth.human_boxes, annotated)
-    close = np.flatnonzero(human_iou >= threshold)  # the minimum is no larger: most comparisons end here
-    detected, annotated = detected[close], annotated[close]
-    object_iou = _row_iou(detections.object_boxes, detected, truth.object_boxes, annotated)
-    overlap = np.minimum(human_iou[close], object_iou)
-    passed = overlap >= threshold
-    detected, annotated, overlap = detected[passed], annotated[passed], overlap[passed]
-    best = first_maximum(detected, overlap)
-    matched[detected[best]] = annotated[best]
 
 
 def best_in_group(
@@ -122,15 +113,17 @@ def best_in_group(
     """
     best_row, best_iou = np.full(len(boxes), -1, dtype=np.int64), np.zeros(len(boxes))
     candidates = np.flatnonzero(stops > starts)
-    for row, other in _comparisons(candidates, starts[candidates], stops[candidates]):
-        overlap = _row_iou(boxes, row, others, other)
+    areas = box_area(others.astype(np.float64))
+    for rows, counts, other in _comparisons(candidates, starts[candidates], stops[candidates]):
+        overlap = _Columns.of(boxes, rows).repeat(counts).iou(_Columns.of(others, other, areas))
+        row = np.repeat(rows, counts)
         best = first_maximum(row, overlap)
         best_row[row[best]], best_iou[row[best]] = other[best], overlap[best]
     return best_row, best_iou
 
 
-def _comparisons(rows: IntArray, starts: IntArray, stops: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
-    """Yield (row, other) for each `other` in the row's range, block by block; a row is never split over blocks."""
+def _comparisons(rows: IntArray, starts: IntArray, stops: IntArray) -> Iterator[tuple[IntArray, IntArray, IntArray]]:
+    """Yield rows, how many others each is compared with, and those others, block by block; no row is split."""
     counts = stops - starts
     totals = np.cumsum(counts)
     num_blocks = -(-int(totals[-1]) // _BLOCK_PAIRS) if len(totals) else 0
@@ -139,19 +132,28 @@ def _comparisons(rows: IntArray, starts: IntArray, stops: IntArray) -> Iterator[
     for low, high in pairwise(edges.tolist()):
         block = counts[low:high]
         offsets = np.repeat(starts[low:high] - np.cumsum(block) + block, block)
-        yield np.repeat(rows[low:high], block), np.arange(len(offsets)) + offsets
+        yield rows[low:high], block, np.arange(len(offsets)) + offsets
 
 
-def _row_iou(
-    first: NDArray[np.floating], first_rows: IntArray, second: NDArray[np.floating], second_rows: IntArray
-) -> NDArray[np.float64]:
-    """IoU of box `first_rows[k]` with box `second_rows[k]`, float64 [K]."""
-    return box_iou(_columns(first, first_rows).T, _columns(second, second_rows).T)
+@dataclass(frozen=True)
+class _Columns:
+    """Boxes as float64 [4, K] and their areas [K]: coordinates apart, for arithmetic over contiguous memory."""
 
+    corners: NDArray[np.float64]
+    area: NDArray[np.float64]
 
-def _columns(boxes: NDArray[np.floating], rows: IntArray) -> NDArray[np.float64]:
-    """Selected boxes as float64 [4, K]: coordinates apart, so that box arithmetic runs over contiguous memory."""
-    return np.ascontiguousarray(boxes.take(rows, axis=0).T, dtype=np.float64)
+    @classmethod
+    def of(cls, boxes: NDArray[np.floating], rows: IntArray, areas: NDArray[np.float64] | None = None) -> _Columns:
+        """Some rows of boxes [*, 4]; `areas` [*] where many rows are the same box."""
+        corners = np.ascontiguousarray(boxes.take(rows, axis=0).T, dtype=np.float64)
+        return cls(corners, box_area(corners.T) if areas is None else areas.take(rows))
+
+    def repeat(self, counts: IntArray) -> _Columns:
+        return _Columns(np.repeat(self.corners, counts, axis=1), np.repeat(self.area, counts))
+
+    def iou(self, others: _Columns) -> NDArray[np.float64]:
+        """IoU of box k with other box k, [K]."""
+        return iou_of_areas(box_intersection(self.corners.T, others.corners.T), self.area, others.area)
 
 
 def first_maximum(segment: IntArray, values: NDArray[np.float64]) -> IntArray:

@@ -23,7 +23,7 @@ def sort_detections(
     Args:
         class_id: integer [T], at least 0; 16-bit integers sort fastest.
         scores: float [T] without NaN, any sign.
-        image_index: integer [T]; None breaks ties by row order alone.
+        image_index: integer [T], at least 0; None breaks ties by row order alone.
 
     Returns:
         int64 [T]: row numbers.
@@ -31,7 +31,8 @@ def sort_detections(
     if image_index is None or (image_index[1:] >= image_index[:-1]).all():
         order = _falling_scores(scores)
     else:
-        by_image = np.argsort(image_index, kind="stable")
+        narrow = np.min_scalar_type(int(image_index.max()))  # 16 bits, where they do, sort by radix
+        by_image = np.argsort(image_index.astype(narrow), kind="stable")
         order = by_image[_falling_scores(scores[by_image])]
     return order[np.argsort(class_id[order], kind="stable")]
 

@@ -116,7 +116,7 @@ def controls_table(study: Study) -> str:
 def study_page(study: Study, descriptions: Mapping[str, str], title: str) -> str:
     """All tables as a Markdown page that says what its numbers are."""
     tables = {
-        "Test mAP in percent, mean ± standard deviation over seeds (n - 1). The paper's figures are HICO-DET's: compare "
+        "Test mAP in percent, mean ± standard deviation over seeds (n - 1). The paper's are HICO-DET's: compare "
         "signs and order, not values.": rows_table(study, descriptions),
         "What the paper concludes, in points of Full mAP: differences by seed, mean ± standard error; `agrees` and "
         "`CONTRADICTS` mean that the difference is more than two standard errors.": claims_table(study),

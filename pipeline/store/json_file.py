@@ -41,6 +41,8 @@ def load_json(path: Path) -> Any:
             f"{path}: not JSON, at line {error.lineno} column {error.colno} ({error.msg}); "
             "the file is truncated or damaged, download it again"
         ) from None
+    except RecursionError:
+        raise DataError(f"{path}: nested too deeply to be annotations; download it again") from None
     except UnicodeDecodeError:
         raise DataError(f"{path}: not a text file; expected JSON") from None
 

@@ -69,7 +69,8 @@ def read_proposals(
     """Read a proposals file, and check it against the manifest and vocabulary that will use it.
 
     Raises:
-        ArtifactError: missing, truncated or damaged file; other images or categories than expected (both are named).
+        ArtifactError: missing, truncated or damaged file; scores that rise within an image; other images or
+            categories than expected (both are named).
     """
     if not path.exists():
         raise ArtifactError(f'{path} does not exist; run "dvc repro detect" or import a proposals file')
@@ -122,6 +123,19 @@ def _check_structure(path: Path, split: SplitProposals) -> None:
     if not ((split.scores >= 0) & (split.scores <= 1)).all():
         raise ArtifactError(f"{path}: scores outside 0..1; expected probabilities")
     check_boxes(split.boxes, str(path))
+    _check_order(path, split)
+
+
+def _check_order(path: Path, split: SplitProposals) -> None:
+    """Refuse scores that rise within an image: `SplitProposals.image` takes the best by position."""
+    rises = np.flatnonzero(np.diff(split.scores) > 0) + 1
+    rises = rises[~np.isin(rises, split.offsets)]  # an image's first may well be higher than the last of the one before
+    if len(rises):
+        image_id = split.image_ids[int(np.searchsorted(split.offsets, rises[0], side="right")) - 1]
+        raise ArtifactError(
+            f'{path}: scores of image "{image_id}" are not in falling order; '
+            'expected the best first, run "weakhoi import-proposals" on the detections'
+        )
 
 
 def _check_same(path: Path, what: str, found: tuple[str, ...], expected: tuple[str, ...]) -> None:

@@ -6,19 +6,18 @@ seeded streams, and a resumed run gives the same bits as an undisturbed one on t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 from pipeline.core.bags import BagBatch
 from pipeline.core.errors import DataError
 from pipeline.core.params import TrainParams
 from pipeline.core.seeding import torch_generator, torch_seed
-from pipeline.data.bags import BagDataset, EpochSampler, collate_bags, flip_batch
+from pipeline.data.bags import BagDataset, EpochSampler, flip_batch, load_batches
 from pipeline.hoi.backbone import freeze_batch_norm
 from pipeline.hoi.losses import LossTerms, WeakHoiLoss
 from pipeline.hoi.network import WeakHoiNetwork
@@ -111,15 +110,14 @@ def _check_pairs(network: WeakHoiNetwork, dataset: BagDataset) -> None:
         )
 
 
-def _batches(dataset: BagDataset, run: TrainingRun, start: int) -> DataLoader[BagBatch]:
+def _batches(dataset: BagDataset, run: TrainingRun, start: int) -> Iterator[BagBatch]:
     params = run.params
     sampler = EpochSampler(
         num_images=len(dataset), batch_size=params.batch_size, seed=params.seed, start=start, epochs=params.epochs
     )
-    return DataLoader(
-        dataset,  # type: ignore[arg-type]
-        batch_sampler=sampler,
-        collate_fn=collate_bags,
+    return load_batches(
+        dataset,
+        sampler,
         num_workers=params.num_workers,
         pin_memory=run.device.type == "cuda",
         generator=torch_generator(params.seed, "loader"),

@@ -3,7 +3,7 @@ import json
 import numpy as np
 from click.testing import CliRunner
 
-from benchmarks.detection_sets import load_truth, plausible_detections
+from benchmarks.detection_sets import hardest_detections, load_truth, plausible_detections
 from benchmarks.evaluator import command
 from pipeline.evaluation.detections_file import check_hicodet_detections
 
@@ -16,6 +16,17 @@ def test_figures_are_written(tmp_path):
     assert figures["memory_ratio"] > 0
     assert set(figures["settings"]) == {"default", "known_object", "explanation_hoi"}
     assert figures["triplets"] == 2000
+    assert "hardest" not in figures
+
+
+def test_the_hardest_case_is_measured_beside_the_others(tmp_path):
+    call = ["--rows", "2000", "--runs", "1", "--hardest", "--json", str(tmp_path / "b.json")]
+    result = CliRunner().invoke(command, call)
+    assert result.exit_code == 0, result.output
+    figures = json.loads((tmp_path / "b.json").read_text())
+    assert figures["hardest"]["ratio"] >= figures["hardest"]["floor_ratio"] > 0
+    assert figures["hardest"]["full"] > figures["full"]
+    assert "hardest" in result.output
 
 
 def test_detections_are_legal_and_in_image_order():
@@ -24,3 +35,13 @@ def test_detections_are_legal_and_in_image_order():
     found = plausible_detections(world, 3000, rng)
     check_hicodet_detections(found, world.sizes, len(world.rare), "benchmark")
     assert (np.diff(found.image_index) >= 0).all()
+
+
+def test_the_hardest_all_have_something_to_match():
+    rng = np.random.default_rng(1)
+    world = load_truth(None, rng)
+    found = hardest_detections(world, 3000, rng)
+    check_hicodet_detections(found, world.sizes, len(world.rare), "benchmark")
+    shown = set(zip(world.truth.image_index.tolist(), world.truth.hoi_id.tolist(), strict=True))
+    assert set(zip(found.image_index.tolist(), found.hoi_id.tolist(), strict=True)) <= shown
+    assert (np.diff(found.image_index) < 0).any()

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.core.errors import DataError
 from pipeline.data.ground_truth import hicodet_ground_truth
-from pipeline.data.hicodet_annotations import image_labels, image_records, read_hicodet_json
+from pipeline.data.hicodet_annotations import check_scored_boxes, image_labels, image_records, read_hicodet_json
 from tests.data.real_ground_truth import real_ground_truth
 
 SMALL = {
@@ -79,6 +79,11 @@ def test_real_test_set():
     assert (annotations.object_boxes[:, 2:] <= annotations.sizes[annotations.image_index]).all()
 
 
+def with_hoi(hoi):
+    image = {"hoi": [hoi], "boxes_h": [[1, 1, 2, 2]], "boxes_o": [[1, 1, 2, 2]]}
+    return {"annotation": [image, SMALL["annotation"][1]]}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -90,6 +95,18 @@ def test_real_test_set():
         ({"annotation": [{"hoi": [0], "boxes_h": [], "boxes_o": [[1, 1, 2, 2]]}, SMALL["annotation"][1]]}, "boxes_h"),
         ({"annotation": [{"hoi": [0], "boxes_h": [[1]], "boxes_o": []}]}, "not HICO-DET annotations"),
         ({"annotation": [{"boxes_h": []}]}, "KeyError: 'hoi'"),
+        (with_hoi(65538), "HOI id 65538 is unknown; expected 0..2"),  # 2, had it wrapped around in 16 bits
+        (with_hoi(-1), "HOI id -1 is unknown"),
+        (with_hoi(1.5), "HOI ids are not all whole numbers"),
+        (with_hoi("ride"), "HOI ids are not all whole numbers"),
+        ({"rare": [3]}, "HOI id 3 is unknown"),
+        ({"rare": None}, "HOI ids are not all whole numbers"),
+        ({"filenames": 5}, "not HICO-DET annotations"),
+        ({"objects": None}, "do not fit together"),
+        (
+            {"objects": ["bicycle"]},
+            "annotations.json: objects, verbs and correspondence do not fit together .vocabulary: ",
+        ),
     ],
 )
 def test_damaged_files_are_refused_in_one_line(tmp_path, changes, message):
@@ -105,11 +122,24 @@ def test_nan_boxes_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("box", "message"),
+    [([9, 1, 3, 5], "boxes_h: box 0 is .*x1 <= x2"), ([1, 1, 500, 5], "boxes_h: box 0 is .*outside its image")],
+)
+def test_boxes_that_nothing_could_match_are_refused_where_they_are_scored(tmp_path, box, message):
+    image = {"hoi": [0], "boxes_h": [box], "boxes_o": [[1, 1, 2, 2]]}
+    path = small(tmp_path, annotation=[image, SMALL["annotation"][1]])
+    with pytest.raises(DataError, match=message):
+        check_scored_boxes(read_hicodet_json(path), path)
+    check_scored_boxes(read_hicodet_json(small(tmp_path)), path)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ('{"annotation": [', "not JSON, at line 1 .* truncated"),
         ("", "not JSON"),
         ("[]", "not HICO-DET annotations"),
+        ("[" * 100_000, "nested too deeply"),
         ('{"categories": []}', "looks like COCO instances"),
         ('{"action_to_object": []}', "looks like the JSON form of V-COCO"),
         ('[{"role_object_id": []}]', "looks like an official V-COCO file"),

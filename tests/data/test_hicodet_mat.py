@@ -133,6 +133,15 @@ def test_another_structure_is_refused(tmp_path):
         read_hicodet_mat(path, "test")
 
 
+@pytest.mark.parametrize("number", [4, 70_000])
+def test_an_unknown_class_is_refused(tmp_path, number):
+    test = [image("a.jpg", [interaction(number, [(1, 1, 5, 5)], [(2, 2, 9, 9)], [(1, 1)])])]
+    path = tmp_path / "anno_bbox.mat"
+    savemat(path, {"bbox_train": structs(TRAIN), "bbox_test": structs(test), "list_action": actions(ACTIONS)})
+    with pytest.raises(DataError, match=rf"HOI id {number - 1} is unknown; expected 0\.\.2"):
+        read_hicodet_mat(path, "test")
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"not a matlab file at all", b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(400)]
 )

@@ -78,6 +78,10 @@ def without(rows, key):
     return [{name: value for name, value in row.items() if name != key} for row in rows]
 
 
+def twice(world, key):
+    return world | {key: [*world[key], world[key][-1]]}
+
+
 @pytest.mark.parametrize(
     ("rows", "world", "message"),
     [
@@ -91,7 +95,14 @@ def without(rows, key):
         (entries(PEOPLE), instances(2, [OBJECTS[0], *OBJECTS[2:]]), "ann_id 4 is not in"),
         (entries(PEOPLE), {"images": []}, "not COCO instances .*annotations missing"),
         (entries(PEOPLE), {"images": [{"id": 1}], "annotations": []}, "unexpected structure .*width"),
-        (entries(PEOPLE), {"images": [], "annotations": []}, "ann_id 1 is not in"),
+        (entries(PEOPLE), {"images": [], "annotations": []}, "the instances list no image"),
+        ([entries(PEOPLE)[0] | {"action_name": None}], instances(2, OBJECTS), "action 0 is named None"),
+        (entries(PEOPLE), twice(instances(2, OBJECTS), "images"), "image 20 occurs twice in the instances"),
+        (
+            entries(PEOPLE),
+            instances(2, [*OBJECTS, (9, 10, 2, (0, 0, float("nan"), 5))]),
+            "bbox of annotation 9 is .*nan",
+        ),
     ],
 )
 def test_damaged_or_foreign_files_are_refused(tmp_path, rows, world, message):

@@ -62,7 +62,7 @@ def test_coco_ids_reach_hicodets_objects_by_name_and_back():
 def test_coco_results(tmp_path):
     rows = [
         result(score=0.3),
-        result(category=1, score=0.9, bbox=(40, 30, 50, 50)),  # leaves the image: clipped
+        result(category=1, score=0.9, bbox=(40, 30, 30, 25)),  # leaves the image: clipped
         result(category=2),  # a bicycle: not in the vocabulary
         result("HICO_test2015_00000007", 1, score=0.4),
     ]
@@ -106,6 +106,8 @@ def test_no_detection_at_all(tmp_path):
         ([result(bbox=(1, 1, float("nan"), 2))], "finite"),
         ([result(bbox=(9, 1, -5, 2))], "x1 <= x2"),
         ([result(bbox=(9, 1, 5))], "not COCO results"),
+        ([result(bbox=(200, 100, 20, 30))], "outside its image of 64 x 48"),
+        ([result(category=1.5)], "labels are not whole numbers"),
         ([result(score=1.5)], "score 1.5 is outside 0..1"),
         ([result(score=float("nan"))], "score nan is outside"),
         ([{"image_id": 7}], "not COCO results"),
@@ -125,6 +127,10 @@ def test_bad_folders_are_one_line(tmp_path):
     path.write_text('{"boxes": [[1, 2, 3, 4]], "scores": [], "labels": []}')
     with pytest.raises(DataError, match="1 boxes, 0 scores, 0 labels"):
         read(tmp_path, "vocabulary")
+    for labels in ('["person"]', "[null]", "[0.5]"):
+        path.write_text('{"boxes": [[1, 2, 3, 4]], "scores": [0.5], "labels": ' + labels + "}")
+        with pytest.raises(DataError, match="not a detection file"):
+            read(tmp_path, "vocabulary")
     path.write_text('{"boxes": [[1')
     with pytest.raises(DataError, match="truncated"):
         read(tmp_path, "vocabulary")

@@ -9,7 +9,6 @@ from click.testing import CliRunner
 from pipeline.core.types import Detections
 from pipeline.data.hicodet_annotations import read_hicodet_json
 from pipeline.data.vcoco_annotations import read_vcoco
-from pipeline.evaluation.detections_file import OUTSIDE_TOLERANCE
 from pipeline.evaluation.exchange_vcoco import write_vcoco_pickle
 from pipeline.evaluation.hicodet import SETTINGS
 from pipeline.evaluation.vcoco import RoleDetections
@@ -78,9 +77,18 @@ def test_no_rows_score_0(hicodet):
     assert (scores["full"], scores["ap"]) == (0, [0, None, 0])
 
 
-def test_boxes_may_leave_the_image_by_a_pixel(hicodet):
-    inside = HICODET["human_boxes"] + np.float32([[-OUTSIDE_TOLERANCE, 0, 0, 0], [0] * 4])
-    assert hicodet(HICODET | {"human_boxes": inside})[0].exit_code == 0
+@pytest.mark.parametrize(
+    "box", [(-1, 0, 1, 5), (0, 0, 66, 5), (-20, -10, 40, 30), (0, 0, 96, 72), (-31, 0, 95, 48), (64, 48, 65, 49)]
+)
+def test_boxes_of_detectors_that_do_not_clip_are_scored(hicodet, box):
+    """Unclipped boxes of a 64 x 48 image: centre inside, up to half a side beyond."""
+    assert hicodet(HICODET | boxes(*box))[0].exit_code == 0
+
+
+def test_boxes_are_scored_unclipped(hicodet):
+    # The annotated human is (0, 0, 10, 20) and touches the border: clipped to it, this box would hit.
+    _, scores = hicodet(HICODET | {"human_boxes": np.array([[-11, 0, 10, 20], [4, 4, 5, 5]], np.float32)})
+    assert scores["ap"][2] == 0
 
 
 def boxes(*corners):
@@ -103,10 +111,16 @@ def boxes(*corners):
         ({"human_boxes": np.zeros((2, 5), np.float32)}, "human_boxes has shape (2, 5), expected [T, 4]"),
         (boxes(0, 0, np.nan, 5), "human_boxes: box 1 is [0.0, 0.0, nan, 5.0]; expected finite"),
         (boxes(9, 0, 3, 5), "human_boxes: box 1 is [9.0, 0.0, 3.0, 5.0]; expected finite x1 <= x2"),
-        (boxes(0, 0, 66, 5), "outside its image of 64 x 48 pixels"),
-        (boxes(0, 0, 6, 49.5), "outside its image"),
-        (boxes(-2, 0, 6, 5), "outside its image"),
+        (boxes(0, 0, 98, 5), "box 1 is [0.0, 0.0, 98.0, 5.0], outside its image of 64 x 48 pixels (1 boxes are)"),
+        (boxes(-34, 0, 64, 5), "outside its image"),
+        (boxes(0, 0, 6, 74), "outside its image"),
+        (boxes(0, -26, 6, 40), "outside its image"),
+        (boxes(66, 0, 70, 5), "expected x1, y1, x2, y2 in original-image pixels, the centre in the image"),
+        (boxes(0, 47, 6, 54), "outside its image"),
+        (boxes(-5, 0, 1, 5), "outside its image"),
+        (boxes(0, -5, 6, 1), "outside its image"),
         (boxes(500, 500, 600, 600), "outside its image"),
+        (boxes(-3e38, -3e38, 3e38, 3e38), "outside its image"),
         ({"object_boxes": np.full((2, 4), np.inf, np.float32)}, "object_boxes: box 0"),
     ],
 )
@@ -139,11 +153,11 @@ def truncated(path):
         (lambda path: np.savez(path), "missing, found no array at all"),
         (lambda path: np.savez(path, scores=np.zeros(1)), "image_index, hoi_id, human_boxes, object_boxes missing"),
         (lambda path: path.write_bytes(b""), "not a readable npz file"),
-        (lambda path: path.write_bytes(b"hello"), "not a readable npz file"),
+        (lambda path: path.write_bytes(b"hello"), "not a readable npz file without pickle (not a zip archive)"),
         (lambda path: path.mkdir(), "not a readable npz file"),
         (single_array, "a single array (npy)"),
         (truncated, "not a readable npz file"),
-        (pickled, "not a readable npz file without pickle"),
+        (pickled, "not a readable npz file without pickle (an array of objects)"),
         (lambda path: None, "does not exist"),
     ],
 )
@@ -162,6 +176,7 @@ def test_bad_files_are_one_line_and_exit_2(tmp_path, run, write, message):
         ("coco.json", '{"images": [], "annotations": [], "categories": []}', "not HICO-DET annotations"),
         ("vcoco.json", '[{"role_object_id": []}]', "looks like an official V-COCO file"),
         ("other.mat", "nonsense", "not a readable MATLAB file"),
+        ("inverted.json", json.dumps(SMALL).replace("[1.0, 1.0, 10.0, 20.0]", "[10, 1, 1, 20]"), "boxes_h: box 0"),
     ],
 )
 def test_bad_annotations_are_one_line_and_exit_2(tmp_path, hicodet, name, content, message):
@@ -177,10 +192,10 @@ def test_zarr_detections_score_the_same(tmp_path, hicodet, run):
     write_detections(tmp_path / "d.zarr", [Detections(**HICODET)])
     files = {"annotations": tmp_path / "annotations.json", "detections": tmp_path / "d.zarr"}
     assert run("--dataset", "hicodet", **files)[1] == expected
-    write_detections(tmp_path / "d.zarr", [Detections(**(HICODET | boxes(0, 0, 66, 5)))])
+    write_detections(tmp_path / "d.zarr", [Detections(**(HICODET | boxes(0, 0, 98, 5)))])
     result, _ = run("--dataset", "hicodet", **files)
     assert result.exit_code == 2
-    assert "rows from 0 on: human_boxes: box 1 is [0.0, 0.0, 66.0, 5.0], outside its image" in result.output
+    assert "rows from 0 on: human_boxes: box 1 is [0.0, 0.0, 98.0, 5.0], outside its image" in result.output
 
 
 def test_a_failed_run_leaves_an_older_result_alone(tmp_path, hicodet):
@@ -271,6 +286,16 @@ def test_vcoco_official_pickle(vcoco, run, tmp_path):
     result, scores = run("--dataset", "vcoco", **files, detections=tmp_path / "d.pkl")
     assert result.exit_code == 0
     assert scores == expected
+    people = pickle.loads((tmp_path / "d.pkl").read_bytes())
+    for changes, message in (
+        ({"person_box": [500, 500, 600, 600]}, "human_boxes: box 0 is [500.0, 500.0, 601.0, 601.0], outside its image"),
+        ({"hold_obj": [9, 0, 3, 5, 0.5]}, "role_boxes: box 0 is [9.0, 0.0, 4.0, 6.0]; expected finite x1 <= x2"),
+        ({"image_id": 11}, "image_id 11 in row 0 is not among the 2 images"),
+    ):
+        (tmp_path / "d.pkl").write_bytes(pickle.dumps([people[0] | changes]))
+        result, _ = run("--dataset", "vcoco", **files, detections=tmp_path / "d.pkl")
+        assert result.exit_code == 2
+        assert message in result.output
     (tmp_path / "d.pkl").write_bytes(pickle.dumps(print))
     result, _ = run("--dataset", "vcoco", **files, detections=tmp_path / "d.pkl")
     assert result.exit_code == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -101,11 +102,13 @@ def test_missing_image(root):
     assert "does not exist" in line
 
 
-def test_undecodable_image(root):
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_undecodable_image(root, num_workers):
+    _edit_params(root, lambda document: document["toyworld"]["train"].update(num_workers=num_workers))
     (root / "cache/toyworld/images/train/000003.png").write_bytes(b"not an image")
     line = _fails(root, "train", "--dataset", "toyworld")
-    assert "train/000003.png" in line
-    assert "cannot be decoded" in line
+    assert re.match(r"Error: \S+train/000003\.png: image cannot be decoded \(", line)
+    assert "Traceback" not in line
 
 
 def test_image_of_another_size(root):

@@ -166,3 +166,24 @@ def test_other_hdf5_files_are_refused(path, replacement):
             file.create_group("scores")
     with pytest.raises(ArtifactError, match="damaged or not a proposals file"):
         read_proposals(path)
+
+
+def test_scores_must_fall_within_an_image(path, proposals):
+    columns = dataclasses.replace(proposals, scores=np.roll(proposals.scores, -50))  # 0..39 low, 40..89 high, falling
+    write_proposals(path, columns)
+    with pytest.raises(ArtifactError, match='scores of image "a" are not in falling order'):
+        read_proposals(path)
+    swapped = proposals.scores.copy()
+    swapped[[88, 89]] = swapped[[89, 88]]
+    write_proposals(path, dataclasses.replace(proposals, scores=swapped))
+    with pytest.raises(ArtifactError, match='scores of image "ümlaut"'):
+        read_proposals(path)
+
+
+def test_images_may_start_anew_and_scores_may_tie(path, proposals):
+    rising_over_images = np.concatenate([proposals.scores[40:], proposals.scores[:40]])  # image 0: 50 rows, then 40
+    tied = rising_over_images.copy()
+    tied[3] = tied[2]
+    for scores in (rising_over_images, tied):
+        write_proposals(path, dataclasses.replace(proposals, scores=scores))
+        assert read_proposals(path).scores.tolist() == scores.tolist()

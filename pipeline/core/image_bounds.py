@@ -1,0 +1,47 @@
+"""How far a box may reach beyond its image before it can't be a detection of that image.
+
+Boxes are never clipped before they are scored, as officially, and detectors that don't clip (DETR's kind, jittered or
+regressed boxes) overshoot. Their boxes still have their centre in the image and are hardly larger than it, so that
+this much is let through; a box past it belongs to another image or another scale, or is x, y, w, h.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.errors import DataError
+from pipeline.core.types import IntArray
+
+CENTRE_SLACK = 1.0  # pixels: a +1 convention, rounding
+OVERSHOOT = 0.5  # of the image's side: what a normalised (cx, cy, w, h) in 0..1 can reach
+
+RULE = "the centre in the image and no more than half the image's side beyond each border"
+
+
+def check_inside(boxes: NDArray[np.floating], sizes: IntArray, where: str) -> None:
+    """Refuse boxes that are clearly not of their image.
+
+    Args:
+        boxes: finite [T, 4] xyxy, in pixels of the original image.
+        sizes: width and height of each box's image, int64 [T, 2].
+        where: what the boxes are, for the message.
+
+    Raises:
+        DataError: names the first such box and counts them.
+    """
+    outside = np.zeros(len(boxes), dtype=np.bool_)
+    for axis in (0, 1):
+        low, high, side = boxes[:, axis], boxes[:, axis + 2], sizes[:, axis]
+        beyond = OVERSHOOT * side + CENTRE_SLACK
+        outside |= (low < -beyond) | (high - side > beyond)
+        outside |= np.abs((low - side) + high) > side + 2 * CENTRE_SLACK  # twice the centre's way from the middle
+    rows = np.flatnonzero(outside)
+    if len(rows):
+        row = int(rows[0])
+        width, height = sizes[row].tolist()
+        raise DataError(
+            f"{where}: box {row} is {boxes[row].tolist()}, outside its image of {width} x {height} pixels "
+            f"({len(rows)} boxes are); expected x1, y1, x2, y2 in original-image pixels, {RULE}: "
+            "check the image's index and the scale, or clip the boxes"
+        )
