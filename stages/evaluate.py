@@ -15,13 +15,14 @@ from stages._command import dataset_option, root_option, run_options, stage_comm
 @click.option("--split", default="test", show_default=True, help="val or test.")
 @root_option
 def command(dataset: str, variant: str, seed: int | None, split: str, root: Path) -> None:
-    """Write metrics, per-class AP and precision-recall curves of one run."""
+    """Write metrics, per-class AP, precision-recall curves and a sweep of gamma of one run."""
     from pipeline.core.layout import Layout, run_name
     from pipeline.core.params import load_params
     from pipeline.data.ground_truth_file import read_ground_truth
     from pipeline.data.split import read_split
     from pipeline.data.vcoco_people_file import read_people
     from pipeline.evaluation.fusion import fuse
+    from pipeline.evaluation.gamma import gamma_csv, sweep_gamma
     from pipeline.evaluation.hicodet import evaluate_hicodet
     from pipeline.evaluation.summary import mean_curve_csv, metrics, per_class_csv
     from pipeline.evaluation.vcoco import evaluate_vcoco
@@ -47,7 +48,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, root: Path
         setting=params.evaluate.setting,
     )
     name = layout.scored_run(run, split)
-    outputs = [layout.metrics(name), layout.per_class(name), layout.precision_recall(name)]
+    outputs = [layout.metrics(name), layout.per_class(name), layout.precision_recall(name), layout.gamma_sweep(name)]
     inputs = [layout.vocabulary, layout.split(split), layout.ground_truth(split), layout.predictions(run, split)]
     scores = metrics(result, detections, annotated.truth)
     summary = f"Full {scores['full']:.2f}  Rare {scores['rare']}  Non-rare {scores['non_rare']} mAP"
@@ -60,6 +61,8 @@ def command(dataset: str, variant: str, seed: int | None, split: str, root: Path
     write_json(outputs[0], {"dataset": dataset, "variant": variant, "split": split, **scores})
     write_text(outputs[1], per_class_csv(result, vocabulary, annotated.train_instances))
     write_text(outputs[2], mean_curve_csv(result))
+    sweep = sweep_gamma(dump, params.evaluate, annotated.truth, annotated.rare)
+    write_text(outputs[3], gamma_csv(sweep, params.evaluate.gamma))
     write_stage_manifest(
         layout.stage_manifest("evaluate", name),
         root=root,

@@ -107,6 +107,10 @@ class Layout:
         """Mean precision-recall curves, CSV."""
         return self._result(run, "curves", "csv")
 
+    def gamma_sweep(self, run: str) -> Path:
+        """The mAP as a function of gamma, CSV."""
+        return self._result(run, "gamma", "csv")
+
     def _result(self, run: str, kind: str, suffix: str) -> Path:
         folder, name = _folder_and_name(run)
         return self._results / folder / kind / f"{name}.{suffix}"
@@ -126,6 +130,16 @@ class Layout:
     def examples(self) -> Path:
         """Small sheet of example images, JPEG: the picture of the README."""
         return self._results / "examples.jpg"
+
+    @property
+    def ablations(self) -> Path:
+        """Table of ablations, CSV: the report shows it where it exists."""
+        return self._results / "ablations.csv"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of further figures, PNG or SVG: the report shows them where there are any."""
+        return self._results / "figures"
 
     def work(self, *names: str) -> Path:
         """Scratch folder of a resumable stage; never an artifact."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.params import EvaluateParams
-from pipeline.core.types import Detections
+from pipeline.core.types import Detections, IntArray
 from pipeline.store.dump import PredictionDump
 from pipeline.store.ragged import row_owner
 
@@ -65,6 +67,49 @@ def fuse(dump: PredictionDump, params: EvaluateParams) -> Detections:
         human_boxes=dump.boxes[human[pair]],
         object_boxes=dump.boxes[partner[pair]],
         scores=scores.astype(np.float32),
+    )
+
+
+@dataclass(frozen=True)
+class ScoreParts:
+    """The factors whose product is the score of eq. (3), float64 [K] each; None for one that the params leave out.
+
+    `pairwise` e_p (or the plain sigmoid), `global_` sigmoid(s_g), `relatedness` sigmoid(s_b), `detector`
+    (s_h s_o)^gamma.
+    """
+
+    pairwise: NDArray[np.float64]
+    global_: NDArray[np.float64] | None
+    relatedness: NDArray[np.float64] | None
+    detector: NDArray[np.float64]
+
+
+def score_parts(dump: PredictionDump, params: EvaluateParams, rows: IntArray) -> ScoreParts:
+    """The parts of some rows of `fuse(dump, params)`, for people to look at.
+
+    Args:
+        rows: int64 [K], rows of the detections.
+    """
+    image = row_owner(dump.pair_offsets)
+    first = dump.proposal_offsets[image]
+    human, partner = first + dump.human_index, first + dump.object_index
+    pair, hoi_id = (
+        column[rows]
+        for column in pair_classes(
+            dump.object_ids[partner], dump.vocabulary.hoi_object_ids, dump.vocabulary.num_objects
+        )
+    )
+    interaction = (
+        pair_scores(dump.interaction_logits, dump.pair_offsets)
+        if params.pair_score == "softmax"
+        else sigmoid(dump.interaction_logits)
+    )
+    confidence = dump.proposal_scores[human[pair]].astype(np.float64) * dump.proposal_scores[partner[pair]]
+    return ScoreParts(
+        pairwise=interaction[pair, dump.vocabulary.hoi_verb_ids[hoi_id]],
+        global_=sigmoid(dump.image_logits[image[pair], hoi_id]) if params.score_fusion else None,
+        relatedness=sigmoid(dump.relatedness_logits[pair]) if params.relatedness else None,
+        detector=confidence**params.gamma,
     )
 
 
