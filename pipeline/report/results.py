@@ -43,11 +43,12 @@ class RunMetrics:
 
 @dataclass(frozen=True)
 class PerClass:
-    """AP of each HOI class in percent, float64 [H], nan without ground truth; names and rarity bool [H]."""
+    """By HOI class: name, AP in percent (nan without ground truth), rarity, and number of training pairs, [H] each."""
 
     names: tuple[str, ...]
     ap: DoubleArray
     is_rare: NDArray[np.bool_]
+    train_instances: DoubleArray
 
 
 def read_metrics(path: Path, remedy: str) -> RunMetrics:
@@ -83,11 +84,12 @@ def check_metrics(path: Path, stored: RunMetrics, computed: dict[str, Any], reme
 
 def read_per_class(path: Path, remedy: str) -> PerClass:
     """Read per-class AP; names are "verb object". Raises ArtifactError."""
-    columns = _read_columns(path, ("verb", "object", "ap", "rare"), remedy)
+    columns = _read_columns(path, ("verb", "object", "ap", "rare", "train_instances"), remedy)
     return PerClass(
         names=tuple(f"{verb} {obj}" for verb, obj in zip(columns["verb"], columns["object"], strict=True)),
         ap=_numbers(path, columns["ap"], remedy),
         is_rare=_numbers(path, columns["rare"], remedy) > 0,
+        train_instances=_numbers(path, columns["train_instances"], remedy),
     )
 
 
@@ -97,6 +99,13 @@ def read_mean_curves(path: Path, remedy: str) -> dict[str, tuple[DoubleArray, Do
     recall, precision = (_numbers(path, columns[name], remedy) for name in ("recall", "precision"))
     groups = np.array(columns["group"], dtype=str)
     return {str(name): (recall[groups == name], precision[groups == name]) for name in dict.fromkeys(columns["group"])}
+
+
+def read_gamma_sweep(path: Path, remedy: str) -> dict[str, DoubleArray]:
+    """Read gamma, the mAP of each group of classes in percent, and `chosen` (1 at the params' own). ArtifactError."""
+    names = ("gamma", "full", "rare", "non_rare", "chosen")
+    columns = _read_columns(path, names, remedy)
+    return {name: _numbers(path, columns[name], remedy) for name in names}
 
 
 def read_training_log(path: Path, remedy: str) -> dict[str, DoubleArray]:

@@ -31,7 +31,7 @@ def log(relatedness: float = 1.0) -> dict:
 def classes(num_hois: int = 5, seed: int = 0) -> PerClass:
     ap = np.random.default_rng(seed).uniform(0, 100, num_hois)
     ap[1] = np.nan
-    return PerClass(tuple(f"verb_{hoi} $cup" for hoi in range(num_hois)), ap, np.arange(num_hois) % 2 == 0)
+    return PerClass(tuple(f"verb_{hoi} $cup" for hoi in range(num_hois)), ap, np.arange(num_hois) % 2 == 0, np.arange(num_hois) * 7.0)
 
 
 def size(png: bytes) -> tuple[int, int]:
@@ -69,7 +69,7 @@ def test_only_groups_and_terms_in_use_have_a_panel():
 
 def test_classes_without_ground_truth_take_no_room():
     known = classes(6)
-    gone = PerClass(known.names, np.where(np.arange(6) == 2, np.nan, known.ap), known.is_rare)
+    gone = PerClass(known.names, np.where(np.arange(6) == 2, np.nan, known.ap), known.is_rare, known.train_instances)
     runs = {"a": known, "b": classes(6, seed=1)}
     assert size(curves.per_class(runs, "a", "b"))[1] > size(curves.per_class(runs | {"a": gone}, "a", "b"))[1]
 

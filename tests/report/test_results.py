@@ -58,7 +58,7 @@ def test_stale_metrics_are_refused_with_both_numbers(layout):
 
 def test_tables_are_read_with_gaps_as_nan(tmp_path):
     path = tmp_path / "a.csv"
-    path.write_text("hoi_id,verb,object,ap,rare\n0,ride,bicycle,50.5,1\n1,hold,cup,,0\n")
+    path.write_text("hoi_id,verb,object,ap,rare,train_instances\n0,ride,bicycle,50.5,1,9\n1,hold,cup,,0,70\n")
     table = read_per_class(path, "")
     assert table.names == ("ride bicycle", "hold cup") and table.is_rare.tolist() == [True, False]
     np.testing.assert_array_equal(table.ap, [50.5, np.nan])
