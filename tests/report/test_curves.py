@@ -31,7 +31,12 @@ def log(relatedness: float = 1.0) -> dict:
 def classes(num_hois: int = 5, seed: int = 0) -> PerClass:
     ap = np.random.default_rng(seed).uniform(0, 100, num_hois)
     ap[1] = np.nan
-    return PerClass(tuple(f"verb_{hoi} $cup" for hoi in range(num_hois)), ap, np.arange(num_hois) % 2 == 0, np.arange(num_hois) * 7.0)
+    return PerClass(
+        tuple(f"verb_{hoi} $cup" for hoi in range(num_hois)),
+        ap,
+        np.arange(num_hois) % 2 == 0,
+        np.arange(num_hois) * 7.0,
+    )
 
 
 def size(png: bytes) -> tuple[int, int]:
