@@ -94,11 +94,15 @@ def read_per_class(path: Path, remedy: str) -> PerClass:
 
 
 def read_mean_curves(path: Path, remedy: str) -> dict[str, tuple[DoubleArray, DoubleArray]]:
-    """Read mean recall and precision by group of classes (full, rare, non_rare), 0..1. Raises ArtifactError."""
-    columns = read_columns(path, ("recall", "precision", "group"), remedy)
-    recall, precision = (numbers(path, columns[name], remedy) for name in ("recall", "precision"))
-    groups = np.array(columns["group"], dtype=str)
-    return {str(name): (recall[groups == name], precision[groups == name]) for name in dict.fromkeys(columns["group"])}
+    """Read mean recall and precision, 0..1, by group of classes, of which empty ones are left out. ArtifactError."""
+    groups = ("full", "rare", "non_rare")
+    columns = read_columns(path, ("recall", *groups), remedy)
+    recall, curves = numbers(path, columns["recall"], remedy), {}
+    for name in groups:
+        precision = numbers(path, columns[name], remedy)
+        if not np.isnan(precision).all():
+            curves[name] = (recall, precision)
+    return curves
 
 
 def read_gamma_sweep(path: Path, remedy: str) -> dict[str, DoubleArray]:

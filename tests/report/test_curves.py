@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.report import curves
+from pipeline.report import curves, trends
 from pipeline.report.results import PerClass
 
 RECALL = np.linspace(0, 1, 11)
@@ -39,6 +39,12 @@ def classes(num_hois: int = 5, seed: int = 0) -> PerClass:
     )
 
 
+def sweep(best: float) -> dict:
+    gamma = np.arange(6.0)
+    full = 60 - (gamma - best) ** 2
+    return {"gamma": gamma, "full": full, "rare": full * np.nan, "non_rare": full, "chosen": gamma == 2}
+
+
 def size(png: bytes) -> tuple[int, int]:
     return Image.open(io.BytesIO(png)).size
 
@@ -58,6 +64,8 @@ def chunks(png: bytes) -> set[bytes]:
         (curves.precision_recall, {"a": mean_curves(0.5), "b": mean_curves(0.7)}, {"a": mean_curves(0.6)}),
         (curves.training, {"a": log(), "b": log(0)}, {"a": log(), "b": log(2)}),
         (lambda runs: curves.per_class(runs, "a"), {"a": classes()}, {"a": classes(seed=1)}),
+        (lambda runs: trends.training_frequency(runs, "a"), {"a": classes()}, {"a": classes(seed=1)}),
+        (trends.gamma_sweep, {"a": sweep(0), "b": sweep(5)}, {"a": sweep(1)}),
     ],
 )
 def test_bytes_depend_on_the_numbers_alone(draw, same, other):
@@ -88,3 +96,15 @@ def test_many_classes_are_drawn_without_names():
 def test_running_mean_by_hand():
     assert curves.running_mean(np.array([4.0, 2.0, 6.0, 8.0]), 2).tolist() == [4, 3, 4, 7]
     assert curves.running_mean(np.array([4.0, 2.0]), 1).tolist() == [4, 2]
+
+
+def test_thirds_by_hand():
+    middles, means = trends.thirds(np.array([100.0, 1, 4, 10, 1000, 1]), np.array([50.0, 2, 6, 8, 70, 4]))
+    np.testing.assert_allclose(middles, [1, 40**0.5, 1e5**0.5])
+    assert means.tolist() == [3, 7, 60]
+    assert len(trends.thirds(np.zeros(0), np.zeros(0))[0]) == 0
+
+
+def test_groups_without_classes_have_no_panel_of_gamma():
+    with_rare = sweep(0) | {"rare": np.arange(6.0)}
+    assert size(trends.gamma_sweep({"a": with_rare}))[0] > size(trends.gamma_sweep({"a": sweep(0)}))[0]
