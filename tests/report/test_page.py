@@ -4,10 +4,12 @@ import base64
 import hashlib
 import json
 import re
+import tomllib
 
 import pytest
 
 from pipeline.report.page import Picture, json_for_html, render_page
+from tests.conftest import ROOT
 
 NASTY = '</script><script>alert("x")</script> & </figure> {{script}} \u2028'
 RECORD = {"first": 0, "hois": [NASTY], "images": [], "runs": []}
@@ -67,6 +69,13 @@ def test_pictures_are_embedded_and_only_plots_turn_dark():
     assert f'class="plot" src="data:image/png;base64,{encoded}"' in page(data=b"large")
     photograph = page(data=b"large", kind="jpeg", is_plot=False)
     assert f'src="data:image/jpeg;base64,{encoded}"' in photograph and 'class="plot"' not in photograph
+
+
+def test_assets_are_installed_with_the_package():
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    names = {path.name for path in (ROOT / "pipeline/report/assets").iterdir()}
+    assert names == {"page.html", "page.css", "gallery_model.js", "gallery_view.js", "page.js"}
+    assert patterns["pipeline.report"] == ["assets/*"]
 
 
 def test_sections_are_linked():
