@@ -30,7 +30,7 @@ def precision_recall(curves: Mapping[str, Mapping[str, tuple[DoubleArray, Double
     Args:
         curves: by variant, by group of classes: recall and precision, 0..1.
     """
-    groups = [name for name in GROUPS if any(name in by_group for by_group in curves.values())]
+    groups = [name for name in GROUPS if any(name in by_group for by_group in curves.values())] or ["full"]
     with matplotlib.rc_context(STYLE):
         figure, axes = panels(len(groups), "recall")
         for panel, group in zip(axes, groups, strict=True):

@@ -25,6 +25,7 @@ def training_frequency(runs: Mapping[str, PerClass], name: str, other: str | Non
         name, other: the variant, and the one that it is held against; None leaves the difference out.
     """
     styles = dict(zip(runs, line_styles(), strict=False))
+    instances = np.maximum(runs[name].train_instances, _NEVER_SEEN)
     with matplotlib.rc_context(STYLE):
         figure, axes = panels(2 if other else 1, "annotated training pairs of the class", share_y=False, width=5.2)
         for variant, marker in ((other, "o"), (name, "D")):
@@ -37,7 +38,7 @@ def training_frequency(runs: Mapping[str, PerClass], name: str, other: str | Non
             axes[1].axhline(0, color="#8a8a90", linewidth=1)
             axes[1].set(title=f"{name} minus {other}", ylabel="AP, points")
         for panel in axes:
-            panel.set_xscale("log")
+            panel.set(xscale="log", xlim=(0.8 * instances.min(), 1.25 * instances.max()))
             panel.axvline(_RARE_BELOW, color="#8a8a90", linestyle=":", linewidth=1.2)
             panel.annotate(
                 "rare", (_RARE_BELOW, 0), (-4, 4), xycoords=("data", "axes fraction"), textcoords="offset points",

@@ -108,3 +108,15 @@ def test_thirds_by_hand():
 def test_groups_without_classes_have_no_panel_of_gamma():
     with_rare = sweep(0) | {"rare": np.arange(6.0)}
     assert size(trends.gamma_sweep({"a": with_rare}))[0] > size(trends.gamma_sweep({"a": sweep(0)}))[0]
+
+
+def test_a_split_without_annotated_pairs_is_legal():
+    known = classes()
+    nothing = PerClass(known.names, known.ap * np.nan, known.is_rare, known.train_instances)
+    empty = sweep(0) | {"full": np.full(6, np.nan), "non_rare": np.full(6, np.nan)}
+    for png in (
+        curves.precision_recall({"a": {}, "b": {}}),
+        trends.training_frequency({"a": nothing, "b": nothing}, "a", "b"),
+        trends.gamma_sweep({"a": empty}),
+    ):
+        assert min(size(png)) > 100
