@@ -15,12 +15,13 @@ from stages._command import dataset_option, root_option, run_options, stage_comm
 @click.option("--split", default="test", show_default=True, help="val or test.")
 @root_option
 def command(dataset: str, variant: str, seed: int | None, split: str, root: Path) -> None:
-    """Write metrics, per-class AP and precision-recall curves of one run."""
+    """Write metrics, per-class AP, precision-recall curves and a sweep of gamma of one run."""
     from pipeline.core.layout import Layout, run_name
     from pipeline.core.params import load_params
     from pipeline.data.ground_truth_file import read_ground_truth
     from pipeline.data.split import read_split
     from pipeline.data.vcoco_people_file import read_people
+    from pipeline.evaluation.gamma import gamma_csv, sweep_gamma
     from pipeline.evaluation.row import score_dump
     from pipeline.evaluation.summary import mean_curve_csv, per_class_csv
     from pipeline.store.dump import read_dump
@@ -44,10 +45,12 @@ def command(dataset: str, variant: str, seed: int | None, split: str, root: Path
         times = read_dump(inputs[-1], vocabulary=vocabulary, image_ids=manifest.image_ids)
     row = score_dump(dump, params, annotated.truth, annotated.rare, people=people, times=times)
     name = layout.scored_run(run, split)
-    outputs = [layout.metrics(name), layout.per_class(name), layout.precision_recall(name)]
+    outputs = [layout.metrics(name), layout.per_class(name), layout.precision_recall(name), layout.gamma_sweep(name)]
     write_json(outputs[0], {"dataset": dataset, "variant": variant, "split": split, **row.metrics})
     write_text(outputs[1], per_class_csv(row.result, vocabulary, annotated.train_instances))
     write_text(outputs[2], mean_curve_csv(row.result))
+    sweep = sweep_gamma(dump, params, annotated.truth, annotated.rare, times)
+    write_text(outputs[3], gamma_csv(sweep, params.gamma))
     write_stage_manifest(
         layout.stage_manifest("evaluate", name),
         root=root,

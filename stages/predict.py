@@ -81,8 +81,7 @@ def command(
     from pipeline.core.params import load_params, load_variants
     from pipeline.data.image_files import find_images, printable
     from pipeline.detection.detectors import build_architecture, load_detector
-    from pipeline.evaluation.fusion import fuse
-    from pipeline.evaluation.score_parts import of_trained_parts, score_parts
+    from pipeline.evaluation.fusion import fuse_parts, of_trained_parts
     from pipeline.hoi.network_config import network_from_config
     from pipeline.inference.predict import predict_images
     from pipeline.report.prediction_folder import PictureFolder
@@ -125,7 +124,7 @@ def command(
             device=open_device(device),
             skipped=skip,
         ):
-            detections, parts = fuse(batch.dump, fusion), score_parts(batch.dump, fusion)
+            detections, parts = fuse_parts(batch.dump, fusion)
             for row, (path, image) in enumerate(zip(batch.paths, batch.images, strict=True)):
                 best = best_of_image(detections, parts, vocabulary, row, top_k=top_k, threshold=threshold)
                 name = printable(path.as_posix())

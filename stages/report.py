@@ -1,4 +1,4 @@
-"""`report`: metrics, dumps and test images to a table, curves, a sheet of pictures per variant, and one HTML page."""
+"""`report`: metrics, dumps and test images to tables, figures, sheets of pictures, and one HTML page with a gallery."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 from stages._command import dataset_option, progress, root_option, stage_command
 
 
-@stage_command("report", help="Draw the results: table, curves, test images with detections, one HTML page.")
+@stage_command("report", help="Draw the results: tables, figures, test images with detections, one HTML page.")
 @dataset_option
 @click.option("--variant", "variants", multiple=True, help="Repeat, or separate by commas; default: run_variants.")
 @root_option
@@ -19,57 +19,43 @@ def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
 
     from pipeline.core.layout import Layout
     from pipeline.core.params import load_params, load_run_variants, load_variants
-    from pipeline.data.ground_truth_file import read_ground_truth
-    from pipeline.data.split import read_split
-    from pipeline.report import results
-    from pipeline.report.folder import RunRecords, compared, write_report
-    from pipeline.report.gallery import draw_variant
-    from pipeline.report.selection import sample_indices
-    from pipeline.store.dump import read_dump
-    from pipeline.store.files import atomic_path
+    from pipeline.report.ablations import ablations_html
+    from pipeline.report.comparison import compared
+    from pipeline.report.folder import Extras, further_figures, write_report
+    from pipeline.report.make import make_report, read_test_split
+    from pipeline.store.files import write_bytes
     from pipeline.store.manifests import write_stage_manifest
-    from pipeline.store.vocabulary_file import read_vocabulary
 
     layout = Layout(root, dataset)
     names = tuple(name for text in variants for name in text.split(",")) or load_run_variants(layout.params)
     params = load_params(layout.params, dataset)
     own = {name: load_params(layout.params, dataset, name).evaluate for name in names}
     rows = {name: load_variants(layout.params)[name.split("+")[0]] for name in names}
-    vocabulary = read_vocabulary(layout.vocabulary)
-    manifest = read_split(layout.split("test"), vocabulary)
-    annotated = read_ground_truth(layout.ground_truth("test"), manifest, vocabulary.num_hois)
-    shown = sample_indices(len(manifest), params.report.num_images).tolist()
-    runs, inputs = {}, [layout.vocabulary, layout.split("test"), layout.ground_truth("test")]
-    inputs += [manifest.image_path(image, root) for image in shown]
-    with progress(len(shown) * len(names), "report") as advance:
-        for name in names:
-            evaluate, train = (
-                f'run "weakhoi {stage} --dataset {dataset} --variant {name}"' for stage in ("evaluate", "train")
-            )
-            records = RunRecords(
-                desc=rows[name].desc,
-                metrics=results.read_metrics(layout.metrics(name), evaluate),
-                per_class=results.read_per_class(layout.per_class(name), evaluate),
-                curves=results.read_mean_curves(layout.precision_recall(name), evaluate),
-                training=results.read_training_log(layout.training_log(name), train),
-            )
-            dump = read_dump(layout.predictions(name), vocabulary=vocabulary, image_ids=manifest.image_ids)
-            sheet = draw_variant(
-                name, dump, annotated, manifest, vocabulary, own[name], params.report, root=root, done=advance
-            )
-            results.check_metrics(layout.metrics(name), records.metrics, sheet.metrics, evaluate)
-            runs[name] = (records, sheet)
-            inputs += [layout.metrics(name), layout.per_class(name), layout.precision_recall(name)]
-            inputs += [layout.training_log(name), layout.predictions(name)]
-    write_report(layout.report, dataset, runs)
-    with atomic_path(layout.examples) as temporary:
-        temporary.write_bytes(runs[compared(list(names))[0]][1].preview)
+    split = read_test_split(layout)
+    num_images, num_tiles = (
+        min(len(split.manifest), count) for count in (params.report.gallery_images, params.report.num_images)
+    )
+    with progress(num_images + len(names) * (num_tiles + 1), "report") as advance:
+        report = make_report(layout, split, rows, own, params.report, advance)
+
+    # Shown where they exist. No DVC dependencies: an optional one can't be declared, and the studies that make them are
+    # hours that `dvc repro` must not pull in. The manifest records them, so that `weakhoi verify` sees them change.
+    ablations = [layout.ablations("csv")] if layout.ablations("csv").is_file() else []
+    figures = further_figures(layout.figures)
+    extras = Extras(
+        comparison=report.comparison,
+        ablations="".join(ablations_html(path, "make the table again, or remove it") for path in ablations),
+        figures=figures,
+    )
+    sheets = {name: sheet.png for name, sheet in report.sheets.items()}
+    write_report(layout.report, dataset, report.runs, sheets, report.gallery, extras)
+    write_bytes(layout.examples, report.sheets[compared(names)[0]].preview)
     write_stage_manifest(
         layout.stage_manifest("report"),
         root=root,
         stage="report",
         arguments={"dataset": dataset, "variant": ",".join(names)},
-        inputs=inputs,
+        inputs=[*report.files, *ablations, *figures],
         params={
             "report": params.report,
             "evaluate": params.evaluate,
@@ -78,10 +64,10 @@ def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
             },
         },
         outputs=[layout.report, layout.examples],
-        counts={"variants": len(names), "images": len(shown)},
+        counts={"variants": len(names), "images": num_images},
         seed=0,
     )
-    click.echo(f"{layout.report / 'index.html'}: {', '.join(names)} on {len(shown)} of {len(manifest)} test images")
+    click.echo(f"{layout.report / 'index.html'}: {', '.join(names)} on {num_images} of {len(split.manifest)} images")
 
 
 if __name__ == "__main__":

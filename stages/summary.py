@@ -11,9 +11,7 @@ from stages._command import dataset_option, root_option, stage_command
 
 @stage_command("summary", help="Print the result tables of a dataset, and where the pictures are.")
 @dataset_option
-@click.option(
-    "--write", is_flag=True, help="Also write the study to results/<dataset>/ablations.md and .csv."
-)
+@click.option("--write", is_flag=True, help="Also write the study to results/<dataset>/ablations.md and .csv.")
 @root_option
 def command(dataset: str, write: bool, root: Path) -> None:
     """Print tables; write one where asked to."""
@@ -49,8 +47,8 @@ def command(dataset: str, write: bool, root: Path) -> None:
                 f'with "--dataset {dataset} --variant ours --seed 1" and further variants and seeds'
             )
         for suffix, text in (("md", page), ("csv", rows_csv(study, descriptions))):
-            write_text(layout.table("ablations", suffix), text)
-            click.echo(f"{layout.table('ablations', suffix)}: written")
+            write_text(layout.ablations(suffix), text)
+            click.echo(f"{layout.ablations(suffix)}: written")
     index = layout.report / "index.html"
     click.echo(f"Pictures: {index}" if index.exists() else f"Pictures: none; weakhoi report --dataset {dataset}")
 

@@ -100,6 +100,7 @@ def test_outs_are_paths_of_the_layout():
         known = {getattr(layout, name) for name in properties} | {layout.ground_truth("test").parent}
         known |= {layout.checkpoint(variant), layout.predictions(variant), layout.training_log(variant)}
         known |= {layout.metrics(variant), layout.per_class(variant), layout.precision_recall(variant)}
+        known.add(layout.gamma_sweep(variant))
         known |= {kind(split) for kind in (layout.split, layout.proposals) for split in ("train", "val", "test")}
         names = [run["item"][key] for key in ("variant", "split") if key in run["item"]]
         names += ["test"] if run["stage"] == "infer" else []

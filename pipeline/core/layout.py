@@ -133,9 +133,13 @@ class Layout:
         """Test metrics of every row that is scored from one seeded run, JSON, percent."""
         return self._results / "study" / f"{run}-{seed}.json"
 
-    def table(self, name: str, suffix: str) -> Path:
-        """A table of results: "ablations", "tuning"."""
-        return self._results / f"{name}.{suffix}"
+    def ablations(self, suffix: str) -> Path:
+        """The study's tables, Markdown or CSV: the report shows the latter where it exists."""
+        return self._results / f"ablations.{suffix}"
+
+    def gamma_sweep(self, run: str) -> Path:
+        """The mAP as a function of gamma, CSV."""
+        return self._result(run, "gamma", "csv")
 
     def _result(self, run: str, kind: str, suffix: str) -> Path:
         folder, name = _folder_and_name(run)
@@ -157,14 +161,19 @@ class Layout:
         """Small sheet of example images, JPEG: the picture of the README."""
         return self._results / "examples.jpg"
 
+    @property
+    def figures(self) -> Path:
+        """Folder of further figures, PNG or SVG: the report shows them where there are any."""
+        return self._results / "figures"
+
     def tsne(self, what: str) -> Path:
         """A t-SNE picture, PNG: "pairs" (Fig. 4) or "bank" (Fig. 5)."""
-        return self._results / "tsne" / f"{what}.png"
+        return self.figures / f"tsne_{what}.png"
 
     @property
     def separation(self) -> Path:
         """How well HOI classes separate in what the t-SNE pictures show, JSON."""
-        return self._results / "tsne" / "separation.json"
+        return self._results / "separation.json"
 
     def work(self, *names: str) -> Path:
         """Scratch folder of a resumable stage; never an artifact."""

@@ -161,8 +161,9 @@ class EvaluateParams:
 class ReportParams:
     """`report`: what the pictures show."""
 
-    num_images: int = bounded(1)
+    num_images: int = bounded(1)  # of the contact sheets
     pairs_per_image: int = bounded(1)
+    gallery_images: int = bounded(1)  # of the page, embedded
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass, fields
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import ArtifactError
-from pipeline.core.params import EvaluateParams
-from pipeline.core.types import Detections
+from pipeline.core.params import EvaluateParams, ModelParams
+from pipeline.core.types import Detections, FloatArray, IntArray
 from pipeline.store.dump import PredictionDump
 from pipeline.store.ragged import row_owner
+
+DoubleArray = NDArray[np.float64]
 
 
 def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -39,6 +44,47 @@ def pair_scores(logits: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDAr
     return sigmoid(top)[image] * weights / np.add.reduceat(weights, starts, axis=0)[image]
 
 
+@dataclass(frozen=True)
+class ScoreParts:
+    """The factors of eq. (3) by triplet, float64 [T] in 0..1; None for one that the params leave out.
+
+    Attributes:
+        pairwise: e_p, or the plain sigmoid of s_p.
+        global_: sigmoid(s_g).
+        times: sigmoid(s_p) of `times_run` (Abl 3).
+        relatedness: sigmoid(s_b).
+        human, partner: detector scores of the human and the object box.
+        gamma: the exponent of their product.
+    """
+
+    pairwise: DoubleArray
+    global_: DoubleArray | None
+    times: DoubleArray | None
+    relatedness: DoubleArray | None
+    human: DoubleArray
+    partner: DoubleArray
+    gamma: float
+
+    @property
+    def detector(self) -> DoubleArray:
+        """(s_h s_o)^gamma."""
+        return (self.human * self.partner) ** self.gamma
+
+    def scores(self) -> FloatArray:
+        """R of eq. (3): the product of all factors, float32 [T]."""
+        scores = self.pairwise * self.detector
+        for factor in (self.global_, self.times, self.relatedness):
+            if factor is not None:
+                scores *= factor
+        return scores.astype(np.float32)
+
+    def take(self, rows: IntArray) -> ScoreParts:
+        """The factors of some triplets."""
+        values = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "gamma"}
+        taken = {name: None if value is None else value[rows] for name, value in values.items()}
+        return ScoreParts(**taken, gamma=self.gamma)
+
+
 def fuse(dump: PredictionDump, params: EvaluateParams, times: PredictionDump | None = None) -> Detections:
     """Score every (pair, verb) whose verb and object category form an HOI class: R of eq. (3).
 
@@ -51,30 +97,47 @@ def fuse(dump: PredictionDump, params: EvaluateParams, times: PredictionDump | N
     Raises:
         ArtifactError: the two dumps are not over the same pairs.
     """
+    return fuse_parts(dump, params, times)[0]
+
+
+def fuse_parts(
+    dump: PredictionDump, params: EvaluateParams, times: PredictionDump | None = None
+) -> tuple[Detections, ScoreParts]:
+    """`fuse`, with the factors that each score is the product of."""
     image = row_owner(dump.pair_offsets)
     first = dump.proposal_offsets[image]
     human, partner = first + dump.human_index, first + dump.object_index
-    interaction = (
-        pair_scores(dump.interaction_logits, dump.pair_offsets)
-        if params.pair_score == "softmax"
-        else sigmoid(dump.interaction_logits)
-    )
-    detector = (dump.proposal_scores[human].astype(np.float64) * dump.proposal_scores[partner]) ** params.gamma
+    logits = dump.interaction_logits
+    interaction = pair_scores(logits, dump.pair_offsets) if params.pair_score == "softmax" else sigmoid(logits)
     pair, hoi_id = pair_classes(dump.object_ids[partner], dump.vocabulary.hoi_object_ids, dump.vocabulary.num_objects)
-    scores = interaction[pair, dump.vocabulary.hoi_verb_ids[hoi_id]] * detector[pair]
-    if params.score_fusion:
-        scores *= sigmoid(dump.image_logits[image[pair], hoi_id])
+    verb_id = dump.vocabulary.hoi_verb_ids[hoi_id]
     if times is not None:
         _check_same_pairs(dump, times)
-        scores *= sigmoid(times.interaction_logits)[pair, dump.vocabulary.hoi_verb_ids[hoi_id]]
-    if params.relatedness:
-        scores *= sigmoid(dump.relatedness_logits)[pair]
-    return Detections(
+    parts = ScoreParts(
+        pairwise=interaction[pair, verb_id],
+        global_=sigmoid(dump.image_logits[image[pair], hoi_id]) if params.score_fusion else None,
+        times=None if times is None else sigmoid(times.interaction_logits)[pair, verb_id],
+        relatedness=sigmoid(dump.relatedness_logits)[pair] if params.relatedness else None,
+        human=dump.proposal_scores[human[pair]].astype(np.float64),
+        partner=dump.proposal_scores[partner[pair]].astype(np.float64),
+        gamma=params.gamma,
+    )
+    detections = Detections(
         image_index=image[pair].astype(np.int32),
         hoi_id=hoi_id.astype(np.int16),
         human_boxes=dump.boxes[human[pair]],
         object_boxes=dump.boxes[partner[pair]],
-        scores=scores.astype(np.float32),
+        scores=parts.scores(),
+    )
+    return detections, parts
+
+
+def of_trained_parts(params: EvaluateParams, model: ModelParams) -> EvaluateParams:
+    """Switch off the factors whose branch a model was trained without: its outputs say nothing."""
+    return dataclasses.replace(
+        params,
+        score_fusion=params.score_fusion and model.hoi_recognition,
+        relatedness=params.relatedness and model.relatedness,
     )
 
 

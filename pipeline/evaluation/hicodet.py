@@ -105,6 +105,7 @@ def evaluate_hicodet(
     setting: Setting = "default",
     interpolation: Interpolation = "official_11_point",
     keep_matches: bool = False,
+    matched_index: IntArray | None = None,
 ) -> HicoDetResult:
     """Evaluate scored triplets by the official protocol.
 
@@ -118,6 +119,8 @@ def evaluate_hicodet(
         setting: "default", "known_object" or "explanation_hoi", see the module's docstring.
         interpolation: see `average_precision`.
         keep_matches: also return `hits` and `matched_index` for each detection.
+        matched_index: int64 [T] of an earlier result on the same boxes and classes, whatever their scores: spares the
+            matching.
 
     Returns:
         The scores; a class without detections has AP 0, one without ground truth nan.
@@ -130,7 +133,9 @@ def evaluate_hicodet(
     _check_ranges(detections, truth, num_hois, rare, hoi_object_ids)
     index = PairIndex.build(truth, num_hois)
     cells = cell_index(detections.image_index, detections.hoi_id, num_hois)
-    matched = best_pairs(detections, truth, index, cells)
+    matched = best_pairs(detections, truth, index, cells) if matched_index is None else matched_index
+    if matched.shape != (len(detections),):
+        raise DataError(f"matched_index: shape {matched.shape}, expected one entry for each of {len(detections)} rows")
 
     counted = _counted_cells(setting, truth, index, hoi_object_ids)
     rows = _sorted_rows(detections, num_hois, None if counted is None else np.flatnonzero(counted[cells]))

@@ -50,19 +50,20 @@ def per_class_csv(result: HicoDetResult, vocabulary: Vocabulary, train_instances
 
 
 def mean_curve_csv(result: HicoDetResult) -> str:
-    """Return precision against recall, averaged over the classes with ground truth, for Full, Rare and Non-rare.
+    """Return precision against recall, averaged over the classes with ground truth: columns Full, Rare, Non-rare.
 
-    A class's precision at recall r is its best precision at any recall of at least r; 0 beyond its last hit.
+    A class's precision at recall r is its best precision at any recall of at least r; 0 beyond its last hit. The column
+    of a group without classes is empty.
     """
     counted = result.num_gt > 0
     curves = np.stack([_envelope(result, hoi_id) for hoi_id in range(len(result.ap))])
-    groups = {"full": counted, "rare": counted & result.is_rare, "non_rare": counted & ~result.is_rare}
-    lines = ["recall,precision,group"]
-    for name, members in groups.items():
-        if members.any():
-            mean = curves[members].mean(0)
-            lines += [f"{recall:.2f},{value:.6f},{name}" for recall, value in zip(_RECALL_GRID, mean, strict=True)]
-    return "\n".join(lines) + "\n"
+    groups = (counted, counted & result.is_rare, counted & ~result.is_rare)
+    columns = [
+        [f"{value:.6f}" for value in curves[members].mean(0)] if members.any() else [""] * len(_RECALL_GRID)
+        for members in groups
+    ]
+    rows = zip((f"{recall:.2f}" for recall in _RECALL_GRID), *columns, strict=True)
+    return "\n".join(["recall,full,rare,non_rare", *map(",".join, rows)]) + "\n"
 
 
 def _envelope(result: HicoDetResult, hoi_id: int) -> np.ndarray:

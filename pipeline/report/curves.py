@@ -1,15 +1,8 @@
-"""The curves of the report, drawn by matplotlib on figures of their own (no pyplot), as PNG bytes.
-
-Colours are Okabe and Ito's, which stay apart for colour-blind readers; line styles differ as well. Equal input gives
-equal bytes: no clock time, no version in the file.
-"""
+"""Figures of one kind of record each: precision against recall, training, AP by class. PNG bytes."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
-from itertools import cycle
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -19,34 +12,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pipeline.core.types import IntArray
+from pipeline.report.plotting import GROUPS, STYLE, legend, line_styles, panels, png_of
 from pipeline.report.results import LOSS_TERMS, DoubleArray, PerClass
 
-_PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#7F7F7F", "#000000")
-_DASHES = ("-", "--", "-.", ":")
-_INK, _FAINT = "#1c1c1e", "#8a8a90"
-_STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10.0,
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "axes.edgecolor": "#b8b8be",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.titlesize": 11.0,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "grid.color": "#e6e6ea",
-    "grid.linewidth": 0.8,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "lines.linewidth": 2.0,
-    "legend.frameon": False,
-    "figure.dpi": 120.0,
-    "savefig.dpi": 120.0,
-}
-_GROUPS = {"full": "Full: all classes", "rare": "Rare", "non_rare": "Non-rare"}
 _TERMS = {
     "loss": "total",
     "global": "$L_g$: image-level recognition",
@@ -62,18 +30,18 @@ def precision_recall(curves: Mapping[str, Mapping[str, tuple[DoubleArray, Double
     Args:
         curves: by variant, by group of classes: recall and precision, 0..1.
     """
-    groups = [name for name in _GROUPS if any(name in by_group for by_group in curves.values())]
-    with matplotlib.rc_context(_STYLE):
-        figure, panels = _panels(len(groups), "recall")
-        for panel, group in zip(panels, groups, strict=True):
-            for (variant, by_group), (color, dashes) in zip(curves.items(), _lines(), strict=False):
+    groups = [name for name in GROUPS if any(name in by_group for by_group in curves.values())] or ["full"]
+    with matplotlib.rc_context(STYLE):
+        figure, axes = panels(len(groups), "recall")
+        for panel, group in zip(axes, groups, strict=True):
+            for (variant, by_group), (color, dashes) in zip(curves.items(), line_styles(), strict=False):
                 if group in by_group:
                     recall, precision = by_group[group]
                     panel.plot(recall, precision, color=color, linestyle=dashes, label=variant)
-            panel.set(title=_GROUPS[group], xlim=(0, 1), ylim=(0, 1))
-        panels[0].set_ylabel("precision, mean over classes")
-        _legend(figure, panels[0])
-        return _png(figure)
+            panel.set(title=GROUPS[group], xlim=(0, 1), ylim=(0, 1))
+        axes[0].set_ylabel("precision, mean over classes")
+        legend(figure, axes[0])
+        return png_of(figure)
 
 
 def training(logs: Mapping[str, Mapping[str, DoubleArray]]) -> bytes:
@@ -83,11 +51,11 @@ def training(logs: Mapping[str, Mapping[str, DoubleArray]]) -> bytes:
         logs: by variant: epoch and loss terms of each iteration; a term that is 0 throughout is not in use.
     """
     terms = [term for term in LOSS_TERMS if any(log[term].any() for log in logs.values())] or ["loss"]
-    with matplotlib.rc_context(_STYLE):
-        figure, panels = _panels(len(terms), "epoch", share_y=False)
-        for panel, term in zip(panels, terms, strict=True):
+    with matplotlib.rc_context(STYLE):
+        figure, axes = panels(len(terms), "epoch", share_y=False)
+        for panel, term in zip(axes, terms, strict=True):
             top = 0.0
-            for (variant, log), (color, dashes) in zip(logs.items(), _lines(), strict=False):
+            for (variant, log), (color, dashes) in zip(logs.items(), line_styles(), strict=False):
                 if not log[term].any():
                     continue
                 smooth = running_mean(log[term], _window(log["epoch"]))
@@ -96,9 +64,9 @@ def training(logs: Mapping[str, Mapping[str, DoubleArray]]) -> bytes:
                 top = max(top, float(np.nanmax(smooth[len(smooth) // 50 :])))
             panel.set(title=_TERMS[term], ylim=(0, 1.15 * top or 1.0))
             panel.set_xlim(left=0)
-        panels[0].set_ylabel("loss, mean over 1/4 epoch")
-        _legend(figure, panels[0])
-        return _png(figure)
+        axes[0].set_ylabel("loss, mean over 1/4 epoch")
+        legend(figure, axes[0])
+        return png_of(figure)
 
 
 def running_mean(values: DoubleArray, window: int) -> DoubleArray:
@@ -118,11 +86,11 @@ def per_class(runs: Mapping[str, PerClass], name: str, other: str | None = None)
         runs: all variants, so that colours are those of the other figures.
         name, other: the variant that sorts the classes, and the one that it is held against.
     """
-    first, colors = runs[name], {variant: color for variant, (color, _) in zip(runs, _lines(), strict=False)}
+    first, colors = runs[name], {variant: color for variant, (color, _) in zip(runs, line_styles(), strict=False)}
     order = np.argsort(-np.nan_to_num(first.ap, nan=-1.0), kind="stable")
     order = order[~np.isnan(first.ap[order])]
     named = len(order) <= _MOST_NAMED_CLASSES
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.5, 1.6 + 0.21 * len(order)) if named else (11.5, 4.5), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
@@ -137,7 +105,7 @@ def per_class(runs: Mapping[str, PerClass], name: str, other: str | None = None)
                 _scatter(axes, place[members], first.ap[order][members], named, color=color, marker=marker, label=label)
         _class_axes(axes, [first.names[row] for row in order], is_rare, named)
         figure.legend(loc="outside upper left", ncols=3)
-        return _png(figure)
+        return png_of(figure)
 
 
 def _scatter(axes: Axes, place: IntArray, ap: DoubleArray, named: bool, **marks: str) -> None:
@@ -163,35 +131,7 @@ def _class_axes(axes: Axes, names: list[str], is_rare: NDArray[np.bool_], named:
     axes.grid(axis="y", visible=False)
 
 
-def _panels(count: int, x_label: str, *, share_y: bool = True) -> tuple[Figure, list[Axes]]:
-    """A row of panels with room for a legend above."""
-    figure = Figure(figsize=(max(5.0, 3.6 * count), 3.7), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = list(figure.subplots(1, count, sharey=share_y, squeeze=False)[0])
-    for panel in panels:
-        panel.set_xlabel(x_label)
-    return figure, panels
-
-
-def _legend(figure: Figure, panel: Axes) -> None:
-    handles, labels = panel.get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, loc="outside upper left", ncols=min(len(labels), 5))
-
-
-def _lines() -> cycle[tuple[str, str]]:
-    """Colour and dashes of the first variant, the second, and so on."""
-    styles = [(color, _DASHES[index % len(_DASHES)]) for index, color in enumerate(_PALETTE)]
-    return cycle(styles)
-
-
 def _window(epochs: DoubleArray) -> int:
     """Iterations in a quarter of an epoch, at least 1."""
     span = float(epochs[-1] - epochs[0])
     return max(1, round(len(epochs) / span / 4)) if span > 0 else 1
-
-
-def _png(figure: Figure) -> bytes:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()

@@ -1,97 +1,135 @@
-"""The report folder: table.md, the curves, a sheet per variant, and index.html that holds them all. Written whole."""
+"""The report folder: table.md, the figures, a sheet per variant, and index.html that holds them all. Written whole."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pipeline.report import curves
-from pipeline.report.gallery import VariantSheet
+from pipeline.report import curves, trends
+from pipeline.report.comparison import compared
 from pipeline.report.page import Picture, render_page
-from pipeline.report.results import DoubleArray, PerClass, RunMetrics
+from pipeline.report.records import RunRecords
+from pipeline.report.results import RunMetrics
 from pipeline.report.table import counts_line, headline_html, headline_markdown
 from pipeline.store.files import atomic_path
 
+_KINDS = {".png": "png", ".svg": "svg+xml"}
+
 
 @dataclass(frozen=True)
-class RunRecords:
-    """What is on disk about one variant: its description, metrics, per-class AP, mean curves and training log."""
+class Extras:
+    """What the page shows beside the runs: the comparison as JPEG with its caption (None for a single variant), the
+    table of ablations as HTML (or nothing), and files of further figures."""
 
-    desc: str
-    metrics: RunMetrics
-    per_class: PerClass
-    curves: Mapping[str, tuple[DoubleArray, DoubleArray]]
-    training: Mapping[str, DoubleArray]
+    comparison: tuple[bytes, str] | None
+    ablations: str
+    figures: tuple[Path, ...]
 
 
-def write_report(folder: Path, dataset: str, runs: Mapping[str, tuple[RunRecords, VariantSheet]]) -> None:
+def write_report(
+    folder: Path,
+    dataset: str,
+    runs: Mapping[str, RunRecords],
+    sheets: Mapping[str, bytes],
+    gallery: Mapping[str, Any],
+    extras: Extras,
+) -> None:
     """Write the folder atomically; an older one is replaced.
 
     Args:
-        runs: records and sheet by variant, in the order in which they are shown.
+        runs: by variant, in the order in which they are shown.
+        sheets: contact sheets by variant, PNG.
+        gallery: as `gallery.gallery_record` makes it.
     """
-    records = {name: record for name, (record, _) in runs.items()}
-    rows, descriptions = [record.metrics for record in records.values()], _descriptions(records)
-    pictures = _curve_pictures(records) | {
-        f"sheet-{name}.png": Picture(
-            heading=f"Test images: {name}",
-            alt=f"Contact sheet of test images with the pairs that {name} detects.",
-            caption=f"{records[name].desc}. {sheet.caption}",
-            png=sheet.png,
-            jpeg=sheet.jpeg,
-        )
-        for name, (_, sheet) in runs.items()
-    }
+    rows, descriptions = [run.metrics for run in runs.values()], {name: run.desc for name, run in runs.items()}
+    pictures = _pictures(runs, extras)
     page = render_page(
         title=f"Human-object interactions in {dataset}",
         lead="Weakly-supervised detection: trained from image-level labels, scored by boxes.",
         table=headline_html(rows, descriptions),
         note=counts_line(rows),
-        pictures=list(pictures.values()),
+        ablations=extras.ablations,
+        gallery_note=_gallery_note(gallery, rows),
+        record=gallery,
+        pictures=[*pictures.values(), *map(_further, extras.figures)],
     )
     with atomic_path(folder) as temporary:
         temporary.mkdir()
         (temporary / "table.md").write_text(headline_markdown(rows, descriptions), encoding="utf-8")
         (temporary / "index.html").write_text(page, encoding="utf-8")
         for name, picture in pictures.items():
-            (temporary / name).write_bytes(picture.png)
+            (temporary / name).write_bytes(picture.data)
+        for name, png in sheets.items():
+            (temporary / f"sheet-{name}.png").write_bytes(png)
 
 
-def compared(names: list[str]) -> tuple[str, str | None]:
-    """The variant whose classes are shown and the one that they are held against: ours and baseline where present."""
-    first = "ours" if "ours" in names else names[-1]
-    others = [name for name in ("baseline", *names) if name in names and name != first]
-    return first, others[0] if others else None
+def further_figures(folder: Path) -> tuple[Path, ...]:
+    """PNG and SVG files that another stage put into the folder, by name; none where there is no folder."""
+    return tuple(sorted(path for path in folder.glob("*") if path.suffix in _KINDS))
 
 
-def _descriptions(records: Mapping[str, RunRecords]) -> dict[str, str]:
-    return {name: record.desc for name, record in records.items()}
+def _gallery_note(gallery: Mapping[str, Any], rows: list[RunMetrics]) -> str:
+    total, split = rows[0].counts["images"], rows[0].split
+    return (
+        f"{len(gallery['images'])} of {total:,} {split} images, the middle one of each of as many equal stretches of "
+        "the split, with all detections above the score on the slider. It starts at break-even: there the whole "
+        "split has as many detections as annotated pairs."
+    )
 
 
-def _curve_pictures(records: Mapping[str, RunRecords]) -> dict[str, Picture]:
-    first, second = compared(list(records))
+def _further(path: Path) -> Picture:
+    name = path.stem.replace("_", " ").replace("-", " ")
+    return Picture(name[:1].upper() + name[1:], f"Figure: {name}.", path.name, path.read_bytes(), _KINDS[path.suffix])
+
+
+def _pictures(runs: Mapping[str, RunRecords], extras: Extras) -> dict[str, Picture]:
+    """Figures of the runs by file name."""
+    first, second = compared(runs)
     against = f" against {second}" if second else ""
-    return {
+    per_class = {name: run.per_class for name, run in runs.items()}
+    comparison = {}
+    if extras.comparison:
+        jpeg, caption = extras.comparison
+        alt = f"Test images with the detections of {second} on the left and of {first} on the right. {caption}"
+        text = "Largest gains, largest losses and what lies in the middle, by the rule that the picture states."
+        comparison["comparison.jpg"] = Picture("Side by side", alt, text, jpeg, "jpeg", is_plot=False)
+    return comparison | {
         "precision_recall.png": Picture(
             heading="Precision and recall",
             alt="Mean precision against recall, a line per variant.",
             caption="Precision at each recall, a class's best at that recall or beyond, averaged over the classes with "
             "ground truth. A curve ends in 0 for the classes of which some pairs are never found.",
-            png=curves.precision_recall({name: record.curves for name, record in records.items()}),
+            data=curves.precision_recall({name: run.curves for name, run in runs.items()}),
+        ),
+        "training_frequency.png": Picture(
+            heading="Rare to frequent classes",
+            alt=f"Average precision of every HOI class against its number of training pairs, {first}{against}.",
+            caption="AP of every HOI class with ground truth against its annotated training pairs, which the model is "
+            "never shown. Squares are means over thirds of the classes. Left of the dotted line are the rare classes.",
+            data=trends.training_frequency(per_class, first, second),
         ),
         "per_class.png": Picture(
             heading="Classes",
             alt=f"Average precision of every HOI class, {first}{against}.",
             caption=f"AP of every HOI class with ground truth, {first}{against}, sorted by {first}. Diamonds are rare "
             "classes: fewer than 10 training pairs.",
-            png=curves.per_class({name: record.per_class for name, record in records.items()}, first, second),
+            data=curves.per_class(per_class, first, second),
+        ),
+        "gamma.png": Picture(
+            heading="Gamma",
+            alt="Mean average precision against gamma, a line per variant.",
+            caption="mAP against gamma, the exponent of the detector's confidence in eq. (3), each point a whole "
+            "evaluation of the same predictions. Rings mark the value in use. Chosen on this split, a better one would "
+            "be too good: choose on val.",
+            data=trends.gamma_sweep({name: run.gamma for name, run in runs.items()}),
         ),
         "training.png": Picture(
             heading="Training",
             alt="Loss terms against the epoch, a line per variant.",
             caption="The weighted sum of eq. (4) and its terms; a term that a variant does without has no line. Behind "
             "each running mean are the values of single batches.",
-            png=curves.training({name: record.training for name, record in records.items()}),
+            data=curves.training({name: run.training for name, run in runs.items()}),
         ),
     }

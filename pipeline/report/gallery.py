@@ -1,87 +1,127 @@
-"""The contact sheet of one variant, from its dump: fuse, evaluate, choose, open the images, draw."""
+"""What the page's gallery holds, as plain JSON: small pictures, annotated pairs, and each variant's detections.
+
+Boxes are [x1, y1, x2, y2] in pixels of the original image, whatever the embedded picture's size. A detected pair is
+`{"boxes": [human, object], "rows": [[hoi, score, pairwise, global, relatedness, detector, verdict, annotation], ...]}`;
+a part that is not in use is null, `verdict` is 0 wrong, 1 right, 2 repeated, and `annotation` is a row of the image's
+`truth` (-1: none). A run lists all its detections of these images that score at least its `floor`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import io
+from base64 import b64encode
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.params import EvaluateParams, ReportParams
+import numpy as np
+from PIL import Image
+
+from pipeline.core.types import FloatArray, GroundTruth, IntArray
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.ground_truth_file import AnnotatedSplit
 from pipeline.data.images import open_image
 from pipeline.data.split import SplitManifest
-from pipeline.evaluation.fusion import fuse
-from pipeline.evaluation.hicodet import evaluate_hicodet
-from pipeline.evaluation.summary import metrics
-from pipeline.report.selection import best_rows, pairs_of_image, sample_indices
-from pipeline.report.sheet import SheetImage, contact_sheet, jpeg_bytes, png_bytes, preview
-from pipeline.store.dump import PredictionDump
+from pipeline.report.scored import ScoredRun
+from pipeline.report.selection import Findings
+
+_LONGER_SIDE = 480  # pixels of an embedded picture, at most
+_QUALITY = 85
+_WRONG, _RIGHT, _REPEATED = 0, 1, 2
 
 
-@dataclass(frozen=True)
-class VariantSheet:
-    """A variant's sheet as PNG, JPEG and small preview, its caption, and the metrics of the same detections."""
-
-    png: bytes
-    jpeg: bytes
-    preview: bytes
-    caption: str
-    metrics: dict[str, Any]
-
-
-def draw_variant(
-    name: str,
-    dump: PredictionDump,
-    annotated: AnnotatedSplit,
+def gallery_record(
+    runs: Mapping[str, ScoredRun],
+    shown_first: str,
+    truth: GroundTruth,
     manifest: SplitManifest,
     vocabulary: Vocabulary,
-    evaluate: EvaluateParams,
-    report: ReportParams,
+    images: IntArray,
     *,
     root: Path,
     done: Callable[[int], None] = lambda count: None,
-) -> VariantSheet:
-    """Draw a variant's best detections on an even sample of the split.
+) -> dict[str, Any]:
+    """Return the record that the page embeds.
 
     Args:
-        evaluate: the variant's own; hits are those of its setting.
+        runs: by variant, in the order in which they are offered; `shown_first` is one of them.
+        images: rows of the split that are shown, those that the runs were scored for.
         root: repository root that the manifest's image paths are relative to.
         done: called with 1 after each image.
 
     Raises:
         DataError: an image is missing or damaged.
     """
-    detections, truth = fuse(dump, evaluate), annotated.truth
-    result = evaluate_hicodet(
-        detections,
-        truth,
-        num_hois=vocabulary.num_hois,
-        rare=annotated.rare,
-        hoi_object_ids=vocabulary.hoi_object_ids,
-        setting=evaluate.setting,
-        keep_matches=True,
-    )
-    rows = best_rows(detections, truth, vocabulary.num_hois)
-    images = []
-    for image in sample_indices(len(manifest), report.num_images).tolist():
-        pairs = pairs_of_image(
-            detections, result, truth, vocabulary, image=image, rows=rows, pairs_per_image=report.pairs_per_image
+    annotated = [np.flatnonzero(truth.image_index == image) for image in images.tolist()]
+    shown = []
+    for image, rows in zip(images.tolist(), annotated, strict=True):
+        record = manifest.images[image]
+        shown.append(
+            {
+                "id": record.image_id,
+                "width": record.width,
+                "height": record.height,
+                "src": f"data:image/jpeg;base64,{_thumbnail(open_image(manifest.image_path(image, root)))}",
+                "truth": [
+                    [int(truth.hoi_id[row]), _box(truth.human_boxes[row]), _box(truth.object_boxes[row])]
+                    for row in rows.tolist()
+                ],
+            }
         )
-        images.append(SheetImage(manifest.image_ids[image], open_image(manifest.image_path(image, root)), pairs))
         done(1)
-    caption = _caption(len(images), manifest, report.pairs_per_image)
-    sheet = contact_sheet(images, title=f"{name} on {manifest.dataset} {manifest.split}", caption=caption)
-    return VariantSheet(
-        png_bytes(sheet), jpeg_bytes(sheet), jpeg_bytes(preview(sheet)), caption, metrics(result, detections, truth)
-    )
+    return {
+        "first": list(runs).index(shown_first),
+        "hois": [vocabulary.hoi_name(hoi_id).replace("_", " ") for hoi_id in range(vocabulary.num_hois)],
+        "images": shown,
+        "runs": [
+            {
+                "name": name,
+                "floor": _short(run.floor),
+                "threshold": _short(run.break_even),
+                "found": [
+                    _found_pairs(run.gallery, image, rows) for image, rows in zip(images, annotated, strict=True)
+                ],
+            }
+            for name, run in runs.items()
+        ],
+    }
 
 
-def _caption(num_shown: int, manifest: SplitManifest, pairs_per_image: int) -> str:
-    return (
-        f"{num_shown} of {len(manifest):,} images: the middle one of each of {num_shown} equal stretches of the "
-        f"{manifest.split} split, whatever the result. Of each HOI class its best-scored detections in the whole split "
-        f"are shown, as many as the class has annotated pairs there, for at most {pairs_per_image} pairs per image. "
-        f"Right and wrong as in the evaluation: both IoU at least 0.5, and an annotated pair counts once."
-    )
+def _found_pairs(findings: Findings, image: int, annotated: IntArray) -> list[dict[str, Any]]:
+    """Detected pairs of one image in the order of their best row."""
+    place = {row: index for index, row in enumerate(annotated.tolist())}
+    detections, parts = findings.detections, findings.parts
+    pairs: dict[tuple[bytes, bytes], dict[str, Any]] = {}
+    for row in np.flatnonzero(detections.image_index == image).tolist():
+        human, partner = detections.human_boxes[row], detections.object_boxes[row]
+        pair = pairs.setdefault(
+            (human.tobytes(), partner.tobytes()), {"boxes": [_box(human), _box(partner)], "rows": []}
+        )
+        verdict = _RIGHT if findings.hits[row] else _REPEATED if findings.is_repeated(row) else _WRONG
+        scores = [detections.scores[row], *findings.part_scores(row), parts.detector[row]]
+        pair["rows"].append(
+            [
+                int(detections.hoi_id[row]),
+                *(None if score is None else _short(score) for score in scores),
+                verdict,
+                place.get(int(findings.matched_index[row]), -1),
+            ]
+        )
+    return list(pairs.values())
+
+
+def _box(box: FloatArray) -> list[float]:
+    return [round(float(value), 1) for value in box]
+
+
+def _short(value: float) -> float:
+    """Four significant digits; keeps the order of scores."""
+    return float(f"{float(value):.4g}")
+
+
+def _thumbnail(image: Image.Image) -> str:
+    """Base64 of a JPEG no larger than `_LONGER_SIDE`; equal pixels give equal bytes."""
+    small = image.convert("RGB")
+    small.thumbnail((_LONGER_SIDE, _LONGER_SIDE), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    small.save(stream, format="JPEG", quality=_QUALITY, optimize=True)
+    return b64encode(stream.getvalue()).decode("ascii")

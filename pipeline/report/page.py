@@ -1,78 +1,99 @@
-"""The report as one HTML page that needs nothing beside itself: pictures are data URIs, no script, no link outside.
+"""The report as one HTML page that needs nothing beside itself.
 
-Every name that comes from params.yaml or a vocabulary is escaped.
+Pictures are data URIs, and a policy in the page forbids the browser to load anything or to run any script but its own.
+
+Markup, style and script lie in `assets/`. Every name that comes from params.yaml, a vocabulary or a file is escaped;
+the gallery's record is JSON in which no character can end the script element.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from importlib import resources
+from typing import Any
 
-_STYLE = """
-:root { color-scheme: light dark; --paper: #ffffff; --ink: #1c1c1e; --faint: #6b6b72; --rule: #e2e2e7; }
-@media (prefers-color-scheme: dark) {
-  :root { --paper: #16161a; --ink: #ececf1; --faint: #a0a0aa; --rule: #34343c; }
-}
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 1400px; padding: 2rem 1.5rem 4rem; background: var(--paper); color: var(--ink);
-  font: 16px/1.5 system-ui, "Segoe UI", "Helvetica Neue", "DejaVu Sans", sans-serif; }
-h1 { font-size: 1.7rem; margin: 0 0 .3rem; }
-h2 { font-size: 1.25rem; margin: 2.6rem 0 .6rem; padding-top: 1rem; border-top: 1px solid var(--rule); }
-p, figcaption { max-width: 75ch; }
-.lead, figcaption, small, .note { color: var(--faint); }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .45rem .9rem; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
-th:first-child { text-align: left; padding-left: 0; white-space: normal; max-width: 60ch; }
-thead th { color: var(--faint); font-weight: 600; }
-th small { display: block; font-weight: 400; }
-figure { margin: 1rem 0 0; }
-figcaption { margin: .5rem 0 0; font-size: .92rem; }
-img { display: block; max-width: 100%; height: auto; background: #ffffff; border-radius: 8px;
-  border: 1px solid var(--rule); }
-nav a { color: inherit; margin-right: 1.2rem; }
-"""
+_SCRIPTS = ("gallery_model.js", "gallery_view.js", "page.js")
+_SLOT = re.compile(r"\{\{(\w+)\}\}")
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture with a heading, what it shows (for those who can't see it), and a caption.
+    """A figure of the page: heading, what it shows (for those who can't see it), caption, and the file's bytes.
 
-    `png` is the file beside the page; `jpeg`, where given, is embedded in its place because it is smaller.
+    `kind` is png, jpeg or svg+xml. A plot on white may be turned dark with the page, a photograph may not.
     """
 
     heading: str
     alt: str
     caption: str
-    png: bytes
-    jpeg: bytes | None = None
+    data: bytes
+    kind: str = "png"
+    is_plot: bool = True
 
 
-def render_page(title: str, lead: str, table: str, note: str, pictures: Sequence[Picture]) -> str:
+def render_page(
+    *,
+    title: str,
+    lead: str,
+    table: str,
+    note: str,
+    ablations: str,
+    gallery_note: str,
+    record: Mapping[str, Any],
+    pictures: Sequence[Picture],
+) -> str:
     """Return the whole page.
 
     Args:
-        table: HTML, as `table.headline_html` makes it; everything else is plain text.
+        table, ablations: HTML, as `pipeline.report.table` makes it; `ablations` may be empty. All else is plain text.
+        record: as `gallery.gallery_record` makes it.
     """
-    links = "".join(f'<a href="#part-{part}">{escape(item.heading)}</a>' for part, item in enumerate(pictures, 1))
-    figures = "".join(_figure(part, item) for part, item in enumerate(pictures, 1))
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f'<h1>{escape(title)}</h1>\n<p class="lead">{escape(lead)}</p>\n<nav>{links}</nav>\n'
-        f'<h2>Results</h2>\n<div class="wide">{table}</div>\n<p class="note">{escape(note)}</p>\n'
-        f"{figures}</body>\n</html>\n"
-    )
+    script = "\n".join(_asset(name) for name in _SCRIPTS)
+    sections = {"results": "Results", "ablations": "Ablations", "gallery": "Gallery", "figures": "Figures"}
+    if not ablations:
+        del sections["ablations"]
+    slots = {
+        "title": escape(title),
+        "lead": escape(lead),
+        "links": "".join(f'<a href="#{part}">{name}</a>' for part, name in sections.items()),
+        "style": _asset("page.css"),
+        "table": table,
+        "note": escape(note),
+        "ablations": _ablations_section(ablations) if ablations else "",
+        "gallery_note": escape(gallery_note),
+        "figures": "".join(map(_figure, pictures)),
+        "record": json_for_html(record),
+        "script": script,
+        "script_digest": b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+    }
+    return _SLOT.sub(lambda slot: slots[slot[1]], _asset("page.html"))  # once: what is filled in is never filled again
 
 
-def _figure(part: int, picture: Picture) -> str:
-    kind, data = ("png", picture.png) if picture.jpeg is None else ("jpeg", picture.jpeg)
-    encoded = b64encode(data).decode("ascii")
+def json_for_html(data: Any) -> str:
+    """Compact JSON for a script element: no "<", which alone could end it, nor "&" or line separators."""
+    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _asset(name: str) -> str:
+    return resources.files("pipeline.report").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def _ablations_section(table: str) -> str:
+    return f'<section id="ablations">\n<h2>Ablations</h2>\n<div class="wide">{table}</div>\n</section>'
+
+
+def _figure(picture: Picture) -> str:
+    encoded = b64encode(picture.data).decode("ascii")
+    kind = ' class="plot"' if picture.is_plot else ""
     return (
-        f'<h2 id="part-{part}">{escape(picture.heading)}</h2>\n<figure>'
-        f'<img alt="{escape(picture.alt)}" src="data:image/{kind};base64,{encoded}">'
+        f"<figure><h3>{escape(picture.heading)}</h3>"
+        f'<img alt="{escape(picture.alt)}"{kind} src="data:image/{picture.kind};base64,{encoded}">'
         f"<figcaption>{escape(picture.caption)}</figcaption></figure>\n"
     )

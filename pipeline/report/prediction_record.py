@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.core.types import Detections, FloatArray
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.evaluation.score_parts import ScoreParts
+from pipeline.evaluation.fusion import ScoreParts
 
 BOX_DIGITS, SCORE_DIGITS = 2, 6  # decimals of pixels, significant digits
 
@@ -54,7 +54,7 @@ def _named(detections: Detections, parts: ScoreParts, vocabulary: Vocabulary, in
     verb_id, object_id = vocabulary.hoi_classes[int(detections.hoi_id[index])]
     columns = {
         "pairwise": parts.pairwise,
-        "global": parts.image,
+        "global": parts.global_,
         "relatedness": parts.relatedness,
         "human_detector": parts.human,
         "object_detector": parts.partner,

@@ -43,11 +43,12 @@ class RunMetrics:
 
 @dataclass(frozen=True)
 class PerClass:
-    """AP of each HOI class in percent, float64 [H], nan without ground truth; names and rarity bool [H]."""
+    """By HOI class: name, AP in percent (nan without ground truth), rarity, and number of training pairs, [H] each."""
 
     names: tuple[str, ...]
     ap: DoubleArray
     is_rare: NDArray[np.bool_]
+    train_instances: DoubleArray
 
 
 def read_metrics(path: Path, remedy: str) -> RunMetrics:
@@ -86,27 +87,39 @@ def check_metrics(path: Path, stored: RunMetrics, computed: dict[str, Any], reme
 
 def read_per_class(path: Path, remedy: str) -> PerClass:
     """Read per-class AP; names are "verb object". Raises ArtifactError."""
-    columns = _read_columns(path, ("verb", "object", "ap", "rare"), remedy)
+    columns = read_columns(path, ("verb", "object", "ap", "rare", "train_instances"), remedy)
     return PerClass(
         names=tuple(f"{verb} {obj}" for verb, obj in zip(columns["verb"], columns["object"], strict=True)),
-        ap=_numbers(path, columns["ap"], remedy),
-        is_rare=_numbers(path, columns["rare"], remedy) > 0,
+        ap=numbers(path, columns["ap"], remedy),
+        is_rare=numbers(path, columns["rare"], remedy) > 0,
+        train_instances=numbers(path, columns["train_instances"], remedy),
     )
 
 
 def read_mean_curves(path: Path, remedy: str) -> dict[str, tuple[DoubleArray, DoubleArray]]:
-    """Read mean recall and precision by group of classes (full, rare, non_rare), 0..1. Raises ArtifactError."""
-    columns = _read_columns(path, ("recall", "precision", "group"), remedy)
-    recall, precision = (_numbers(path, columns[name], remedy) for name in ("recall", "precision"))
-    groups = np.array(columns["group"], dtype=str)
-    return {str(name): (recall[groups == name], precision[groups == name]) for name in dict.fromkeys(columns["group"])}
+    """Read mean recall and precision, 0..1, by group of classes, of which empty ones are left out. ArtifactError."""
+    groups = ("full", "rare", "non_rare")
+    columns = read_columns(path, ("recall", *groups), remedy)
+    recall, curves = numbers(path, columns["recall"], remedy), {}
+    for name in groups:
+        precision = numbers(path, columns[name], remedy)
+        if not np.isnan(precision).all():
+            curves[name] = (recall, precision)
+    return curves
+
+
+def read_gamma_sweep(path: Path, remedy: str) -> dict[str, DoubleArray]:
+    """Read gamma, the mAP of each group of classes in percent, and `chosen` (1 at the params' own). ArtifactError."""
+    names = ("gamma", "full", "rare", "non_rare", "chosen")
+    columns = read_columns(path, names, remedy)
+    return {name: numbers(path, columns[name], remedy) for name in names}
 
 
 def read_training_log(path: Path, remedy: str) -> dict[str, DoubleArray]:
     """Read epoch and the loss terms of every iteration. Raises ArtifactError."""
     names = ("epoch", *LOSS_TERMS)
-    columns = _read_columns(path, names, remedy)
-    return {name: _numbers(path, columns[name], remedy) for name in names}
+    columns = read_columns(path, names, remedy)
+    return {name: numbers(path, columns[name], remedy) for name in names}
 
 
 def read_study(folder: Path) -> dict[str, dict[int, RunMetrics]]:
@@ -138,7 +151,8 @@ def read_tuning(folder: Path) -> dict[str, RunMetrics]:
     return dict(sorted(runs.items(), key=lambda item: -(item[1].full or 0.0)))
 
 
-def _read_columns(path: Path, names: Iterable[str], remedy: str) -> dict[str, list[str]]:
+def read_columns(path: Path, names: Iterable[str], remedy: str) -> dict[str, list[str]]:
+    """Read a CSV file with a header by column. Raises ArtifactError: no file, no rows, or a column is missing."""
     try:
         with path.open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
@@ -152,8 +166,8 @@ def _read_columns(path: Path, names: Iterable[str], remedy: str) -> dict[str, li
     return {name: [row[name] for row in rows] for name in names}
 
 
-def _numbers(path: Path, texts: list[str], remedy: str) -> DoubleArray:
-    """Numbers of a column, float64; an empty cell is nan."""
+def numbers(path: Path, texts: list[str], remedy: str) -> DoubleArray:
+    """Numbers of a column, float64; an empty cell is nan. Raises ArtifactError."""
     try:
         return np.array([float(text) if text else np.nan for text in texts])
     except (ValueError, TypeError) as error:

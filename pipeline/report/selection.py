@@ -1,4 +1,4 @@
-"""Which images and which detections the contact sheet shows. Numbers only; `sheet` draws.
+"""Which images and which detections the pictures show. Numbers only; `sheet` draws.
 
 Images: an even sample of the split, whatever the results. Detections: of each HOI class its best-scored ones in the
 whole split, as many as the class has annotated pairs. There precision equals recall, so that a class, a variant or a
@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.core.types import Detections, FloatArray, GroundTruth, IntArray
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.evaluation.hicodet import HicoDetResult
+from pipeline.evaluation.fusion import ScoreParts
 from pipeline.evaluation.ranking import sort_detections
 
 Verdict = Literal["right", "wrong", "missed"]
@@ -24,13 +25,39 @@ _Corners = tuple[bytes, bytes]  # a pair's boxes, exactly
 
 
 @dataclass(frozen=True)
+class Findings:
+    """Some detections of a split, K, and what the evaluation of the whole split says about each.
+
+    `hits` bool [K]; `matched_index` int64 [K], the annotation that the detection points at, -1 for none; `parts` [K].
+    """
+
+    detections: Detections
+    hits: NDArray[np.bool_]
+    matched_index: IntArray
+    parts: ScoreParts
+
+    def part_scores(self, row: int) -> tuple[float | None, ...]:
+        """Pairwise, global and relatedness score of a row; None for one that is not in use."""
+        columns = (self.parts.pairwise, self.parts.global_, self.parts.relatedness)
+        return tuple(None if column is None else float(column[row]) for column in columns)
+
+    def is_repeated(self, row: int) -> bool:
+        """Whether a row is wrong only because a better-scored detection claimed its annotation."""
+        return not self.hits[row] and int(self.matched_index[row]) >= 0
+
+
+@dataclass(frozen=True)
 class Label:
-    """One HOI class of a pair: "verb object", score (None for a missed annotation), and the verdict."""
+    """One HOI class of a pair: "verb object", score (None for a missed annotation), the verdict, parts of the score.
+
+    `parts`: pairwise, global, relatedness; empty for a missed annotation.
+    """
 
     name: str
     score: float | None
     verdict: Verdict
     repeated: bool = False  # wrong only because a better-scored detection claimed the annotation
+    parts: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,30 +94,22 @@ def best_rows(detections: Detections, truth: GroundTruth, num_hois: int) -> IntA
 
 
 def pairs_of_image(
-    detections: Detections,
-    result: HicoDetResult,
-    truth: GroundTruth,
-    vocabulary: Vocabulary,
-    *,
-    image: int,
-    rows: IntArray,
-    pairs_per_image: int,
+    findings: Findings, truth: GroundTruth, vocabulary: Vocabulary, *, image: int, pairs_per_image: int
 ) -> tuple[DrawnPair, ...]:
     """What to draw on one image: detected pairs, best first, then annotated pairs that none of those found.
 
     An annotated class that was missed on a pair of which another class was found becomes a label of the found pair.
 
     Args:
-        result: evaluated with `keep_matches=True`.
-        rows: `best_rows` of the split.
+        findings: of the whole split, best first.
     """
-    assert result.hits is not None and result.matched_index is not None
-    own = rows[detections.image_index[rows] == image]
+    detections = findings.detections
+    own = np.flatnonzero(detections.image_index == image)
     groups = list(_group_rows(own, detections).values())[:pairs_per_image]
-    labels = [[_detected(row, detections, result, vocabulary) for row in group] for group in groups]
+    labels = [[_detected(row, findings, vocabulary) for row in group] for group in groups]
     found: dict[int, int] = {}  # annotation: drawn pair
     for pair, group in enumerate(groups):
-        found |= {int(result.matched_index[row]): pair for row in group if result.hits[row]}
+        found |= {int(findings.matched_index[row]): pair for row in group if findings.hits[row]}
     pair_of_boxes = {_corners(truth, annotation): pair for annotation, pair in found.items()}
 
     missed = [row for row in np.flatnonzero(truth.image_index == image).tolist() if row not in found]
@@ -108,14 +127,13 @@ def pairs_of_image(
     return (*drawn, *apart)
 
 
-def _detected(row: int, detections: Detections, result: HicoDetResult, vocabulary: Vocabulary) -> Label:
-    assert result.hits is not None and result.matched_index is not None
-    right = bool(result.hits[row])
+def _detected(row: int, findings: Findings, vocabulary: Vocabulary) -> Label:
     return Label(
-        name=vocabulary.hoi_name(int(detections.hoi_id[row])),
-        score=float(detections.scores[row]),
-        verdict="right" if right else "wrong",
-        repeated=not right and int(result.matched_index[row]) >= 0,
+        name=vocabulary.hoi_name(int(findings.detections.hoi_id[row])),
+        score=float(findings.detections.scores[row]),
+        verdict="right" if findings.hits[row] else "wrong",
+        repeated=findings.is_repeated(row),
+        parts=findings.part_scores(row),
     )
 
 

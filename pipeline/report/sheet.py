@@ -47,11 +47,15 @@ _BADGE_PLACES = (0.5, 0.68, 0.32, 0.86, 0.14)  # along the line from human to ob
 
 @dataclass(frozen=True)
 class SheetImage:
-    """One picture of the sheet: its id, pixels as stored (RGB), and the pairs to draw."""
+    """One picture of the sheet: what stands above it, pixels as stored (RGB), and the pairs to draw.
 
-    image_id: str
+    `show_parts`: print the parts of a score in place of the score.
+    """
+
+    heading: str
     image: Image.Image
     pairs: tuple[DrawnPair, ...]
+    show_parts: bool = False
 
 
 def contact_sheet(images: Sequence[SheetImage], *, title: str, caption: str) -> Image.Image:
@@ -72,10 +76,10 @@ def contact_sheet(images: Sequence[SheetImage], *, title: str, caption: str) -> 
     return sheet
 
 
-def jpeg_bytes(image: Image.Image) -> bytes:
+def jpeg_bytes(image: Image.Image, quality: int = 85) -> bytes:
     """Encode as JPEG without chroma subsampling, which would smear thin coloured lines: a quarter of the PNG."""
     stream = io.BytesIO()
-    image.save(stream, format="JPEG", quality=85, subsampling=0, optimize=True)
+    image.save(stream, format="JPEG", quality=quality, subsampling=0, optimize=True)
     return stream.getvalue()
 
 
@@ -187,13 +191,15 @@ def _draw_badge(pen: ImageDraw.ImageDraw, center: Point, number: int, color: Col
 
 
 def _captioned(entry: SheetImage) -> Image.Image:
-    """A picture with its image id above and the labels of its pairs below."""
+    """A picture with its heading above and the labels of its pairs below."""
     picture = draw_pairs(entry.image, entry.pairs)
-    lines = [line for number, pair in enumerate(entry.pairs, 1) for line in _label_lines(number, pair)]
+    lines = [
+        line for number, pair in enumerate(entry.pairs, 1) for line in _label_lines(number, pair, entry.show_parts)
+    ]
     tile = Image.new("RGB", (TILE, _LINE + picture.height + 4 + _LINE * len(lines)), _PAPER)
     pen = ImageDraw.Draw(tile)
     note = "" if entry.pairs else "  nothing annotated, nothing shown"
-    pen.text((0, 1), entry.image_id + note, fill=_FAINT, font=_font(11))
+    pen.text((0, 1), entry.heading + note, fill=_FAINT, font=_font(11))
     tile.paste(picture, (0, _LINE))
     for row, line in enumerate(lines):
         top = _LINE + picture.height + 4 + row * _LINE
@@ -205,13 +211,13 @@ def _captioned(entry: SheetImage) -> Image.Image:
 _Line = list[tuple[float, str, Color, bool]]  # x in pixels, text, colour, bold
 
 
-def _label_lines(number: int, pair: DrawnPair) -> list[_Line]:
+def _label_lines(number: int, pair: DrawnPair, show_parts: bool) -> list[_Line]:
     """Set the labels of a pair, wrapped to the tile's width, with the pair's number before the first."""
     font, indent = _font(12), 22.0
     lines: list[_Line] = [[(4.0, str(number), _TEXT_COLORS[pair.verdict], True)]]
     x = indent
     for label in pair.labels:
-        text = label_text(label)
+        text = label_text(label, show_parts=show_parts)
         width = font.getlength(text)
         if x > indent and x + width > TILE:
             lines.append([])
@@ -221,9 +227,10 @@ def _label_lines(number: int, pair: DrawnPair) -> list[_Line]:
     return lines
 
 
-def label_text(label: Label) -> str:
-    """A label as it is printed: mark, name in words, score, and whether it repeats an earlier detection."""
-    score = "" if label.score is None else f" {format_score(label.score)}"
+def label_text(label: Label, *, show_parts: bool = False) -> str:
+    """A label as it is printed: mark, name in words, score or its parts, and whether it repeats another detection."""
+    scores = [part for part in label.parts if part is not None] if show_parts else [label.score]
+    score = "".join(f" {format_score(value)}" for value in scores if value is not None)
     return f"{_MARKS[label.verdict]} {label.name.replace('_', ' ')}{score}{' 2nd' if label.repeated else ''}"
 
 

@@ -52,6 +52,12 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write bytes atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
 def write_json(path: Path, data: Any) -> None:
     """Write JSON atomically: one-space indent, keys in the order given, so that equal data gives equal bytes."""
     write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")

@@ -3,8 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pipeline.evaluation.fusion import fuse
-from pipeline.evaluation.score_parts import of_trained_parts, score_parts
+from pipeline.evaluation.fusion import fuse_parts, of_trained_parts
 from tests.evaluation.test_fusion import dump_of
 
 
@@ -19,9 +18,9 @@ def dump(vocabulary):
 def test_parts_multiply_to_the_fused_score(dump, toyworld_params, pair_score, score_fusion, relatedness):
     switches = {"pair_score": pair_score, "score_fusion": score_fusion, "relatedness": relatedness}
     params = dataclasses.replace(toyworld_params.evaluate, **switches)
-    parts, detections = score_parts(dump, params), fuse(dump, params)
+    detections, parts = fuse_parts(dump, params)
     product = parts.pairwise * (parts.human * parts.partner) ** params.gamma
-    for switched_on, factor in ((score_fusion, parts.image), (relatedness, parts.relatedness)):
+    for switched_on, factor in ((score_fusion, parts.global_), (relatedness, parts.relatedness)):
         assert (factor is not None) == switched_on
         product = product if factor is None else product * factor
     assert len(detections) > 5
@@ -31,7 +30,7 @@ def test_parts_multiply_to_the_fused_score(dump, toyworld_params, pair_score, sc
 
 
 def test_no_pairs(vocabulary, toyworld_params):
-    parts = score_parts(dump_of(vocabulary, [[0], []], [[], []]), toyworld_params.evaluate)
+    _, parts = fuse_parts(dump_of(vocabulary, [[0], []], [[], []]), toyworld_params.evaluate)
     assert len(parts.pairwise) == len(parts.human) == 0
 
 

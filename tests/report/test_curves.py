@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.report import curves
+from pipeline.report import curves, trends
 from pipeline.report.results import PerClass
 
 RECALL = np.linspace(0, 1, 11)
@@ -31,7 +31,18 @@ def log(relatedness: float = 1.0) -> dict:
 def classes(num_hois: int = 5, seed: int = 0) -> PerClass:
     ap = np.random.default_rng(seed).uniform(0, 100, num_hois)
     ap[1] = np.nan
-    return PerClass(tuple(f"verb_{hoi} $cup" for hoi in range(num_hois)), ap, np.arange(num_hois) % 2 == 0)
+    return PerClass(
+        tuple(f"verb_{hoi} $cup" for hoi in range(num_hois)),
+        ap,
+        np.arange(num_hois) % 2 == 0,
+        np.arange(num_hois) * 7.0,
+    )
+
+
+def sweep(best: float) -> dict:
+    gamma = np.arange(6.0)
+    full = 60 - (gamma - best) ** 2
+    return {"gamma": gamma, "full": full, "rare": full * np.nan, "non_rare": full, "chosen": gamma == 2}
 
 
 def size(png: bytes) -> tuple[int, int]:
@@ -53,6 +64,8 @@ def chunks(png: bytes) -> set[bytes]:
         (curves.precision_recall, {"a": mean_curves(0.5), "b": mean_curves(0.7)}, {"a": mean_curves(0.6)}),
         (curves.training, {"a": log(), "b": log(0)}, {"a": log(), "b": log(2)}),
         (lambda runs: curves.per_class(runs, "a"), {"a": classes()}, {"a": classes(seed=1)}),
+        (lambda runs: trends.training_frequency(runs, "a"), {"a": classes()}, {"a": classes(seed=1)}),
+        (trends.gamma_sweep, {"a": sweep(0), "b": sweep(5)}, {"a": sweep(1)}),
     ],
 )
 def test_bytes_depend_on_the_numbers_alone(draw, same, other):
@@ -69,7 +82,7 @@ def test_only_groups_and_terms_in_use_have_a_panel():
 
 def test_classes_without_ground_truth_take_no_room():
     known = classes(6)
-    gone = PerClass(known.names, np.where(np.arange(6) == 2, np.nan, known.ap), known.is_rare)
+    gone = PerClass(known.names, np.where(np.arange(6) == 2, np.nan, known.ap), known.is_rare, known.train_instances)
     runs = {"a": known, "b": classes(6, seed=1)}
     assert size(curves.per_class(runs, "a", "b"))[1] > size(curves.per_class(runs | {"a": gone}, "a", "b"))[1]
 
@@ -83,3 +96,27 @@ def test_many_classes_are_drawn_without_names():
 def test_running_mean_by_hand():
     assert curves.running_mean(np.array([4.0, 2.0, 6.0, 8.0]), 2).tolist() == [4, 3, 4, 7]
     assert curves.running_mean(np.array([4.0, 2.0]), 1).tolist() == [4, 2]
+
+
+def test_thirds_by_hand():
+    middles, means = trends.thirds(np.array([100.0, 1, 4, 10, 1000, 1]), np.array([50.0, 2, 6, 8, 70, 4]))
+    np.testing.assert_allclose(middles, [1, 40**0.5, 1e5**0.5])
+    assert means.tolist() == [3, 7, 60]
+    assert len(trends.thirds(np.zeros(0), np.zeros(0))[0]) == 0
+
+
+def test_groups_without_classes_have_no_panel_of_gamma():
+    with_rare = sweep(0) | {"rare": np.arange(6.0)}
+    assert size(trends.gamma_sweep({"a": with_rare}))[0] > size(trends.gamma_sweep({"a": sweep(0)}))[0]
+
+
+def test_a_split_without_annotated_pairs_is_legal():
+    known = classes()
+    nothing = PerClass(known.names, known.ap * np.nan, known.is_rare, known.train_instances)
+    empty = sweep(0) | {"full": np.full(6, np.nan), "non_rare": np.full(6, np.nan)}
+    for png in (
+        curves.precision_recall({"a": {}, "b": {}}),
+        trends.training_frequency({"a": nothing, "b": nothing}, "a", "b"),
+        trends.gamma_sweep({"a": empty}),
+    ):
+        assert min(size(png)) > 100

@@ -1,34 +1,84 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 import re
+import tomllib
 
-from pipeline.report.page import Picture, render_page
+import pytest
 
-NASTY = '<script>alert("x")</script> & </figure>'
+from pipeline.report.page import Picture, json_for_html, render_page
+from tests.conftest import ROOT
+
+NASTY = '</script><script>alert("x")</script> & </figure> {{script}} \u2028'
+RECORD = {"first": 0, "hois": [NASTY], "images": [], "runs": []}
 
 
 def page(**changes) -> str:
-    values = {"heading": NASTY, "alt": NASTY, "caption": NASTY, "png": b"\x89PNG"} | changes
-    return render_page(NASTY, NASTY, "<table></table>", NASTY, [Picture(**values), Picture(**values)])
+    values = {"heading": NASTY, "alt": NASTY, "caption": NASTY, "data": b"\x89PNG"} | changes
+    pictures = [Picture(**values), Picture(**values)]
+    return render_page(
+        title=NASTY,
+        lead=NASTY,
+        table="<table></table>",
+        note=NASTY,
+        ablations="",
+        gallery_note=NASTY,
+        record=RECORD,
+        pictures=pictures,
+    )
 
 
 def test_every_text_is_escaped():
     html = page()
-    assert "<script" not in html and "</figure> " not in html
-    assert html.count("&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt; &amp;") == 4 + 2 * 4
+    assert html.count("<script") == html.count("</script>") == 2 and "</figure> " not in html
+    escaped = "&lt;/script&gt;&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt; &amp; &lt;/figure&gt; {{script}} \u2028"
+    assert html.count(escaped) == 5 + 2 * 3  # the title stands twice
+
+
+def test_record_comes_back_as_it_was():
+    text = re.search(r'<script type="application/json" id="record">(.*?)</script>', page(), re.S)[1]
+    assert json.loads(text) == RECORD
+    assert not set("<>&\u2028") & set(json_for_html(NASTY))
+
+
+def test_numbers_that_json_lacks_are_refused():
+    with pytest.raises(ValueError, match="JSON"):
+        json_for_html([float("nan")])
 
 
 def test_nothing_outside_is_referred_to():
     html = page()
-    assert not re.search(r"https?:|//|@import|url\(|<link|<script|<iframe", html)
+    addresses = set(re.findall(r"\bhttps?://[^\"'\s]*", html))
+    assert addresses == {"http://www.w3.org/2000/svg"}  # a name, never loaded
+    assert not re.search(r"@import|url\(|<link|<iframe|innerHTML|eval\(", html)
     sources = re.findall(r'\b(?:src|href)="([^"]*)"', html)
-    assert len(sources) == 4
-    assert all(source.startswith(("data:image/", "#part-")) for source in sources)
+    assert sources and all(source.startswith(("data:image/", "#")) for source in sources)
 
 
-def test_pictures_are_embedded_the_smaller_one_where_there_is_one():
-    assert f'src="data:image/png;base64,{base64.b64encode(b"large").decode()}"' in page(png=b"large")
-    small = page(png=b"large", jpeg=b"small")
-    assert f'src="data:image/jpeg;base64,{base64.b64encode(b"small").decode()}"' in small
-    assert "image/png" not in small
+def test_the_policy_admits_the_pages_own_script_alone():
+    html = page()
+    script = html.rsplit("<script>", 1)[1].split("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'\"" in html
+
+
+def test_pictures_are_embedded_and_only_plots_turn_dark():
+    encoded = base64.b64encode(b"large").decode()
+    assert f'class="plot" src="data:image/png;base64,{encoded}"' in page(data=b"large")
+    photograph = page(data=b"large", kind="jpeg", is_plot=False)
+    assert f'src="data:image/jpeg;base64,{encoded}"' in photograph and 'class="plot"' not in photograph
+
+
+def test_assets_are_installed_with_the_package():
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    names = {path.name for path in (ROOT / "pipeline/report/assets").iterdir()}
+    assert names == {"page.html", "page.css", "gallery_model.js", "gallery_view.js", "page.js"}
+    assert patterns["pipeline.report"] == ["assets/*"]
+
+
+def test_sections_are_linked():
+    html = page()
+    targets = set(re.findall(r'href="#(\w+)"', html))
+    assert targets == {"results", "gallery", "figures"} and all(f'id="{target}"' in html for target in targets)

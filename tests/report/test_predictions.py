@@ -8,7 +8,7 @@ from PIL import Image
 
 from pipeline.core.types import Detections
 from pipeline.data.images import open_image
-from pipeline.evaluation.score_parts import ScoreParts
+from pipeline.evaluation.fusion import ScoreParts
 from pipeline.report.prediction_folder import PictureFolder
 from pipeline.report.prediction_picture import COLORS, MAX_SIDE, MIN_SIDE, draw_prediction
 from pipeline.report.prediction_record import NamedDetection, best_of_image, image_record, summary_line
@@ -25,7 +25,7 @@ def test_the_best_of_an_image_by_falling_score_first_row_first(vocabulary):
     boxes = np.tile(HUMAN, (5, 1))
     found = Detections(np.array([0, 1, 0, 0, 0], np.int32), np.array([0, 1, 2, 3, 0], np.int16), boxes, boxes, scores)
     columns = np.arange(5) / 10
-    parts = ScoreParts(columns, None, columns + 0.01, columns + 0.02, columns + 0.03)
+    parts = ScoreParts(columns, None, None, columns + 0.01, columns + 0.02, columns + 0.03, 1.0)
     best = best_of_image(found, parts, vocabulary, 0, top_k=3, threshold=0.1)
     assert [(entry.verb, entry.object_name) for entry in best] == [
         ("hold", "cup"),

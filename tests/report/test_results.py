@@ -5,9 +5,10 @@ import pytest
 
 from pipeline.core.errors import ArtifactError
 from pipeline.core.layout import Layout, run_name
-from pipeline.report.folder import compared
+from pipeline.report.comparison import compared
 from pipeline.report.results import (
     check_metrics,
+    read_gamma_sweep,
     read_mean_curves,
     read_metrics,
     read_per_class,
@@ -58,13 +59,16 @@ def test_stale_metrics_are_refused_with_both_numbers(layout):
 
 def test_tables_are_read_with_gaps_as_nan(tmp_path):
     path = tmp_path / "a.csv"
-    path.write_text("hoi_id,verb,object,ap,rare\n0,ride,bicycle,50.5,1\n1,hold,cup,,0\n")
+    path.write_text("hoi_id,verb,object,ap,rare,train_instances\n0,ride,bicycle,50.5,1,9\n1,hold,cup,,0,70\n")
     table = read_per_class(path, "")
     assert table.names == ("ride bicycle", "hold cup") and table.is_rare.tolist() == [True, False]
     np.testing.assert_array_equal(table.ap, [50.5, np.nan])
-    path.write_text("recall,precision,group\n0.0,0.9,full\n1.0,0.1,full\n0.0,0.5,rare\n")
+    path.write_text("recall,full,rare,non_rare\n0.0,0.9,,0.8\n1.0,0.1,,0.2\n")
     curves = read_mean_curves(path, "")
-    assert list(curves) == ["full", "rare"] and curves["full"][1].tolist() == [0.9, 0.1]
+    path.write_text("gamma,full,rare,non_rare,chosen\n0,50,,49,0\n2.8,51,,52,1\n")
+    sweep = read_gamma_sweep(path, "")
+    assert sweep["gamma"][sweep["chosen"] > 0].tolist() == [2.8] and np.isnan(sweep["rare"]).all()
+    assert list(curves) == ["full", "non_rare"] and curves["full"][1].tolist() == [0.9, 0.1]
 
 
 @pytest.mark.parametrize("text", ["", "epoch,loss\n1,2\n", "epoch,loss,global,pair,relatedness\n1,2,3,4,x\n"])

@@ -33,7 +33,7 @@ def write_world(root: Path, num_images: int = 3) -> Layout:
 
     document = yaml.safe_load((ROOT / "params.yaml").read_text())
     document["run_variants"] = list(VARIANTS)
-    document["toyworld"]["report"] = {"num_images": 2, "pairs_per_image": 2}
+    document["toyworld"]["report"] = {"num_images": 2, "pairs_per_image": 2, "gallery_images": 3}
     write_text(root / "params.yaml", yaml.safe_dump(document))
     layout = Layout(root, "toyworld")
     write_vocabulary(layout.vocabulary, VOCABULARY)

@@ -39,20 +39,23 @@ def change_params(layout, change) -> None:
 def test_folder_holds_all_and_a_second_run_gives_equal_bytes(layout):
     first = run(layout)
     assert first.exit_code == 0, first.output
-    assert "baseline, ours on 2 of 3 test images" in first.output
+    assert "baseline, ours on 3 of 3 images" in first.output
     assert {path.name for path in layout.report.iterdir()} == {
         "index.html",
         "table.md",
         "precision_recall.png",
         "per_class.png",
+        "training_frequency.png",
+        "gamma.png",
+        "comparison.jpg",
         "training.png",
         "sheet-baseline.png",
         "sheet-ours.png",
     }
-    for path in layout.report.glob("*.png"):
+    for path in [*layout.report.glob("*.png"), *layout.report.glob("*.jpg")]:
         Image.open(path).verify()
     page = (layout.report / "index.html").read_text()
-    assert page.count("<img ") == 5 and "http" not in page
+    assert page.count("<img ") == 6
     digests = sha256_of(layout.report), sha256_of(layout.stage_manifest("report"))
     shutil.rmtree(layout.report)
     assert run(layout).exit_code == 0
@@ -64,9 +67,9 @@ def test_manifest_covers_what_was_read(layout, options):
     run(layout, *options)
     manifest = read_stage_manifest(layout.stage_manifest("report"))
     assert manifest.arguments == {"dataset": "toyworld", "variant": "ours,baseline"}
-    assert manifest.counts == {"variants": 2, "images": 2}
+    assert manifest.counts == {"variants": 2, "images": 3}
     assert "cache/toyworld/predictions/ours.zarr" in manifest.inputs
-    assert sum(name.endswith(".png") for name in manifest.inputs) == 2  # the images that are shown
+    assert sum(name.endswith(".png") for name in manifest.inputs) == 3  # the images that are shown
     assert list(manifest.params) == ["report", "evaluate", "variants"]
     assert differences(manifest, layout.root) == []
 
@@ -75,7 +78,34 @@ def test_names_from_params_are_escaped(layout):
     change_params(layout, lambda document: document["variants"]["ours"].update(desc="<script>x</script>"))
     assert run(layout).exit_code == 0
     page = (layout.report / "index.html").read_text()
-    assert "<script" not in page and "&lt;script&gt;" in page
+    assert "<script>x" not in page and "&lt;script&gt;x" in page
+
+
+def test_ablations_and_further_figures_are_shown_where_they_exist(layout):
+    assert run(layout).exit_code == 0
+    assert 'id="ablations"' not in (layout.report / "index.html").read_text()
+    header = "variant,desc,seeds,full_mean,full_std,rare_mean,rare_std,non_rare_mean,non_rare_std"
+    layout.ablations.write_text(
+        f"{header},paper_full,paper_rare,paper_non_rare\n<i>exp1</i>,a < b,5,60.5,1.25,50,,61,2,20.75,,21\n"
+    )
+    layout.figures.mkdir()
+    layout.figures.joinpath("tsne_of_pairs.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    layout.figures.joinpath("notes.txt").write_text("not a figure")
+    assert run(layout).exit_code == 0
+    page = (layout.report / "index.html").read_text()
+    assert "&lt;i&gt;exp1&lt;/i&gt;" in page and "60.50 ± 1.25" in page and "<td>20.75</td><td>\N{EN DASH}</td>" in page
+    assert "<h3>Tsne of pairs</h3>" in page and "data:image/svg+xml;base64," in page
+    manifest = read_stage_manifest(layout.stage_manifest("report"))
+    assert "results/toyworld/ablations.csv" in manifest.inputs
+    assert "results/toyworld/figures/tsne_of_pairs.svg" in manifest.inputs
+    layout.ablations.write_text("variant,desc\nexp1,x\n")
+    result = run(layout)
+    assert result.exit_code == 2 and "ablations.csv: seeds, full_mean" in result.output
+
+
+def test_one_variant_alone_has_no_comparison(layout):
+    assert run(layout, "--variant", "ours").exit_code == 0
+    assert not (layout.report / "comparison.jpg").exists()
 
 
 def test_metrics_of_other_params_are_refused(layout):
@@ -96,7 +126,12 @@ def test_metrics_of_another_dump_are_refused(layout):
 
 @pytest.mark.parametrize(
     ("which", "remedy"),
-    [("metrics", "weakhoi evaluate"), ("per_class", "weakhoi evaluate"), ("training_log", "weakhoi train")],
+    [
+        ("metrics", "weakhoi evaluate"),
+        ("per_class", "weakhoi evaluate"),
+        ("gamma_sweep", "weakhoi evaluate"),
+        ("training_log", "weakhoi train"),
+    ],
 )
 def test_missing_files_name_the_command_that_makes_them(layout, which, remedy):
     getattr(layout, which)("ours").unlink()

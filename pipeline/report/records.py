@@ -1,0 +1,59 @@
+"""What is on disk about one variant, and which files it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.core.layout import Layout
+from pipeline.report.results import (
+    DoubleArray,
+    PerClass,
+    RunMetrics,
+    read_gamma_sweep,
+    read_mean_curves,
+    read_metrics,
+    read_per_class,
+    read_training_log,
+)
+
+
+@dataclass(frozen=True)
+class RunRecords:
+    """Description, metrics, per-class AP, mean curves, gamma sweep and training log of a variant."""
+
+    desc: str
+    metrics: RunMetrics
+    per_class: PerClass
+    curves: Mapping[str, tuple[DoubleArray, DoubleArray]]
+    gamma: Mapping[str, DoubleArray]
+    training: Mapping[str, DoubleArray]
+
+
+def read_run_records(layout: Layout, name: str, desc: str) -> RunRecords:
+    """Read all that `evaluate` and `train` left about a variant.
+
+    Raises:
+        ArtifactError: a file is missing or damaged; names the command that makes it.
+    """
+    evaluate = remedy("evaluate", layout, name)
+    return RunRecords(
+        desc=desc,
+        metrics=read_metrics(layout.metrics(name), evaluate),
+        per_class=read_per_class(layout.per_class(name), evaluate),
+        curves=read_mean_curves(layout.precision_recall(name), evaluate),
+        gamma=read_gamma_sweep(layout.gamma_sweep(name), evaluate),
+        training=read_training_log(layout.training_log(name), remedy("train", layout, name)),
+    )
+
+
+def record_files(layout: Layout, name: str) -> list[Path]:
+    """The files that `read_run_records` reads, and the dump that they were evaluated from."""
+    kinds = (layout.metrics, layout.per_class, layout.precision_recall, layout.gamma_sweep, layout.training_log)
+    return [*(kind(name) for kind in kinds), layout.predictions(name)]
+
+
+def remedy(stage: str, layout: Layout, name: str) -> str:
+    """What to do where a file of a variant is missing or stale."""
+    return f'run "weakhoi {stage} --dataset {layout.dataset} --variant {name}"'

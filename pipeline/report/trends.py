@@ -1,0 +1,94 @@
+"""Figures of a score against a number: AP of a class against its training pairs, mAP against gamma. PNG bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+
+from pipeline.report.plotting import GROUPS, STYLE, legend, line_styles, panels, png_of
+from pipeline.report.results import DoubleArray, PerClass
+
+_RARE_BELOW = 10  # training pairs: the protocol's border between rare and non-rare
+_NEVER_SEEN = 0.5  # where a class without training pairs stands on the logarithmic axis
+
+
+def training_frequency(runs: Mapping[str, PerClass], name: str, other: str | None = None) -> bytes:
+    """AP of every class against its number of annotated training pairs, rare to frequent, and means of thirds.
+
+    Left: both variants; right: the difference. Classes without ground truth have no AP and are left out.
+
+    Args:
+        runs: all variants, so that colours are those of the other figures.
+        name, other: the variant, and the one that it is held against; None leaves the difference out.
+    """
+    styles = dict(zip(runs, line_styles(), strict=False))
+    instances = np.maximum(runs[name].train_instances, _NEVER_SEEN)
+    with matplotlib.rc_context(STYLE):
+        figure, axes = panels(2 if other else 1, "annotated training pairs of the class", share_y=False, width=5.2)
+        for variant, marker in ((other, "o"), (name, "D")):
+            if variant is not None:
+                _scatter(axes[0], runs[variant], runs[variant].ap, variant, marker, styles[variant])
+        axes[0].set(title="AP by class", ylabel="AP, percent", ylim=(-2, 102))
+        if other:
+            gain = runs[name].ap - runs[other].ap
+            _scatter(axes[1], runs[name], gain, None, "D", styles[name])
+            axes[1].axhline(0, color="#8a8a90", linewidth=1)
+            axes[1].set(title=f"{name} minus {other}", ylabel="AP, points")
+        for panel in axes:
+            panel.set(xscale="log", xlim=(0.8 * instances.min(), 1.25 * instances.max()))
+            panel.axvline(_RARE_BELOW, color="#8a8a90", linestyle=":", linewidth=1.2)
+            panel.annotate(
+                "rare", (_RARE_BELOW, 0), (-4, 4), xycoords=("data", "axes fraction"), textcoords="offset points",
+                ha="right", color="#6b6b72",
+            )  # fmt: skip
+        legend(figure, axes[0])
+        return png_of(figure)
+
+
+def _scatter(
+    panel: Axes, classes: PerClass, values: DoubleArray, label: str | None, marker: str, style: tuple[str, str]
+) -> None:
+    """Points, and the mean of each third of the classes by training pairs as a line."""
+    known = np.flatnonzero(~np.isnan(values))
+    x, y = np.maximum(classes.train_instances[known], _NEVER_SEEN), values[known]
+    color, dashes = style
+    panel.scatter(x, y, s=22, color=color, marker=marker, alpha=0.75, linewidths=0.4, edgecolors="white", label=label)
+    middles, means = thirds(x, y)
+    panel.plot(middles, means, color=color, linestyle=dashes, marker="s", markersize=4)
+
+
+def thirds(x: DoubleArray, y: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+    """Cut points into three groups of equal count by x: geometric mean of x and mean of y of each, float64 [<= 3]."""
+    groups = [part for part in np.array_split(np.argsort(x, kind="stable"), 3) if len(part)]
+    return (
+        np.array([np.exp(np.log(x[part]).mean()) for part in groups]),
+        np.array([y[part].mean() for part in groups]),
+    )
+
+
+def gamma_sweep(sweeps: Mapping[str, Mapping[str, DoubleArray]]) -> bytes:
+    """The mAP against gamma, a panel per group of classes; a ring marks the params' own value.
+
+    Args:
+        sweeps: by variant, as `results.read_gamma_sweep` returns it.
+    """
+    groups = [name for name in GROUPS if any(not np.isnan(sweep[name]).all() for sweep in sweeps.values())] or ["full"]
+    with matplotlib.rc_context(STYLE):
+        figure, axes = panels(len(groups), "gamma", share_y=False)
+        for panel, group in zip(axes, groups, strict=True):
+            for (variant, sweep), (color, dashes) in zip(sweeps.items(), line_styles(), strict=False):
+                panel.plot(
+                    sweep["gamma"], sweep[group], color=color, linestyle=dashes, marker=".", markersize=5, label=variant
+                )
+                own = sweep["chosen"] > 0
+                panel.plot(
+                    sweep["gamma"][own], sweep[group][own], "o", markersize=10, markeredgewidth=1.6,
+                    markerfacecolor="none", markeredgecolor=color,
+                )  # fmt: skip
+            panel.set(title=GROUPS[group])
+        axes[0].set_ylabel("mAP, percent")
+        legend(figure, axes[0])
+        return png_of(figure)

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+
+from pipeline.core.errors import DataError
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.evaluation.fusion import fuse, fuse_parts
+from pipeline.evaluation.gamma import GAMMAS, gamma_csv, sweep_gamma
+from pipeline.evaluation.hicodet import evaluate_hicodet
+from tests.evaluation.test_fusion import WHOLE, dump_of
+from tests.evaluation.worlds import ground_truth
+
+VOCABULARY = Vocabulary(
+    objects=("person", "bicycle", "cup"), verbs=("ride", "hold"), hoi_classes=((0, 1), (1, 1), (1, 2))
+)
+RARE = np.array([True, False, False])
+
+
+@pytest.fixture
+def dump():
+    pairs = [[(0, 1), (0, 2), (3, 1), (3, 2)], [], [(0, 1)]]
+    made = dump_of(VOCABULARY, [[0, 1, 2, 0], [0], [0, 1]], pairs, seed=4)
+    boxes = 10 * np.arange(len(made.boxes), dtype=np.float32)[:, None] + np.array([0, 0, 8, 8], np.float32)
+    return dataclasses.replace(made, boxes=boxes)
+
+
+@pytest.fixture
+def truth(dump):
+    found = fuse(dump, WHOLE)
+    rows = [(0, 0), (0, 2), (2, 1)]
+    picked = [
+        int(np.flatnonzero((found.image_index == image) & (found.hoi_id == hoi_id))[-1]) for image, hoi_id in rows
+    ]
+    return ground_truth(
+        [(*rows[place], found.human_boxes[row], found.object_boxes[row]) for place, row in enumerate(picked)], 3
+    )
+
+
+@pytest.mark.parametrize("setting", ["default", "known_object", "explanation_hoi"])
+def test_every_point_is_a_whole_evaluation(dump, truth, setting):
+    params = dataclasses.replace(WHOLE, gamma=2.3, setting=setting)
+    results = sweep_gamma(dump, params, truth, RARE)
+    assert list(results) == sorted({*GAMMAS, 2.3})
+    for gamma, result in results.items():
+        alone = evaluate_hicodet(
+            fuse(dump, dataclasses.replace(params, gamma=gamma)),
+            truth,
+            num_hois=3,
+            rare=RARE,
+            hoi_object_ids=VOCABULARY.hoi_object_ids,
+            setting=setting,
+        )
+        np.testing.assert_array_equal(result.ap, alone.ap)
+        assert (result.full, result.rare) == (alone.full, alone.rare)
+    assert setting != "default" or len({result.full for result in results.values()}) > 1  # gamma matters here
+
+
+def test_csv_marks_the_chosen_one_and_leaves_means_over_nothing_empty(dump, truth):
+    results = sweep_gamma(dump, dataclasses.replace(WHOLE, gamma=2.8), truth, np.zeros(3, bool))
+    rows = list(csv.DictReader(io.StringIO(gamma_csv(results, 2.8))))
+    assert [row["gamma"] for row in rows if row["chosen"] == "1"] == ["2.8"]
+    assert {row["rare"] for row in rows} == {""}
+    assert float(rows[0]["full"]) == pytest.approx(100 * results[0.0].full, abs=1e-4)
+
+
+def test_matches_of_other_detections_are_refused(dump, truth):
+    with pytest.raises(DataError, match="matched_index: shape"):
+        evaluate_hicodet(
+            fuse(dump, WHOLE),
+            truth,
+            num_hois=3,
+            rare=RARE,
+            hoi_object_ids=VOCABULARY.hoi_object_ids,
+            matched_index=np.zeros(2, np.int64),
+        )
+
+
+@pytest.mark.parametrize("pair_score", ["softmax", "sigmoid"])
+@pytest.mark.parametrize(("score_fusion", "relatedness"), [(True, True), (True, False), (False, True), (False, False)])
+def test_the_product_of_the_parts_is_the_score(dump, pair_score, score_fusion, relatedness):
+    params = dataclasses.replace(WHOLE, pair_score=pair_score, score_fusion=score_fusion, relatedness=relatedness)
+    found, whole = fuse_parts(dump, params)
+    rows = np.arange(len(found))[::-2]
+    parts = whole.take(rows)
+    assert (parts.global_ is not None, parts.relatedness is not None) == (score_fusion, relatedness)
+    product = parts.pairwise * parts.detector
+    for factor in (parts.global_, parts.relatedness):
+        product = product if factor is None else product * factor
+    np.testing.assert_array_equal(product.astype(np.float32), found.scores[rows])

@@ -1,0 +1,112 @@
+"""The gallery's record against the evaluation: at every threshold, verdicts and counts are the protocol's."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from pipeline.core.layout import Layout
+from pipeline.core.params import load_params
+from pipeline.evaluation.fusion import fuse
+from pipeline.evaluation.hicodet import evaluate_hicodet
+from pipeline.report.gallery import gallery_record
+from pipeline.report.make import EvaluatedSplit, read_test_split
+from pipeline.report.scored import ScoredRun, score_run
+from pipeline.store.dump import PredictionDump, read_dump
+from tests.evaluation.worlds import take
+from tests.report.worlds import write_world
+
+
+@pytest.fixture(scope="module")
+def layout(tmp_path_factory) -> Layout:
+    return write_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def split(layout) -> EvaluatedSplit:
+    return read_test_split(layout)
+
+
+@pytest.fixture(scope="module")
+def dump(layout) -> PredictionDump:
+    return read_dump(layout.predictions("ours"))
+
+
+def scored(layout, split, dump, images) -> ScoredRun:
+    evaluate = load_params(layout.params, "toyworld", "ours").evaluate
+    return score_run(dump, split.annotated, split.vocabulary, evaluate, np.array(images))
+
+
+def record_of(layout, split, run, images) -> dict:
+    runs, truth = {"baseline": run, "ours": run}, split.annotated.truth
+    return gallery_record(runs, "ours", truth, split.manifest, split.vocabulary, np.array(images), root=layout.root)
+
+
+def rows_of(run: dict) -> list[list]:
+    return [row for pairs in run["found"] for pair in pairs for row in pair["rows"]]
+
+
+@pytest.mark.parametrize("images", [[0, 1, 2], [1]])
+def test_cutting_the_ranking_at_a_threshold_keeps_every_verdict(layout, split, dump, images):
+    """The claim that the slider rests on: the hits above a score are those of an evaluation of what is above it."""
+    evaluate = load_params(layout.params, "toyworld", "ours").evaluate
+    detections, truth = fuse(dump, evaluate), split.annotated.truth
+    record = record_of(layout, split, scored(layout, split, dump, images), images)
+    rows = rows_of(record["runs"][1])
+    assert len(rows) == int(np.isin(detections.image_index, images).sum())  # few enough that none is below the floor
+    for threshold in sorted(row[1] for row in rows):
+        kept = take(detections, np.flatnonzero(detections.scores >= threshold * 0.9999))
+        result = evaluate_hicodet(
+            kept,
+            truth,
+            num_hois=split.vocabulary.num_hois,
+            rare=split.annotated.rare,
+            hoi_object_ids=split.vocabulary.hoi_object_ids,
+            keep_matches=True,
+        )
+        expected = int(result.hits[np.isin(kept.image_index, images)].sum())
+        assert sum(row[6] == 1 for row in rows if row[1] >= threshold) == expected
+
+
+def test_rows_hold_score_and_parts_and_point_at_their_annotation(layout, split, dump):
+    record = record_of(layout, split, scored(layout, split, dump, [0]), [0])
+    assert record["first"] == 1 and [run["name"] for run in record["runs"]] == ["baseline", "ours"]
+    (image,), (pair,) = record["images"], record["runs"][1]["found"][0]
+    assert (image["id"], image["width"], image["height"]) == ("test-0", 64, 64)
+    assert [row[0] for row in image["truth"]] == [0, 1] and pair["boxes"] == image["truth"][0][1:]
+    for hoi, score, pairwise, global_, relatedness, detector, verdict, annotation in pair["rows"]:
+        assert score == pytest.approx(pairwise * global_ * relatedness * detector, rel=2e-3)
+        assert verdict == 1 and image["truth"][annotation][0] == hoi
+    scores = [row[1] for row in pair["rows"]]
+    assert scores == sorted(scores, reverse=True)
+    json.dumps(record, allow_nan=False)
+
+
+def test_the_floor_bounds_the_rows_and_the_break_even_point_counts_the_annotations(layout, split, dump, monkeypatch):
+    monkeypatch.setattr("pipeline.report.scored._ROWS_PER_IMAGE", 1)
+    run = scored(layout, split, dump, [0, 1, 2])
+    assert len(run.gallery.hits) == 3 and run.gallery.detections.scores.min() == np.float32(run.floor)
+    assert run.break_even == run.floor  # the fourth best is the break-even point, but it is not embedded
+    evaluate = load_params(layout.params, "toyworld", "ours").evaluate
+    fourth = float(np.sort(fuse(dump, evaluate).scores)[::-1][3])
+    monkeypatch.undo()
+    assert scored(layout, split, dump, [0, 1, 2]).break_even == pytest.approx(fourth)
+    assert len(split.annotated.truth) == 4
+
+
+def test_a_dump_without_pairs_is_legal(layout, split, dump):
+    import dataclasses
+
+    none = dataclasses.replace(
+        dump,
+        pair_offsets=np.zeros_like(dump.pair_offsets),
+        human_index=dump.human_index[:0],
+        object_index=dump.object_index[:0],
+        interaction_logits=dump.interaction_logits[:0],
+        relatedness_logits=dump.relatedness_logits[:0],
+    )
+    run = scored(layout, split, none, [0, 1])
+    assert (run.floor, run.break_even, run.metrics["full"]) == (1.0, 1.0, 0.0)
+    assert record_of(layout, split, run, [0, 1])["runs"][0]["found"] == [[], []]
