@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +82,7 @@ class ScoreParts:
     def take(self, rows: IntArray) -> ScoreParts:
         """The factors of some triplets."""
         values = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "gamma"}
-        taken = {name: None if value is None else value[rows] for name, value in values.items()}
+        taken: dict[str, Any] = {name: None if value is None else value[rows] for name, value in values.items()}
         return ScoreParts(**taken, gamma=self.gamma)
 
 

@@ -81,7 +81,10 @@ def make_report(
     for name, variant in variants.items():
         records[name] = read_run_records(layout, name, variant.desc)
         dump = read_dump(layout.predictions(name), vocabulary=vocabulary, image_ids=manifest.image_ids)
-        scored[name] = score_run(dump, split.annotated, vocabulary, evaluate[name], images)
+        times = None
+        if (factor := evaluate[name].times_run) is not None:
+            times = read_dump(layout.predictions(factor), vocabulary=vocabulary, image_ids=manifest.image_ids)
+        scored[name] = score_run(dump, split.annotated, vocabulary, evaluate[name], images, times)
         stale = remedy("evaluate", layout, name)
         check_metrics(layout.metrics(name), records[name].metrics, scored[name].metrics, stale)
         done(1)

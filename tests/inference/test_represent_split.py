@@ -7,6 +7,7 @@ import torch
 from pipeline.core.errors import DataError
 from pipeline.core.params import RepresentParams
 from pipeline.data.bags import collate_bags
+from pipeline.hoi.backbones import clip_backbone
 from pipeline.hoi.network import WeakHoiNetwork
 from pipeline.inference.represent_split import best_rows, represent_split
 from pipeline.store.representations_file import read_representations, write_representations
@@ -19,7 +20,7 @@ COUNTS = [5, 0, 8, 1, 4, 6]
 def network(small_visual, vocabulary, model_params):
     torch.manual_seed(1)
     return WeakHoiNetwork(
-        visual=small_visual,
+        backbone=clip_backbone(small_visual, model_params),
         hoi_embeddings=torch.nn.functional.normalize(torch.randn(vocabulary.num_hois, 24), dim=1),
         logit_scale=2.0,
         vocabulary=vocabulary,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import ArtifactError
-from pipeline.core.layout import Layout, run_name
+from pipeline.core.layout import Layout
 from pipeline.report.comparison import compared
 from pipeline.report.results import (
     check_metrics,
@@ -16,7 +16,7 @@ from pipeline.report.results import (
     read_training_log,
     read_tuning,
 )
-from tests.report.worlds import write_metrics
+from tests.report.worlds import write_metrics, write_study_run
 
 
 @pytest.fixture
@@ -24,23 +24,31 @@ def layout(tmp_path) -> Layout:
     return Layout(tmp_path, "toyworld")
 
 
-def test_study_is_read_by_variant_and_seed_and_other_splits_are_passed_over(layout):
-    for variant, seed in (("ours", 0), ("ours", 12), ("ours_random_bank", 0)):
-        write_metrics(layout, run_name(variant, seed), variant, 30.0 + seed, None)
-    write_metrics(layout, layout.scored_run(run_name("ours", 3), "val"), "ours", 1.0, None, split="val")
-    study = read_study(layout.metrics("seeds/x").parent)
-    assert {variant: sorted(runs) for variant, runs in study.items()} == {"ours": [0, 12], "ours_random_bank": [0]}
-    assert study["ours"][12].full == 42.0 and study["ours"][0].rare is None
+def test_study_is_read_by_row_and_seed(layout):
+    write_study_run(layout, "ours", 0, {"ours": 30.0, "exp7": 29.0})
+    write_study_run(layout, "ours", 12, {"ours": 42.0, "exp7": 40.0})
+    write_study_run(layout, "ours_random_bank", 0, {"ours_random_bank": 25.0})
+    study = read_study(layout.study("x", 0).parent)
+    assert {row: sorted(runs) for row, runs in study.items()} == {
+        "ours": [0, 12],
+        "exp7": [0, 12],
+        "ours_random_bank": [0],
+    }
+    assert study["ours"][12].full == 42.0 and study["exp7"][0].full == 29.0 and study["exp7"][0].variant == "exp7"
 
 
-def test_study_file_with_a_strange_name_is_refused(layout):
-    write_metrics(layout, "seeds/ours-final", "ours", 30.0, None)
-    with pytest.raises(ArtifactError, match=r"expected the name ours-<seed>\.json"):
-        read_study(layout.metrics("seeds/x").parent)
+def test_study_file_with_a_strange_name_or_content_is_refused(layout):
+    write_study_run(layout, "ours", 1, {"ours": 30.0})
+    layout.study("ours", 1).rename(layout.study("ours", 2))
+    with pytest.raises(ArtifactError, match=r"expected the name ours-1\.json"):
+        read_study(layout.study("x", 0).parent)
+    layout.study("ours", 2).write_text('{"run": "ours", "seed": 2}')
+    with pytest.raises(ArtifactError, match="not the metrics of a seeded run"):
+        read_study(layout.study("x", 0).parent)
 
 
 def test_no_study_is_empty(layout):
-    assert read_study(layout.metrics("seeds/x").parent) == {} == read_tuning(layout.metrics("tuning/x").parent)
+    assert read_study(layout.study("x", 0).parent) == {} == read_tuning(layout.metrics("tuning/x").parent)
 
 
 def test_search_is_sorted_by_full(layout):

@@ -58,6 +58,15 @@ def write_metrics(layout: Layout, run: str, variant: str, full: float, rare: flo
     write_json(layout.metrics(run), {"variant": variant, "split": split, **scores, "counts": counts})
 
 
+def write_study_run(layout: Layout, run: str, seed: int, full_by_row: dict[str, float]) -> None:
+    """Write the metrics of every row of a seeded run by hand, percent; Rare is 5, Non-rare one point above Full."""
+    rows = {
+        row: {"setting": "default", "full": full, "rare": 5.0, "non_rare": full + 1, "max_recall": 90.0, "counts": {}}
+        for row, full in full_by_row.items()
+    }
+    write_json(layout.study(run, seed), {"dataset": layout.dataset, "run": run, "seed": seed, "rows": rows})
+
+
 def _write_images(layout: Layout, num_images: int) -> SplitManifest:
     records, folder = [], layout.drawn_images / "test"
     folder.mkdir(parents=True)

@@ -85,7 +85,7 @@ def test_ablations_and_further_figures_are_shown_where_they_exist(layout):
     assert run(layout).exit_code == 0
     assert 'id="ablations"' not in (layout.report / "index.html").read_text()
     header = "variant,desc,seeds,full_mean,full_std,rare_mean,rare_std,non_rare_mean,non_rare_std"
-    layout.ablations.write_text(
+    layout.ablations("csv").write_text(
         f"{header},paper_full,paper_rare,paper_non_rare\n<i>exp1</i>,a < b,5,60.5,1.25,50,,61,2,20.75,,21\n"
     )
     layout.figures.mkdir()
@@ -98,7 +98,7 @@ def test_ablations_and_further_figures_are_shown_where_they_exist(layout):
     manifest = read_stage_manifest(layout.stage_manifest("report"))
     assert "results/toyworld/ablations.csv" in manifest.inputs
     assert "results/toyworld/figures/tsne_of_pairs.svg" in manifest.inputs
-    layout.ablations.write_text("variant,desc\nexp1,x\n")
+    layout.ablations("csv").write_text("variant,desc\nexp1,x\n")
     result = run(layout)
     assert result.exit_code == 2 and "ablations.csv: seeds, full_mean" in result.output
 

@@ -5,10 +5,10 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-from pipeline.core.layout import Layout, run_name
+from pipeline.core.layout import Layout
 from stages.summary import command
 from tests.conftest import ROOT
-from tests.report.worlds import write_metrics
+from tests.report.worlds import write_metrics, write_study_run
 
 
 @pytest.fixture
@@ -27,14 +27,14 @@ def run(layout, *options):
 def write_study(layout) -> None:
     for variant, values in (("ours", (30.0, 34.0)), ("baseline", (29.0, 31.0))):
         for seed, full in enumerate(values, start=1):
-            write_metrics(layout, run_name(variant, seed), variant, full, 5.0)
+            write_study_run(layout, variant, seed, {variant: full})
 
 
 def test_prints_the_run_variants_and_where_pictures_are(layout):
     result = run(layout)
     assert result.exit_code == 0, result.output
     assert "**31.00**" in result.output and "| 30.00" in result.output.replace("  ", "")
-    assert "Seeds" not in result.output and "search" not in result.output
+    assert "Ablations" not in result.output and "search" not in result.output
     assert "Pictures: none; weakhoi report --dataset toyworld" in result.output
     layout.report.mkdir(parents=True)
     (layout.report / "index.html").touch()
@@ -47,14 +47,15 @@ def test_prints_study_and_search_where_there_are_any(layout):
     output = run(layout).output
     assert "32.00 ± 2.83" in output and "2.00 ± 1.00" in output
     assert "gamma-3 | val" in output and "27.12" in output
-    assert not (layout.metrics("ours").parent / "seeds.md").exists()
+    assert not layout.ablations("md").exists()
 
 
 def test_writes_the_table_over_seeds(layout):
     write_study(layout)
     assert run(layout, "--write").exit_code == 0
-    page = (layout.metrics("ours").parent / "seeds.md").read_text()
+    page = layout.ablations("md").read_text()
     assert "| ours " in page and "32.00 ± 2.83" in page and "ours - baseline" in page
+    assert layout.ablations("csv").read_text().count("\n") == 3
 
 
 def test_write_without_a_study_says_how_to_make_one(layout):

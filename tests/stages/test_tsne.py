@@ -19,6 +19,7 @@ from pipeline.core.types import KnowledgeBank
 from pipeline.data.ground_truth_file import AnnotatedSplit, write_ground_truth
 from pipeline.data.split import write_split
 from pipeline.hoi.backbone import VisualConfig
+from pipeline.hoi.backbones import clip_backbone
 from pipeline.hoi.network import WeakHoiNetwork
 from pipeline.hoi.network_config import network_config
 from pipeline.store.bank_file import write_bank
@@ -61,7 +62,7 @@ def layout(tmp_path, vocabulary, small_visual, model_params) -> Layout:
     for number, (variant, seed) in enumerate((variant, seed) for variant in VARIANTS for seed in SEEDS):
         torch.manual_seed(number)
         network = WeakHoiNetwork(
-            visual=small_visual,
+            backbone=clip_backbone(small_visual, model_params),
             hoi_embeddings=torch.randn(vocabulary.num_hois, 24),
             logit_scale=2.0,
             vocabulary=vocabulary,
