@@ -36,7 +36,7 @@ test: setup
 	python -m pytest -n auto --dist loadfile
 
 unit: setup
-	python -m pytest -m "not slow"
+	python -m pytest -m "not slow" -n auto --dist loadfile
 
 lint: setup
 	ruff check .

@@ -67,6 +67,7 @@ def test_no_rows(tmp_path):
     assert evaluate_dump(path, truth, memory_bytes=64 * MIB, **KEYWORDS).full == 0
 
 
+@pytest.mark.slow
 def test_a_dump_larger_than_memory(tmp_path, monkeypatch):
     """600 thousand rows, 25 MB, in 10 MiB: ten copies of a world, each under classes of its own."""
     monkeypatch.setattr(matching, "_BLOCK_PAIRS", 1 << 12)

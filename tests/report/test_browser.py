@@ -17,6 +17,8 @@ from pipeline.report.page import Picture, render_page
 from tests.report.browser import chromium
 from tests.report.worlds import write_world
 
+pytestmark = pytest.mark.slow
+
 NASTY = "</script><b>bold</b>"
 HUMAN, BICYCLE, OTHER, CUP = [5, 5, 30, 70], [20, 40, 60, 75], [70, 5, 95, 70], [60, 10, 70, 20]
 RIGHT, WRONG, REPEATED = 1, 0, 2

@@ -13,6 +13,8 @@ from pipeline.report.embedding_figures import embedding_figures
 from pipeline.report.embedding_plot import class_looks
 from pipeline.store.representations_file import SplitRepresentations
 
+pytestmark = pytest.mark.slow
+
 PARAMS = TsneParams(num_classes=80, samples_per_class=50, neighbours=3, perplexity=5.0, seed=0)
 PAIRS, WIDTH = 40, 6
 

@@ -14,6 +14,8 @@ from pipeline.store.files import sha256_of
 from pipeline.store.manifests import differences, read_stage_manifest
 from tests.stages.own_dataset import COUNTS, SOURCE, STAGES, build_root, copied, weakhoi, write_params
 
+pytestmark = pytest.mark.slow
+
 
 def fails(root, *call) -> str:
     done = weakhoi(root, *call, "--dataset", "custom")

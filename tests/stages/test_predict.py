@@ -18,6 +18,8 @@ from pipeline.store.dump import read_dump
 from pipeline.toyworld.scenes import render_scene
 from tests.stages.own_dataset import ROOT, SOURCE, copied, weakhoi
 
+pytestmark = pytest.mark.slow
+
 ALL = ["--threshold", "0", "--top-k", "100000"]
 EXAMPLE = ROOT / "examples/toyworld.png"
 

@@ -14,6 +14,8 @@ from pipeline.store.manifests import differences, read_stage_manifest
 from stages.report import command
 from tests.report.worlds import write_world
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Layout:

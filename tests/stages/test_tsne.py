@@ -36,6 +36,8 @@ from tests.conftest import ROOT
 from tests.evaluation.worlds import ground_truth
 from tests.small_split import random_proposals, write_split_images
 
+pytestmark = pytest.mark.slow
+
 VARIANTS, SEEDS, IMAGES, PROPOSALS = ("ours", "ours_random_bank"), (0, 1), 16, 4
 
 
