@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pytest
 
+from pipeline.core.errors import ArtifactError
 from pipeline.core.params import EvaluateParams
 from pipeline.evaluation.fusion import fuse, pair_classes, pair_scores, sigmoid
 from pipeline.store.dump import PredictionDump
@@ -173,3 +174,24 @@ def test_pair_classes_by_hand():
     pair, hoi_id = pair_classes(np.array([2, 0, 1, 2]), np.array([2, 1, 2, 1, 1]), 3)
     assert pair.tolist() == [0, 0, 2, 2, 2, 3, 3]
     assert hoi_id.tolist() == [0, 2, 1, 3, 4, 0, 2]
+
+
+def test_the_scores_of_another_run_are_one_factor_more(two_pairs):
+    other = dataclasses.replace(two_pairs, interaction_logits=two_pairs.interaction_logits[:, ::-1].copy())
+    plain, product = fuse(two_pairs, WHOLE), fuse(two_pairs, WHOLE, other)
+    pair, hoi = pair_classes(
+        two_pairs.object_ids[two_pairs.object_index],
+        two_pairs.vocabulary.hoi_object_ids,
+        two_pairs.vocabulary.num_objects,
+    )
+    factor = [
+        logistic(other.interaction_logits[p, two_pairs.vocabulary.hoi_verb_ids[h]])
+        for p, h in zip(pair, hoi, strict=True)
+    ]
+    np.testing.assert_allclose(product.scores, plain.scores * factor, rtol=1e-5)
+
+
+def test_another_run_must_be_over_the_same_pairs(two_pairs):
+    other = dataclasses.replace(two_pairs, variant="abl1", human_index=two_pairs.human_index[::-1] + 1)
+    with pytest.raises(ArtifactError, match=r"abl1 are over other pairs .* \(human_index differ\)"):
+        fuse(two_pairs, WHOLE, other)

@@ -1,0 +1,55 @@
+"""`score`: one seeded run, and every row that shares it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+
+import pytest
+from click.testing import CliRunner
+
+from pipeline.core.layout import Layout, run_name
+from pipeline.report.results import read_study
+from pipeline.store.dump import read_dump, write_dump
+from stages.score import command
+from tests.report.worlds import VOCABULARY, write_world
+
+
+@pytest.fixture
+def layout(tmp_path) -> Layout:
+    layout = write_world(tmp_path)
+    dump = read_dump(layout.predictions("ours"), vocabulary=VOCABULARY)
+    write_dump(layout.predictions(run_name("ours", 3)), dump)
+    write_dump(layout.predictions(run_name("exp8", 3)), dump)
+    zero_shot = dataclasses.replace(dump, variant="abl1", interaction_logits=-dump.interaction_logits)
+    write_dump(layout.predictions(run_name("abl1", 3)), zero_shot)
+    return layout
+
+
+def score(layout: Layout, variant: str, seed: int = 3):
+    options = ["--dataset", "toyworld", "--variant", variant, "--seed", str(seed), "--root", str(layout.root)]
+    return CliRunner().invoke(command, options)
+
+
+def test_rows_that_share_a_run_are_scored_from_it(layout):
+    result = score(layout, "ours")
+    assert result.exit_code == 0, result.output
+    study = read_study(layout.study("ours", 3).parent)
+    assert set(study) == {"ours", "exp7", "top1"} and list(study["ours"]) == [3]
+    assert study["top1"][3] == dataclasses.replace(study["ours"][3], variant="top1")
+    assert study["ours"][3].full == json.loads(layout.metrics("ours").read_text())["full"]
+
+
+def test_abl3_is_abl2_times_the_zero_shot_run_of_the_same_seed(layout):
+    assert score(layout, "exp8").exit_code == 0
+    rows = json.loads(layout.study("exp8", 3).read_text())["rows"]
+    assert rows["abl2"] == rows["exp8"] and set(rows) == {"exp8", "abl2", "abl3"}
+    shutil.rmtree(layout.predictions(run_name("abl1", 3)))
+    result = score(layout, "exp8")  # what the product is: tests/evaluation/test_fusion.py
+    assert result.exit_code == 2 and "abl1-3" in result.output
+
+
+def test_missing_predictions_are_one_line(layout):
+    result = score(layout, "ours", seed=9)
+    assert result.exit_code == 2 and result.output.count("\n") == 1 and "ours-9" in result.output
