@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import platform
 import statistics
-import time
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import fields
@@ -26,6 +25,7 @@ import click
 import numpy as np
 
 from benchmarks.detection_sets import BenchmarkTruth, hardest_detections, load_truth, plausible_detections
+from benchmarks.measure import seconds_of
 from pipeline.core.types import Detections
 from pipeline.evaluation.hicodet import SETTINGS, HicoDetResult, evaluate_hicodet
 
@@ -99,13 +99,6 @@ def measure(detections: Detections, world: BenchmarkTruth, setting: str, runs: i
         "memory_ratio": peak_bytes(evaluate) / sum(getattr(detections, f.name).nbytes for f in fields(detections)),
         "full": result.full,
     }
-
-
-def seconds_of(work: Callable[[], object]) -> float:
-    """Wall-clock seconds of one call."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def peak_bytes(work: Callable[[], object]) -> int:
