@@ -170,6 +170,10 @@ def measure(sizes: Sizes, runs: int, seed: int) -> dict[str, Any]:
             "floor_ratio": min(pair.ours) / floors[name],
         }
     peaks = {name: peak_resident_bytes(prepare_memory, name, sizes, torch.get_num_threads()) for name in _OPERATORS}
+    if not min(peaks.values()):
+        raise click.ClickException(
+            "the tensors are too small to weigh: they fit into pages that the process has; use more"
+        )
     return {
         "ratio": figures["both"]["ratio"],
         "floor_ratio": figures["both"]["floor_ratio"],

@@ -33,7 +33,8 @@ def test_operations_of_the_floor_are_those_of_the_absorbed_pool():
 
 
 def test_figures_are_written(tmp_path):
-    call = ["--rois", "3", "--channels", "64", "--side", "6", "--runs", "1", "--threads", "1"]
+    # Megabytes of tokens: less would be lost in pages that the process holds already.
+    call = ["--rois", "32", "--channels", "1024", "--side", "14", "--runs", "1", "--threads", "1"]
     result = CliRunner().invoke(command, [*call, "--json", str(tmp_path / "b.json")])
     assert result.exit_code == 0, result.output
     figures = json.loads((tmp_path / "b.json").read_text())
