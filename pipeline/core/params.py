@@ -1,8 +1,8 @@
 """Typed, frozen views of params.yaml: the only place where a parameter's name, type and range are known.
 
-params.yaml holds one section per dataset, with one sub-section per stage, and the named variants. A variant overrides
-`model`, `train` and `evaluate` by key; under `train`, a key that is a dataset's name holds overrides for it alone.
-Every number lives in params.yaml: the classes here carry no defaults. All faults are reported at once.
+params.yaml holds one section per dataset, with one sub-section per stage, the named variants, and `execution`. A
+variant overrides `model`, `train` and `evaluate` by key; under `train`, a key that is a dataset's name holds overrides
+for it alone. Every number lives in params.yaml: the classes here carry no defaults. All faults are reported at once.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ Section = TypeVar("Section")
 # Top-level key of a params file that `weakhoi rerun` writes from a manifest: it holds only the sections of one stage.
 RERUN_MARK = "rerun_of"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, ten times as fast, where libyaml is at hand
+_NO_DATASET = ("variants", "execution")  # sections that are no dataset's
 _ABSENT = object()  # a section that such a file leaves out; it is never read
 
 
@@ -187,6 +188,23 @@ class TsneParams:
 
 
 @dataclass(frozen=True)
+class ExecutionParams:
+    """`execution`: how the work is done, for all datasets. Results are the same up to the order of float sums, so no
+    manifest records it and no DVC stage depends on it."""
+
+    scheduler: str | None  # detect, infer, evaluate: address of a running dask.distributed scheduler; null: in-process
+    channels_last: bool  # train and infer on CUDA: memory format of images and convolutions
+    compile: bool  # train on CUDA: torch.compile the backbone's trunk
+    gradient_checkpointing: bool  # train: recompute the backbone's stages in the backward pass, for larger batches
+    decode_threads: int = bounded(1)  # detect, infer, represent: images decoded while the network computes
+
+
+IN_PROCESS = ExecutionParams(
+    scheduler=None, channels_last=True, compile=False, gradient_checkpointing=False, decode_threads=2
+)
+
+
+@dataclass(frozen=True)
 class DatasetParams:
     """All sections of one dataset."""
 
@@ -237,8 +255,8 @@ def load_params(path: Path, dataset: str, variant: str | None = None) -> Dataset
     variants = _variants(document, faults)
     variant, *overrides = (variant or "").split("+")
     section = document.get(dataset)
-    if not isinstance(section, Mapping):
-        known = [key for key, value in document.items() if isinstance(value, Mapping) and key != "variants"]
+    if not isinstance(section, Mapping) or dataset in _NO_DATASET:
+        known = [key for key, value in document.items() if isinstance(value, Mapping) and key not in _NO_DATASET]
         raise ParamError(
             f'{path.name}: no dataset "{dataset}"{did_you_mean(dataset, known)}; it has {", ".join(known)}'
         )
@@ -249,7 +267,7 @@ def load_params(path: Path, dataset: str, variant: str | None = None) -> Dataset
             raise ParamError(
                 f'{path.name}: no variant "{variant}"{did_you_mean(variant, variants)}; it has {", ".join(variants)}'
             )
-        others = {key for key, value in document.items() if isinstance(value, Mapping)} - {dataset}
+        others = {key for key, value in document.items() if isinstance(value, Mapping)} - {dataset, *_NO_DATASET}
         section = _override(section, variants[variant], dataset, variant, others, faults)
     section = _override_by_hand(section, overrides, faults)
     absent = set(_SECTIONS) - set(section) if document.get(RERUN_MARK) else set()
@@ -287,6 +305,22 @@ def load_variants(path: Path) -> dict[str, Variant]:
     if faults:
         raise ParamError(f"{path.name}: " + "; ".join(faults))
     return variants
+
+
+def load_execution(path: Path) -> ExecutionParams:
+    """Return the `execution` section; a file that `weakhoi rerun` wrote has none, and runs in-process.
+
+    Raises:
+        ParamError: as `load_params`.
+    """
+    document = _read_yaml(path)
+    if document.get(RERUN_MARK) and "execution" not in document:
+        return IN_PROCESS
+    faults: list[str] = []
+    execution = _build(ExecutionParams, document.get("execution"), "execution", faults)
+    if faults:
+        raise ParamError(f"{path.name}: " + "; ".join(faults))
+    return typing.cast(ExecutionParams, execution)
 
 
 def load_run_variants(path: Path) -> tuple[str, ...]:

@@ -6,7 +6,10 @@ import yaml
 
 from pipeline.core.errors import ParamError
 from pipeline.core.params import (
+    IN_PROCESS,
+    RERUN_MARK,
     digest_of,
+    load_execution,
     load_figure_seeds,
     load_figure_variants,
     load_params,
@@ -46,7 +49,7 @@ def faults_of(load, variant=None, dataset="toyworld") -> str:
 
 def test_the_repositorys_own_file_loads_for_every_dataset_and_variant():
     path = ROOT / "params.yaml"
-    datasets = [name for name, section in DOCUMENT.items() if isinstance(section, dict) and name != "variants"]
+    datasets = [name for name, section in DOCUMENT.items() if isinstance(section, dict) and "prepare" in section]
     assert set(DOCUMENT["datasets"]) <= set(datasets)
     for read in (load_run_variants, load_figure_variants):
         assert set(read(path)) <= set(load_variants(path))
@@ -236,3 +239,26 @@ def test_digest_is_of_the_values(load, document):
     document["toyworld"]["train"]["epochs"] += 1
     assert digest_of(load().train) != before
     assert digest_of({"b": 1, "a": (2, 3)}) == digest_of({"a": [2, 3], "b": 1})
+
+
+def test_execution_is_checked_like_any_section(tmp_path, document):
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(document))
+    assert load_execution(path).scheduler is None
+    document["execution"] |= {"decode_threads": 0, "schedular": None}
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(ParamError, match=r"execution\.schedular.*execution\.decode_threads is 0"):
+        load_execution(path)
+
+
+def test_execution_is_needed_except_where_a_manifest_is_run_again(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("toyworld: {}\n")
+    with pytest.raises(ParamError, match="execution: expected a section"):
+        load_execution(path)
+    path.write_text(f"{RERUN_MARK}: detect\n")
+    assert load_execution(path) == IN_PROCESS
+
+
+def test_execution_is_no_dataset(load):
+    assert 'no dataset "execution"; it has custom, hicodet' in faults_of(load, dataset="execution")
