@@ -25,6 +25,7 @@ _COMMANDS = {
     "evaluate-detections": "stages.evaluate_detections",
     "export": "stages.export",
     "summary": "stages.summary",
+    "fusion-weight": "stages.fusion_weight",
     "represent": "stages.represent",
     "tsne": "stages.tsne",
 }

@@ -137,6 +137,11 @@ class Layout:
         """The study's tables, Markdown or CSV: the report shows the latter where it exists."""
         return self._results / f"ablations.{suffix}"
 
+    @property
+    def fusion_weight(self) -> Path:
+        """The mAP as a function of the weight of s_g, over seeded runs, CSV."""
+        return self._results / "fusion_weight.csv"
+
     def gamma_sweep(self, run: str) -> Path:
         """The mAP as a function of gamma, CSV."""
         return self._result(run, "gamma", "csv")

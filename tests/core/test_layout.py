@@ -23,6 +23,7 @@ def every_path(layout: Layout, run: str) -> dict[str, Path]:
         "predictions on val": layout.predictions(run, "val"),
         "representations": layout.representations(run),
         "tsne": layout.tsne("pairs"),
+        "fusion_weight": layout.fusion_weight,
         "separation": layout.separation,
         "training_log": layout.training_log(run),
         "metrics": layout.metrics(run),

@@ -1,0 +1,68 @@
+"""What the global score does to a ranking: mAP as a function of the exponent of sigmoid(s_g) in eq. (3), from one dump.
+
+s_g is one number per image and HOI class, so it raises right and wrong pairs of an image alike. Evaluated twice, it
+shows which of the two decides: over all pairs, and over the best pair of each image and class alone, where an image's
+pairs no longer compete with each other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.params import EvaluateParams
+from pipeline.core.types import Detections, GroundTruth, IntArray
+from pipeline.evaluation.fusion import fuse_parts
+from pipeline.evaluation.hicodet import evaluate_hicodet
+from pipeline.store.dump import PredictionDump
+
+WEIGHTS = (0.0, 0.25, 0.5, 1.0)  # 0 leaves s_g out, 1 is eq. (3)
+KINDS = ("all", "best")
+
+
+def sweep_fusion_weight(
+    dump: PredictionDump, params: EvaluateParams, truth: GroundTruth, rare: NDArray[np.bool_]
+) -> dict[tuple[str, float], float]:
+    """Full mAP in percent by (pairs, weight): "all" pairs, or the "best" of each image and HOI class by its score.
+
+    All factors of eq. (3) but s_g are as in the params; the best pair is the best without s_g, the first of equals.
+
+    Args:
+        rare: bool [H].
+    """
+    fused = dataclasses.replace(params, score_fusion=True)
+    detections, parts = fuse_parts(dump, fused)
+    plain = dataclasses.replace(parts, global_=None).scores().astype(np.float64)
+    assert parts.global_ is not None
+    rows = {"all": np.arange(len(plain)), "best": best_rows(detections, plain)}
+    found = {}
+    for kind in KINDS:
+        for weight in WEIGHTS:
+            scores = (plain * parts.global_**weight).astype(np.float32)
+            columns = dataclasses.replace(detections, scores=scores)
+            result = evaluate_hicodet(
+                take(columns, rows[kind]),
+                truth,
+                num_hois=dump.vocabulary.num_hois,
+                rare=rare,
+                hoi_object_ids=dump.vocabulary.hoi_object_ids,
+                setting=params.setting,
+            )
+            found[kind, weight] = 100 * result.full
+    return found
+
+
+def best_rows(detections: Detections, scores: NDArray[np.float64]) -> IntArray:
+    """Row of the highest score of each image and HOI class that has any, ascending; the first of equals."""
+    order = np.lexsort((-scores, detections.hoi_id, detections.image_index))
+    cells = np.stack([detections.image_index[order], detections.hoi_id[order]])
+    first = np.ones(len(order), bool)
+    first[1:] = (cells[:, 1:] != cells[:, :-1]).any(0)
+    return np.sort(order[first])
+
+
+def take(detections: Detections, rows: IntArray) -> Detections:
+    """Some rows of a record."""
+    return Detections(**{item.name: getattr(detections, item.name)[rows] for item in dataclasses.fields(detections)})

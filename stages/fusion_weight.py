@@ -1,0 +1,49 @@
+"""`fusion-weight`: mAP by the weight of the global score, over all pairs and over the best ones alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stages._command import dataset_option, root_option, stage_command
+
+
+@stage_command("fusion-weight", help="Sweep the exponent of sigmoid(s_g) over seeded runs of a study.")
+@dataset_option
+@click.option("--variant", "variants", multiple=True, required=True, help="A row that was trained; repeat for more.")
+@click.option("--seed", "seeds", type=int, multiple=True, required=True, help="A seed of theirs; repeat for more.")
+@root_option
+def command(dataset: str, variants: tuple[str, ...], seeds: tuple[int, ...], root: Path) -> None:
+    """Write one CSV row per run, kind of pairs, and weight; print the means over seeds."""
+    from pipeline.core.layout import Layout, run_name
+    from pipeline.core.params import load_params
+    from pipeline.data.ground_truth_file import read_ground_truth
+    from pipeline.data.split import read_split
+    from pipeline.evaluation.fusion_weight import KINDS, WEIGHTS, sweep_fusion_weight
+    from pipeline.store.dump import read_dump
+    from pipeline.store.files import write_text
+    from pipeline.store.vocabulary_file import read_vocabulary
+
+    layout = Layout(root, dataset)
+    vocabulary = read_vocabulary(layout.vocabulary)
+    manifest = read_split(layout.split("test"), vocabulary)
+    annotated = read_ground_truth(layout.ground_truth("test"), manifest, vocabulary.num_hois)
+    lines = ["variant,seed,pairs,weight,full"]
+    for variant in variants:
+        params = load_params(layout.params, dataset, variant).evaluate
+        sweeps = []
+        for seed in seeds:
+            path = layout.predictions(run_name(variant, seed))
+            dump = read_dump(path, vocabulary=vocabulary, image_ids=manifest.image_ids)
+            sweeps.append(sweep_fusion_weight(dump, params, annotated.truth, annotated.rare))
+            lines += [f"{variant},{seed},{kind},{weight:g},{full:.4f}" for (kind, weight), full in sweeps[-1].items()]
+        for kind in KINDS:
+            means = (sum(sweep[kind, weight] for sweep in sweeps) / len(sweeps) for weight in WEIGHTS)
+            text = "  ".join(f"{weight:g}: {mean:.2f}" for weight, mean in zip(WEIGHTS, means, strict=True))
+            click.echo(f"{variant}, {kind} pairs, mAP by weight of s_g, {len(seeds)} seeds: {text}")
+    write_text(layout.fusion_weight, "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    command()
