@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
+from torch import nn
 
 from pipeline.core.errors import ParamError
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 def open_device(name: str) -> torch.device:
@@ -23,3 +28,9 @@ def open_device(name: str) -> torch.device:
         raise ParamError(f'--device: "{name}" asked for, but no CUDA device is visible; use --device cpu')
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
     return device
+
+
+def place(module: Module, device: torch.device, *, channels_last: bool) -> Module:
+    """Move a network to the device; on CUDA its convolutions' weights get the memory format that suits tensor cores."""
+    placed = module.to(device)
+    return placed.to(memory_format=torch.channels_last) if channels_last and device.type == "cuda" else placed

@@ -6,57 +6,65 @@ from pathlib import Path
 
 import click
 
-from stages._command import dataset_option, device_option, progress, root_option, stage_command
+from stages._command import dataset_option, device_option, root_option, stage_command
+from stages._scheduler import scheduler_option
 
 
 @stage_command("detect", help="Write the proposals of one split (HDF5).")
 @dataset_option
 @click.option("--split", required=True, help="train, val or test.")
 @device_option
+@scheduler_option
 @root_option
-def command(dataset: str, split: str, device: str, root: Path) -> None:
+def command(dataset: str, split: str, device: str, scheduler: str | None, root: Path) -> None:
     """Detect on all images, or take the proposals file that `detect.source` names."""
     import shutil
 
     from pipeline.core.layout import Layout
-    from pipeline.core.params import load_params
+    from pipeline.core.params import load_execution, load_params
     from pipeline.data.split import read_split
-    from pipeline.detection.detectors import load_detector
     from pipeline.detection.leakage import leakage_warning
-    from pipeline.detection.proposals import detect_split
+    from pipeline.detection.proposals import count_humans, proposal_columns
     from pipeline.store.manifests import write_stage_manifest
-    from pipeline.store.proposals_file import read_proposals, write_proposals
+    from pipeline.store.proposals_file import read_proposals, write_proposal_columns, write_proposals
     from pipeline.store.vocabulary_file import read_vocabulary
-    from stages._device import open_device
+    from stages._detect_run import DetectRecipe
+    from stages._engine import run_parts
 
     layout = Layout(root, dataset)
     params = load_params(layout.params, dataset).detect
+    execution = load_execution(layout.params)
     vocabulary = read_vocabulary(layout.vocabulary)
     manifest = read_split(layout.split(split), vocabulary)
     if warning := leakage_warning(manifest.dataset, params.trained_on):
         click.echo(warning, err=True)
-    work = layout.work("detect", split)
     inputs = [layout.vocabulary, layout.split(split)]
     if params.source is not None:
         source = root / params.source.format(split=split)
         proposals = read_proposals(source, image_ids=manifest.image_ids, objects=vocabulary.objects)
         inputs.append(source)
+        write_proposals(layout.proposals(split), proposals)
+        num_proposals = len(proposals.scores)
+        num_humans = int((proposals.object_ids == vocabulary.human_object_id).sum())
     else:
-        detector = load_detector(params, root=root)
         if (root / params.weights).exists():
             inputs.append(root / params.weights)
-        with progress(len(manifest), f"detect {dataset} {split}") as advance:
-            proposals = detect_split(
-                detector,
-                manifest,
-                vocabulary,
-                params,
-                root=root,
-                work=work,
-                device=open_device(device),
-                done=advance,
-            )
-    write_proposals(layout.proposals(split), proposals)
+        address = scheduler or execution.scheduler
+        opened, parts = run_parts(
+            DetectRecipe(root.absolute() if address else root, dataset, split, params, device, execution.channels_last),
+            label=f"detect {dataset} {split}",
+            scheduler=address,
+            threads=execution.decode_threads,
+        )
+        columns = proposal_columns(parts)
+        num_proposals, num_humans = len(columns["scores"]), count_humans(columns["object_ids"], opened)
+        write_proposal_columns(
+            layout.proposals(split),
+            image_ids=manifest.image_ids,
+            objects=vocabulary.objects,
+            detector=opened.detector_name,
+            columns=columns,
+        )
     write_stage_manifest(
         layout.stage_manifest("detect", split),
         root=root,
@@ -65,14 +73,10 @@ def command(dataset: str, split: str, device: str, root: Path) -> None:
         inputs=inputs,
         params={"detect": params},
         outputs=[layout.proposals(split)],
-        counts={
-            "images": len(manifest),
-            "proposals": len(proposals.scores),
-            "humans": int((proposals.object_ids == vocabulary.human_object_id).sum()),
-        },
+        counts={"images": len(manifest), "proposals": num_proposals, "humans": num_humans},
         seed=0,
     )
-    shutil.rmtree(work, ignore_errors=True)
+    shutil.rmtree(layout.work("detect", split), ignore_errors=True)
 
 
 if __name__ == "__main__":

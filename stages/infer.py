@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from stages._command import dataset_option, device_option, progress, root_option, run_options, stage_command
+from stages._command import dataset_option, device_option, root_option, run_options, stage_command
+from stages._scheduler import scheduler_option
 
 
 @stage_command("infer", help="Write the raw pair logits of a split (zarr).")
@@ -14,71 +15,52 @@ from stages._command import dataset_option, device_option, progress, root_option
 @run_options
 @click.option("--split", default="test", show_default=True, help="val or test.")
 @device_option
+@scheduler_option
 @root_option
-def command(dataset: str, variant: str, seed: int | None, split: str, device: str, root: Path) -> None:
+def command(
+    dataset: str, variant: str, seed: int | None, split: str, device: str, scheduler: str | None, root: Path
+) -> None:
     """Run the network over every image of the split."""
     import shutil
 
-    from pipeline.core.layout import Layout, run_name
-    from pipeline.core.params import digest_of, load_params
-    from pipeline.data.bags import BagDataset
-    from pipeline.data.split import read_split
-    from pipeline.detection.detectors import build_architecture
-    from pipeline.hoi.network_config import network_from_config
-    from pipeline.inference.dump_split import infer_split
-    from pipeline.store.checkpoint import load_checkpoint
-    from pipeline.store.dump import write_dump
-    from pipeline.store.files import sha256_of
-    from pipeline.store.manifests import relative, write_stage_manifest
-    from pipeline.store.proposals_file import read_proposals
-    from pipeline.store.vocabulary_file import read_vocabulary
-    from stages._device import open_device
+    from pipeline.core.layout import Layout
+    from pipeline.core.params import load_execution, load_params
+    from pipeline.inference.pair_outputs import dump_columns
+    from pipeline.store.dump import write_dump_columns
+    from pipeline.store.manifests import write_stage_manifest
+    from stages._engine import run_parts
+    from stages._split_run import InferRecipe, SplitRun
 
-    layout, run = Layout(root, dataset), run_name(variant, seed)
+    layout = Layout(root, dataset)
     params = load_params(layout.params, dataset, variant).infer
-    vocabulary = read_vocabulary(layout.vocabulary)
-    manifest = read_split(layout.split(split), vocabulary)
-    state, config = load_checkpoint(layout.checkpoint(run), vocabulary=vocabulary)
-    network = network_from_config(config, state, build_detector=build_architecture)
-    inputs = [layout.vocabulary, layout.split(split), layout.proposals(split), layout.checkpoint(run)]
-    dataset_of_bags = BagDataset(
-        manifest=manifest,
-        proposals=read_proposals(layout.proposals(split), image_ids=manifest.image_ids, objects=vocabulary.objects),
-        labels=manifest.label_matrix(vocabulary.num_hois) * 0,
-        root=root,
-        image_side=config["model"]["image_size"],
-        max_proposals=params.max_proposals,
+    execution = load_execution(layout.params)
+    address = scheduler or execution.scheduler
+    base = root.absolute() if address else root
+    run = SplitRun(base, dataset, variant, seed, split, device, execution.channels_last)
+    recipe = InferRecipe(run, params)
+    opened, parts = run_parts(
+        recipe, label=f"infer {run.name} {split}", scheduler=address, threads=execution.decode_threads
     )
-    digest = digest_of(
-        {"inputs": {relative(path, root): sha256_of(path) for path in inputs}, "params": digest_of(params)}
+    columns = dump_columns(parts.column)
+    write_dump_columns(
+        layout.predictions(run.name, split),
+        vocabulary=opened.vocabulary,
+        image_ids=opened.bags.manifest.image_ids,
+        variant=run.name,
+        columns=columns,
     )
-    work = layout.work("infer", run, split)
-    with progress(len(manifest), f"infer {run} {split}") as advance:
-        dump = infer_split(
-            network,
-            dataset_of_bags,
-            vocabulary,
-            params,
-            variant=run,
-            work=work,
-            digest=digest,
-            device=open_device(device),
-            done=advance,
-        )
-    write_dump(layout.predictions(run, split), dump)
     write_stage_manifest(
-        layout.stage_manifest("infer", run, split),
+        layout.stage_manifest("infer", run.name, split),
         root=root,
         stage="infer",
-        arguments={"dataset": dataset, "variant": variant, "split": split}
-        | ({} if seed is None else {"seed": str(seed)}),
-        inputs=inputs,
+        arguments=run.arguments,
+        inputs=run.inputs,
         params={"infer": params},
-        outputs=[layout.predictions(run, split)],
-        counts={"images": len(manifest), "pairs": len(dump.human_index)},
+        outputs=[layout.predictions(run.name, split)],
+        counts={"images": opened.num_images, "pairs": len(columns["human_index"])},
         seed=0,
     )
-    shutil.rmtree(work, ignore_errors=True)
+    shutil.rmtree(recipe.folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

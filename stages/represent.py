@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from stages._command import dataset_option, device_option, progress, root_option, run_options, stage_command
+from stages._command import dataset_option, device_option, root_option, run_options, stage_command
+from stages._scheduler import scheduler_option
 
 
 @stage_command("represent", help="Write the representations of a split's best-detected pairs (HDF5).")
@@ -14,75 +15,48 @@ from stages._command import dataset_option, device_option, progress, root_option
 @run_options
 @click.option("--split", default="test", show_default=True, help="val or test.")
 @device_option
+@scheduler_option
 @root_option
-def command(dataset: str, variant: str, seed: int | None, split: str, device: str, root: Path) -> None:
+def command(
+    dataset: str, variant: str, seed: int | None, split: str, device: str, scheduler: str | None, root: Path
+) -> None:
     """Run the network over every image of the split and keep what `tsne` draws."""
     import shutil
 
-    from pipeline.core.layout import Layout, run_name
-    from pipeline.core.params import digest_of, load_params
-    from pipeline.data.bags import BagDataset
-    from pipeline.data.split import read_split
-    from pipeline.detection.detectors import build_architecture
-    from pipeline.hoi.network_config import network_from_config
-    from pipeline.inference.represent_split import represent_split
-    from pipeline.store.checkpoint import load_checkpoint
-    from pipeline.store.files import sha256_of
-    from pipeline.store.manifests import relative, write_stage_manifest
-    from pipeline.store.proposals_file import read_proposals
-    from pipeline.store.representations_file import write_representations
-    from pipeline.store.vocabulary_file import read_vocabulary
-    from stages._device import open_device
+    from pipeline.core.layout import Layout
+    from pipeline.core.params import load_execution, load_params
+    from pipeline.inference.represent_split import representation_columns
+    from pipeline.store.manifests import write_stage_manifest
+    from pipeline.store.representations_file import write_representation_columns
+    from stages._engine import run_parts
+    from stages._split_run import RepresentRecipe, SplitRun
 
-    layout, run = Layout(root, dataset), run_name(variant, seed)
+    layout = Layout(root, dataset)
     params = load_params(layout.params, dataset, variant)
-    sections = {"infer": params.infer, "represent": params.represent}
-    vocabulary = read_vocabulary(layout.vocabulary)
-    manifest = read_split(layout.split(split), vocabulary)
-    state, config = load_checkpoint(layout.checkpoint(run), vocabulary=vocabulary)
-    inputs = [layout.vocabulary, layout.split(split), layout.proposals(split), layout.checkpoint(run)]
-    bags = BagDataset(
-        manifest=manifest,
-        proposals=read_proposals(layout.proposals(split), image_ids=manifest.image_ids, objects=vocabulary.objects),
-        labels=manifest.label_matrix(vocabulary.num_hois) * 0,
-        root=root,
-        image_side=config["model"]["image_size"],
-        max_proposals=params.infer.max_proposals,
+    execution = load_execution(layout.params)
+    address = scheduler or execution.scheduler
+    base = root.absolute() if address else root
+    run = SplitRun(base, dataset, variant, seed, split, device, execution.channels_last)
+    recipe = RepresentRecipe(run, params.represent, params.infer)
+    opened, parts = run_parts(
+        recipe, label=f"represent {run.name} {split}", scheduler=address, threads=execution.decode_threads
     )
-    digest = digest_of(
-        {
-            "inputs": {relative(path, root): sha256_of(path) for path in inputs},
-            "params": {name: digest_of(section) for name, section in sections.items()},
-        }
-    )
-    work = layout.work("represent", run, split)
-    with progress(len(manifest), f"represent {run} {split}") as advance:
-        found = represent_split(
-            network_from_config(config, state, build_detector=build_architecture),
-            bags,
-            params.represent,
-            params.infer,
-            run=run,
-            work=work,
-            digest=digest,
-            device=open_device(device),
-            done=advance,
-        )
-    write_representations(layout.representations(run, split), found)
+    columns = representation_columns(parts, opened, run=run.name)
+    output, num_pairs = layout.representations(run.name, split), len(columns["object_ids"])
+    write_representation_columns(output, image_ids=opened.bags.manifest.image_ids, run=run.name, columns=columns)
     write_stage_manifest(
-        layout.stage_manifest("represent", run, split),
+        layout.stage_manifest("represent", run.name, split),
         root=root,
         stage="represent",
-        arguments={"dataset": dataset, "variant": variant, "split": split}
-        | ({} if seed is None else {"seed": str(seed)}),
-        inputs=inputs,
-        params=sections,
-        outputs=[layout.representations(run, split)],
-        counts={"images": len(manifest), "pairs": len(found)},
+        arguments=run.arguments,
+        inputs=run.inputs,
+        params={"infer": params.infer, "represent": params.represent},
+        outputs=[output],
+        counts={"images": opened.num_images, "pairs": num_pairs},
         seed=0,
     )
-    shutil.rmtree(work, ignore_errors=True)
-    click.echo(f"{layout.representations(run, split)}: {len(found)} pairs of {len(manifest)} images")
+    shutil.rmtree(recipe.folder, ignore_errors=True)
+    click.echo(f"{output}: {num_pairs} pairs of {opened.num_images} images")
 
 
 if __name__ == "__main__":

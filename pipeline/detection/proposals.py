@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +19,10 @@ from pipeline.core.types import Proposals
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.images import read_pixels
 from pipeline.data.split import SplitManifest
+from pipeline.detection.batches import batches_of_one_size
 from pipeline.detection.detectors import Detector
-from pipeline.store.parts import Arrays, PartPlan, concatenate_parts, run_parts
-from pipeline.store.proposals_file import SplitProposals
+from pipeline.store.columns import Column
+from pipeline.store.parts import Arrays, FinishedParts
 from pipeline.store.ragged import offsets_of
 
 _EMPTY: Arrays = {
@@ -53,95 +56,126 @@ def category_map(categories: tuple[str, ...], vocabulary: Vocabulary) -> NDArray
     return mapped
 
 
-def detect_split(
-    detector: Detector,
-    manifest: SplitManifest,
-    vocabulary: Vocabulary,
-    params: DetectParams,
-    *,
-    root: Path,
-    work: Path,
-    device: torch.device,
-    done: Callable[[int], None],
-) -> SplitProposals:
-    """Detect on every image of a split; finished parts in `work` are not done again.
-
-    `done` is told the number of images of each finished part.
+@dataclass(frozen=True)
+class DetectWork:
+    """Proposals of every image of a split, as work that is cut into parts; the detector is on the device already.
 
     Raises:
-        DataError: an image is missing or cannot be decoded, or no image shows a human.
+        DataError: by `load`, an image is missing or cannot be decoded; when made, the detector does not know the
+            vocabulary's categories.
     """
-    mapping = category_map(detector.categories, vocabulary)
-    digest = digest_of(
-        {
-            "params": digest_of(params),
-            "weights": detector.digest,
-            "images": [[record.path, record.sha256] for record in manifest.images],
-            "objects": list(vocabulary.objects),
-        }
-    )
-    detector.model.to(device)
 
-    def compute(start: int, stop: int) -> Arrays:
-        return _detect_range(detector, manifest, mapping, params, root, device, start, stop)
+    detector: Detector
+    manifest: SplitManifest
+    vocabulary: Vocabulary
+    params: DetectParams
+    root: Path
+    device: torch.device
 
-    plan = PartPlan(work, digest, len(manifest), params.part_size)
-    joined = concatenate_parts(list(run_parts(plan, compute, done)), _EMPTY)
-    if len(manifest) and not (joined["object_ids"] == vocabulary.human_object_id).any():
+    def __post_init__(self) -> None:
+        self.mapping  # noqa: B018 - a detector that does not fit is refused before any image is read
+
+    @cached_property
+    def mapping(self) -> NDArray[np.int64]:
+        """Object id of each detector label."""
+        return category_map(self.detector.categories, self.vocabulary)
+
+    @cached_property
+    def digest(self) -> str:
+        """Names params, weights, images and categories."""
+        return digest_of(
+            {
+                "params": digest_of(self.params),
+                "weights": self.detector.digest,
+                "images": [[record.path, record.sha256] for record in self.manifest.images],
+                "objects": list(self.vocabulary.objects),
+            }
+        )
+
+    @property
+    def detector_name(self) -> str:
+        """How a proposals file names the detector: builder and weights."""
+        return f"{self.detector.name} {self.detector.digest}"
+
+    @property
+    def num_images(self) -> int:
+        """Of the split."""
+        return len(self.manifest)
+
+    @property
+    def empty(self) -> Arrays:
+        """Zero rows of counts, boxes, scores, object_ids."""
+        return _EMPTY
+
+    def batches(self, start: int, stop: int) -> list[list[int]]:
+        """Images start..stop in batches of one padded size."""
+        sizes = [(record.width, record.height) for record in self.manifest.images[start:stop]]
+        cut = batches_of_one_size(self.detector.model, sizes, self.params.batch_size)
+        return [[start + row for row in rows] for rows in cut]
+
+    def load(self, images: Sequence[int]) -> list[Tensor]:
+        """Decode a batch to what `detect_tensors` takes."""
+        return [image_tensor(self._pixels(index), self.device) for index in images]
+
+    def run(self, images: Sequence[int], loaded: list[Tensor]) -> list[Arrays]:
+        """Detect on a batch."""
+        return [
+            {
+                "counts": np.array([len(found)], np.int64),
+                "boxes": found.boxes,
+                "scores": found.scores,
+                "object_ids": found.object_ids,
+            }
+            for found in detect_tensors(self.detector, loaded, self.mapping, self.device)
+        ]
+
+    def _pixels(self, index: int) -> NDArray[np.uint8]:
+        record = self.manifest.images[index]
+        path = self.manifest.image_path(index, self.root)
+        return read_pixels(path, expected_size=(record.width, record.height), upright=self.manifest.upright)
+
+
+def proposal_columns(parts: FinishedParts) -> dict[str, Column]:
+    """The columns of a proposals file, from parts of `DetectWork`."""
+    offsets = offsets_of(parts.column("counts").read())
+    return {"offsets": Column.of(offsets)} | {name: parts.column(name) for name in ("boxes", "scores", "object_ids")}
+
+
+def count_humans(object_ids: Column, work: DetectWork) -> int:
+    """Number of human proposals of the whole split.
+
+    Raises:
+        DataError: none, in no image.
+    """
+    manifest, vocabulary = work.manifest, work.vocabulary
+    humans = sum(int((piece == vocabulary.human_object_id).sum()) for piece in object_ids.pieces())
+    if len(manifest) and not humans:
         raise DataError(
             f'{manifest.dataset} {manifest.split}: no "{vocabulary.human}" found in any of {len(manifest)} images; '
-            f"lower detect.score_threshold ({params.score_threshold}) or check the images"
+            f"lower detect.score_threshold ({work.params.score_threshold}) or check the images"
         )
-    return SplitProposals(
-        image_ids=manifest.image_ids,
-        objects=vocabulary.objects,
-        detector=f"{detector.name} {detector.digest}",
-        offsets=offsets_of(joined["counts"].astype(np.int64)),
-        boxes=joined["boxes"].astype(np.float32),
-        scores=joined["scores"].astype(np.float32),
-        object_ids=joined["object_ids"].astype(np.int64),
-    )
+    return humans
 
 
-def _detect_range(
-    detector: Detector,
-    manifest: SplitManifest,
-    mapping: NDArray[np.int64],
-    params: DetectParams,
-    root: Path,
-    device: torch.device,
-    start: int,
-    stop: int,
-) -> Arrays:
-    """Proposals of images start..stop, flat, with per-image counts."""
-    rows: list[Arrays] = []
-    for low in range(start, stop, params.batch_size):
-        batch = range(low, min(low + params.batch_size, stop))
-        for found in detect_images(detector, [_pixels(manifest, index, root) for index in batch], mapping, device):
-            count = np.array([len(found)], np.int64)
-            rows.append({"counts": count, "boxes": found.boxes, "scores": found.scores, "object_ids": found.object_ids})
-    return concatenate_parts(rows, _EMPTY)
+def image_tensor(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """RGB pixels uint8 HWC to [3, H, W]: float32 in 0..1, or for CUDA uint8 in page-locked memory."""
+    image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+    return image.pin_memory() if device.type == "cuda" else image.float() / 255
 
 
-def _pixels(manifest: SplitManifest, index: int, root: Path) -> NDArray[np.uint8]:
-    record = manifest.images[index]
-    path = manifest.image_path(index, root)
-    return read_pixels(path, expected_size=(record.width, record.height), upright=manifest.upright)
-
-
-def detect_images(
-    detector: Detector, images: Sequence[NDArray[np.uint8]], mapping: NDArray[np.int64], device: torch.device
+def detect_tensors(
+    detector: Detector, images: Sequence[Tensor], mapping: NDArray[np.int64], device: torch.device
 ) -> list[Proposals]:
-    """Detect on one batch of images, uint8 HWC RGB; the detector is on the device already.
+    """Detect on one batch of images of `image_tensor`; the detector is on the device already.
 
     Args:
         mapping: object id of each detector label, from `category_map`; what is not in the vocabulary is left out.
     """
-    tensors = [torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255 for pixels in images]
-    found = detector.detect([tensor.to(device) for tensor in tensors])
+    moved = [image.to(device, non_blocking=True) for image in images]
+    found = detector.detect([image if image.is_floating_point() else image.float() / 255 for image in moved])
     return [
-        _keep_known(entry, mapping, width=pixels.shape[1], height=pixels.shape[0])
-        for entry, pixels in zip(found, images, strict=True)
+        _keep_known(entry, mapping, width=image.shape[2], height=image.shape[1])
+        for entry, image in zip(found, images, strict=True)
     ]
 
 

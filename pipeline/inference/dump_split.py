@@ -1,50 +1,29 @@
-"""Raw pair logits of a split: the network over all bags in image order, in resumable parts."""
+"""Raw pair logits of a split: the network over all bags in image order, as work that is cut into parts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import torch
-
-from pipeline.core.params import InferParams
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.bags import BagDataset
-from pipeline.hoi.network import WeakHoiNetwork
-from pipeline.inference.pair_outputs import batch_outputs, dump_of, empty_outputs
-from pipeline.store.dump import PredictionDump
-from pipeline.store.parts import Arrays, PartPlan, concatenate_parts, run_parts
+from pipeline.inference.bag_work import BagWork, LoadedBags, cut_by_image
+from pipeline.inference.pair_outputs import PAIR_ARRAYS, PROPOSAL_ARRAYS, batch_outputs, empty_outputs
+from pipeline.store.parts import Arrays
 
 
-def infer_split(
-    network: WeakHoiNetwork,
-    dataset: BagDataset,
-    vocabulary: Vocabulary,
-    params: InferParams,
-    *,
-    variant: str,
-    work: Path,
-    digest: str,
-    device: torch.device,
-    done: Callable[[int], None],
-) -> PredictionDump:
-    """Run the network over a split and return its dump; `digest` names checkpoint, proposals and params.
+@dataclass(frozen=True)
+class InferWork(BagWork):
+    """Raw logits of every image; `dump_columns` makes the columns of a dump from its parts."""
 
-    `done` is told the number of images of each finished part.
-    """
-    network.to(device).eval()
+    vocabulary: Vocabulary
 
-    def compute(start: int, stop: int) -> Arrays:
-        rows = [
-            _infer_batch(network, dataset, range(low, min(low + params.batch_size, stop)), device)
-            for low in range(start, stop, params.batch_size)
-        ]
-        return concatenate_parts(rows, empty_outputs(vocabulary))
+    @property
+    def empty(self) -> Arrays:
+        """Zero rows of every array of `batch_outputs`."""
+        return empty_outputs(self.vocabulary)
 
-    plan = PartPlan(work, digest, len(dataset), params.part_size)
-    return dump_of(list(run_parts(plan, compute, done)), vocabulary, dataset.manifest.image_ids, variant)
-
-
-def _infer_batch(network: WeakHoiNetwork, dataset: BagDataset, rows: range, device: torch.device) -> Arrays:
-    scores = [dataset.proposals.image(index, dataset.max_proposals).scores for index in rows]
-    return batch_outputs(network, [dataset[index] for index in rows], scores, device)
+    def run(self, images: Sequence[int], loaded: LoadedBags) -> list[Arrays]:
+        """Run the network on a batch."""
+        arrays = batch_outputs(self.network, loaded.batch, loaded.scores, self.device)
+        per_proposal = dict.fromkeys(PROPOSAL_ARRAYS, arrays["proposal_counts"])
+        return cut_by_image(arrays, per_proposal | dict.fromkeys(PAIR_ARRAYS, arrays["pair_counts"]))

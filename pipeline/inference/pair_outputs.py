@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.core.bags import BagBatch
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.bags import Bag, collate_bags
 from pipeline.hoi.network import WeakHoiNetwork
+from pipeline.store.columns import Column
 from pipeline.store.dump import PredictionDump
-from pipeline.store.parts import Arrays, concatenate_parts
+from pipeline.store.parts import Arrays
 from pipeline.store.ragged import offsets_of
+
+PROPOSAL_ARRAYS = ("boxes", "proposal_scores", "object_ids")  # a row a proposal
+PAIR_ARRAYS = ("human_index", "object_index", "interaction_logits", "relatedness_logits")  # a row a pair
 
 
 @torch.inference_mode()
 def batch_outputs(
-    network: WeakHoiNetwork, bags: Sequence[Bag], scores: Sequence[NDArray[np.float32]], device: torch.device
+    network: WeakHoiNetwork, batch: BagBatch, scores: NDArray[np.float32], device: torch.device
 ) -> Arrays:
     """Raw logits of one batch, flat, with per-image counts of proposals and pairs; `scores` are the proposals'."""
-    batch = collate_bags(bags).to(device)
+    batch = batch.to(device, non_blocking=True)
     output = network(batch)
     pairs = output.pairs
     first = batch.proposal_offsets[pairs.image]
@@ -36,7 +40,7 @@ def batch_outputs(
         "interaction_logits": output.interaction_logits.float(),
         "relatedness_logits": output.relatedness_logits.float(),
     }
-    return {name: value.cpu().numpy() for name, value in tensors.items()} | {"proposal_scores": np.concatenate(scores)}
+    return {name: value.cpu().numpy() for name, value in tensors.items()} | {"proposal_scores": scores}
 
 
 def empty_outputs(vocabulary: Vocabulary) -> Arrays:
@@ -56,14 +60,20 @@ def empty_outputs(vocabulary: Vocabulary) -> Arrays:
     }
 
 
-def dump_of(parts: list[Arrays], vocabulary: Vocabulary, image_ids: tuple[str, ...], variant: str) -> PredictionDump:
-    """Join parts in image order to a dump in memory."""
-    joined = concatenate_parts(parts, empty_outputs(vocabulary))
+def dump_columns(column: Callable[[str], Column]) -> dict[str, Column]:
+    """The columns of a dump, from those of `batch_outputs`."""
+    columns = {name: column(name) for name in ("image_logits", *PROPOSAL_ARRAYS, *PAIR_ARRAYS)}
+    for name in ("proposal", "pair"):
+        columns[f"{name}_offsets"] = Column.of(offsets_of(column(f"{name}_counts").read()))
+    return columns
+
+
+def dump_of(arrays: Arrays, vocabulary: Vocabulary, image_ids: tuple[str, ...], variant: str) -> PredictionDump:
+    """The arrays of one batch as a dump in memory."""
+    columns = dump_columns(lambda name: Column.of(arrays[name]))
     return PredictionDump(
         vocabulary=vocabulary,
         image_ids=image_ids,
         variant=variant,
-        proposal_offsets=offsets_of(joined.pop("proposal_counts").astype(np.int64)),
-        pair_offsets=offsets_of(joined.pop("pair_counts").astype(np.int64)),
-        **joined,  # type: ignore[arg-type]
+        **{name: column.read() for name, column in columns.items()},
     )

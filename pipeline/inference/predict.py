@@ -1,7 +1,7 @@
 """A user's own images through detector and network in one pass: files in, raw logits in memory out.
 
-The numbers are those of `detect` and `infer` on the same pixels. Images are detected with others of the same size
-only, so that padding never lets one image's boxes depend on the images beside it.
+The numbers are those of `detect` and `infer` on the same pixels. As there, images are detected with others of the same
+padded size only, so that one image's boxes never depend on the images beside it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from pipeline.core.errors import DataError
 from pipeline.core.params import InferParams
 from pipeline.core.types import Proposals
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.bags import Bag
+from pipeline.data.bags import Bag, collate_bags
 from pipeline.data.images import open_image, square_pixels
+from pipeline.detection.batches import batches_of_one_size
 from pipeline.detection.detectors import Detector
-from pipeline.detection.proposals import category_map, detect_images
+from pipeline.detection.proposals import category_map, detect_tensors, image_tensor
 from pipeline.hoi.network import WeakHoiNetwork
 from pipeline.inference.pair_outputs import batch_outputs, dump_of
 from pipeline.store.dump import PredictionDump
@@ -69,9 +70,10 @@ def predict_images(
         images = [image for _, image in opened]
         found = [_best(entry, params.max_proposals) for entry in _detected(detector, images, mapping, device)]
         bags = [_bag(row, images[row], found[row], network.params.image_size, vocabulary) for row in range(len(images))]
-        arrays = batch_outputs(network, bags, [entry.scores for entry in found], device)
+        scores = np.concatenate([entry.scores for entry in found])
+        arrays = batch_outputs(network, collate_bags(bags), scores, device)
         names = tuple(path.as_posix() for path, _ in opened)
-        dump = dump_of([arrays], vocabulary, names, "predict")
+        dump = dump_of(arrays, vocabulary, names, "predict")
         yield PredictedBatch(tuple(path for path, _ in opened), tuple(images), dump)
 
 
@@ -93,14 +95,11 @@ def _opened(paths: Sequence[Path], skipped: Callable[[Path, DataError], None]) -
 def _detected(
     detector: Detector, images: Sequence[Image.Image], mapping: NDArray[np.int64], device: torch.device
 ) -> list[Proposals]:
-    """Proposals of each image, detected in groups of one size."""
-    groups: dict[tuple[int, int], list[int]] = {}
-    for row, image in enumerate(images):
-        groups.setdefault(image.size, []).append(row)
+    """Proposals of each image, detected with others of its padded size."""
     found: dict[int, Proposals] = {}
-    for rows in groups.values():
-        pixels = [np.asarray(images[row]) for row in rows]
-        found.update(zip(rows, detect_images(detector, pixels, mapping, device), strict=True))
+    for rows in batches_of_one_size(detector.model, [image.size for image in images], len(images)):
+        tensors = [image_tensor(np.asarray(images[row]), device) for row in rows]
+        found.update(zip(rows, detect_tensors(detector, tensors, mapping, device), strict=True))
     return [found[row] for row in range(len(images))]
 
 

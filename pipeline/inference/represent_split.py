@@ -1,65 +1,76 @@
-"""Relation-aware representations of a split's best-detected pairs, eq. (1), in resumable parts.
+"""Relation-aware representations of a split's best-detected pairs, eq. (1), as work that is cut into parts.
 
 No label takes part: a pair is kept for its detector scores alone, so that all networks are shown the same pairs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from pipeline.core.errors import DataError
-from pipeline.core.params import InferParams, RepresentParams
+from pipeline.core.params import RepresentParams
 from pipeline.core.types import IntArray
-from pipeline.data.bags import BagDataset, collate_bags
-from pipeline.hoi.network import WeakHoiNetwork
-from pipeline.store.parts import Arrays, PartPlan, concatenate_parts, run_parts
+from pipeline.inference.bag_work import BagWork, LoadedBags, cut_by_image
+from pipeline.store.columns import Column
+from pipeline.store.parts import Arrays, FinishedParts
 from pipeline.store.ragged import offsets_of
-from pipeline.store.representations_file import SplitRepresentations
 
 
-def represent_split(
-    network: WeakHoiNetwork,
-    dataset: BagDataset,
-    params: RepresentParams,
-    batches: InferParams,
-    *,
-    run: str,
-    work: Path,
-    digest: str,
-    device: torch.device,
-    done: Callable[[int], None],
-) -> SplitRepresentations:
-    """Run the network over a split and return its pairs; `digest` names checkpoint, proposals and params.
+@dataclass(frozen=True)
+class RepresentWork(BagWork):
+    """Representations of the best-detected pairs of every image."""
 
-    `done` is told the number of images of each finished part.
+    params: RepresentParams
+
+    @property
+    def empty(self) -> Arrays:
+        """Zero rows of every array that a part holds."""
+        flat_int, boxes = np.zeros(0, np.int64), np.zeros((0, 4), np.float32)
+        return {
+            "pair_counts": flat_int,
+            "human_boxes": boxes,
+            "object_boxes": boxes,
+            "object_ids": flat_int,
+            "representation": np.zeros((0, self.network.bank.shape[1]), self.params.dtype),
+        }
+
+    @torch.inference_mode()
+    def run(self, images: Sequence[int], loaded: LoadedBags) -> list[Arrays]:
+        """Run the network on a batch and keep each image's best pairs."""
+        batch = loaded.batch.to(self.device, non_blocking=True)
+        output = self.network(batch)
+        scores, offsets = loaded.scores, output.pairs.offsets.cpu().numpy()
+        human, partner = output.pairs.human.cpu().numpy(), output.pairs.object.cpu().numpy()
+        kept = best_rows(scores[human] * scores[partner], offsets, self.params.pairs_per_image)
+        boxes = batch.boxes.cpu().numpy()
+        with np.errstate(over="ignore"):  # what overflows float16 is refused by name once the split is whole
+            representation = output.representation.float().cpu().numpy()[kept].astype(self.params.dtype)
+        arrays = {
+            "pair_counts": np.diff(offsets).clip(max=self.params.pairs_per_image),
+            "human_boxes": boxes[human[kept]],
+            "object_boxes": boxes[partner[kept]],
+            "object_ids": batch.object_ids.cpu().numpy()[partner[kept]],
+            "representation": representation,
+        }
+        return cut_by_image(arrays, {name: arrays["pair_counts"] for name in arrays if name != "pair_counts"})
+
+
+def representation_columns(parts: FinishedParts, work: RepresentWork, *, run: str) -> dict[str, Column]:
+    """The columns of a representations file, from parts of `RepresentWork`; `run` is its name, for the error.
 
     Raises:
         DataError: a representation that `params.dtype` cannot hold.
     """
-    network.to(device).eval()
-
-    def compute(start: int, stop: int) -> Arrays:
-        rows = [
-            _represent_batch(network, dataset, range(low, min(low + batches.batch_size, stop)), params, device)
-            for low in range(start, stop, batches.batch_size)
-        ]
-        return concatenate_parts(rows, _empty(network, params))
-
-    plan = PartPlan(work, digest, len(dataset), batches.part_size)
-    joined = concatenate_parts(list(run_parts(plan, compute, done)), _empty(network, params))
-    if not np.isfinite(joined["representation"]).all():
-        raise DataError(f"{run}: representations that {params.dtype} cannot hold; set represent.dtype to float32")
-    return SplitRepresentations(
-        image_ids=dataset.manifest.image_ids,
-        run=run,
-        offsets=offsets_of(joined.pop("pair_counts").astype(np.int64)),
-        bank=network.bank.detach().float().cpu().numpy(),
-        **joined,  # type: ignore[arg-type]
-    )
+    columns = {name: parts.column(name) for name in ("human_boxes", "object_boxes", "object_ids", "representation")}
+    if not all(np.isfinite(piece).all() for piece in columns["representation"].pieces()):
+        raise DataError(f"{run}: representations that {work.params.dtype} cannot hold; set represent.dtype to float32")
+    columns["offsets"] = Column.of(offsets_of(parts.column("pair_counts").read()))
+    columns["bank"] = Column.of(work.network.bank.detach().float().cpu().numpy())
+    return columns
 
 
 def best_rows(scores: np.ndarray, offsets: IntArray, limit: int) -> IntArray:
@@ -73,37 +84,3 @@ def best_rows(scores: np.ndarray, offsets: IntArray, limit: int) -> IntArray:
     order = np.lexsort((-scores, image))  # stable
     rank = np.arange(len(order)) - offsets[image[order]]
     return order[rank < limit]
-
-
-@torch.inference_mode()
-def _represent_batch(
-    network: WeakHoiNetwork, dataset: BagDataset, rows: range, params: RepresentParams, device: torch.device
-) -> Arrays:
-    batch = collate_bags([dataset[index] for index in rows]).to(device)
-    output = network(batch)
-    scores = np.concatenate([dataset.proposals.image(index, dataset.max_proposals).scores for index in rows])
-    offsets = output.pairs.offsets.cpu().numpy()
-    human, partner = output.pairs.human.cpu().numpy(), output.pairs.object.cpu().numpy()
-    kept = best_rows(scores[human] * scores[partner], offsets, params.pairs_per_image)
-    boxes = batch.boxes.cpu().numpy()
-    with np.errstate(over="ignore"):  # what overflows float16 is refused by name once the split is whole
-        representation = output.representation.float().cpu().numpy()[kept].astype(params.dtype)
-    return {
-        "pair_counts": np.diff(offsets).clip(max=params.pairs_per_image),
-        "human_boxes": boxes[human[kept]],
-        "object_boxes": boxes[partner[kept]],
-        "object_ids": batch.object_ids.cpu().numpy()[partner[kept]],
-        "representation": representation,
-    }
-
-
-def _empty(network: WeakHoiNetwork, params: RepresentParams) -> Arrays:
-    """Zero rows of every array that a part holds."""
-    flat_int, boxes = np.zeros(0, np.int64), np.zeros((0, 4), np.float32)
-    return {
-        "pair_counts": flat_int,
-        "human_boxes": boxes,
-        "object_boxes": boxes,
-        "object_ids": flat_int,
-        "representation": np.zeros((0, network.bank.shape[1]), params.dtype),
-    }

@@ -8,6 +8,7 @@ Everything that `evaluate` needs beside the ground truth is inside. I images, N 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from pipeline.core.errors import ArtifactError, DataError
 from pipeline.core.types import FloatArray, IntArray
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.store.columns import Column
 from pipeline.store.files import atomic_path
 
 _CHUNK_ROWS = 4096
@@ -61,33 +63,39 @@ class PredictionDump:
 
 def write_dump(path: Path, dump: PredictionDump) -> None:
     """Write a dump atomically as one zarr v3 group."""
+    columns = {name: Column.of(getattr(dump, name)) for name in _ARRAYS}
+    write_dump_columns(
+        path, vocabulary=dump.vocabulary, image_ids=dump.image_ids, variant=dump.variant, columns=columns
+    )
+
+
+def write_dump_columns(
+    path: Path, *, vocabulary: Vocabulary, image_ids: Sequence[str], variant: str, columns: Mapping[str, Column]
+) -> None:
+    """Write a dump atomically from columns that need not be in memory, one shard of one array at a time."""
     with atomic_path(path) as temporary:
         group = zarr.open_group(temporary, mode="w", zarr_format=3)
-        group.attrs.update(
-            {
-                "variant": dump.variant,
-                "vocabulary": dump.vocabulary.to_json(),
-                "image_ids": list(dump.image_ids),
-            }
-        )
+        group.attrs.update({"variant": variant, "vocabulary": vocabulary.to_json(), "image_ids": list(image_ids)})
         for name in _ARRAYS:
-            _write_array(group, name, getattr(dump, name))
+            _write_column(group, name, columns[name])
 
 
-def _write_array(group: zarr.Group, name: str, array: NDArray[Any]) -> None:
-    rows = max(1, min(_CHUNK_ROWS, len(array)))
-    trailing = array.shape[1:]
-    shards = -(-len(array) // rows) if array.size else 1
+def _write_column(group: zarr.Group, name: str, column: Column) -> None:
+    rows = max(1, min(_CHUNK_ROWS, len(column)))
+    trailing = column.shape[1:]
+    chunks = -(-len(column) // rows) if column.size else 1
+    shard_rows = rows * min(chunks, _SHARD_CHUNKS)
     target = group.create_array(
         name,
-        shape=array.shape,
-        dtype=array.dtype,
+        shape=column.shape,
+        dtype=column.dtype,
         chunks=(rows, *trailing),
-        shards=(rows * min(shards, _SHARD_CHUNKS), *trailing),
+        shards=(shard_rows, *trailing),
         config={"write_empty_chunks": True},  # else a lost shard could not be told from one of zeros
     )
-    if array.size:
-        target[...] = array
+    if column.size:
+        for start, block in column.blocks(shard_rows):
+            target[start : start + len(block)] = block
 
 
 def read_dump(

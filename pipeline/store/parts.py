@@ -1,20 +1,24 @@
 """Resumable work over images: contiguous parts, each a file that is renamed into place when whole.
 
 A part's folder is named by the digest of everything that shapes its content, so a part made with other parameters,
-images or weights is never reused. A part is a safetensors file of arrays whose first axes the caller knows.
+images or weights is never reused. A part is a safetensors file of arrays whose first axes the caller knows; columns of
+the whole are streamed from the parts, so that no more than one of them is ever in memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
+from pipeline.core.errors import ArtifactError
+from pipeline.store.columns import Column
 from pipeline.store.files import atomic_path
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -37,32 +41,62 @@ class PartPlan:
         """File of one part."""
         return self.folder / self.digest[:16] / f"{start:09d}-{stop:09d}.safetensors"
 
+    def is_done(self, start: int, stop: int) -> bool:
+        """Whether the part's file is there and whole; one that is damaged is made again."""
+        try:
+            with safe_open(self.path(start, stop), framework="numpy"):  # compares the header with the file's length
+                return True
+        except (SafetensorError, OSError):
+            return False
 
-def run_parts(
-    plan: PartPlan,
-    compute: Callable[[int, int], Mapping[str, NDArray[np.generic]]],
-    done: Callable[[int], None] = lambda count: None,
-) -> Iterator[Arrays]:
-    """Yield every part in order, computing those that are not on disk; `done` is told the items of each part."""
-    for start, stop in plan.ranges():
-        path = plan.path(start, stop)
-        arrays = _read(path)
-        if arrays is None:
-            arrays = {name: np.ascontiguousarray(value) for name, value in compute(start, stop).items()}
-            with atomic_path(path) as temporary:
-                save_file(arrays, temporary)
-        done(stop - start)
-        yield arrays
+    def missing(self, ranges: Sequence[tuple[int, int]], done: Callable[[int], None]) -> list[tuple[int, int]]:
+        """Those of the ranges whose parts are to be made; `done` is told the number of items of each other one."""
+        missing = []
+        for start, stop in ranges:
+            if self.is_done(start, stop):
+                done(stop - start)
+            else:
+                missing.append((start, stop))
+        return missing
+
+    def write(self, start: int, stop: int, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Write one part atomically."""
+        contiguous = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
+        with atomic_path(self.path(start, stop)) as temporary:
+            save_file(contiguous, temporary)
 
 
-def _read(path: Path) -> Arrays | None:
-    """Return a finished part, or None where it is absent or damaged (it is then made again)."""
-    try:
-        return load_file(path) if path.exists() else None
-    except (SafetensorError, OSError):
-        return None
+@dataclass(frozen=True)
+class FinishedParts:
+    """The parts of a plan, all on disk; `empty` holds zero rows of every array: names, dtypes and trailing shapes."""
+
+    plan: PartPlan
+    empty: Mapping[str, NDArray[np.generic]]
+
+    def column(self, name: str) -> Column:
+        """One array of the whole, in item order.
+
+        Raises:
+            ArtifactError: a part has been deleted or damaged meanwhile; here, or when the column is read.
+        """
+        blank = self.empty[name]
+        rows = sum(int(shape[0]) for shape in self._read(name, lambda file: file.get_slice(name).get_shape()))
+        return Column(
+            (rows, *blank.shape[1:]), blank.dtype, lambda: self._read(name, lambda file: file.get_tensor(name))
+        )
+
+    def _read(self, name: str, take: Any) -> Iterator[Any]:
+        for start, stop in self.plan.ranges():
+            path = self.plan.path(start, stop)
+            try:
+                with safe_open(path, framework="numpy") as file:
+                    taken = take(file)
+            except (SafetensorError, OSError) as error:
+                reason = " ".join(str(error).split())
+                raise ArtifactError(f"{path}: {name} cannot be read ({reason}); run the stage again") from None
+            yield taken
 
 
-def concatenate_parts(parts: list[Arrays], empty: Mapping[str, NDArray[np.generic]]) -> Arrays:
-    """Join parts along their first axis; `empty` gives names, dtypes and trailing shapes for zero parts."""
-    return {name: np.concatenate([blank, *(part[name] for part in parts)]) for name, blank in empty.items()}
+def concatenate_arrays(rows: Sequence[Arrays], empty: Mapping[str, NDArray[np.generic]]) -> Arrays:
+    """Join arrays along their first axis; `empty` gives names, dtypes and trailing shapes for no rows."""
+    return {name: np.concatenate([blank, *(row[name] for row in rows)]) for name, blank in empty.items()}

@@ -6,22 +6,22 @@ the detector, so that a file from elsewhere can be checked before it is used.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.core.errors import ArtifactError
 from pipeline.core.types import FloatArray, IntArray, Proposals, check_boxes
-from pipeline.store.files import atomic_path
+from pipeline.store.columns import Column
+from pipeline.store.hdf5 import new_hdf5, write_columns
 from pipeline.store.ragged import decode_strings, encode_strings
 
 _ROWS_PER_CHUNK = 8192
-_DATASETS = ("offsets", "boxes", "scores", "object_ids", "image_id")
+_DTYPES = {"offsets": np.int64, "boxes": np.float32, "scores": np.float32, "object_ids": np.int64}
+_DATASETS = (*_DTYPES, "image_id")
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,24 @@ class SplitProposals:
 
 def write_proposals(path: Path, proposals: SplitProposals) -> None:
     """Write a proposals file atomically."""
-    columns: dict[str, NDArray[Any]] = {
-        "offsets": proposals.offsets.astype(np.int64),
-        "boxes": proposals.boxes.astype(np.float32),
-        "scores": proposals.scores.astype(np.float32),
-        "object_ids": proposals.object_ids.astype(np.int64),
-        "image_id": encode_strings(list(proposals.image_ids)),
-    }
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="latest", track_order=False) as file:
-        file.attrs["objects"] = encode_strings(list(proposals.objects))
-        file.attrs["detector"] = proposals.detector
-        for name, column in columns.items():
-            chunks = (min(_ROWS_PER_CHUNK, len(column)), *column.shape[1:]) if len(column) else None
-            file.create_dataset(name, data=column, chunks=chunks, track_times=False, fletcher32=chunks is not None)
+    write_proposal_columns(
+        path,
+        image_ids=proposals.image_ids,
+        objects=proposals.objects,
+        detector=proposals.detector,
+        columns={name: Column.of(getattr(proposals, name).astype(dtype)) for name, dtype in _DTYPES.items()},
+    )
+
+
+def write_proposal_columns(
+    path: Path, *, image_ids: Sequence[str], objects: Sequence[str], detector: str, columns: Mapping[str, Column]
+) -> None:
+    """Write a proposals file atomically from columns that need not be in memory: offsets, boxes, scores, object_ids."""
+    with new_hdf5(path) as file:
+        file.attrs["objects"] = encode_strings(list(objects))
+        file.attrs["detector"] = detector
+        ordered = {name: columns[name] for name in _DTYPES} | {"image_id": Column.of(encode_strings(list(image_ids)))}
+        write_columns(file, ordered, chunk_rows=_ROWS_PER_CHUNK)
 
 
 def read_proposals(

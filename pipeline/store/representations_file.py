@@ -7,10 +7,9 @@ the same proposals hold the same pairs. Byte-reproducible: no timestamps, fixed 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -18,7 +17,8 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import ArtifactError, DataError
 from pipeline.core.types import FloatArray, IntArray, check_boxes
-from pipeline.store.files import atomic_path
+from pipeline.store.columns import Column
+from pipeline.store.hdf5 import new_hdf5, write_columns
 from pipeline.store.ragged import decode_strings, encode_strings, row_owner
 
 _ROWS_PER_CHUNK = 4096
@@ -56,13 +56,19 @@ class SplitRepresentations:
 
 def write_representations(path: Path, split: SplitRepresentations) -> None:
     """Write the file atomically."""
-    columns: dict[str, NDArray[Any]] = {name: getattr(split, name) for name in _DATASETS[:-1]}
-    columns["image_id"] = encode_strings(list(split.image_ids))
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="latest", track_order=False) as file:
-        file.attrs["run"] = split.run
-        for name, column in columns.items():
-            chunks = (min(_ROWS_PER_CHUNK, len(column)), *column.shape[1:]) if column.size else None
-            file.create_dataset(name, data=column, chunks=chunks, track_times=False, fletcher32=chunks is not None)
+    columns = {name: Column.of(getattr(split, name)) for name in _DATASETS[:-1]}
+    write_representation_columns(path, image_ids=split.image_ids, run=split.run, columns=columns)
+
+
+def write_representation_columns(
+    path: Path, *, image_ids: Sequence[str], run: str, columns: Mapping[str, Column]
+) -> None:
+    """Write the file atomically from columns that need not be in memory: all but `image_id`."""
+    with new_hdf5(path) as file:
+        file.attrs["run"] = run
+        ordered = {name: columns[name] for name in _DATASETS[:-1]}
+        ordered["image_id"] = Column.of(encode_strings(list(image_ids)))
+        write_columns(file, ordered, chunk_rows=_ROWS_PER_CHUNK)
 
 
 def read_representations(

@@ -8,7 +8,10 @@ from PIL import Image
 from pipeline.core.errors import DataError
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.detection.detectors import Detector
-from pipeline.detection.proposals import category_map, detect_split
+from pipeline.detection.proposals import DetectWork, category_map, count_humans, proposal_columns
+from pipeline.store.part_work import compute_parts
+from pipeline.store.parts import FinishedParts, PartPlan
+from pipeline.store.proposals_file import read_proposals, write_proposal_columns
 from tests.small_split import write_split_images
 
 CATEGORIES = ("__background__", "N/A", "lamp", "person", "N/A", "cup", "zebra", "bicycle")
@@ -46,17 +49,19 @@ def manifest(tmp_path, vocabulary):
 @pytest.fixture
 def run(tmp_path, manifest, vocabulary, toyworld_params):
     def detect(detector, done=lambda count: None, vocabulary=vocabulary, **changes):
-        changes = {"batch_size": 2, "part_size": 3} | changes
-        return detect_split(
-            detector,
-            manifest,
-            vocabulary,
-            dataclasses.replace(toyworld_params.detect, **changes),
-            root=tmp_path,
-            work=tmp_path / "work",
-            device=torch.device("cpu"),
-            done=done,
+        params = dataclasses.replace(toyworld_params.detect, **{"batch_size": 2, "part_size": 3} | changes)
+        work = DetectWork(detector, manifest, vocabulary, params, tmp_path, torch.device("cpu"))
+        plan = PartPlan(tmp_path / "work", work.digest, work.num_images, params.part_size)
+        compute_parts(plan, plan.ranges(), work, threads=2, done=done)
+        columns = proposal_columns(FinishedParts(plan, work.empty))
+        humans = count_humans(columns["object_ids"], work)
+        path = tmp_path / "proposals.h5"
+        write_proposal_columns(
+            path, image_ids=manifest.image_ids, objects=vocabulary.objects, detector="x", columns=columns
         )
+        found = read_proposals(path)
+        assert humans == (found.object_ids == vocabulary.human_object_id).sum()
+        return found
 
     return detect
 

@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -7,9 +5,12 @@ import torch
 from pipeline.data.bags import BagDataset, collate_bags
 from pipeline.hoi.backbones import clip_backbone
 from pipeline.hoi.network import WeakHoiNetwork
-from pipeline.inference.dump_split import infer_split
-from pipeline.store.dump import read_dump, write_dump
+from pipeline.inference.dump_split import InferWork
+from pipeline.inference.pair_outputs import dump_columns
+from pipeline.store.dump import read_dump, write_dump_columns
 from pipeline.store.files import sha256_of
+from pipeline.store.part_work import compute_parts
+from pipeline.store.parts import FinishedParts, PartPlan
 from tests.small_split import small_bags
 
 COUNTS = [5, 0, 8, 1, 4, 6]
@@ -36,19 +37,16 @@ def bags(tmp_path, vocabulary):
 
 
 @pytest.fixture
-def infer(tmp_path, network, bags, vocabulary, toyworld_params):
+def infer(tmp_path, network, bags, vocabulary):
     def run(batch_size, part_size, work="work", digest="x", done=lambda count: None, bags=bags):
-        return infer_split(
-            network,
-            bags,
-            vocabulary,
-            dataclasses.replace(toyworld_params.infer, batch_size=batch_size, part_size=part_size),
-            variant="ours",
-            work=tmp_path / work,
-            digest=digest,
-            device=torch.device("cpu"),
-            done=done,
-        )
+        """Compute all parts, write `work`.zarr from them, read it back."""
+        infer = InferWork(network, bags, batch_size, digest, torch.device("cpu"), vocabulary)
+        plan = PartPlan(tmp_path / work, digest, len(bags), part_size)
+        compute_parts(plan, plan.ranges(), infer, threads=1, done=done)
+        columns = dump_columns(FinishedParts(plan, infer.empty).column)
+        path, image_ids = tmp_path / f"{work}.zarr", bags.manifest.image_ids
+        write_dump_columns(path, vocabulary=vocabulary, image_ids=image_ids, variant="ours", columns=columns)
+        return read_dump(path, vocabulary=vocabulary, image_ids=image_ids)
 
     return run
 
@@ -82,9 +80,9 @@ def test_rows_are_the_networks_own_image_by_image(infer, network, bags):
 def test_parts_do_not_change_a_bit(infer, tmp_path):
     """Two batches a part, or all in one part: the batches are the same."""
     for name, part_size in (("one", 100), ("many", 2)):
-        write_dump(tmp_path / name, infer(2, part_size, work=f"work of {name}"))
-    assert sha256_of(tmp_path / "one") == sha256_of(tmp_path / "many")
-    assert len(list((tmp_path / "work of many").rglob("*.safetensors"))) == 3
+        infer(2, part_size, work=name)
+    assert sha256_of(tmp_path / "one.zarr") == sha256_of(tmp_path / "many.zarr")
+    assert len(list((tmp_path / "many").rglob("*.safetensors"))) == 3
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 6])
@@ -108,16 +106,15 @@ def test_an_interrupted_run_goes_on(infer, bags, monkeypatch):
     opened, get = [], BagDataset.__getitem__
     monkeypatch.setattr(BagDataset, "__getitem__", lambda self, index: opened.append(index) or get(self, index))
     resumed = infer(2, 2, work="b")
-    assert opened == [4, 5]
+    assert opened == [4, 5]  # of one batch, so in order
     for name, value in arrays(whole).items():
         np.testing.assert_array_equal(getattr(resumed, name), value)
     infer(2, 2, work="b", digest="another checkpoint")
-    assert opened == [4, 5, 0, 1, 2, 3, 4, 5]
+    assert opened == [4, 5, 0, 1, 2, 3, 4, 5]  # by one thread
 
 
-def test_no_pairs_and_no_images(infer, tmp_path, vocabulary):
+def test_no_pairs(infer, tmp_path, vocabulary):
     nothing = infer(2, 2, work="a", bags=small_bags(tmp_path / "none", vocabulary, [0, 1]))
     assert nothing.interaction_logits.shape == (0, 3)
     assert nothing.pair_offsets.tolist() == [0, 0, 0]
-    write_dump(tmp_path / "x.zarr", nothing)
-    assert read_dump(tmp_path / "x.zarr", vocabulary=vocabulary).image_logits.shape == (2, 4)
+    assert nothing.image_logits.shape == (2, 4)

@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -9,8 +7,10 @@ from pipeline.core.params import RepresentParams
 from pipeline.data.bags import collate_bags
 from pipeline.hoi.backbones import clip_backbone
 from pipeline.hoi.network import WeakHoiNetwork
-from pipeline.inference.represent_split import best_rows, represent_split
-from pipeline.store.representations_file import read_representations, write_representations
+from pipeline.inference.represent_split import RepresentWork, best_rows, representation_columns
+from pipeline.store.part_work import compute_parts
+from pipeline.store.parts import FinishedParts, PartPlan
+from pipeline.store.representations_file import read_representations, write_representation_columns
 from tests.small_split import small_bags
 
 COUNTS = [5, 0, 8, 1, 4, 6]
@@ -34,19 +34,17 @@ def bags(tmp_path, vocabulary):
 
 
 @pytest.fixture
-def represent(tmp_path, network, bags, toyworld_params):
+def represent(tmp_path, network, bags):
     def run(pairs_per_image=1000, dtype="float32", part_size=100, work="work", bags=bags):
-        return represent_split(
-            network,
-            bags,
-            RepresentParams(dtype=dtype, pairs_per_image=pairs_per_image),
-            dataclasses.replace(toyworld_params.infer, batch_size=2, part_size=part_size),
-            run="ours",
-            work=tmp_path / work,
-            digest=f"{pairs_per_image} {dtype}",
-            device=torch.device("cpu"),
-            done=lambda count: None,
-        )
+        """Compute all parts, write `work`.h5 from them, read it back."""
+        params, digest = RepresentParams(dtype=dtype, pairs_per_image=pairs_per_image), f"{pairs_per_image} {dtype}"
+        represent = RepresentWork(network, bags, 2, digest, torch.device("cpu"), params)
+        plan = PartPlan(tmp_path / work, digest, len(bags), part_size)
+        compute_parts(plan, plan.ranges(), represent, threads=1)
+        columns = representation_columns(FinishedParts(plan, represent.empty), represent, run="ours")
+        path, image_ids = tmp_path / f"{work}.h5", bags.manifest.image_ids
+        write_representation_columns(path, image_ids=image_ids, run="ours", columns=columns)
+        return read_representations(path, image_ids=image_ids)
 
     return run
 
@@ -97,9 +95,9 @@ def test_the_network_does_not_choose_the_pairs(represent, network):
 
 def test_parts_do_not_change_a_bit(represent, tmp_path):
     for name, part_size in (("one", 100), ("many", 2)):
-        write_representations(tmp_path / name, represent(part_size=part_size, work=f"work of {name}"))
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "many").read_bytes()
-    assert len(list((tmp_path / "work of many").rglob("*.safetensors"))) == 3
+        represent(part_size=part_size, work=name)
+    assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "many.h5").read_bytes()
+    assert len(list((tmp_path / "many").rglob("*.safetensors"))) == 3
 
 
 def test_half_precision_rounds_and_refuses_what_it_cannot_hold(represent, network):
@@ -107,12 +105,11 @@ def test_half_precision_rounds_and_refuses_what_it_cannot_hold(represent, networ
     assert half.representation.dtype == np.float16
     np.testing.assert_array_equal(half.representation, exact.representation.astype(np.float16))
     torch.nn.init.constant_(network.fusion[-1].bias, 1e5)
-    with pytest.raises(DataError, match=r"set represent\.dtype to float32"):
+    with pytest.raises(DataError, match=r"^ours: representations that float16 cannot hold; set represent\.dtype to float32"):
         represent(dtype="float16", work="large")
 
 
 def test_no_pairs(represent, tmp_path, vocabulary):
     nothing = represent(bags=small_bags(tmp_path / "none", vocabulary, [0, 1]))
     assert nothing.representation.shape == (0, 24)
-    write_representations(tmp_path / "x.h5", nothing)
-    assert read_representations(tmp_path / "x.h5").offsets.tolist() == [0, 0, 0]
+    assert nothing.offsets.tolist() == [0, 0, 0]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import ArtifactError
-from pipeline.store.dump import PredictionDump, read_dump, write_dump
+from pipeline.store.columns import Column
+from pipeline.store.dump import PredictionDump, read_dump, write_dump, write_dump_columns
 from pipeline.store.files import sha256_of
 from pipeline.store.ragged import offsets_of
 
@@ -56,6 +57,24 @@ def test_writing_twice_gives_the_same_bytes_and_replaces(tmp_path, vocabulary):
     write_dump(path, make_dump(vocabulary, [3, 2], [4, 1]))
     assert sha256_of(path) == before
     assert_equal(read_dump(path), make_dump(vocabulary, [3, 2], [4, 1]))
+
+
+def test_pieces_do_not_change_a_bit(tmp_path, vocabulary, monkeypatch):
+    """Columns of many pieces, and shards of few rows, so that pieces end within shards."""
+    monkeypatch.setattr("pipeline.store.dump._CHUNK_ROWS", 8)
+    dump = make_dump(vocabulary, [9] * 70, [7] * 70)
+    write_dump(tmp_path / "whole.zarr", dump)
+    columns = {
+        name: Column(array.shape, array.dtype, lambda array=array: np.array_split(array, 11))
+        for name, array in vars(dump).items()
+        if isinstance(array, np.ndarray)
+    }
+    write_dump_columns(
+        tmp_path / "pieces.zarr", vocabulary=vocabulary, image_ids=dump.image_ids, variant="ours", columns=columns
+    )
+    assert len(list((tmp_path / "whole.zarr/boxes/c").rglob("*"))) > 4  # shards
+    assert sha256_of(tmp_path / "pieces.zarr") == sha256_of(tmp_path / "whole.zarr")
+    assert_equal(read_dump(tmp_path / "pieces.zarr"), dump)
 
 
 def test_another_vocabulary_or_other_images_are_refused(tmp_path, vocabulary):

@@ -1,11 +1,12 @@
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
 
-from pipeline.store.parts import PartPlan, concatenate_parts, run_parts
-
-EMPTY = {"rows": np.zeros((0, 2), np.float32)}
+from pipeline.core.errors import ArtifactError, DataError
+from pipeline.store.part_work import compute_parts
+from pipeline.store.parts import FinishedParts, PartPlan
 
 
 @pytest.fixture
@@ -14,61 +15,121 @@ def plan(tmp_path) -> PartPlan:
 
 
 class Work:
-    """Computes rows [item, 10 item] and remembers which ranges it was asked for; fails at `fail_at`."""
+    """Rows [image, 10 image] of each image, twice for odd ones; batches of two, last images first."""
 
-    def __init__(self, fail_at=None):
-        self.asked, self.fail_at = [], fail_at
+    digest, num_images = "a" * 64, 7
 
-    def __call__(self, start, stop):
-        if start == self.fail_at:
+    def __init__(self, fail_at=None, damaged=None):
+        self.empty = {"rows": np.zeros((0, 2), np.float32), "counts": np.zeros(0, np.int64)}
+        self.ran, self.loaded = [], []
+        self.fail_at, self.damaged = fail_at, damaged
+
+    def batches(self, start, stop):
+        images = list(range(start, stop))[::-1]
+        return [images[low : low + 2] for low in range(0, len(images), 2)]
+
+    def load(self, images):
+        if self.damaged in images:
+            raise DataError(f"{self.damaged}.png: image is damaged")
+        self.loaded.append(threading.current_thread())
+        return [float(image) for image in images]
+
+    def run(self, images, loaded):
+        if self.fail_at in images:
             raise RuntimeError("power cut")
-        self.asked.append((start, stop))
-        items = np.arange(start, stop, dtype=np.float32)
-        return {"rows": np.stack([items, 10 * items], 1)}
+        self.ran += images
+        rows = [np.array([[value, 10 * value]] * int(1 + value % 2), np.float32) for value in loaded]
+        return [{"rows": row, "counts": np.array([len(row)])} for row in rows]
 
 
-def joined(plan, work):
-    return concatenate_parts(list(run_parts(plan, work)), EMPTY)["rows"]
+EXPECTED = [[i, 10 * i] for i in range(7) for _ in range(1 + i % 2)]
 
 
-def test_parts_join_to_the_whole(plan):
+def compute(plan, work, done=lambda count: None):
+    compute_parts(plan, plan.ranges(), work, threads=2, done=done)
+    return FinishedParts(plan, work.empty)
+
+
+def rows(plan, work):
+    return compute(plan, work).column("rows").read().tolist()
+
+
+def test_parts_join_to_the_whole_in_image_order(plan):
     work, told = Work(), []
-    rows = concatenate_parts(list(run_parts(plan, work, told.append)), EMPTY)["rows"]
-    assert rows.tolist() == [[i, 10 * i] for i in range(7)]
-    assert rows.dtype == np.float32
-    assert work.asked == plan.ranges() == [(0, 3), (3, 6), (6, 7)]
+    parts = compute(plan, work, told.append)
+    assert plan.ranges() == [(0, 3), (3, 6), (6, 7)]
+    assert work.ran == [2, 1, 0, 5, 4, 3, 6]
     assert told == [3, 3, 1]
+    column = parts.column("rows")
+    assert (column.shape, column.dtype) == ((10, 2), np.float32)
+    assert column.read().tolist() == EXPECTED
+    assert parts.column("counts").read().tolist() == [1, 2, 1, 2, 1, 2, 1]
+    assert [len(piece) for piece in column.pieces()] == [4, 5, 1]  # one part at a time
+
+
+def test_images_are_loaded_by_other_threads(plan):
+    work = Work()
+    compute(plan, work)
+    assert len(work.loaded) == 5
+    assert threading.main_thread() not in work.loaded
 
 
 def test_an_interrupted_run_does_not_repeat_finished_parts(plan):
     with pytest.raises(RuntimeError, match="power cut"):
-        joined(plan, Work(fail_at=3))
-    second = Work()
-    rows = joined(plan, second)
-    assert second.asked == [(3, 6), (6, 7)]
+        compute(plan, Work(fail_at=3))
+    second, told = Work(), []
+    assert compute(plan, second, told.append).column("rows").read().tolist() == EXPECTED
+    assert second.ran == [5, 4, 3, 6]
+    assert told == [3, 3, 1]
     third = Work()
-    np.testing.assert_array_equal(joined(plan, third), rows)
-    assert third.asked == []
+    assert rows(plan, third) == EXPECTED
+    assert third.ran == third.loaded == []
+
+
+def test_a_damaged_image_is_named_and_parts_before_it_are_kept(plan):
+    with pytest.raises(DataError, match=r"^6\.png: image is damaged$"):
+        compute(plan, Work(damaged=6))
+    assert [plan.is_done(*part) for part in plan.ranges()] == [True, True, False]
+
+
+def test_parts_that_cannot_be_written_are_one_line(plan, tmp_path):
+    (tmp_path / plan.digest[:16]).write_text("in the way")
+    with pytest.raises(ArtifactError, match="cannot be written"):
+        compute(plan, Work())
 
 
 @pytest.mark.parametrize("keep", [0, 5, 60, -1])
 def test_a_damaged_part_is_made_again(plan, keep):
-    whole = joined(plan, Work())
+    rows(plan, Work())
     path = plan.path(3, 6)
     path.write_bytes(path.read_bytes()[:keep])
     work = Work()
-    np.testing.assert_array_equal(joined(plan, work), whole)
-    assert work.asked == [(3, 6)]
+    assert rows(plan, work) == EXPECTED
+    assert work.ran == [5, 4, 3]
+
+
+def test_a_part_that_vanishes_before_it_is_read_is_named(plan):
+    parts = compute(plan, Work())
+    column = parts.column("rows")
+    plan.path(3, 6).unlink()
+    with pytest.raises(
+        ArtifactError, match=r"000000003-000000006\.safetensors: rows cannot be read .*run the stage again"
+    ):
+        column.read()
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        parts.column("rows")
 
 
 def test_parts_of_another_digest_or_size_are_never_used(plan):
-    joined(plan, Work())
+    rows(plan, Work())
     for other in ({"digest": "b" * 64}, {"part_size": 4}, {"num_items": 8}):
         work = Work()
         changed = dataclasses.replace(plan, **other)
-        joined(changed, work)
-        assert set(work.asked) == set(changed.ranges()) - (set(plan.ranges()) if "digest" not in other else set())
+        compute(changed, work)
+        again = set(changed.ranges()) - (set(plan.ranges()) if "digest" not in other else set())
+        assert sorted(work.ran) == sorted(image for start, stop in again for image in range(start, stop))
 
 
 def test_no_items_have_no_rows(plan):
-    assert joined(dataclasses.replace(plan, num_items=0), Work(fail_at=0)).shape == (0, 2)
+    column = compute(dataclasses.replace(plan, num_items=0), Work(fail_at=0)).column("rows")
+    assert column.shape == column.read().shape == (0, 2)

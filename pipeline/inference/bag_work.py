@@ -1,0 +1,72 @@
+"""What `infer` and `represent` share: bags of a split, batch by batch in image order, and outputs cut by image."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.core.bags import BagBatch
+from pipeline.data.bags import BagDataset, collate_bags
+from pipeline.hoi.network import WeakHoiNetwork
+from pipeline.store.parts import Arrays
+from pipeline.store.ragged import offsets_of
+
+
+@dataclass(frozen=True)
+class LoadedBags:
+    """One batch of images; `scores` float32 [N] are the detector's of its proposals."""
+
+    batch: BagBatch
+    scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class BagWork(ABC):
+    """Work over the bags of a split; the network is on the device already, `digest` names what shapes the result."""
+
+    network: WeakHoiNetwork
+    bags: BagDataset
+    batch_size: int
+    digest: str
+    device: torch.device
+
+    @property
+    def num_images(self) -> int:
+        """Of the split."""
+        return len(self.bags)
+
+    @property
+    @abstractmethod
+    def empty(self) -> Arrays:
+        """Zero rows of every array that `run` returns."""
+
+    def batches(self, start: int, stop: int) -> list[range]:
+        """Images start..stop in order: the network's input is a square of one size, whatever the image's."""
+        return [range(low, min(low + self.batch_size, stop)) for low in range(start, stop, self.batch_size)]
+
+    def load(self, images: Sequence[int]) -> LoadedBags:
+        """Decode and collate one batch; in page-locked memory for CUDA."""
+        batch = collate_bags([self.bags[index] for index in images])
+        scores = [self.bags.proposals.image(index, self.bags.max_proposals).scores for index in images]
+        return LoadedBags(batch.pin_memory() if self.device.type == "cuda" else batch, np.concatenate(scores))
+
+    @abstractmethod
+    def run(self, images: Sequence[int], loaded: LoadedBags) -> list[Arrays]:
+        """Compute one batch: the arrays of each image."""
+
+
+def cut_by_image(arrays: Arrays, counts: Mapping[str, NDArray[Any]]) -> list[Arrays]:
+    """Cut a batch's arrays by image; `counts` [I] says how many rows of an array are each image's, one if not named."""
+    num_images = len(next(iter(counts.values())))
+    ones = np.ones(num_images, np.int64)
+    offsets = {name: offsets_of(counts.get(name, ones)) for name in arrays}
+    return [
+        {name: array[offsets[name][image] : offsets[name][image + 1]] for name, array in arrays.items()}
+        for image in range(num_images)
+    ]

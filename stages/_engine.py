@@ -1,0 +1,133 @@
+"""Parts of a stage, computed in this process or by the workers of a Dask cluster; the bytes are the same.
+
+Workers are sent a recipe: paths, params and a range. Each opens the files itself, once, and writes the parts it makes
+with an atomic rename. A worker that dies loses the part it was at; the scheduler gives it to another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+import torch
+
+from pipeline.core.errors import ArtifactError, UserError
+from pipeline.store.part_work import ImageWork, compute_parts
+from pipeline.store.parts import FinishedParts, PartPlan
+from stages._command import progress
+from stages._scheduler import connect
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Work = TypeVar("Work", bound=ImageWork, covariant=True)
+_RETRIES = 2  # of a part that fails by something else than a user's mistake
+_OPENING = Lock()
+
+
+class Recipe(Protocol, Generic[Work]):
+    """What opens a stage's work: small, hashable, picklable; equal recipes name the same files."""
+
+    @property
+    def folder(self) -> Path:
+        """Where parts lie while the stage is not done."""
+
+    @property
+    def part_size(self) -> int:
+        """Images of a part."""
+
+    def __hash__(self) -> int: ...
+
+    def open(self) -> Work:
+        """Read everything that computing needs."""
+
+
+def run_parts(recipe: Recipe[Work], *, label: str, scheduler: str | None, threads: int) -> tuple[Work, FinishedParts]:
+    """Compute all parts of a recipe's work that are not on disk; return the work, opened here too, and the parts.
+
+    Args:
+        label: of the progress bar.
+        scheduler: address of the cluster that computes, whose workers see the recipe's paths; None: this process does.
+        threads: that decode images, in each process.
+
+    Raises:
+        UserError: as opening and computing, or no scheduler answers.
+    """
+    with connect(scheduler) as client:
+        work = recipe.open()
+        plan = PartPlan(recipe.folder, work.digest, work.num_images, recipe.part_size)
+        with progress(work.num_images, label) as advance:
+            if client is None:
+                compute_parts(plan, plan.ranges(), work, threads=threads, done=advance)
+            else:
+                _compute_on_cluster(client, recipe, plan, threads, advance)
+    return work, FinishedParts(plan, work.empty)
+
+
+def _compute_on_cluster(
+    client: Client, recipe: Recipe[ImageWork], plan: PartPlan, threads: int, done: Callable[[int], None]
+) -> None:
+    from concurrent.futures import CancelledError
+
+    from distributed import KilledWorker, as_completed
+
+    missing = plan.missing(plan.ranges(), done)
+    futures = client.map(
+        _compute_on_worker,
+        missing,
+        recipe=recipe,
+        plan=plan,
+        threads=threads,
+        torch_threads=torch.get_num_threads(),
+        key=[f"{type(recipe).__name__}-{plan.digest[:16]}-{start}-{stop}" for start, stop in missing],
+        retries=_RETRIES,
+        pure=False,
+    )
+    part_of = dict(zip(futures, missing, strict=True))
+    try:
+        for future in as_completed(futures):
+            error = future.result()
+            if error is not None:
+                raise error
+            done(part_of[future][1] - part_of[future][0])
+    except KilledWorker as error:
+        raise ArtifactError(
+            f"scheduler: every worker that was given part {error.task} died; look at their logs and memory, run again"
+        ) from None
+    except CancelledError:
+        raise ArtifactError("scheduler: it went away before all parts were done; start it and run again") from None
+    finally:
+        client.cancel(futures)
+
+
+def _compute_on_worker(
+    part: tuple[int, int], *, recipe: Recipe[ImageWork], plan: PartPlan, threads: int, torch_threads: int
+) -> UserError | None:
+    """Make one part; a user's mistake is returned, not raised, since trying again would not mend it."""
+    torch.set_num_threads(torch_threads)  # the order of sums, so the bits, may depend on it
+    try:
+        with _OPENING:
+            work = _opened(recipe, plan.digest)
+        compute_parts(plan, [part], work, threads=threads)
+    except UserError as error:
+        return error
+    return None
+
+
+@lru_cache(maxsize=1)
+def _opened(recipe: Recipe[ImageWork], digest: str) -> ImageWork:
+    """The recipe's work, opened once in a worker process.
+
+    Raises:
+        ArtifactError: the worker sees other files than the caller.
+    """
+    work = recipe.open()
+    if work.digest != digest:
+        raise ArtifactError(
+            f"a worker's files are not the caller's (digest {work.digest[:12]}, expected {digest[:12]}); "
+            "workers must see the same folder, images and weights"
+        )
+    return work

@@ -1,0 +1,170 @@
+"""A trained run over one split: what `infer` and `represent` open alike, here or on a worker of a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.core.layout import Layout, run_name
+from pipeline.core.params import InferParams, RepresentParams, digest_of
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.data.bags import BagDataset
+from pipeline.data.split import read_split
+from pipeline.detection.detectors import build_architecture
+from pipeline.hoi.network import WeakHoiNetwork
+from pipeline.hoi.network_config import network_from_config
+from pipeline.inference.dump_split import InferWork
+from pipeline.inference.represent_split import RepresentWork
+from pipeline.store.checkpoint import load_checkpoint
+from pipeline.store.files import sha256_of
+from pipeline.store.manifests import relative
+from pipeline.store.proposals_file import read_proposals
+from pipeline.store.vocabulary_file import read_vocabulary
+from stages._device import open_device, place
+
+
+@dataclass(frozen=True)
+class SplitRun:
+    """Names a run and a split; holds paths and choices only, so that a worker can be sent it and open it there."""
+
+    root: Path
+    dataset: str
+    variant: str
+    seed: int | None
+    split: str
+    device: str
+    channels_last: bool
+
+    @property
+    def layout(self) -> Layout:
+        """Paths of the dataset."""
+        return Layout(self.root, self.dataset)
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return run_name(self.variant, self.seed)
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """The choices made on the command line, for the manifest."""
+        arguments = {"dataset": self.dataset, "variant": self.variant, "split": self.split}
+        return arguments | ({} if self.seed is None else {"seed": str(self.seed)})
+
+    @property
+    def inputs(self) -> list[Path]:
+        """Files that shape the result."""
+        layout = self.layout
+        return [
+            layout.vocabulary,
+            layout.split(self.split),
+            layout.proposals(self.split),
+            layout.checkpoint(self.name),
+        ]
+
+    def digest(self, params: Any) -> str:
+        """Name the inputs' contents and the params."""
+        return digest_of(
+            {"inputs": {relative(path, self.root): sha256_of(path) for path in self.inputs}, "params": params}
+        )
+
+    def open(self, max_proposals: int) -> OpenRun:
+        """Read everything.
+
+        Raises:
+            UserError: a file is missing, damaged, or does not fit the others.
+        """
+        layout = self.layout
+        vocabulary = read_vocabulary(layout.vocabulary)
+        manifest = read_split(layout.split(self.split), vocabulary)
+        state, config = load_checkpoint(layout.checkpoint(self.name), vocabulary=vocabulary)
+        network = network_from_config(config, state, build_detector=build_architecture)
+        proposals = read_proposals(
+            layout.proposals(self.split), image_ids=manifest.image_ids, objects=vocabulary.objects
+        )
+        bags = BagDataset(
+            manifest=manifest,
+            proposals=proposals,
+            labels=np.broadcast_to(np.zeros(vocabulary.num_hois, np.float32), (len(manifest), vocabulary.num_hois)),
+            root=self.root,
+            image_side=config["model"]["image_size"],
+            max_proposals=max_proposals,
+        )
+        device = open_device(self.device)
+        return OpenRun(vocabulary, bags, place(network, device, channels_last=self.channels_last).eval(), device)
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A `SplitRun`, opened; the network is on the device, its labels are zeros."""
+
+    vocabulary: Vocabulary
+    bags: BagDataset
+    network: WeakHoiNetwork
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class InferRecipe:
+    """What `infer` computes, unopened."""
+
+    run: SplitRun
+    params: InferParams
+
+    @property
+    def folder(self) -> Path:
+        """Of its parts."""
+        return self.run.layout.work("infer", self.run.name, self.run.split)
+
+    @property
+    def part_size(self) -> int:
+        """Images."""
+        return self.params.part_size
+
+    def open(self) -> InferWork:
+        """Raises UserError as `SplitRun.open`."""
+        found = self.run.open(self.params.max_proposals)
+        return InferWork(
+            network=found.network,
+            bags=found.bags,
+            batch_size=self.params.batch_size,
+            digest=self.run.digest(digest_of(self.params)),
+            device=found.device,
+            vocabulary=found.vocabulary,
+        )
+
+
+@dataclass(frozen=True)
+class RepresentRecipe:
+    """What `represent` computes, unopened; of `batches` it takes the sizes."""
+
+    run: SplitRun
+    params: RepresentParams
+    batches: InferParams
+
+    @property
+    def folder(self) -> Path:
+        """Of its parts."""
+        return self.run.layout.work("represent", self.run.name, self.run.split)
+
+    @property
+    def part_size(self) -> int:
+        """Images."""
+        return self.batches.part_size
+
+    def open(self) -> RepresentWork:
+        """Raises UserError as `SplitRun.open`."""
+        found = self.run.open(self.batches.max_proposals)
+        sections = {"infer": self.batches, "represent": self.params}
+        return RepresentWork(
+            network=found.network,
+            bags=found.bags,
+            batch_size=self.batches.batch_size,
+            digest=self.run.digest({name: digest_of(section) for name, section in sections.items()}),
+            device=found.device,
+            params=self.params,
+        )

@@ -1,0 +1,128 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn, ssdlite320_mobilenet_v3_large
+
+from pipeline.core.params import load_params
+from pipeline.core.types import ImageLabels, ImageRecord
+from pipeline.data.split import SplitManifest
+from pipeline.detection.batches import batches_of_one_size, padded_size, resized_size
+from pipeline.detection.detectors import Detector, load_detector
+from pipeline.detection.proposals import DetectWork, detect_tensors
+from pipeline.detection.small_fasterrcnn import small_fasterrcnn
+from pipeline.toyworld.scenes import render_scene
+from pipeline.toyworld.vocabulary import toyworld_vocabulary
+from tests.conftest import ROOT
+
+PHOTOS = [(640, 480), (480, 640), (640, 427), (500, 333), (333, 500), (1000, 90), (33, 64), (640, 640)]
+SIZES = [(160, 160), (160, 118), (118, 160), (160, 126), (150, 150), (160, 90)]  # of 4 padded sizes
+TOLERANCE = {"boxes": 0.02, "scores": 1e-4}  # pixels; batches of other sizes sum in another order
+
+
+@pytest.fixture(scope="module")
+def mobilenet():
+    return fasterrcnn_mobilenet_v3_large_320_fpn(weights=None, weights_backbone=None).eval()
+
+
+@pytest.mark.parametrize("size", PHOTOS)
+@pytest.mark.parametrize("name", ["mobilenet", "small", "ssd"])
+def test_sizes_are_those_of_torchvisions_own_transform(name, size, mobilenet):
+    model = {
+        "mobilenet": lambda: mobilenet,
+        "small": lambda: small_fasterrcnn(3).eval(),
+        "ssd": lambda: ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None).eval(),  # one fixed size
+    }[name]()
+    images, _ = model.transform([torch.zeros(3, size[1], size[0])])
+    assert images.image_sizes == [resized_size(model, size)[::-1]]
+    assert images.tensors.shape[2:] == padded_size(model, size)[::-1]
+
+
+def test_a_detector_without_that_transform_takes_images_as_they_are():
+    assert batches_of_one_size(torch.nn.Identity(), [(64, 48), (48, 64), (64, 48)], 8) == [[0, 2], [1]]
+
+
+def test_images_of_one_padded_size_share_batches_in_their_order(mobilenet):
+    sizes = [(640, 480), (480, 640), (640, 478), (320, 240), (480, 640), (640, 481)]
+    assert {padded_size(mobilenet, sizes[row]) for row in (0, 2, 3, 5)} == {(448, 320)}
+    assert batches_of_one_size(mobilenet, sizes, 3) == [[0, 2, 3], [5], [1, 4]]
+    assert batches_of_one_size(mobilenet, sizes, 1) == [[0], [2], [3], [5], [1], [4]]
+    assert batches_of_one_size(mobilenet, [], 3) == []
+
+
+def test_one_size_is_cut_as_it_lies(mobilenet):
+    assert batches_of_one_size(mobilenet, [(64, 64)] * 5, 2) == [[0, 1], [2, 3], [4]]
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return load_detector(load_params(ROOT / "params.yaml", "toyworld").detect, root=ROOT)
+
+
+@pytest.fixture(scope="module")
+def work(detector, tmp_path_factory) -> DetectWork:
+    """Toyworld scenes, cropped to several sizes in turns."""
+    root, vocabulary = tmp_path_factory.mktemp("mixed"), toyworld_vocabulary()
+    records, labels = [], []
+    for index in range(18):
+        image = render_scene("test", index, root_seed=5, exponent=0.4).image.crop((0, 0, *SIZES[index % len(SIZES)]))
+        image.save(root / f"{index}.png")
+        records.append(ImageRecord(str(index), f"{index}.png", *image.size, "0" * 64))
+        labels.append(ImageLabels(str(index), np.array([0])))
+    manifest = SplitManifest("mixed", "test", ".", tuple(records), tuple(labels))
+    params = load_params(ROOT / "params.yaml", "toyworld").detect
+    return DetectWork(detector, manifest, vocabulary, params, root, torch.device("cpu"))
+
+
+def detected(work: DetectWork, batches) -> list[dict]:
+    found = {}
+    for images in batches:
+        found.update(zip(images, work.run(images, work.load(images)), strict=True))
+    return [found[index] for index in range(work.num_images)]
+
+
+def largest_differences(found, expected) -> dict[str, float]:
+    return {
+        name: max(np.abs(one[name] - other[name]).max() for one, other in zip(found, expected, strict=True))
+        for name in TOLERANCE
+    }
+
+
+def same_objects(found, expected) -> bool:
+    return all(
+        one["object_ids"].tolist() == other["object_ids"].tolist() for one, other in zip(found, expected, strict=True)
+    )
+
+
+@pytest.mark.parametrize("batch_size", [3, 8])
+def test_proposals_do_not_depend_on_the_batch(work, batch_size):
+    alone = detected(work, [[index] for index in range(18)])
+    assert sum(len(image["scores"]) for image in alone) > 50
+    batches = dataclasses.replace(work, params=dataclasses.replace(work.params, batch_size=batch_size)).batches(0, 18)
+    assert len(batches) < 12
+    shuffled = [np.random.default_rng(0).permutation(images).tolist() for images in reversed(batches)]
+    for found in (detected(work, batches), detected(work, shuffled)):
+        assert same_objects(found, alone)
+        differences = largest_differences(found, alone)
+        assert all(differences[name] < TOLERANCE[name] for name in TOLERANCE), differences
+
+
+def test_batches_of_mixed_sizes_would_move_them(work):
+    """What the grouping is for: the same images, padded to the largest of their batch."""
+    alone = detected(work, [[index] for index in range(18)])
+    mixed = detected(work, [list(range(low, low + 6)) for low in (0, 6, 12)])
+    assert not same_objects(mixed, alone) or any(
+        value > 10 * TOLERANCE[name] for name, value in largest_differences(mixed, alone).items()
+    )
+
+
+def test_tensors_of_bytes_are_detected_as_those_of_floats(work):
+    """What CUDA is handed: uint8, scaled on the device."""
+    floats = work.load([3])
+    device = torch.device("cpu")
+    one = detect_tensors(work.detector, floats, work.mapping, device)[0]
+    other = detect_tensors(work.detector, [(floats[0] * 255).round().to(torch.uint8)], work.mapping, device)[0]
+    assert len(one) > 0
+    np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-3)
+    np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
