@@ -1,0 +1,51 @@
+import socket
+
+import pytest
+
+from pipeline.core.errors import ParamError
+from stages._scheduler import connect
+
+
+def refusal(address: str) -> str:
+    with pytest.raises(ParamError) as caught, connect(address, patience=0.2):
+        pass
+    return str(caught.value)
+
+
+def test_without_an_address_work_stays_here():
+    with connect(None) as client:
+        assert client is None
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("nonsense", "missing port number"),
+        ("http://127.0.0.1:8786", "unknown address scheme 'http'"),
+        ("tcp://127.0.0.1:1", "no answer in"),
+    ],
+)
+def test_an_address_without_a_scheduler_is_named(address, reason):
+    message = refusal(address)
+    assert message.startswith(f'scheduler: no Dask scheduler at "{address}" ({reason}')
+    assert "expected tcp://host:port" in message
+
+
+def test_a_server_that_never_answers_is_given_up():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert "no answer in" in refusal(f"tcp://127.0.0.1:{silent.getsockname()[1]}")
+
+
+@pytest.mark.slow
+def test_a_cluster_without_workers_is_named_and_one_with_some_computes():
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address=None) as cluster:
+        message = refusal(cluster.scheduler_address)
+        assert message.endswith(f'start some with "dask worker {cluster.scheduler_address}"')
+        cluster.scale(1)
+        with connect(cluster.scheduler_address, patience=60) as client:
+            assert client is not None
+            assert client.submit(sum, [1, 2]).result() == 3
+            worker = next(iter(client.scheduler_info()["workers"]))
+        assert "it is a worker" in refusal(worker)
