@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.core.layout import Layout, run_name
 from pipeline.core.params import EvaluateParams
@@ -14,6 +15,9 @@ from pipeline.data.vcoco_people_file import read_people
 from pipeline.evaluation.row import Row, score_dump
 from pipeline.store.dump import DumpReader, open_dump
 from pipeline.store.vocabulary_file import read_vocabulary
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,9 @@ class ScoredSplit:
         annotated = read_ground_truth(layout.ground_truth(split), manifest, vocabulary.num_hois)
         return cls(layout, split, seed, vocabulary, manifest, annotated)
 
-    def score(self, variant: str, params: EvaluateParams, *, sweep: bool = False) -> tuple[Row, list[Path]]:
+    def score(
+        self, variant: str, params: EvaluateParams, client: Client | None, *, sweep: bool = False
+    ) -> tuple[Row, list[Path]]:
         """Score the run of `variant`; also return every file that goes into its numbers.
 
         Raises:
@@ -55,7 +61,8 @@ class ScoredSplit:
         if params.times_run is not None:
             times = self._open_predictions(params.times_run, inputs)
         truth, rare = self.annotated.truth, self.annotated.rare
-        return score_dump(dump, params, truth, rare, people=people, times=times, sweep=sweep), inputs
+        row = score_dump(dump, params, truth, rare, people=people, times=times, sweep=sweep, client=client)
+        return row, inputs
 
     def _open_predictions(self, variant: str, inputs: list[Path]) -> DumpReader:
         inputs.append(self.layout.predictions(run_name(variant, self.seed), self.split))

@@ -29,8 +29,8 @@ def command(dataset: str, variant: str, seed: int | None, split: str, scheduler:
     layout, run = Layout(root, dataset), run_name(variant, seed)
     params = load_params(layout.params, dataset, variant).evaluate
     scored = ScoredSplit.open(layout, split, seed)
-    with connect(scheduler or load_execution(layout.params).scheduler):
-        row, inputs = scored.score(variant, params, sweep=True)
+    with connect(scheduler or load_execution(layout.params).scheduler) as client:
+        row, inputs = scored.score(variant, params, client, sweep=True)
     name = layout.scored_run(run, split)
     outputs = [layout.metrics(name), layout.per_class(name), layout.precision_recall(name), layout.gamma_sweep(name)]
     write_json(outputs[0], {"dataset": dataset, "variant": variant, "split": split, **row.metrics})

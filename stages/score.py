@@ -27,9 +27,9 @@ def command(dataset: str, variant: str, seed: int, scheduler: str | None, root: 
     names = [variant, *(name for name, row in load_variants(layout.params).items() if row.run == variant)]
     scored = ScoredSplit.open(layout, "test", seed)
     rows = {}
-    with connect(scheduler or load_execution(layout.params).scheduler):
+    with connect(scheduler or load_execution(layout.params).scheduler) as client:
         for name in names:
-            row, _ = scored.score(variant, load_params(layout.params, dataset, name).evaluate)
+            row, _ = scored.score(variant, load_params(layout.params, dataset, name).evaluate, client)
             rows[name] = row.metrics
             click.echo(f"{name}-{seed}: {row.headline}")
     write_json(layout.study(variant, seed), {"dataset": dataset, "run": variant, "seed": seed, "rows": rows})

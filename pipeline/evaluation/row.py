@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,13 @@ from pipeline.evaluation.fusion import fuse
 from pipeline.evaluation.gamma import sweep_gammas
 from pipeline.evaluation.hicodet import HicoDetResult
 from pipeline.evaluation.summary import metrics
-from pipeline.evaluation.two_pass import Rules, evaluate_rankings
+from pipeline.evaluation.two_pass import IN_PROCESS, Rules, evaluate_rankings
 from pipeline.evaluation.vcoco import evaluate_vcoco
 from pipeline.evaluation.vcoco_triplets import role_detections, vcoco_metrics
 from pipeline.store.dump import DumpReader
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,9 @@ def score_dump(
     people: VCocoAnnotations | None = None,
     times: DumpReader | None = None,
     sweep: bool = False,
+    client: Client | None = None,
 ) -> Row:
-    """Fuse scores (eq. 3) and evaluate them, a range of images at a time, on the Dask scheduler that is active.
+    """Fuse scores (eq. 3) and evaluate them, a range of images at a time.
 
     V-COCO's own protocol, for its few thousand images, holds all detections in memory.
 
@@ -58,6 +62,7 @@ def score_dump(
         people: annotated people, where the protocol is V-COCO's.
         times: the dump of `params.times_run`.
         sweep: also at every other gamma of `sweep_gammas`.
+        client: of a Dask cluster that does the work; None: this process.
     """
     gammas = sweep_gammas(params.gamma) if sweep else (params.gamma,)
     vocabulary = dump.vocabulary
@@ -65,6 +70,7 @@ def score_dump(
         FusedDump(dump.path, params, gammas, None if times is None else times.path),
         truth,
         Rules(vocabulary.num_hois, rare, vocabulary.hoi_object_ids, params.setting),
+        scheduler=client or IN_PROCESS,
     )
     by_gamma = dict(zip(gammas, results, strict=True))
     result = by_gamma[params.gamma]

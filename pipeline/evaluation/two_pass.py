@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import dask
 import numpy as np
@@ -37,6 +37,10 @@ from pipeline.evaluation.hicodet import (
 from pipeline.evaluation.matching import PairIndex, best_pairs, cell_index
 from pipeline.evaluation.ranking import falling_keys
 
+if TYPE_CHECKING:
+    from distributed import Client
+
+IN_PROCESS = "sync"
 _IMAGES_AT_ONCE = 256
 _TASKS = 256  # at most: a graph of tasks of any size, however many images
 _CLASS_SHIFT = np.uint64(32)
@@ -64,12 +68,15 @@ class Rules:
 
 
 def evaluate_rankings(
-    detections: ImageBlocks, truth: GroundTruth, rules: Rules, *, num_workers: int = 1
+    detections: ImageBlocks, truth: GroundTruth, rules: Rules, *, scheduler: Client | str = IN_PROCESS
 ) -> tuple[list[HicoDetResult], int]:
     """Evaluate every ranking of a split's detections.
 
-    Runs on the Dask scheduler that is active: a distributed client if there is one, else `num_workers` threads. A
-    worker holds one block of detections, beside hits.
+    A worker holds one block of detections, beside hits.
+
+    Args:
+        scheduler: where Dask works: the client of a cluster whose workers see the same files, or its own "sync" or
+            "threads" in this process.
 
     Returns:
         one result per ranking, without `hits` and `matched_index`; the number of detections read.
@@ -86,7 +93,7 @@ def evaluate_rankings(
         dask.delayed(_count_before, traverse=False)(detections, span, rules, merged, order)
         for order, span in enumerate(spans)
     ]
-    found, standing = dask.compute(merged, reduce(dask.delayed(np.add), counts), num_workers=num_workers)
+    found, standing = dask.compute(merged, reduce(dask.delayed(np.add), counts), scheduler=scheduler)
     ranks = _ranks(standing, found.hoi_id)
     return [
         result_of_hits(

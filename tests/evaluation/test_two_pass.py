@@ -1,6 +1,5 @@
 import dataclasses
 
-import dask
 import numpy as np
 import pytest
 
@@ -111,7 +110,7 @@ def test_threads_change_nothing(monkeypatch):
     truth, _, blocks = world(3, num_levels=2)
     for one, other in zip(
         evaluate_rankings(blocks, truth, RULES)[0],
-        evaluate_rankings(blocks, truth, RULES, num_workers=4)[0],
+        evaluate_rankings(blocks, truth, RULES, scheduler="threads")[0],
         strict=True,
     ):
         assert_equal(one, other)
@@ -121,7 +120,7 @@ def test_mistakes():
     truth, found, blocks = world(3)
     bad = found.scores.copy()
     bad[0] = np.nan
-    with dask.config.set(scheduler="sync"), pytest.raises(DataError, match="the score of row 0 is nan"):
+    with pytest.raises(DataError, match="the score of row 0 is nan"):
         evaluate_rankings(InMemory(found, (found.scores, bad)), truth, RULES)
     with pytest.raises(ParamError, match="setting"):
         evaluate_rankings(blocks, truth, dataclasses.replace(RULES, setting="known"))
