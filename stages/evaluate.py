@@ -7,50 +7,36 @@ from pathlib import Path
 import click
 
 from stages._command import dataset_option, root_option, run_options, stage_command
+from stages._scheduler import connect, scheduler_option
 
 
 @stage_command("evaluate", help="Fuse scores (eq. 3) and compute mAP.")
 @dataset_option
 @run_options
 @click.option("--split", default="test", show_default=True, help="val or test.")
+@scheduler_option
 @root_option
-def command(dataset: str, variant: str, seed: int | None, split: str, root: Path) -> None:
+def command(dataset: str, variant: str, seed: int | None, split: str, scheduler: str | None, root: Path) -> None:
     """Write metrics, per-class AP, precision-recall curves and a sweep of gamma of one run."""
     from pipeline.core.layout import Layout, run_name
-    from pipeline.core.params import load_params
-    from pipeline.data.ground_truth_file import read_ground_truth
-    from pipeline.data.split import read_split
-    from pipeline.data.vcoco_people_file import read_people
-    from pipeline.evaluation.gamma import gamma_csv, sweep_gamma
-    from pipeline.evaluation.row import score_dump
+    from pipeline.core.params import load_execution, load_params
+    from pipeline.evaluation.gamma import gamma_csv
     from pipeline.evaluation.summary import mean_curve_csv, per_class_csv
-    from pipeline.store.dump import read_dump
     from pipeline.store.files import write_json, write_text
     from pipeline.store.manifests import write_stage_manifest
-    from pipeline.store.vocabulary_file import read_vocabulary
+    from stages._scored_run import ScoredSplit
 
     layout, run = Layout(root, dataset), run_name(variant, seed)
     params = load_params(layout.params, dataset, variant).evaluate
-    vocabulary = read_vocabulary(layout.vocabulary)
-    manifest = read_split(layout.split(split), vocabulary)
-    annotated = read_ground_truth(layout.ground_truth(split), manifest, vocabulary.num_hois)
-    dump = read_dump(layout.predictions(run, split), vocabulary=vocabulary, image_ids=manifest.image_ids)
-    inputs = [layout.vocabulary, layout.split(split), layout.ground_truth(split), layout.predictions(run, split)]
-    people, times = None, None
-    if params.protocol == "vcoco":
-        people = read_people(layout.people(split), manifest)
-        inputs.append(layout.people(split))
-    if params.times_run is not None:
-        inputs.append(layout.predictions(run_name(params.times_run, seed), split))
-        times = read_dump(inputs[-1], vocabulary=vocabulary, image_ids=manifest.image_ids)
-    row = score_dump(dump, params, annotated.truth, annotated.rare, people=people, times=times)
+    scored = ScoredSplit.open(layout, split, seed)
+    with connect(scheduler or load_execution(layout.params).scheduler) as client:
+        row, inputs = scored.score(variant, params, client, sweep=True)
     name = layout.scored_run(run, split)
     outputs = [layout.metrics(name), layout.per_class(name), layout.precision_recall(name), layout.gamma_sweep(name)]
     write_json(outputs[0], {"dataset": dataset, "variant": variant, "split": split, **row.metrics})
-    write_text(outputs[1], per_class_csv(row.result, vocabulary, annotated.train_instances))
+    write_text(outputs[1], per_class_csv(row.result, scored.vocabulary, scored.annotated.train_instances))
     write_text(outputs[2], mean_curve_csv(row.result))
-    sweep = sweep_gamma(dump, params, annotated.truth, annotated.rare, times)
-    write_text(outputs[3], gamma_csv(sweep, params.gamma))
+    write_text(outputs[3], gamma_csv(row.by_gamma, params.gamma))
     write_stage_manifest(
         layout.stage_manifest("evaluate", name),
         root=root,

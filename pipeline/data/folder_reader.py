@@ -19,9 +19,9 @@ from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.annotated_images import hold_out
 from pipeline.data.image_files import images_in
 from pipeline.data.images import open_image
-from pipeline.data.label_csv import SPLITS, LabelledImage, read_label_csv
+from pipeline.data.label_csv import LabelledImage, read_label_csv
 from pipeline.data.reader import PreparedSplit, note_source
-from pipeline.data.split import SplitManifest
+from pipeline.data.split import SPLITS, SplitManifest
 from pipeline.store.files import sha256_of
 
 LABELS = "labels.csv"

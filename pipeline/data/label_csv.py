@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pipeline.core.errors import DataError, did_you_mean
+from pipeline.data.split import SPLITS
 
-SPLITS = ("train", "val", "test")
 _REQUIRED, _OPTIONAL = ("image", "verb", "object"), ("split",)
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.ground_truth_file import AnnotatedSplit
-from pipeline.data.split import SplitManifest
+from pipeline.data.split import SPLITS, SplitManifest
 from pipeline.data.vcoco_annotations import VCocoAnnotations
 
 
@@ -45,5 +45,8 @@ class DatasetReader(Protocol):
 
 
 def note_source(drawn_images: Path, image_folder: str) -> None:
-    """Leave a line that says where a downloaded dataset's images are, which stay where they are."""
-    (drawn_images / "SOURCE.txt").write_text(f"Images are read from {image_folder}; none are copied here.\n")
+    """Leave a line for each split that says where a downloaded dataset's images are, which stay where they are."""
+    for split in SPLITS:
+        folder = drawn_images / split
+        folder.mkdir(exist_ok=True)
+        (folder / "SOURCE.txt").write_text(f"Images are read from {image_folder}; none are copied here.\n")

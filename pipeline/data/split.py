@@ -18,6 +18,7 @@ from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.store.files import read_json, write_json
 
+SPLITS = ("train", "val", "test")
 _PREPARE = 'run "dvc repro prepare"'
 
 

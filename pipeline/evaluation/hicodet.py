@@ -17,6 +17,7 @@ Axis legend: T detections, G ground-truth pairs, I images, H HOI classes, C obje
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -129,26 +130,49 @@ def evaluate_hicodet(
         DataError: an id or image index is out of range, a score is NaN, or arrays do not fit `num_hois`.
         ParamError: unknown setting or interpolation.
     """
-    _check_choices(setting, interpolation)
-    _check_ranges(detections, truth, num_hois, rare, hoi_object_ids)
+    check_choices(setting, interpolation)
+    check_ranges(detections, truth, num_hois, rare, hoi_object_ids)
     index = PairIndex.build(truth, num_hois)
     cells = cell_index(detections.image_index, detections.hoi_id, num_hois)
     matched = best_pairs(detections, truth, index, cells) if matched_index is None else matched_index
     if matched.shape != (len(detections),):
         raise DataError(f"matched_index: shape {matched.shape}, expected one entry for each of {len(detections)} rows")
 
-    counted = _counted_cells(setting, truth, index, hoi_object_ids)
+    counted = counted_cells(setting, truth, index, hoi_object_ids)
     rows = _sorted_rows(detections, num_hois, None if counted is None else np.flatnonzero(counted[cells]))
     del cells
     hit_positions = first_claims(matched[rows], len(truth))
     hit_rows = rows[hit_positions]
 
-    num_gt = _count_truth(truth, num_hois, counted)
+    num_gt = count_truth(truth, num_hois, counted)
     num_detections = np.bincount(detections.hoi_id[rows], minlength=num_hois)
     hit_hoi_id = detections.hoi_id[hit_rows].astype(np.int64)
     hit_rank = hit_positions - (np.cumsum(num_detections) - num_detections)[hit_hoi_id] + 1
+    result = result_of_hits(hit_hoi_id, hit_rank, num_gt, num_detections, rare, setting, interpolation)
+    if not keep_matches:
+        return result
+    return dataclasses.replace(result, hits=_flags(hit_rows, len(detections)), matched_index=matched.astype(np.int64))
+
+
+def result_of_hits(
+    hit_hoi_id: IntArray,
+    hit_rank: IntArray,
+    num_gt: IntArray,
+    num_detections: IntArray,
+    rare: NDArray[np.bool_],
+    setting: Setting,
+    interpolation: Interpolation,
+) -> HicoDetResult:
+    """The scores, given where the hits stand.
+
+    Args:
+        hit_hoi_id: class of each hit, int64 [K], ascending.
+        hit_rank: its 1-based position among all detections of the class, int64 [K], ascending within a class.
+        num_gt, num_detections: of each class, int64 [H].
+        rare: bool [H].
+    """
     precision, recall = precision_recall(hit_hoi_id, hit_rank, num_gt)
-    num_hits = np.bincount(hit_hoi_id, minlength=num_hois)
+    num_hits = np.bincount(hit_hoi_id, minlength=len(num_gt))
     return HicoDetResult(
         setting=setting,
         interpolation=interpolation,
@@ -160,8 +184,6 @@ def evaluate_hicodet(
         hit_hoi_id=hit_hoi_id,
         hit_precision=precision,
         hit_recall=recall,
-        hits=_flags(hit_rows, len(detections)) if keep_matches else None,
-        matched_index=matched.astype(np.int64) if keep_matches else None,
     )
 
 
@@ -175,7 +197,7 @@ def _sorted_rows(detections: Detections, num_hois: int, rows: IntArray | None) -
     return order if rows is None else rows[order]
 
 
-def _counted_cells(
+def counted_cells(
     setting: str, truth: GroundTruth, index: PairIndex, hoi_object_ids: IntArray
 ) -> NDArray[np.bool_] | None:
     """Cells (image, HOI class) that the setting counts, bool [I * H]; None for all."""
@@ -191,7 +213,7 @@ def _counted_cells(
     return labelled[:, hoi_object_ids].ravel()
 
 
-def _count_truth(truth: GroundTruth, num_hois: int, counted: NDArray[np.bool_] | None) -> IntArray:
+def count_truth(truth: GroundTruth, num_hois: int, counted: NDArray[np.bool_] | None) -> IntArray:
     """Ground-truth pairs of each class in the cells that count, int64 [H]."""
     if counted is None:
         return np.bincount(truth.hoi_id, minlength=num_hois)
@@ -205,15 +227,25 @@ def _flags(rows: IntArray, size: int) -> NDArray[np.bool_]:
     return flags
 
 
-def _check_choices(setting: str, interpolation: str) -> None:
+def check_choices(setting: str, interpolation: str) -> None:
+    """Refuse an unknown setting or interpolation.
+
+    Raises:
+        ParamError: names it and the known ones.
+    """
     for name, value, known in (("setting", setting, SETTINGS), ("interpolation", interpolation, INTERPOLATIONS)):
         if value not in known:
             raise ParamError(f'{name} "{value}" is unknown{did_you_mean(value, known)}; expected one of {known}')
 
 
-def _check_ranges(
+def check_ranges(
     detections: Detections, truth: GroundTruth, num_hois: int, rare: NDArray[np.bool_], hoi_object_ids: IntArray
 ) -> None:
+    """Refuse what `evaluate_hicodet` can't score.
+
+    Raises:
+        DataError: an id or image index is out of range, a score is NaN, or arrays do not fit `num_hois`.
+    """
     for name, per_class in (("rare", rare), ("hoi_object_ids", hoi_object_ids)):
         if per_class.shape != (num_hois,):
             raise DataError(f"{name}: shape {per_class.shape}, expected one entry for each of {num_hois} HOI classes")

@@ -41,7 +41,7 @@ def _falling_scores(scores: NDArray[np.floating]) -> NDArray[np.int64]:
     """Stable order by falling score, int64 [T]."""
     if scores.dtype == np.float64 or len(scores) > np.iinfo(np.uint32).max:
         return np.argsort(-scores, kind="stable")
-    keys = _falling_keys(scores.astype(np.float32, copy=False)).astype(np.uint64)
+    keys = falling_keys(scores.astype(np.float32, copy=False)).astype(np.uint64)
     keys <<= np.uint64(32)
     keys |= np.arange(len(scores), dtype=np.uint64)
     keys.sort()
@@ -49,7 +49,7 @@ def _falling_scores(scores: NDArray[np.floating]) -> NDArray[np.int64]:
     return keys.view(np.int64)
 
 
-def _falling_keys(scores: NDArray[np.float32]) -> NDArray[np.uint32]:
+def falling_keys(scores: NDArray[np.float32]) -> NDArray[np.uint32]:
     """Unsigned integers that rise as scores fall, uint32 [T]; equal exactly where scores are equal."""
     bits = (scores + np.float32(0)).view(np.uint32)  # adding 0 turns -0.0 into 0.0
     negative = bits >= _SIGN

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.params import EvaluateParams
-from pipeline.core.types import Detections, GroundTruth
+from pipeline.core.types import GroundTruth
 from pipeline.data.vcoco_annotations import VCocoAnnotations
+from pipeline.evaluation.fused_dump import FusedDump
 from pipeline.evaluation.fusion import fuse
-from pipeline.evaluation.hicodet import HicoDetResult, evaluate_hicodet
+from pipeline.evaluation.gamma import sweep_gammas
+from pipeline.evaluation.hicodet import HicoDetResult
 from pipeline.evaluation.summary import metrics
+from pipeline.evaluation.two_pass import IN_PROCESS, Rules, evaluate_rankings
 from pipeline.evaluation.vcoco import evaluate_vcoco
 from pipeline.evaluation.vcoco_triplets import role_detections, vcoco_metrics
-from pipeline.store.dump import PredictionDump
+from pipeline.store.dump import DumpReader
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 @dataclass(frozen=True)
 class Row:
-    """Scored triplets, their mAP over HOI classes, and the numbers of both as JSON values (percent)."""
+    """mAP over HOI classes, the numbers as JSON values (percent), and the results by gamma, that of the params too."""
 
-    detections: Detections
     result: HicoDetResult
     metrics: dict[str, Any]
+    by_gamma: Mapping[float, HicoDetResult]
 
     @property
     def headline(self) -> str:
@@ -36,31 +43,39 @@ class Row:
 
 
 def score_dump(
-    dump: PredictionDump,
+    dump: DumpReader,
     params: EvaluateParams,
     truth: GroundTruth,
     rare: NDArray[np.bool_],
     *,
     people: VCocoAnnotations | None = None,
-    times: PredictionDump | None = None,
+    times: DumpReader | None = None,
+    sweep: bool = False,
+    client: Client | None = None,
 ) -> Row:
-    """Fuse scores (eq. 3) and evaluate them.
+    """Fuse scores (eq. 3) and evaluate them, a range of images at a time.
+
+    V-COCO's own protocol, for its few thousand images, holds all detections in memory.
 
     Args:
         rare: bool [H].
         people: annotated people, where the protocol is V-COCO's.
         times: the dump of `params.times_run`.
+        sweep: also at every other gamma of `sweep_gammas`.
+        client: of a Dask cluster that does the work; None: this process.
     """
-    detections = fuse(dump, params, times)
-    result = evaluate_hicodet(
-        detections,
+    gammas = sweep_gammas(params.gamma) if sweep else (params.gamma,)
+    vocabulary = dump.vocabulary
+    results, num_detections = evaluate_rankings(
+        FusedDump(dump.path, params, gammas, None if times is None else times.path),
         truth,
-        num_hois=dump.vocabulary.num_hois,
-        rare=rare,
-        hoi_object_ids=dump.vocabulary.hoi_object_ids,
-        setting=params.setting,
+        Rules(vocabulary.num_hois, rare, vocabulary.hoi_object_ids, params.setting),
+        scheduler=client or IN_PROCESS,
     )
-    numbers = metrics(result, detections, truth)
+    by_gamma = dict(zip(gammas, results, strict=True))
+    result = by_gamma[params.gamma]
+    numbers = metrics(result, num_detections, truth)
     if people is not None:
-        numbers |= vcoco_metrics(evaluate_vcoco(role_detections(detections, dump.vocabulary, people), people))
-    return Row(detections, result, numbers)
+        detections = fuse(dump.read(), params, None if times is None else times.read())
+        numbers |= vcoco_metrics(evaluate_vcoco(role_detections(detections, vocabulary, people), people))
+    return Row(result, numbers, by_gamma)

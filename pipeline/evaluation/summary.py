@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core.types import Detections, GroundTruth, IntArray
+from pipeline.core.types import GroundTruth, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.evaluation.hicodet import HicoDetResult
 
 _RECALL_GRID = np.linspace(0, 1, 51)
 
 
-def metrics(result: HicoDetResult, detections: Detections, truth: GroundTruth) -> dict[str, Any]:
+def metrics(result: HicoDetResult, num_detections: int, truth: GroundTruth) -> dict[str, Any]:
     """Return Full / Rare / Non-rare mAP and mean maximum recall in percent, and counts."""
     return {
         "setting": result.setting,
@@ -26,7 +26,7 @@ def metrics(result: HicoDetResult, detections: Detections, truth: GroundTruth) -
         "counts": {
             "images": truth.num_images,
             "ground_truth_pairs": len(truth),
-            "detections": len(detections),
+            "detections": num_detections,
             "hoi_classes": len(result.ap),
             "rare_classes": int(result.is_rare.sum()),
             "classes_without_ground_truth": int((result.num_gt == 0).sum()),

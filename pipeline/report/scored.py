@@ -75,7 +75,7 @@ def score_run(
         gallery=findings(shown),
         floor=floor,
         break_even=max(floor, _floor(detections.scores, len(truth))),
-        metrics=metrics(result, detections, truth),
+        metrics=metrics(result, len(detections), truth),
     )
 
 

@@ -38,6 +38,12 @@ _ARRAYS = (
     "relatedness_logits",
 )
 
+_CUT_BY = {
+    "proposal_offsets": ("boxes", "proposal_scores", "object_ids"),
+    "pair_offsets": ("human_index", "object_index", "interaction_logits", "relatedness_logits"),
+}
+_DAMAGE = (KeyError, TypeError, ValueError, OSError, RuntimeError, DataError)  # what zarr raises on damaged files
+
 
 @dataclass(frozen=True)
 class PredictionDump:
@@ -98,10 +104,52 @@ def _write_column(group: zarr.Group, name: str, column: Column) -> None:
             target[start : start + len(block)] = block
 
 
+@dataclass(frozen=True)
+class DumpReader:
+    """An open dump, read by ranges of images; cheap to open, so that every worker opens its own."""
+
+    path: Path
+    vocabulary: Vocabulary
+    image_ids: tuple[str, ...]
+    variant: str
+    arrays: Mapping[str, zarr.Array[Any]]
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def read(self, start: int = 0, stop: int | None = None) -> PredictionDump:
+        """Predictions of the images start..stop-1, to the last by default: a dump of a split that has only those.
+
+        Raises:
+            ArtifactError: damaged.
+        """
+        stop = len(self) if stop is None else stop
+        try:
+            arrays = {"image_logits": self._rows("image_logits", start, stop)}
+            for offsets, names in _CUT_BY.items():
+                cuts = self._rows(offsets, start, stop + 1)
+                arrays |= {name: self._rows(name, int(cuts[0]), int(cuts[-1])) for name in names}
+                arrays[offsets] = cuts - cuts[0]
+            _check_shapes(arrays, self.vocabulary, stop - start, [int(arrays[name][-1]) for name in _CUT_BY])
+        except _DAMAGE as error:
+            raise _damaged(self.path, error) from None
+        return PredictionDump(self.vocabulary, self.image_ids[start:stop], self.variant, **arrays)
+
+    def _rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
+        return np.asarray(self.arrays[name][start:stop])
+
+
 def read_dump(
     path: Path, *, vocabulary: Vocabulary | None = None, image_ids: tuple[str, ...] | None = None
 ) -> PredictionDump:
-    """Read a dump into memory.
+    """Read a dump into memory; arguments and errors as `open_dump`."""
+    return open_dump(path, vocabulary=vocabulary, image_ids=image_ids).read()
+
+
+def open_dump(
+    path: Path, *, vocabulary: Vocabulary | None = None, image_ids: tuple[str, ...] | None = None
+) -> DumpReader:
+    """Open a dump.
 
     Raises:
         ArtifactError: missing, damaged, or made with another vocabulary or other images than expected.
@@ -110,18 +158,18 @@ def read_dump(
         raise ArtifactError(f'{path} does not exist; run "dvc repro infer"')
     try:
         group = zarr.open_group(path, mode="r", zarr_format=3)
-        arrays: dict[str, Any] = {name: _read_array(path, group, name) for name in _ARRAYS}
         attributes: dict[str, Any] = dict(group.attrs)
-        dump = PredictionDump(
+        dump = DumpReader(
+            path=path,
             vocabulary=Vocabulary.from_json(attributes["vocabulary"]),
             image_ids=tuple(attributes["image_ids"]),
             variant=attributes["variant"],
-            **arrays,
+            arrays={name: _open_array(path, group, name) for name in _ARRAYS},
         )
-        _check_structure(dump)
-    except (KeyError, TypeError, ValueError, OSError, RuntimeError, DataError) as error:
-        reason = " ".join(str(error).split())
-        raise ArtifactError(f'{path}: damaged or not a prediction dump ({reason}); run "dvc repro infer"') from None
+        ends = [int(np.asarray(dump.arrays[name][-1:])[0]) for name in _CUT_BY]
+        _check_shapes(dump.arrays, dump.vocabulary, len(dump), ends)
+    except _DAMAGE as error:
+        raise _damaged(path, error) from None
     if vocabulary is not None and dump.vocabulary != vocabulary:
         raise ArtifactError(f'{path}: made with another vocabulary; run "dvc repro infer"')
     if image_ids is not None and dump.image_ids != image_ids:
@@ -132,8 +180,13 @@ def read_dump(
     return dump
 
 
-def _read_array(path: Path, group: zarr.Group, name: str) -> NDArray[Any]:
-    """Read one array; zarr takes an absent or empty shard for zeros, here it is damage."""
+def _damaged(path: Path, error: Exception) -> ArtifactError:
+    reason = " ".join(str(error).split())
+    return ArtifactError(f'{path}: damaged or not a prediction dump ({reason}); run "dvc repro infer"')
+
+
+def _open_array(path: Path, group: zarr.Group, name: str) -> zarr.Array[Any]:
+    """Open one array; zarr takes an absent or empty shard for zeros, here it is damage."""
     array = group[name]
     if not isinstance(array, zarr.Array) or array.shards is None:
         raise ValueError(f"{name} is not a sharded array")
@@ -141,14 +194,14 @@ def _read_array(path: Path, group: zarr.Group, name: str) -> NDArray[Any]:
     files = [file for file in (path / name / "c").rglob("*") if file.is_file() and file.stat().st_size]
     if len(files) != int(np.prod(counts)):
         raise ValueError(f"{name} has {len(files)} shards, expected {int(np.prod(counts))}")
-    return np.asarray(array[...])
+    return array
 
 
-def _check_structure(dump: PredictionDump) -> None:
-    """Refuse arrays whose sizes do not fit together."""
-    images, proposals, pairs = len(dump), len(dump.boxes), len(dump.human_index)
+def _check_shapes(arrays: Mapping[str, Any], vocabulary: Vocabulary, images: int, ends: list[int]) -> None:
+    """Refuse arrays whose sizes do not fit together; `ends` are the last offsets, of `_CUT_BY`."""
+    proposals, pairs = ends
     expected = {
-        "image_logits": (images, dump.vocabulary.num_hois),
+        "image_logits": (images, vocabulary.num_hois),
         "proposal_offsets": (images + 1,),
         "boxes": (proposals, 4),
         "proposal_scores": (proposals,),
@@ -156,11 +209,9 @@ def _check_structure(dump: PredictionDump) -> None:
         "pair_offsets": (images + 1,),
         "human_index": (pairs,),
         "object_index": (pairs,),
-        "interaction_logits": (pairs, dump.vocabulary.num_verbs),
+        "interaction_logits": (pairs, vocabulary.num_verbs),
         "relatedness_logits": (pairs,),
     }
     for name, shape in expected.items():
-        if getattr(dump, name).shape != shape:
-            raise ValueError(f"{name} has shape {getattr(dump, name).shape}, expected {shape}")
-    if (int(dump.proposal_offsets[-1]), int(dump.pair_offsets[-1])) != (proposals, pairs):
-        raise ValueError("offsets do not end at the last row")
+        if arrays[name].shape != shape:
+            raise ValueError(f"{name} has shape {arrays[name].shape}, expected {shape}")

@@ -16,11 +16,9 @@ from pipeline.core.types import GroundTruth, ImageLabels, ImageRecord, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.ground_truth_file import AnnotatedSplit
 from pipeline.data.reader import PreparedSplit
-from pipeline.data.split import SplitManifest
+from pipeline.data.split import SPLITS, SplitManifest
 from pipeline.toyworld.scenes import Scene, render_scene
 from pipeline.toyworld.vocabulary import toyworld_vocabulary
-
-SPLITS = ("train", "val", "test")
 
 
 class ToyworldReader:

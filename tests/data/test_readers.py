@@ -74,7 +74,8 @@ def test_hicodet_outside_the_repository(prepare, hicodet_folder):
     assert record.sha256 == sha256_of(path)
     with Image.open(path) as image:
         assert (record.width, record.height) == image.size
-    assert "images" in (layout.drawn_images / "SOURCE.txt").read_text()
+    for name in splits:  # a folder for each, as stages depend on those of their own split
+        assert "images" in (layout.drawn_images / name / "SOURCE.txt").read_text()
     form = json.loads((hicodet_folder / "instances_test2015.json").read_text())
     assert test.labels[0].hoi_ids.tolist() == sorted(set(form["annotation"][0]["hoi"]))
     annotated = read_ground_truth(layout.ground_truth("test"), test, vocabulary.num_hois)

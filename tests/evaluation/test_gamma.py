@@ -10,8 +10,10 @@ import pytest
 from pipeline.core.errors import DataError
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.evaluation.fusion import fuse, fuse_parts
-from pipeline.evaluation.gamma import GAMMAS, gamma_csv, sweep_gamma
+from pipeline.evaluation.gamma import GAMMAS, gamma_csv, sweep_gammas
 from pipeline.evaluation.hicodet import evaluate_hicodet
+from pipeline.evaluation.row import score_dump
+from pipeline.store.dump import open_dump, write_dump
 from tests.evaluation.test_fusion import WHOLE, dump_of
 from tests.evaluation.worlds import ground_truth
 
@@ -41,12 +43,17 @@ def truth(dump):
     )
 
 
+def swept(dump, params, truth, rare, tmp_path):
+    write_dump(tmp_path / "x.zarr", dump)
+    return score_dump(open_dump(tmp_path / "x.zarr"), params, truth, rare, sweep=True)
+
+
 @pytest.mark.parametrize("setting", ["default", "known_object", "explanation_hoi"])
-def test_every_point_is_a_whole_evaluation(dump, truth, setting):
+def test_every_point_is_a_whole_evaluation(dump, truth, setting, tmp_path):
     params = dataclasses.replace(WHOLE, gamma=2.3, setting=setting)
-    results = sweep_gamma(dump, params, truth, RARE)
-    assert list(results) == sorted({*GAMMAS, 2.3})
-    for gamma, result in results.items():
+    row = swept(dump, params, truth, RARE, tmp_path)
+    assert tuple(row.by_gamma) == sweep_gammas(2.3) == tuple(sorted({*GAMMAS, 2.3}))
+    for gamma, result in row.by_gamma.items():
         alone = evaluate_hicodet(
             fuse(dump, dataclasses.replace(params, gamma=gamma)),
             truth,
@@ -57,11 +64,12 @@ def test_every_point_is_a_whole_evaluation(dump, truth, setting):
         )
         np.testing.assert_array_equal(result.ap, alone.ap)
         assert (result.full, result.rare) == (alone.full, alone.rare)
-    assert setting != "default" or len({result.full for result in results.values()}) > 1  # gamma matters here
+    assert row.result is row.by_gamma[2.3]
+    assert setting != "default" or len({result.full for result in row.by_gamma.values()}) > 1  # gamma matters here
 
 
-def test_csv_marks_the_chosen_one_and_leaves_means_over_nothing_empty(dump, truth):
-    results = sweep_gamma(dump, dataclasses.replace(WHOLE, gamma=2.8), truth, np.zeros(3, bool))
+def test_csv_marks_the_chosen_one_and_leaves_means_over_nothing_empty(dump, truth, tmp_path):
+    results = swept(dump, dataclasses.replace(WHOLE, gamma=2.8), truth, np.zeros(3, bool), tmp_path).by_gamma
     rows = list(csv.DictReader(io.StringIO(gamma_csv(results, 2.8))))
     assert [row["gamma"] for row in rows if row["chosen"] == "1"] == ["2.8"]
     assert {row["rare"] for row in rows} == {""}

@@ -1,13 +1,17 @@
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from pipeline.core.errors import ArtifactError
 from pipeline.store.columns import Column
-from pipeline.store.dump import PredictionDump, read_dump, write_dump, write_dump_columns
+from pipeline.store.dump import PredictionDump, open_dump, read_dump, write_dump, write_dump_columns
 from pipeline.store.files import sha256_of
 from pipeline.store.ragged import offsets_of
+
+PROPOSAL_ARRAYS = ("boxes", "proposal_scores", "object_ids")
+PAIR_ARRAYS = ("human_index", "object_index", "interaction_logits", "relatedness_logits")
 
 
 def make_dump(vocabulary, proposals: list[int], pairs: list[int], seed: int = 0) -> PredictionDump:
@@ -75,6 +79,33 @@ def test_pieces_do_not_change_a_bit(tmp_path, vocabulary, monkeypatch):
     assert len(list((tmp_path / "whole.zarr/boxes/c").rglob("*"))) > 4  # shards
     assert sha256_of(tmp_path / "pieces.zarr") == sha256_of(tmp_path / "whole.zarr")
     assert_equal(read_dump(tmp_path / "pieces.zarr"), dump)
+
+
+@pytest.mark.parametrize("cuts", [(0, 5), (0, 0, 2, 5), (1, 3)])
+def test_ranges_of_images_are_dumps_of_their_own(tmp_path, vocabulary, cuts):
+    """Image 1 has no pair, image 3 nothing at all."""
+    whole = make_dump(vocabulary, [3, 1, 4, 0, 2], [4, 0, 9, 0, 2])
+    write_dump(tmp_path / "x.zarr", whole)
+    reader = open_dump(tmp_path / "x.zarr", vocabulary=vocabulary, image_ids=whole.image_ids)
+    assert len(reader) == 5
+    for start, stop in pairwise(cuts):
+        part = reader.read(start, stop)
+        assert part.image_ids == whole.image_ids[start:stop] and part.variant == whole.variant
+        for offsets, names in (("proposal_offsets", PROPOSAL_ARRAYS), ("pair_offsets", PAIR_ARRAYS)):
+            rows = getattr(whole, offsets)[start : stop + 1]
+            np.testing.assert_array_equal(getattr(part, offsets), rows - rows[0])
+            for name in names:
+                np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[rows[0] : rows[-1]])
+        np.testing.assert_array_equal(part.image_logits, whole.image_logits[start:stop])
+
+
+def test_a_part_that_is_damaged_after_opening_is_noticed(tmp_path, vocabulary):
+    path = tmp_path / "x.zarr"
+    write_dump(path, make_dump(vocabulary, [3, 1], [4, 2]))
+    reader = open_dump(path)
+    (path / "boxes/c/0/0").write_bytes(b"damaged")
+    with pytest.raises(ArtifactError, match="damaged or not a prediction dump"):
+        reader.read(0, 1)
 
 
 def test_another_vocabulary_or_other_images_are_refused(tmp_path, vocabulary):

@@ -1,0 +1,43 @@
+"""A prediction dump as scored triplets, fused a range of images at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pipeline.core.params import EvaluateParams
+from pipeline.core.types import Detections, FloatArray
+from pipeline.evaluation.fusion import fuse_parts
+from pipeline.store.dump import DumpReader, open_dump
+
+
+@dataclass(frozen=True)
+class FusedDump:
+    """Triplets of eq. (3), ranked by their scores at each gamma; `times` is the dump of `params.times_run`.
+
+    Implements `two_pass.ImageBlocks`: whoever gets one opens the dumps anew.
+    """
+
+    path: Path
+    params: EvaluateParams
+    gammas: tuple[float, ...]
+    times: Path | None = None
+
+    def read(self, start: int, stop: int) -> tuple[Detections, Sequence[FloatArray]]:
+        """Triplets of images start..stop-1 (image_index from 0), and their scores at each gamma.
+
+        Raises:
+            ArtifactError: a dump is missing or damaged, or the two are not over the same pairs.
+        """
+        dump, times = self._readers
+        detections, parts = fuse_parts(
+            dump.read(start, stop), self.params, None if times is None else times.read(start, stop)
+        )
+        return detections, [dataclasses.replace(parts, gamma=gamma).scores() for gamma in self.gammas]
+
+    @cached_property
+    def _readers(self) -> tuple[DumpReader, DumpReader | None]:
+        return open_dump(self.path), None if self.times is None else open_dump(self.times)
