@@ -15,8 +15,8 @@ from pipeline.core.errors import DataError, did_you_mean
 from pipeline.core.params import DetectParams, digest_of
 from pipeline.core.types import Proposals
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.images import read_pixels
 from pipeline.data.split import SplitManifest
+from pipeline.data.split_images import open_split_image
 from pipeline.detection.detectors import Detector
 from pipeline.store.parts import Arrays, PartPlan, concatenate_parts, run_parts
 from pipeline.store.proposals_file import SplitProposals
@@ -124,9 +124,7 @@ def _detect_range(
 
 
 def _pixels(manifest: SplitManifest, index: int, root: Path) -> NDArray[np.uint8]:
-    record = manifest.images[index]
-    path = manifest.image_path(index, root)
-    return read_pixels(path, expected_size=(record.width, record.height), upright=manifest.upright)
+    return np.asarray(open_split_image(manifest, index, root))
 
 
 def detect_images(
