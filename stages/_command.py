@@ -24,7 +24,8 @@ class _OneLine(click.ClickException):
     exit_code = UserError.exit_code
 
     def __init__(self, error: UserError) -> None:
-        super().__init__(" ".join(str(error).split()))
+        line = " ".join(str(error).split())
+        super().__init__(line.encode("utf-8", "replace").decode())  # names of files need not be UTF-8
 
 
 def stage_command(name: str, **options: Any) -> Callable[[Callable[..., Any]], click.Command]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import yaml
@@ -12,13 +13,29 @@ from pipeline.core.params import RERUN_MARK
 from pipeline.core.types import StageManifest
 from pipeline.store.files import sha256_of, write_text
 
+_PLAIN = ("dataset", "variant", "split", "seed")  # arguments that become part of paths
+_ARGUMENTS = {  # that each stage records
+    "prepare": ("dataset",),
+    "detect": ("dataset", "split"),
+    "import_proposals": ("dataset", "split", "input", "labels", "trained-on"),
+    "encode_prompts": ("dataset", "clip", "bank"),
+    "train": ("dataset", "variant", "seed"),
+    "infer": _PLAIN,
+    "evaluate": _PLAIN,
+    "represent": _PLAIN,
+    "tsne": ("dataset", "variant", "seed"),
+    "report": ("dataset", "variant"),
+}
+
 
 def build_scratch(manifest: StageManifest, root: Path, folder: Path) -> None:
     """Link every input, with the images that split manifests among them refer to, and write params.yaml.
 
     Raises:
-        ArtifactError: an input is missing or is not the one that the manifest recorded.
+        ArtifactError: an input is missing or is not the one that the manifest recorded, or the manifest names what no
+            stage records.
     """
+    _check_names(manifest)
     download = (manifest.params.get("prepare") or {}).get("source")
     if download and ".." in Path(download).parts:
         manifest.params["prepare"]["source"] = (root / download).resolve().as_posix()
@@ -43,6 +60,23 @@ def build_scratch(manifest: StageManifest, root: Path, folder: Path) -> None:
     if variant and not document["variants"]:  # the overrides are already in the recorded sections
         document["variants"] = {variant: {"desc": "as recorded", "model": {}, "train": {}, "evaluate": {}}}
     write_text(folder / "params.yaml", yaml.safe_dump(document))
+
+
+def _check_names(manifest: StageManifest) -> None:
+    """A manifest may come from a stranger: it must run nothing but stages, and reach nothing outside of the scratch."""
+    if manifest.stage not in _ARGUMENTS:
+        raise ArtifactError(f'no stage "{manifest.stage}" writes manifests; expected {", ".join(_ARGUMENTS)}')
+    for name, value in manifest.arguments.items():
+        if name not in _ARGUMENTS[manifest.stage]:
+            raise ArtifactError(
+                f'argument "{name}" is not one that {manifest.stage} records; give a manifest as written'
+            )
+        if name in _PLAIN and not re.fullmatch(r"[\w+=.,-]+", value):
+            raise ArtifactError(f"{name} is {value!r}; expected a plain name, as {manifest.stage} records it")
+    for kind, paths in (("input", manifest.inputs), ("output", manifest.outputs)):
+        for path in paths:
+            if ".." in Path(path).parts:
+                raise ArtifactError(f'{kind} "{path}" leaves the repository; give a manifest as written')
 
 
 def stage_arguments(manifest: StageManifest) -> list[str]:

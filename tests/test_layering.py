@@ -13,7 +13,7 @@ ALLOWED = {
     "store": ("core",),
     "data": ("core", "store"),
     "toyworld": ("core", "store", "data"),
-    "detection": ("core", "store", "data.images", "data.split", "data.coco_categories"),
+    "detection": ("core", "store", "data.split", "data.split_images", "data.coco_categories"),
     "prompts": ("core", "store"),
     "hoi": ("core",),
     "training": ("core", "store", "hoi", "data.bags"),
@@ -26,7 +26,7 @@ ALLOWED = {
         "data.vcoco_pairs",
         "data.coco_categories",
     ),
-    "report": ("core", "store", "evaluation", "data.ground_truth_file", "data.images", "data.split"),
+    "report": ("core", "store", "evaluation", "data.ground_truth_file", "data.split", "data.split_images"),
 }
 WITHOUT_BOXES = ("training", "hoi", "detection", "prompts")
 ANNOTATIONS = (

@@ -7,6 +7,7 @@ Ids (`x_id`) index a vocabulary, indices (`x_index`) a row of another record; bo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -15,6 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
+
+_LARGEST_SIDE = 1 << 24  # pixels: beyond it float32 boxes no longer tell neighbouring pixels apart
+_LARGEST_NUMBER = 1 << 63
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -48,9 +53,32 @@ def check_boxes(boxes: FloatArray, where: str) -> None:
         raise DataError(f"{where}: box {row} is {boxes[row].tolist()}; expected finite x1 <= x2, y1 <= y2 (xyxy)")
 
 
+def check_text(value: Any, where: str) -> None:
+    """Refuse what can be no name of an image: nothing, no text, NUL, or text that UTF-8 can't hold.
+
+    Raises:
+        DataError: names what was found.
+    """
+    if not isinstance(value, str) or not value or "\0" in value or value != value.encode("utf-8", "ignore").decode():
+        raise DataError(f"{where} is {_short(value)}; expected a text of UTF-8 characters")
+
+
+def _short(value: Any) -> str:
+    """A value for a message, whatever its length, in ASCII."""
+    if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
+        return f"a number of {value.bit_length()} bits"  # Python refuses to print the longest
+    text = ascii(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."
+
+
 @dataclass(frozen=True)
 class ImageRecord:
-    """One image of a manifest: path is relative to the dataset's image root; size in pixels."""
+    """One image of a manifest: path is relative to the dataset's image root; size in pixels.
+
+    Raises:
+        DataError: an empty text, one that no file could hold (NUL, not UTF-8), a size that is no positive whole number,
+            a digest that is no sha256.
+    """
 
     image_id: str
     path: str
@@ -58,13 +86,40 @@ class ImageRecord:
     height: int
     sha256: str
 
+    def __post_init__(self) -> None:
+        for name in ("image_id", "path"):
+            check_text(getattr(self, name), f"ImageRecord.{name}")
+        for name in ("width", "height"):
+            value = getattr(self, name)
+            if type(value) is not int or not 0 < value <= _LARGEST_SIDE:
+                raise DataError(
+                    f'ImageRecord.{name} of "{self.image_id}" is {_short(value)}; expected whole pixels, '
+                    f"1 to {_LARGEST_SIDE}"
+                )
+        if not isinstance(self.sha256, str) or not _SHA256.fullmatch(self.sha256):
+            raise DataError(
+                f'ImageRecord.sha256 of "{self.image_id}" is {_short(self.sha256)}; expected 64 hexadecimal digits'
+            )
+
 
 @dataclass(frozen=True)
 class ImageLabels:
-    """The only supervision of training: HOI classes that occur somewhere in the image, int64 [R], sorted, unique."""
+    """The only supervision of training: HOI classes that occur somewhere in the image, int64 [R], sorted, unique.
+
+    Raises:
+        DataError: unsorted, repeated or negative ids, or no whole numbers.
+    """
 
     image_id: str
     hoi_ids: IntArray
+
+    def __post_init__(self) -> None:
+        _check(self, {"hoi_ids": ("R",)}, {"hoi_ids": "i"})
+        if (np.diff(self.hoi_ids) <= 0).any() or (self.hoi_ids < 0).any():
+            raise DataError(
+                f'ImageLabels.hoi_ids of "{self.image_id}" are {_short(self.hoi_ids.tolist())}; '
+                "expected ids from 0 in rising order, each once"
+            )
 
 
 @dataclass(frozen=True)
@@ -78,6 +133,10 @@ class Proposals:
     def __post_init__(self) -> None:
         _check(self, {"boxes": ("N", 4), "scores": ("N",), "object_ids": ("N",)}, {"object_ids": "i"})
         check_boxes(self.boxes, "Proposals.boxes")
+        if not ((self.scores >= 0) & (self.scores <= 1)).all():
+            raise DataError("Proposals.scores: outside 0..1; expected probabilities")
+        if (self.object_ids < 0).any():
+            raise DataError(f"Proposals.object_ids: {self.object_ids.min()} is negative; expected ids of a vocabulary")
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -182,9 +241,10 @@ class GroundTruth:
             {"image_index": ("G",), "hoi_id": ("G",), "human_boxes": ("G", 4), "object_boxes": ("G", 4)},
             {"image_index": "i", "hoi_id": "i"},
         )
-        if len(self.image_index) and int(self.image_index.max()) >= self.num_images:
+        outside = (self.image_index < 0) | (self.image_index >= self.num_images)
+        if outside.any():
             raise DataError(
-                f"GroundTruth: image_index {int(self.image_index.max())} is out of range for {self.num_images} images"
+                f"GroundTruth: image_index {self.image_index[outside][0]} is out of range for {self.num_images} images"
             )
 
     def __len__(self) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,23 @@ class Vocabulary:
         """
         try:
             objects, verbs = tuple(data["objects"]), tuple(data["verbs"])
-            pairs = tuple((verbs.index(verb), objects.index(obj)) for verb, obj in data["hoi_classes"])
-            return cls(objects=objects, verbs=verbs, hoi_classes=pairs, human=data["human"])
+            pairs = [(verb, obj) for verb, obj in data["hoi_classes"]]
+            human = data["human"]
+            if not all(
+                isinstance(name, str) for name in (human, *objects, *verbs, *(n for pair in pairs for n in pair))
+            ):
+                raise TypeError("a name is no text")
         except (KeyError, ValueError, TypeError) as error:
             raise DataError(
-                f"vocabulary: {error}; expected keys human, objects, verbs, hoi_classes with known names"
+                f"vocabulary: {error!r}; expected the keys human, objects, verbs, and hoi_classes as pairs of names"
             ) from None
+        verb_ids, object_ids = ({name: row for row, name in enumerate(names)} for names in (verbs, objects))
+        for verb, obj in pairs:
+            for kind, name, known in (("verb", verb, verb_ids), ("object", obj, object_ids)):
+                if name not in known:
+                    raise DataError(
+                        f'vocabulary: HOI class "{verb} {obj}" names an unknown {kind}{did_you_mean(name, known)}; '
+                        f"expected one of its {len(known)} {kind}s"
+                    )
+        classes = tuple((verb_ids[verb], object_ids[obj]) for verb, obj in pairs)
+        return cls(objects=objects, verbs=verbs, hoi_classes=classes, human=human)

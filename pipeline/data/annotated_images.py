@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.core.errors import DataError
 from pipeline.core.seeding import numpy_generator
 from pipeline.core.types import GroundTruth, ImageLabels, ImageRecord, IntArray
-from pipeline.data.images import open_image
+from pipeline.data.images import check_usable_size, open_image
 from pipeline.data.split import SplitManifest
 from pipeline.store.files import sha256_of
 
@@ -76,6 +76,7 @@ def check_images(images: AnnotatedImages, folder: Path, advance: Callable[[], No
         file = folder / path
         try:
             size = open_image(file).size
+            check_usable_size(file, size)
             annotated = size if images.sizes is None else tuple(images.sizes[row].tolist())
             if size != annotated:
                 raise DataError(f"{file}: image is {size} pixels (width, height), the annotations say {annotated}")

@@ -16,10 +16,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pipeline.core.bags import BagBatch
-from pipeline.core.errors import DataError, UserError
+from pipeline.core.errors import UserError
 from pipeline.core.seeding import numpy_generator, torch_generator
-from pipeline.data.images import normalize_pixels, open_image, square_pixels
+from pipeline.data.images import normalize_pixels, square_pixels
 from pipeline.data.split import SplitManifest
+from pipeline.data.split_images import open_split_image
 from pipeline.store.proposals_file import SplitProposals
 
 
@@ -65,12 +66,7 @@ class BagDataset(Dataset[Bag]):
 
     def __getitem__(self, index: int) -> Bag:
         record = self.manifest.images[index]
-        image = open_image(self.manifest.image_path(index, self.root), upright=self.manifest.upright)
-        if image.size != (record.width, record.height):
-            raise DataError(
-                f"{self.manifest.image_path(index, self.root)}: image is {image.size} pixels (width, height), "
-                f"the manifest says {(record.width, record.height)}; run prepare again"
-            )
+        image = open_split_image(self.manifest, index, self.root)
         found = self.proposals.image(index, self.max_proposals)
         return Bag(
             index=index,

@@ -7,6 +7,7 @@ Without a column `split`, all images are trained on; `prepare.val_fraction` of t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from pipeline.core.params import PrepareParams
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.annotated_images import hold_out
-from pipeline.data.image_files import images_in
-from pipeline.data.images import open_image
+from pipeline.data.image_files import images_in, printable
+from pipeline.data.images import check_usable_size, open_image
 from pipeline.data.label_csv import LabelledImage, read_label_csv
 from pipeline.data.reader import PreparedSplit, note_source
 from pipeline.data.split import SPLITS, SplitManifest
@@ -81,6 +82,7 @@ class FolderReader:
             file = self._source / image.path
             try:
                 size = open_image(file, upright=True).size
+                check_usable_size(file, size)
                 records[image.path] = ImageRecord(image.path, image.path, *size, sha256=sha256_of(file))
             except DataError as error:
                 faults.append(f"{self._csv} line {image.line}: {error}")
@@ -119,12 +121,15 @@ def _check_files(source: Path, csv_file: Path, labelled: dict[str, LabelledImage
     """Refuse rows without an image and images without a row."""
     names = [path.relative_to(source).as_posix() for path in images_in(source, below=True)]
     for image in labelled.values():
-        if not (source / image.path).is_file():
+        if not os.path.lexists(source / image.path):  # what it is, a broken link for one, whoever opens it says
             elsewhere = [name for name in names if Path(name).name == Path(image.path).name]
             raise DataError(
                 f'{csv_file} line {image.line}: image "{image.path}" is not in {source}'
                 f"{did_you_mean(image.path, elsewhere or names)}; expected a path relative to that folder"
             )
+    for name in names:
+        if name != printable(name):
+            raise DataError(f'{source}: the file name "{printable(name)}" is not UTF-8; rename it')
     unlabelled = [name for name in names if name not in labelled]
     if unlabelled:
         raise DataError(

@@ -92,8 +92,19 @@ def read_ground_truth(path: Path, manifest: SplitManifest, num_hois: int) -> Ann
         )
         instances = np.array(data["train_instances"], np.int64)
         rare = np.isin(np.arange(num_hois), data["rare"]) if "rare" in data else None
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, DataError) as error:
         raise ArtifactError(f"{path}: not a ground-truth file ({error!r}); {_PREPARE}") from None
+    _check_values(path, truth, num_hois)
     if len(instances) != num_hois:
         raise ArtifactError(f"{path}: counts {len(instances)} HOI classes, the vocabulary has {num_hois}; {_PREPARE}")
     return AnnotatedSplit(truth, instances, rare)
+
+
+def _check_values(path: Path, truth: GroundTruth, num_hois: int) -> None:
+    unknown = truth.hoi_id[(truth.hoi_id < 0) | (truth.hoi_id >= num_hois)]
+    if len(unknown):
+        raise ArtifactError(f"{path}: HOI id {unknown[0]}, expected 0 to {num_hois - 1}; {_PREPARE}")
+    for name in ("human_boxes", "object_boxes"):
+        rows = np.flatnonzero(~np.isfinite(getattr(truth, name)).all(-1))
+        if len(rows):
+            raise ArtifactError(f"{path}: {name} row {rows[0]} is not finite; {_PREPARE}")

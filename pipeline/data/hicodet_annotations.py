@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
 from pipeline.core.image_bounds import check_inside
-from pipeline.core.types import FloatArray, ImageLabels, ImageRecord, IntArray, check_boxes
+from pipeline.core.types import FloatArray, ImageLabels, IntArray, check_boxes
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.store.json_file import read_annotation_json
 
@@ -158,14 +158,6 @@ def check_scored_boxes(annotations: HicoDetAnnotations, path: Path) -> None:
     for name, boxes in (("boxes_h", annotations.human_boxes), ("boxes_o", annotations.object_boxes)):
         check_boxes(boxes, f"{path}: {name}")
         check_inside(boxes, sizes, f"{path}: {name}")
-
-
-def image_records(annotations: HicoDetAnnotations) -> tuple[ImageRecord, ...]:
-    """Images of the split; sha256 is left empty for `prepare` to fill, path is the bare file name."""
-    return tuple(
-        ImageRecord(image_id=Path(name).stem, path=name, width=width, height=height, sha256="")
-        for name, (width, height) in zip(annotations.filenames, annotations.sizes.tolist(), strict=True)
-    )
 
 
 def image_labels(annotations: HicoDetAnnotations) -> tuple[ImageLabels, ...]:

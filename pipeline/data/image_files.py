@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -12,9 +13,12 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".ti
 
 
 def images_in(folder: Path, *, below: bool) -> list[Path]:
-    """Image files of a folder by suffix, in name order, hidden ones left out; `below` includes its sub-folders."""
+    """Image files of a folder by suffix, in name order, hidden ones left out; `below` includes its sub-folders.
+
+    Broken links and pipes are among them: whoever opens them is told what they are.
+    """
     found = folder.rglob("*") if below else folder.iterdir()
-    return sorted(path for path in found if _is_image(path.relative_to(folder)) and path.is_file())
+    return sorted(path for path in found if _is_image(path.relative_to(folder)) and not path.is_dir())
 
 
 def _is_image(path: Path) -> bool:
@@ -35,14 +39,14 @@ def find_images(arguments: Sequence[str]) -> list[Path]:
     Raises:
         DataError: something is not there, or holds no image; all such arguments are named.
     """
-    found: dict[Path, Path] = {}
+    found: dict[str, Path] = {}
     faults: list[str] = []
     for argument in arguments:
         images = list(_expanded(argument))
         if not images:
             faults.append(_fault(argument))
         for path in images:
-            found.setdefault(path.resolve(), path)
+            found.setdefault(os.path.realpath(path), path)  # Path.resolve raises for a link to itself
     if faults:
         raise DataError("; ".join(faults))
     return list(found.values())
@@ -50,13 +54,13 @@ def find_images(arguments: Sequence[str]) -> list[Path]:
 
 def _expanded(argument: str) -> Iterable[Path]:
     path = Path(argument)
-    if path.is_file():
-        return [path]
     if path.is_dir():
         return images_in(path, below=False)
+    if os.path.lexists(path):
+        return [path]
     # Path.glob refuses absolute patterns.
     matches = (Path(match) for match in sorted(glob.glob(argument, recursive=True)))  # noqa: PTH207
-    return [match for match in matches if match.is_file() and match.suffix.lower() in IMAGE_SUFFIXES]
+    return [match for match in matches if not match.is_dir() and match.suffix.lower() in IMAGE_SUFFIXES]
 
 
 def _fault(argument: str) -> str:

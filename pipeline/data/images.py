@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import stat
 import struct
 import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from pipeline.core.errors import DataError
 from pipeline.core.normalisation import CLIP_MEAN, CLIP_STD
 
+# What is read. Pillow knows more, but hands some to other programs (EPS runs in Ghostscript): no image may run code.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+MIN_SIDE = 8  # pixels; a detector's rescaling leaves nothing of thinner images
+MAX_ASPECT = 50
+
+# What Pillow raises for damaged files, found by damaging some 100,000.
+_DAMAGED = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, struct.error)
 _ORIENTATION_TAG = 0x0112  # EXIF
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -27,28 +35,83 @@ _TURNS = {
 }
 
 
-def open_image(path: Path, *, upright: bool = False) -> Image.Image:
-    """Return an image decoded to RGB.
+def open_image(path: Path, *, upright: bool = False, sha256: str | None = None) -> Image.Image:
+    """Return an image decoded to RGB; of an animation the first frame, of transparent pixels their colour.
 
     Pixels are as stored, since annotated boxes refer to those; `upright` turns them as the EXIF orientation says, as
-    people see a photo.
+    people see a photo. Nothing is allocated for an image that is refused for its size.
+
+    Args:
+        sha256: digest that the file must have.
 
     Raises:
-        DataError: missing, not an image, truncated, of 32-bit pixels, or larger than PIL's safety limit.
+        DataError: missing, no regular file (opening a pipe would wait forever), changed, not an image in one of
+            `FORMATS`, truncated, of 32-bit pixels, or larger than Pillow's safety limit.
     """
+    _ignore_pillow_warnings()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # damaged metadata; damaged pixels raise
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise DataError(f"{path}: not an image but a folder, pipe or device; put the image file in its place")
+        with path.open("rb") as stream:
+            if sha256 is not None:
+                _check_digest(path, hashlib.file_digest(stream, "sha256").hexdigest(), sha256)
+                stream.seek(0)
+            with Image.open(stream, formats=FORMATS) as image:
+                _check_limit(path, image)
                 pixels = _to_rgb(image)
                 return _turned(pixels, image) if upright else pixels
     except FileNotFoundError:
         raise DataError(f"{path}: image does not exist; restore it or run prepare again") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+    except PermissionError as error:
+        raise DataError(f"{path}: image cannot be read ({error.strerror}); check its permissions") from None
+    except UnidentifiedImageError:
+        known = f"not one of {', '.join(FORMATS)}" if path.stat().st_size else "the file is empty"
+        raise DataError(f"{path}: image cannot be decoded ({known}); convert or replace the file") from None
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path}: image is too large to be decoded safely ({error}); shrink it") from None
+    except _DAMAGED as error:
         raise DataError(f"{path}: image cannot be decoded ({' '.join(str(error).split())}); replace the file") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DataError(f"{path}: image is larger than {Image.MAX_IMAGE_PIXELS} pixels; shrink it") from None
+
+
+def check_usable_size(path: Path, size: tuple[int, int]) -> None:
+    """Refuse images that a detector can't look at.
+
+    Raises:
+        DataError: a side (width, height in pixels) is below `MIN_SIDE`, or one is over `MAX_ASPECT` times the other.
+    """
+    if min(size) < MIN_SIDE or max(size) > MAX_ASPECT * min(size):
+        raise DataError(
+            f"{path}: image is {size} pixels (width, height); expected sides of {MIN_SIDE} or more, and none "
+            f"{MAX_ASPECT} times the other: crop it or leave it out"
+        )
+
+
+def _ignore_pillow_warnings() -> None:
+    """Damaged metadata is no reason to refuse an image; damaged pixels raise, and `_check_limit` looks at the size.
+
+    For the whole process: `warnings.catch_warnings` must not be entered by several threads, and images are decoded in
+    some.
+    """
+    for category in (UserWarning, Image.DecompressionBombWarning):
+        warnings.filterwarnings("ignore", category=category, module=r"PIL\.")
+
+
+def _check_digest(path: Path, found: str, expected: str) -> None:
+    if found != expected:
+        raise DataError(
+            f"{path}: image has changed (sha256 {found[:12]}, the manifest says {expected[:12]}); "
+            "restore it or run prepare again"
+        )
+
+
+def _check_limit(path: Path, image: Image.Image) -> None:
+    """Refuse what Pillow itself would only warn of: up to twice its limit."""
+    limit, pixels = Image.MAX_IMAGE_PIXELS, image.width * image.height
+    if limit is not None and pixels > limit:
+        raise DataError(
+            f"{path}: image is too large to be decoded safely ({image.width} x {image.height} are {pixels} pixels, "
+            f"expected {limit} at most); shrink it"
+        )
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -66,24 +129,10 @@ def _turned(pixels: Image.Image, stored: Image.Image) -> Image.Image:
     """Apply the orientation tag of the decoded file; an unreadable tag turns nothing."""
     try:
         orientation = stored.getexif().get(_ORIENTATION_TAG)
-    except (SyntaxError, ValueError, TypeError, OSError, struct.error):
+    except _DAMAGED:
         return pixels
     method = _TURNS.get(orientation) if isinstance(orientation, int) else None
     return pixels if method is None else pixels.transpose(method)
-
-
-def read_pixels(
-    path: Path, *, expected_size: tuple[int, int] | None = None, upright: bool = False
-) -> NDArray[np.uint8]:
-    """Return uint8 HWC RGB pixels; `upright` as in `open_image`.
-
-    Raises:
-        DataError: as `open_image`, or (width, height) other than expected.
-    """
-    image = open_image(path, upright=upright)
-    if expected_size is not None and image.size != expected_size:
-        raise DataError(f"{path}: image is {image.size} pixels (width, height), the manifest says {expected_size}")
-    return np.asarray(image)
 
 
 def square_pixels(image: Image.Image, side: int) -> Tensor:

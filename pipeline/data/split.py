@@ -6,6 +6,7 @@ repository root.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,13 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.errors import ArtifactError, DataError
-from pipeline.core.types import ImageLabels, ImageRecord
+from pipeline.core.errors import ArtifactError, DataError, did_you_mean
+from pipeline.core.types import ImageLabels, ImageRecord, check_text
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.store.files import read_json, write_json
 
 SPLITS = ("train", "val", "test")
 _PREPARE = 'run "dvc repro prepare"'
+_HEADER, _OPTIONAL = ("dataset", "split", "image_root", "images"), ("upright",)
+_RECORD = ("image_id", "path", "width", "height", "sha256")
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class SplitManifest:
     `upright`: pixels are turned as their EXIF orientation says; never where a dataset's boxes refer to stored pixels.
 
     Raises:
-        DataError: an image id twice, a path that leaves the image root, labels of another image.
+        DataError: an image id twice, a path that leaves the image root, an image root that climbs out of the
+            repository (an absolute one names a folder elsewhere openly), labels of another image.
     """
 
     dataset: str
@@ -40,6 +44,8 @@ class SplitManifest:
     upright: bool = False
 
     def __post_init__(self) -> None:
+        if ".." in PurePosixPath(self.image_root).parts:
+            raise DataError(f'{self.dataset} {self.split}: image root "{self.image_root}" leaves the repository')
         seen: set[str] = set()
         for record, labels in zip(self.images, self.labels, strict=True):
             if record.image_id in seen:
@@ -85,26 +91,64 @@ def read_split(path: Path, vocabulary: Vocabulary) -> SplitManifest:
     """Read a split manifest.
 
     Raises:
-        ArtifactError: missing, truncated, or without the expected keys.
-        DataError: repeated images, unknown HOI ids, paths outside the image root.
+        ArtifactError: missing, truncated, with keys missing or too many (a box, for one), or of another split than the
+            file is named after.
+        DataError: repeated images, unknown HOI ids, paths outside the image root, values that are no such thing.
     """
     data = read_json(path, remedy=_PREPARE)
+    _check_keys(path, data, "file", _HEADER, _OPTIONAL)
+    if not isinstance(data["images"], list):
+        kind = type(data["images"]).__name__
+        raise ArtifactError(f"{path}: not a split manifest (images is a {kind}, expected a list); {_PREPARE}")
+    for number, row in enumerate(data["images"]):
+        _check_keys(path, row, f"image {number}", (*_RECORD, "hoi_ids"))
     try:
-        records = tuple(_record(row) for row in data["images"])
-        labels = tuple(
-            ImageLabels(row["image_id"], np.asarray(row["hoi_ids"], dtype=np.int64)) for row in data["images"]
-        )
-        header = {name: data[name] for name in ("dataset", "split", "image_root")}
-    except (KeyError, TypeError) as error:
-        raise ArtifactError(f"{path}: not a split manifest ({error!r} missing or wrong); {_PREPARE}") from None
-    for entry in labels:
-        unknown = entry.hoi_ids[(entry.hoi_ids < 0) | (entry.hoi_ids >= vocabulary.num_hois)]
-        if len(unknown):
-            raise DataError(
-                f'{path}: image "{entry.image_id}" has HOI id {unknown[0]}; expected 0 to {vocabulary.num_hois - 1}'
+        manifest = _of_json(data, vocabulary)
+    except DataError as error:
+        raise DataError(f"{path}: {error}; mend it, or {_PREPARE}") from None
+    if manifest.split != path.stem:
+        raise ArtifactError(f'{path}: holds the split "{manifest.split}", expected "{path.stem}"; {_PREPARE}')
+    return manifest
+
+
+def _check_keys(path: Path, found: Any, where: str, required: Sequence[str], optional: Sequence[str] = ()) -> None:
+    """Refuse what has other keys. Boxes above all: no stage that learns may come near one."""
+    if not isinstance(found, dict):
+        raise ArtifactError(f"{path}: not a split manifest ({where} is a {type(found).__name__}); {_PREPARE}")
+    missing = [name for name in required if name not in found]
+    if missing:
+        raise ArtifactError(f"{path}: not a split manifest ({where} has no {missing[0]}); {_PREPARE}")
+    for name in found:
+        if name not in (*required, *optional):
+            boxes = " (supervision is image-level: boxes belong to the ground truth)" if "box" in name else ""
+            raise ArtifactError(
+                f'{path}: {where} has the unknown key "{name}"{did_you_mean(name, (*required, *optional))}{boxes}; '
+                f"expected only {', '.join((*required, *optional))}: remove it, or {_PREPARE}"
             )
-    return SplitManifest(images=records, labels=labels, upright=bool(data.get("upright")), **header)
 
 
-def _record(row: dict[str, Any]) -> ImageRecord:
-    return ImageRecord(**{name: row[name] for name in ("image_id", "path", "width", "height", "sha256")})
+def _of_json(data: dict[str, Any], vocabulary: Vocabulary) -> SplitManifest:
+    for name in ("dataset", "split", "image_root"):
+        check_text(data[name], name)
+    upright = data.get("upright", False)
+    if not isinstance(upright, bool):
+        raise DataError(f"upright is a {type(upright).__name__}; expected true or false")
+    return SplitManifest(
+        dataset=data["dataset"],
+        split=data["split"],
+        image_root=data["image_root"],
+        images=tuple(ImageRecord(**{name: row[name] for name in _RECORD}) for row in data["images"]),
+        labels=tuple(_labels(row, vocabulary) for row in data["images"]),
+        upright=upright,
+    )
+
+
+def _labels(row: dict[str, Any], vocabulary: Vocabulary) -> ImageLabels:
+    image_id, hoi_ids = row["image_id"], row["hoi_ids"]
+    if not isinstance(hoi_ids, list) or any(type(hoi_id) is not int for hoi_id in hoi_ids):
+        raise DataError(f'hoi_ids of image "{image_id}" are no list of whole numbers')
+    for hoi_id in hoi_ids:
+        if not 0 <= hoi_id < vocabulary.num_hois:
+            number = hoi_id if abs(hoi_id) < 1 << 63 else "a huge number"
+            raise DataError(f'image "{image_id}" has HOI id {number}; expected 0 to {vocabulary.num_hois - 1}')
+    return ImageLabels(image_id, np.array(hoi_ids, np.int64))

@@ -17,8 +17,8 @@ from pipeline.core.errors import DataError, did_you_mean
 from pipeline.core.params import DetectParams, digest_of
 from pipeline.core.types import Proposals
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.images import read_pixels
 from pipeline.data.split import SplitManifest
+from pipeline.data.split_images import open_split_image
 from pipeline.detection.batches import batches_of_one_size
 from pipeline.detection.detectors import Detector
 from pipeline.store.columns import Column
@@ -115,7 +115,8 @@ class DetectWork:
 
     def load(self, images: Sequence[int]) -> list[Tensor]:
         """Decode a batch to what `detect_tensors` takes."""
-        return [image_tensor(self._pixels(index), self.device) for index in images]
+        opened = (open_split_image(self.manifest, index, self.root) for index in images)
+        return [image_tensor(np.asarray(image), self.device) for image in opened]
 
     def run(self, images: Sequence[int], loaded: list[Tensor]) -> list[Arrays]:
         """Detect on a batch."""
@@ -128,11 +129,6 @@ class DetectWork:
             }
             for found in detect_tensors(self.detector, loaded, self.mapping, self.device)
         ]
-
-    def _pixels(self, index: int) -> NDArray[np.uint8]:
-        record = self.manifest.images[index]
-        path = self.manifest.image_path(index, self.root)
-        return read_pixels(path, expected_size=(record.width, record.height), upright=self.manifest.upright)
 
 
 def proposal_columns(parts: FinishedParts) -> dict[str, Column]:

@@ -20,16 +20,13 @@ from pipeline.core.params import InferParams
 from pipeline.core.types import Proposals
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import Bag, collate_bags
-from pipeline.data.images import open_image, square_pixels
+from pipeline.data.images import check_usable_size, open_image, square_pixels
 from pipeline.detection.batches import batches_of_one_size
 from pipeline.detection.detectors import Detector
 from pipeline.detection.proposals import category_map, detect_tensors, image_tensor
 from pipeline.hoi.network import WeakHoiNetwork
 from pipeline.inference.pair_outputs import batch_outputs, dump_of
 from pipeline.store.dump import PredictionDump
-
-MIN_SIDE = 8  # pixels; a detector's rescaling leaves nothing of thinner images
-MAX_ASPECT = 50
 
 
 @dataclass(frozen=True)
@@ -81,11 +78,7 @@ def _opened(paths: Sequence[Path], skipped: Callable[[Path, DataError], None]) -
     for path in paths:
         try:
             image = open_image(path, upright=True)
-            if min(image.size) < MIN_SIDE or max(image.size) > MAX_ASPECT * min(image.size):
-                raise DataError(
-                    f"{path}: image is {image.size} pixels (width, height); expected sides of {MIN_SIDE} or more, "
-                    f"and none {MAX_ASPECT} times the other"
-                )
+            check_usable_size(path, image.size)
         except DataError as error:
             skipped(path, error)
         else:

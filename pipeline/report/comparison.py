@@ -15,8 +15,8 @@ import numpy as np
 
 from pipeline.core.types import GroundTruth, IntArray
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.images import open_image
 from pipeline.data.split import SplitManifest
+from pipeline.data.split_images import open_split_image
 from pipeline.report.selection import Findings, pairs_of_image
 from pipeline.report.sheet import SheetImage, contact_sheet, jpeg_bytes
 
@@ -103,7 +103,7 @@ def draw_comparison(
         for name, findings in reversed(variants):
             pairs = pairs_of_image(findings, truth, vocabulary, image=image, pairs_per_image=pairs_per_image)
             heading = f"{kind}: {name}, {manifest.image_ids[image]}"
-            picture = open_image(manifest.image_path(image, root))
+            picture = open_split_image(manifest, image, root)
             tiles.append(SheetImage(heading, picture, pairs, show_parts=True))
     (first, _), (second, _) = variants
     title = f"{second} and {first} on {manifest.dataset} {manifest.split}"

@@ -19,8 +19,8 @@ from PIL import Image
 
 from pipeline.core.types import FloatArray, GroundTruth, IntArray
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.images import open_image
 from pipeline.data.split import SplitManifest
+from pipeline.data.split_images import open_split_image
 from pipeline.report.scored import ScoredRun
 from pipeline.report.selection import Findings
 
@@ -60,7 +60,7 @@ def gallery_record(
                 "id": record.image_id,
                 "width": record.width,
                 "height": record.height,
-                "src": f"data:image/jpeg;base64,{_thumbnail(open_image(manifest.image_path(image, root)))}",
+                "src": f"data:image/jpeg;base64,{_thumbnail(open_split_image(manifest, image, root))}",
                 "truth": [
                     [int(truth.hoi_id[row]), _box(truth.human_boxes[row]), _box(truth.object_boxes[row])]
                     for row in rows.tolist()

@@ -9,8 +9,8 @@ from pathlib import Path
 from pipeline.core.params import ReportParams
 from pipeline.core.types import GroundTruth
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.images import open_image
 from pipeline.data.split import SplitManifest
+from pipeline.data.split_images import open_split_image
 from pipeline.report.selection import Findings, pairs_of_image, sample_indices
 from pipeline.report.sheet import SheetImage, contact_sheet, jpeg_bytes, png_bytes, preview
 
@@ -47,7 +47,7 @@ def draw_variant(
     images = []
     for image in sample_indices(len(manifest), report.num_images).tolist():
         pairs = pairs_of_image(best, truth, vocabulary, image=image, pairs_per_image=report.pairs_per_image)
-        images.append(SheetImage(manifest.image_ids[image], open_image(manifest.image_path(image, root)), pairs))
+        images.append(SheetImage(manifest.image_ids[image], open_split_image(manifest, image, root), pairs))
         done(1)
     caption = _caption(len(images), manifest, report.pairs_per_image)
     sheet = contact_sheet(images, title=f"{name} on {manifest.dataset} {manifest.split}", caption=caption)

@@ -73,7 +73,9 @@ def read_json(path: Path, *, remedy: str) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist; {remedy}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, numbers or nesting without end
         raise ArtifactError(f"{path}: not JSON ({error}); {remedy}") from None
 
 

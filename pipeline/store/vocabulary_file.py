@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.core.errors import ArtifactError, DataError
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.store.files import read_json, write_json
 
@@ -17,6 +18,11 @@ def read_vocabulary(path: Path) -> Vocabulary:
     """Read a vocabulary.
 
     Raises:
-        ArtifactError, DataError: missing, truncated or inconsistent.
+        ArtifactError: missing, truncated or inconsistent.
     """
-    return Vocabulary.from_json(read_json(path, remedy='run "dvc repro prepare"'))
+    remedy = 'run "dvc repro prepare"'
+    data = read_json(path, remedy=remedy)
+    try:
+        return Vocabulary.from_json(data)
+    except DataError as error:
+        raise ArtifactError(f"{path}: {error}; {remedy}") from None

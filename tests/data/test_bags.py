@@ -52,10 +52,10 @@ def test_bags_hold_the_best_proposals_of_their_image(tmp_path, vocabulary):
     assert dataset[0].pixels.shape == (3, 64, 64)
 
 
-def test_an_image_of_another_size_than_the_manifests(tmp_path, vocabulary):
+def test_an_image_that_changed_since_prepare(tmp_path, vocabulary):
     dataset = small_bags(tmp_path, vocabulary, [2])
     Image.new("RGB", (64, 32)).save(tmp_path / "images" / "0.png")
-    with pytest.raises(DataError, match=r"0.png: image is \(64, 32\) pixels .*says \(64, 64\); run prepare again"):
+    with pytest.raises(DataError, match=r"0.png: image has changed .*; restore it or run prepare again"):
         dataset[0]
 
 

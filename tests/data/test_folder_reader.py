@@ -72,9 +72,9 @@ def test_manifests_keep_that_pixels_are_upright(source, tmp_path):
     write_split(tmp_path / "train.json", manifest)
     again = read_split(tmp_path / "train.json", reader.vocabulary)
     assert again.upright is True
-    write_split(tmp_path / "stored.json", dataclasses.replace(manifest, upright=False))
-    assert "upright" not in (tmp_path / "stored.json").read_text()
-    assert read_split(tmp_path / "stored.json", reader.vocabulary).upright is False
+    write_split(tmp_path / "stored/train.json", dataclasses.replace(manifest, upright=False))
+    assert "upright" not in (tmp_path / "stored/train.json").read_text()
+    assert read_split(tmp_path / "stored/train.json", reader.vocabulary).upright is False
 
 
 def test_without_a_split_column_all_images_are_trained_on_but_those_held_out(source, tmp_path):

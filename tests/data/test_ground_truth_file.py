@@ -14,7 +14,7 @@ INSTANCES = np.array([9, 10, 11])
 
 
 def manifest(ids=("a", "b", "c")):
-    records = tuple(ImageRecord(name, f"{name}.jpg", 64, 48, "") for name in ids)
+    records = tuple(ImageRecord(name, f"{name}.jpg", 64, 48, "0" * 64) for name in ids)
     labels = tuple(ImageLabels(name, np.array([row % 3])) for row, name in enumerate(ids))
     return SplitManifest("hicodet", "test", "images", records, labels)
 

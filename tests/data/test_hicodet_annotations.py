@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.core.errors import DataError
 from pipeline.data.ground_truth import hicodet_ground_truth
-from pipeline.data.hicodet_annotations import check_scored_boxes, image_labels, image_records, read_hicodet_json
+from pipeline.data.hicodet_annotations import check_scored_boxes, image_labels, read_hicodet_json
 from tests.data.real_ground_truth import real_ground_truth
 
 SMALL = {
@@ -61,11 +61,6 @@ def test_images_without_pairs_stay(tmp_path):
 def test_labels_are_sorted_unique_and_without_boxes(tmp_path):
     labels = image_labels(read_hicodet_json(small(tmp_path)))
     assert [(label.image_id, label.hoi_ids.tolist()) for label in labels] == [("a", [0, 2]), ("b", [])]
-
-
-def test_image_records(tmp_path):
-    record = image_records(read_hicodet_json(small(tmp_path)))[1]
-    assert (record.image_id, record.path, record.width, record.height, record.sha256) == ("b", "b.jpg", 30, 20, "")
 
 
 def test_real_test_set():

@@ -12,7 +12,7 @@ from tests.evaluation.vcoco_worlds import annotations, random_world, role_detect
 
 
 def manifest(names):
-    records = tuple(ImageRecord(name, f"{name}.jpg", 100, 100, "") for name in names)
+    records = tuple(ImageRecord(name, f"{name}.jpg", 100, 100, "0" * 64) for name in names)
     return SplitManifest("vcoco", "test", "i", records, tuple(ImageLabels(n, np.zeros(0, np.int64)) for n in names))
 
 

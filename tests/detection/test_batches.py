@@ -12,6 +12,7 @@ from pipeline.detection.batches import batches_of_one_size, padded_size, resized
 from pipeline.detection.detectors import Detector, load_detector
 from pipeline.detection.proposals import DetectWork, detect_tensors
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
+from pipeline.store.files import sha256_of
 from pipeline.toyworld.scenes import render_scene
 from pipeline.toyworld.vocabulary import toyworld_vocabulary
 from tests.conftest import ROOT
@@ -67,8 +68,9 @@ def work(detector, tmp_path_factory) -> DetectWork:
     records, labels = [], []
     for index in range(18):
         image = render_scene("test", index, root_seed=5, exponent=0.4).image.crop((0, 0, *SIZES[index % len(SIZES)]))
-        image.save(root / f"{index}.png")
-        records.append(ImageRecord(str(index), f"{index}.png", *image.size, "0" * 64))
+        path = root / f"{index}.png"
+        image.save(path)
+        records.append(ImageRecord(str(index), path.name, *image.size, sha256_of(path)))
         labels.append(ImageLabels(str(index), np.array([0])))
     manifest = SplitManifest("mixed", "test", ".", tuple(records), tuple(labels))
     params = load_params(ROOT / "params.yaml", "toyworld").detect

@@ -24,7 +24,7 @@ VOCABULARY = Vocabulary(("dining_table", "lamp", "person"), ("sit_at",), ((0, 0)
 
 
 def manifest(dataset="hicodet", ids=("HICO_test2015_00000007", "HICO_test2015_00000012")):
-    records = tuple(ImageRecord(name, f"test2015/{name}.jpg", 64, 48, "") for name in ids)
+    records = tuple(ImageRecord(name, f"test2015/{name}.jpg", 64, 48, "0" * 64) for name in ids)
     labels = tuple(ImageLabels(name, np.zeros(0, np.int64)) for name in ids)
     return SplitManifest(dataset, "test", "images", records, labels)
 

@@ -142,7 +142,7 @@ def test_a_missing_image_is_named(run, detector, tmp_path):
         run(detector)
 
 
-def test_an_image_of_another_size_is_named(run, detector, tmp_path):
+def test_an_image_that_changed_since_prepare_is_named(run, detector, tmp_path):
     Image.new("RGB", (48, 64)).save(tmp_path / "images" / "4.png")
-    with pytest.raises(DataError, match=r"4.png: image is \(48, 64\) pixels"):
+    with pytest.raises(DataError, match=r"4.png: image has changed"):
         run(detector)

@@ -13,6 +13,7 @@ import yaml
 from click.testing import CliRunner, Result
 from safetensors.torch import load_file, save_file
 
+from pipeline.store.files import sha256_of
 from stages.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +39,15 @@ def _edit_params(root: Path, edit) -> None:
     document = yaml.safe_load((root / "params.yaml").read_text())
     edit(document)
     (root / "params.yaml").write_text(yaml.safe_dump(document))
+
+
+def _record_images(root: Path, split: str) -> None:
+    """Write the digests of the images as they are into the split's manifest, as if prepared so."""
+    path = root / f"manifests/toyworld/{split}.json"
+    document = json.loads(path.read_text())
+    for image in document["images"]:
+        image["sha256"] = sha256_of(root / document["image_root"] / image["path"])
+    path.write_text(json.dumps(document))
 
 
 @pytest.fixture(scope="module")
@@ -103,19 +113,29 @@ def test_missing_image(root):
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
-def test_undecodable_image(root, num_workers):
+def test_changed_image(root, num_workers):
     _edit_params(root, lambda document: document["toyworld"]["train"].update(num_workers=num_workers))
     (root / "cache/toyworld/images/train/000003.png").write_bytes(b"not an image")
     line = _fails(root, "train", "--dataset", "toyworld")
-    assert re.match(r"Error: \S+train/000003\.png: image cannot be decoded \(", line)
+    assert re.match(r"Error: \S+train/000003\.png: image has changed \(sha256 ", line)
     assert "Traceback" not in line
+
+
+def test_undecodable_image(root):
+    (root / "cache/toyworld/images/test/000000.png").write_bytes(b"not an image")
+    _record_images(root, "test")
+    line = _fails(root, "infer", "--dataset", "toyworld")
+    assert re.match(r"Error: \S+test/000000\.png: image cannot be decoded \(", line)
 
 
 def test_image_of_another_size(root):
     from PIL import Image
 
     Image.new("RGB", (20, 30)).save(root / "cache/toyworld/images/test/000000.png")
-    assert "(20, 30)" in _fails(root, "infer", "--dataset", "toyworld")
+    _record_images(root, "test")
+    assert "image is (20, 30) pixels (width, height), the manifest says (160, 160)" in _fails(
+        root, "infer", "--dataset", "toyworld"
+    )
 
 
 def test_proposals_of_another_manifest(root):
@@ -172,6 +192,7 @@ def test_no_human_in_any_image(root):
 
     for path in (root / "cache/toyworld/images/test").iterdir():
         Image.new("RGB", (160, 160), "gray").save(path)
+    _record_images(root, "test")
     assert 'no "person" found in any of 4 images' in _fails(root, "detect", "--dataset", "toyworld", "--split", "test")
 
 

@@ -1,0 +1,134 @@
+"""Bad manifests through every command that reads them: one line that names the file, nothing written."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.bad_manifests import BAD, NOT_MANIFESTS
+from tests.stages.own_dataset import copied, weakhoi
+
+pytestmark = pytest.mark.slow
+
+READERS = {  # every command that reads a split manifest, with the split that it reads
+    "detect": ("train", ["--split", "train"]),
+    "import-proposals": ("train", ["--split", "train", "--input", "params.yaml"]),
+    "train": ("train", []),
+    "infer": ("test", []),
+    "evaluate": ("test", []),
+    "report": ("test", []),
+    "represent": ("test", []),
+    "export": ("test", ["--format", "hicodet-mat", "--output", "official"]),
+}
+
+
+@pytest.fixture(scope="module")
+def root(own_dataset, tmp_path_factory):
+    return copied(own_dataset, tmp_path_factory.mktemp("bad") / "root")
+
+
+def refused(root, *call) -> str:
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    done = weakhoi(root, *call)
+    assert done.exit_code == 2, done.output
+    (line,) = done.output.strip().splitlines()
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
+    return line
+
+
+class Damaged:
+    """A file of JSON with other content for the time of a `with`."""
+
+    def __init__(self, path, damage):
+        self.path, self.damage, self.whole = path, damage, path.read_text()
+
+    def __enter__(self):
+        document = json.loads(self.whole)
+        self.path.write_text(self.damage if isinstance(self.damage, str) else json.dumps(self.damage(document)))
+
+    def __exit__(self, *_):
+        self.path.write_text(self.whole)
+
+
+def changed(damage):
+    def apply(document):
+        damage(document)
+        return document
+
+    return apply
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_command_refuses_boxes_in_a_manifest(root, monkeypatch, name):
+    monkeypatch.chdir(root)
+    split, options = READERS[name]
+    path = root / f"manifests/custom/{split}.json"
+    damage, expected = BAD["boxes of an image"]
+    with Damaged(path, changed(damage)):
+        line = refused(root, name, "--dataset", "custom", *options)
+    assert line.startswith(f"Error: {path}: ")
+    assert expected in line
+
+
+def test_training_refuses_every_bad_manifest(root):
+    path = root / "manifests/custom/train.json"
+    damages = {name: (changed(damage), expected) for name, (damage, expected) in BAD.items()}
+    damages |= {name: (text, ": not ") for name, text in NOT_MANIFESTS.items()}
+    for damage, expected in damages.values():
+        with Damaged(path, damage):
+            line = refused(root, "train", "--dataset", "custom")
+        assert line.startswith(f"Error: {path}: ")
+        assert expected in line
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda d: d["objects"].reverse(), 'train.h5: object categories row 0 is "person", expected "'),
+        (lambda d: d["hoi_classes"].append(["fly", "kite"]), 'HOI class "fly kite" names an unknown verb'),
+        (lambda d: d["verbs"].append(d["verbs"][0]), "vocabulary: verbs holds"),
+        (lambda d: d["objects"].remove("person"), 'human category "person" is not among'),
+        (lambda d: d["hoi_classes"].pop(), "HOI id"),
+        (lambda d: d.pop("human"), "vocabulary: KeyError('human')"),
+        (lambda d: d.update(objects=3), "vocabulary: TypeError("),
+        (lambda d: d.update(hoi_classes=[[["ride"], "horse"]]), "vocabulary: "),
+    ],
+)
+def test_training_refuses_another_vocabulary(root, damage, expected):
+    """Against proposals, labels or itself; checkpoints and dumps: test_user_errors."""
+    with Damaged(root / "manifests/custom/vocabulary.json", changed(damage)):
+        assert expected in refused(root, "train", "--dataset", "custom")
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda d: d.update(stage="cli"), 'no stage "cli" writes manifests'),
+        (lambda d: d.update(stage="../../evil"), 'no stage "../../evil" writes manifests'),
+        (lambda d: d["arguments"].update(json="/tmp/out"), 'argument "json" is not one that infer records'),
+        (lambda d: d["arguments"].update(variant="../../ours"), "variant is '../../ours'; expected a plain name"),
+        (lambda d: d["arguments"].update(dataset="/tmp/x"), "dataset is '/tmp/x'; expected a plain name"),
+        (
+            lambda d: d["inputs"].update({"../../secret.txt": "0" * 64}),
+            'input "../../secret.txt" leaves the repository',
+        ),
+        (lambda d: d["outputs"].update({"../../x": "0" * 64}), 'output "../../x" leaves the repository'),
+    ],
+)
+def test_a_strangers_stage_manifest_reaches_nothing_outside(root, damage, expected):
+    """`weakhoi rerun` runs what the manifest names."""
+    path = root / "manifests/custom/runs/infer-ours-test.json"
+    with Damaged(path, changed(damage)):
+        assert expected in refused(root, "rerun", str(path))
+
+
+def test_a_stage_manifest_of_another_schema_or_with_other_params(root):
+    path = root / "manifests/custom/runs/infer-ours-test.json"
+    for damage, expected in (
+        (lambda d: d.update(schema_version=2), "schema 2, expected 1"),
+        (lambda d: d["params"]["infer"].update(batch_size=99), "params digest is "),
+        (lambda d: d.pop("counts"), "not a stage manifest"),
+    ):
+        with Damaged(path, changed(damage)):
+            assert expected in refused(root, "rerun", str(path))
