@@ -7,8 +7,11 @@ import torch
 from pipeline.core.errors import ParamError
 
 
-def open_device(name: str) -> torch.device:
+def open_device(name: str, *, local_rank: int | None = None) -> torch.device:
     """Return the device; `auto` takes the GPU where there is one.
+
+    Args:
+        local_rank: number of this process among several on this machine, each on its own GPU; None for one alone.
 
     Raises:
         ParamError: the device does not exist here.
@@ -21,5 +24,21 @@ def open_device(name: str) -> torch.device:
         raise ParamError(f'--device: "{name}" is not a device; expected auto, cpu, cuda or cuda:N') from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ParamError(f'--device: "{name}" asked for, but no CUDA device is visible; use --device cpu')
+    if device.type == "cuda" and local_rank is not None:
+        device = _of_rank(device, local_rank)
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+    return device
+
+
+def _of_rank(device: torch.device, local_rank: int) -> torch.device:
+    """The GPU of one of several ranks on this machine, made its current one."""
+    found = torch.cuda.device_count()
+    if device.index is not None:
+        raise ParamError(f'--device: "{device}" is one GPU, and torchrun started several ranks; use --device cuda')
+    if local_rank >= found:
+        raise ParamError(
+            f"--device: rank {local_rank} of this machine has no GPU, {found} are visible; use --nproc-per-node {found}"
+        )
+    device = torch.device("cuda", local_rank)
+    torch.cuda.set_device(device)
     return device
