@@ -51,8 +51,12 @@ class HoiOutput:
 
     def in_float32(self) -> HoiOutput:
         """With all values in float32, as losses want them after mixed precision."""
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
-        return replace(self, **{name: value.float() for name, value in values.items() if isinstance(value, Tensor)})
+        tensors: dict[str, Any] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, Tensor):
+                tensors[item.name] = value.float()
+        return replace(self, **tensors)
 
 
 class WeakHoiNetwork(nn.Module):

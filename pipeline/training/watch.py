@@ -44,7 +44,7 @@ class LossWatch:
         return self._read(self._lag)
 
     def drain(self) -> list[tuple[int, dict[str, float]]]:
-        """Return (iteration, losses of the whole batch) of all pending steps, in order.
+        """Return (iteration, figures of the whole batch) of all pending steps, in order.
 
         Raises:
             DataError: a loss or the gradient is not finite (names the images; on every rank the same).
@@ -58,8 +58,7 @@ class LossWatch:
             if step.arrived is not None:
                 step.arrived.synchronize()
             self._check(step)
-            *losses, _ = step.figures.sum(0).tolist()
-            read.append((step.iteration, dict(zip(FIGURES, losses, strict=False))))
+            read.append((step.iteration, _of_batch(step.figures)))
         return read
 
     def _check(self, step: _Pending) -> None:
@@ -70,5 +69,13 @@ class LossWatch:
         culprits = (~finite[:, :-1]).any(1).nonzero().flatten().tolist() or range(len(finite))
         parts = [self._ranks.part(len(step.image_ids), rank) for rank in culprits]
         ids = ", ".join(name for part in parts for name in step.image_ids[part])
-        row = dict(zip(FIGURES, step.figures.sum(0).tolist(), strict=True))
-        raise DataError(f"training: loss is {row} at images {ids}; lower train.learning_rate or check these images")
+        raise DataError(
+            f"training: loss is {_of_batch(step.figures)} at images {ids}; "
+            "lower train.learning_rate or check these images"
+        )
+
+
+def _of_batch(figures: Tensor) -> dict[str, float]:
+    """Figures [ranks, 6] by name: the ranks' losses add up, while the gradient is common to them."""
+    *losses, _ = figures.sum(0).tolist()
+    return dict(zip(FIGURES, [*losses, figures[0, -1].item()], strict=True))
