@@ -73,11 +73,11 @@ def device_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def progress(total: int, label: str, unit: str = "img") -> Iterator[Callable[..., None]]:
-    """Yield `advance(count, **figures)`; draws a bar on a terminal, nothing elsewhere."""
+def progress(total: int, label: str, unit: str = "img", *, hidden: bool = False) -> Iterator[Callable[..., None]]:
+    """Yield `advance(count, **figures)`; draws a bar on a terminal, nothing elsewhere or where hidden."""
     from tqdm import tqdm
 
-    with tqdm(total=total, desc=label, unit=unit, disable=not sys.stderr.isatty(), dynamic_ncols=True) as bar:
+    with tqdm(total=total, desc=label, unit=unit, disable=hidden or not sys.stderr.isatty(), dynamic_ncols=True) as bar:
 
         def advance(count: int = 1, **figures: float) -> None:
             if figures:

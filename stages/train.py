@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stages._command import dataset_option, device_option, progress, root_option, run_options, stage_command
+
+if TYPE_CHECKING:
+    from pipeline.training.distributed import Ranks
 
 
 @stage_command("train", help="Train one variant end to end from image-level labels.")
@@ -15,12 +18,23 @@ from stages._command import dataset_option, device_option, progress, root_option
 @device_option
 @root_option
 def command(dataset: str, variant: str, seed: int | None, device: str, root: Path) -> None:
-    """Train, resuming where an interrupted run of the same params and inputs stopped."""
+    """Train, resuming where an interrupted run of the same params and inputs stopped.
+
+    `torchrun --nproc-per-node N -m stages.train ...` shares each batch among N processes, one on each GPU.
+    """
+    from pipeline.training.distributed import join_ranks
+
+    with join_ranks() as ranks:
+        _train(dataset, variant, seed, device, root, ranks)
+
+
+def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path, ranks: Ranks) -> None:
+    """All of it, on one of the ranks; the first alone writes."""
     import shutil
 
     from pipeline.core.errors import ArtifactError
     from pipeline.core.layout import Layout, run_name
-    from pipeline.core.params import digest_of, load_params
+    from pipeline.core.params import digest_of, load_execution, load_params
     from pipeline.core.seeding import torch_seed
     from pipeline.data.bags import BagDataset, permuted_labels
     from pipeline.data.split import read_split
@@ -63,7 +77,8 @@ def command(dataset: str, variant: str, seed: int | None, device: str, root: Pat
         image_side=params.model.image_size,
         max_proposals=section.max_proposals,
     )
-    opened = open_device(device)
+    opened = open_device(device, local_rank=ranks.local_rank if ranks.size > 1 else None)
+    ranks.connect(opened)
     inputs = [layout.vocabulary, layout.split("train"), layout.proposals("train"), bank_path]
     inputs += clip_inputs(clip_params, root)
     sections: dict[str, Any] = {"clip": params.clip, "model": params.model, "train": section}
@@ -82,7 +97,7 @@ def command(dataset: str, variant: str, seed: int | None, device: str, root: Pat
         }
     )
     steps = section.epochs * max(1, len(manifest) // section.batch_size)
-    with progress(steps * section.batch_size, f"train {run}") as advance:
+    with progress(steps * section.batch_size, f"train {run}", hidden=not ranks.writes) as advance:
         log = train(
             network,
             WeakHoiLoss(vocabulary=vocabulary, model=params.model, train=section),
@@ -93,8 +108,12 @@ def command(dataset: str, variant: str, seed: int | None, device: str, root: Pat
                 work=layout.work("train", run),
                 device=opened,
                 progress=lambda losses: advance(section.batch_size, **losses),
+                execution=load_execution(layout.params),
+                ranks=ranks,
             ),
         )
+    if not ranks.writes:
+        return
     origin = {"clip": clip_model.name, "clip_digest": clip_model.digest, "prompts": list(bank.prompts)}
     config = network_config(
         visual=VisualConfig.of(clip_model.model.visual),
@@ -113,7 +132,8 @@ def command(dataset: str, variant: str, seed: int | None, device: str, root: Pat
         inputs=inputs,
         params=sections,
         outputs=[layout.checkpoint(run), layout.training_log(run)],
-        counts={"images": len(manifest), "iterations": len(log.rows)},
+        counts={"images": len(manifest), "iterations": len(log.rows)}
+        | ({} if ranks.size == 1 else {"ranks": ranks.size}),  # for the order of float sums
         seed=section.seed,
     )
     shutil.rmtree(layout.work("train", run), ignore_errors=True)

@@ -40,7 +40,9 @@ class BagBatch:
     def proposal_image(self) -> Tensor:
         """Image of each proposal, int64 [N]."""
         counts = self.proposal_offsets.diff()
-        return torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
+        rows = torch.arange(len(counts), device=counts.device)
+        # The size is known here; asked for on a GPU, it would be waited for.
+        return torch.repeat_interleave(rows, counts, output_size=len(self.object_ids))
 
     def to(self, device: torch.device, *, non_blocking: bool = False) -> BagBatch:
         """Return the batch on a device."""

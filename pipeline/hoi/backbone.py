@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
+import functools
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from clip.model import AttentionPool2d, ModifiedResNet
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from pipeline.hoi.attention_pooling import attention_pool
-from pipeline.hoi.roi_tokens import roi_tokens
+from pipeline.hoi.roi_tokens import map_cells, roi_tokens
+
+_STEM_LAYERS = 10  # of the trunk: three times convolution, norm and ReLU, then an average pool
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,8 @@ class ClipBackbone(nn.Module):
         sampling_ratio: RoIAlign samples per bin and side.
     """
 
+    recompute = False  # inner activations of each stage in the backward pass, rather than keep them
+
     def __init__(self, *, visual: ModifiedResNet, last_stride: int, roi_size: int, sampling_ratio: int) -> None:
         super().__init__()
         self.roi_size, self.sampling_ratio = roi_size, sampling_ratio
@@ -77,10 +83,14 @@ class ClipBackbone(nn.Module):
             first.avgpool = nn.Identity()
             first.downsample[0] = nn.Identity()
         stem = [getattr(visual, f"{kind}{row}") for row in (1, 2, 3) for kind in ("conv", "bn", "relu")]
-        self.trunk = nn.Sequential(*stem, visual.avgpool, visual.layer1, visual.layer2, visual.layer3, visual.layer4)
+        stem.append(visual.avgpool)
+        self.trunk = nn.Sequential(*stem, visual.layer1, visual.layer2, visual.layer3, visual.layer4)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map normalised images [I, 3, S, S] to the feature map [I, C, S / stride, S / stride]."""
+        if self.recompute:
+            stages = (self.trunk[:_STEM_LAYERS], *self.trunk[_STEM_LAYERS:])
+            return functools.reduce(recomputed, stages, images)
         features: Tensor = self.trunk(images)
         return features
 
@@ -91,9 +101,14 @@ class ClipBackbone(nn.Module):
 
     def region_embedding(self, features: Tensor, boxes: Tensor, image: Tensor) -> Tensor:
         """RoIAlign, then the attention pool: [R, D] of boxes [R, 4] in 0..1 of their images, maps `image` [R]."""
-        cells = boxes * boxes.new_tensor([features.shape[3], features.shape[2]] * 2)
+        cells = map_cells(boxes, features)
         tokens = roi_tokens(features, cells, image, roi_size=self.roi_size, sampling_ratio=self.sampling_ratio)
         return attention_pool(self.attnpool, tokens, (self.roi_size, self.roi_size))
+
+
+def recomputed(features: Tensor, stage: nn.Module) -> Any:
+    """Run a stage without dropout, keeping of it only what goes in; the backward pass runs it once more."""
+    return checkpoint(stage, features, use_reentrant=False, preserve_rng_state=False)
 
 
 def freeze_batch_norm(module: nn.Module) -> None:

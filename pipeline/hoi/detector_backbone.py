@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
 
-from pipeline.hoi.roi_tokens import roi_tokens
+from pipeline.hoi.backbone import recomputed
+from pipeline.hoi.roi_tokens import map_cells, roi_tokens
 
 
 class DetectorBackbone(nn.Module):
@@ -27,6 +28,7 @@ class DetectorBackbone(nn.Module):
         input_mean, input_std: how the images that `forward` gets were normalised, RGB.
     """
 
+    recompute = False  # the pyramid's inner activations in the backward pass, rather than keep them
     pixel_scale: Tensor
     pixel_shift: Tensor
 
@@ -60,7 +62,8 @@ class DetectorBackbone(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Map images [I, 3, S, S] to the pyramid's levels, finest first, each [I, C, S / stride, S / stride]."""
-        levels = self.pyramid(images * self.pixel_scale + self.pixel_shift)
+        pixels = images * self.pixel_scale + self.pixel_shift
+        levels = recomputed(pixels, self.pyramid) if self.recompute else self.pyramid(pixels)
         return [levels[name] for name in self.level_names]
 
     def global_embedding(self, features: list[Tensor]) -> Tensor:
@@ -76,10 +79,8 @@ class DetectorBackbone(nn.Module):
         pooled = boxes.new_zeros(len(boxes), channels, self.roi_size, self.roi_size)
         for index, cells in enumerate(features):
             rows = torch.nonzero(level == index).squeeze(1)
-            size = cells.new_tensor([cells.shape[3], cells.shape[2]] * 2)
-            tokens = roi_tokens(  # half a cell on: torchvision's pooler reads unaligned
-                cells, boxes[rows] * size + 0.5, image[rows], roi_size=self.roi_size, sampling_ratio=self.sampling_ratio
-            )
+            placed = map_cells(boxes[rows], cells) + 0.5  # half a cell on: torchvision's pooler reads unaligned
+            tokens = roi_tokens(cells, placed, image[rows], roi_size=self.roi_size, sampling_ratio=self.sampling_ratio)
             grid = tokens.transpose(1, 2).reshape(-1, channels, self.roi_size, self.roi_size)
             pooled = pooled.index_copy(0, rows, grid.to(pooled.dtype))
         embedded: Tensor = self.projection(self.box_head(pooled))

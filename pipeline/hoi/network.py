@@ -6,7 +6,7 @@ its human and object roles, each union region once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -48,6 +48,15 @@ class HoiOutput:
     holistic: Tensor
     representation: Tensor
     clip_embedding: Tensor | None
+
+    def in_float32(self) -> HoiOutput:
+        """With all values in float32, as losses want them after mixed precision."""
+        tensors: dict[str, Any] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, Tensor):
+                tensors[item.name] = value.float()
+        return replace(self, **tensors)
 
 
 class WeakHoiNetwork(nn.Module):
@@ -107,15 +116,20 @@ class WeakHoiNetwork(nn.Module):
         """Parameters and buffers that inference needs: all but the teacher's."""
         return {name: value for name, value in self.state_dict().items() if not name.startswith("teacher.")}
 
-    def forward(self, batch: BagBatch) -> HoiOutput:
-        """Run both branches over a batch of bags."""
+    def forward(self, batch: BagBatch, pairs: PairIndex | None = None) -> HoiOutput:
+        """Run both branches over a batch of bags.
+
+        Args:
+            pairs: the batch's pairs, where the caller has formed them already; on a GPU that spares the host a wait.
+        """
         features = self.backbone(batch.images)
-        pairs = pair_proposals(
-            batch.object_ids,
-            batch.proposal_offsets,
-            human_object_id=self.human_object_id,
-            pairable=self.pairable,
-        )
+        if pairs is None:
+            pairs = pair_proposals(
+                batch.object_ids,
+                batch.proposal_offsets,
+                human_object_id=self.human_object_id,
+                pairable=self.pairable,
+            )
         holistic, representation = self.pair_representation(batch, features, pairs)
         return HoiOutput(
             pairs=pairs,

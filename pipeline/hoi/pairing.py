@@ -1,11 +1,12 @@
 """Human-object pairs of a batch, in one pass over all its images.
 
 A pair is any human proposal with any other proposal of the same image whose category takes part in some HOI class.
+How many there are depends on the data: pairing on a GPU makes the host wait for it, so training pairs on the host.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -19,15 +20,26 @@ class PairIndex:
         human, object: int64 [M], rows of the batch's proposals.
         image: int64 [M], non-decreasing.
         offsets: int64 [I + 1], cuts the pairs by image.
+        bags: int64 [B], images that have a pair, ascending.
     """
 
     human: Tensor
     object: Tensor
     image: Tensor
     offsets: Tensor
+    bags: Tensor
 
     def __len__(self) -> int:
         return len(self.human)
+
+    def to(self, device: torch.device, *, non_blocking: bool = False) -> PairIndex:
+        """Return the pairs on a device."""
+        moved = {item.name: getattr(self, item.name).to(device, non_blocking=non_blocking) for item in fields(self)}
+        return PairIndex(**moved)
+
+    def pin_memory(self) -> PairIndex:
+        """Return the pairs in page-locked memory."""
+        return PairIndex(**{item.name: getattr(self, item.name).pin_memory() for item in fields(self)})
 
 
 def pair_proposals(
@@ -57,4 +69,5 @@ def pair_proposals(
     human, partner = human[other], partner[other]
     counts = torch.bincount(image[human], minlength=num_images)
     offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    return PairIndex(human=human, object=partner, image=image[human], offsets=offsets)
+    bags = torch.nonzero(counts).squeeze(1)
+    return PairIndex(human=human, object=partner, image=image[human], offsets=offsets, bags=bags)

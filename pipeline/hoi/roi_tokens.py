@@ -14,6 +14,13 @@ from torch import Tensor
 from torch.nn import functional
 
 
+def map_cells(boxes: Tensor, features: Tensor) -> Tensor:
+    """Boxes [R, 4] xyxy in 0..1 of their image, in cells of maps [I, C, Hf, Wf]."""
+    extent = boxes.new_empty(4)  # filled where it lies: a list would be copied to a GPU, and the copy waited for
+    extent[0::2], extent[1::2] = features.shape[3], features.shape[2]
+    return boxes * extent
+
+
 def roi_tokens(features: Tensor, boxes: Tensor, image: Tensor, *, roi_size: int, sampling_ratio: int) -> Tensor:
     """Pool RoIs to tokens, [R, roi_size * roi_size, C], row-major over bins.
 
@@ -64,12 +71,11 @@ class _WeightedRowSum(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         index, weights = ctx.saved_tensors
         flat = index.flatten()
-        order = torch.argsort(flat, stable=True)
-        counts = torch.bincount(flat, minlength=ctx.num_cells)
+        cells, order = torch.sort(flat, stable=True)
         gradient = functional.embedding_bag(
             order // index.shape[1],
             gradients[0].contiguous(),
-            counts.cumsum(0) - counts,
+            torch.searchsorted(cells, torch.arange(ctx.num_cells, device=cells.device)),  # where each cell's begin
             per_sample_weights=weights.flatten()[order].to(gradients[0].dtype),
             mode="sum",
         )

@@ -17,10 +17,13 @@ class TrainingLog:
         self.rows = rows
 
     @classmethod
-    def resume(cls, path: Path, start: int) -> TrainingLog:
-        """Return the log of a run that goes on at iteration `start`."""
-        rows = path.read_text().splitlines()[1 : start + 1] if start and path.exists() else []
-        return cls(path, rows)
+    def read(cls, path: Path) -> TrainingLog:
+        """Return the log that a run has kept so far; an empty one where there is none."""
+        return cls(path, path.read_text().splitlines()[1:] if path.exists() else [])
+
+    def go_back(self, iteration: int) -> None:
+        """Drop what came at `iteration` and after: the run goes on there."""
+        del self.rows[iteration:]
 
     def append(self, iteration: int, epoch: float, losses: dict[str, float]) -> None:
         """Add one iteration."""

@@ -1,31 +1,37 @@
 """The training loop: bags in, a trained network out, resumable at any checkpoint.
 
 A run is a pure function of its params, its inputs and the seed: the order of images, flips and dropout all come from
-seeded streams, and a resumed run gives the same bits as an undisturbed one on the same machine type.
+seeded streams, and a resumed run gives the same bits as an undisturbed one on the same machine type. Ranks that share
+each batch (training/distributed.py) give what one process gives, up to the order of float sums.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from pipeline.core.bags import BagBatch
 from pipeline.core.errors import DataError
-from pipeline.core.params import TrainParams
+from pipeline.core.params import IN_PROCESS, ExecutionParams, TrainParams
 from pipeline.core.seeding import torch_generator, torch_seed
-from pipeline.data.bags import BagDataset, EpochSampler, flip_batch, load_batches
+from pipeline.data.bags import BagDataset, EpochSampler, load_batches
 from pipeline.hoi.backbone import freeze_batch_norm
-from pipeline.hoi.losses import LossTerms, WeakHoiLoss
+from pipeline.hoi.losses import WeakHoiLoss
 from pipeline.hoi.network import WeakHoiNetwork
 from pipeline.store.ragged import row_owner
 from pipeline.training.calibration import calibrated_bias
+from pipeline.training.distributed import ALONE, Ranks, check_shares
+from pipeline.training.feed import Feed
 from pipeline.training.log import TrainingLog
 from pipeline.training.optimizer import build_optimizer, build_schedule
-from pipeline.training.resume import load_resume_point, save_resume_point
+from pipeline.training.placement import place_network
+from pipeline.training.resume import TrainingState
+from pipeline.training.step import BatchLoss, optimizer_step
+from pipeline.training.watch import LossWatch
 
 _CALIBRATION_BATCHES = 8
 
@@ -39,7 +45,10 @@ class TrainingRun:
         digest: names params and inputs; a resume point of another run is not used.
         work: folder of the resume point and of the growing log.
         device: where to train.
-        progress: told the losses after every iteration.
+        progress: told the losses after every iteration, and under "waiting" the share of the time since the first
+            iteration in which no batch was ready.
+        execution: how, not what.
+        ranks: who shares each batch.
     """
 
     params: TrainParams
@@ -47,53 +56,86 @@ class TrainingRun:
     work: Path
     device: torch.device
     progress: Callable[[dict[str, float]], None]
+    execution: ExecutionParams = IN_PROCESS
+    ranks: Ranks = ALONE
 
 
 def train(network: WeakHoiNetwork, loss: WeakHoiLoss, dataset: BagDataset, run: TrainingRun) -> TrainingLog:
     """Train the network in place and return the log of all iterations.
 
     Raises:
+        ParamError: the batch cannot be shared by the ranks.
         DataError: no training image has a pair, or the loss is not finite (names the images of the batch).
     """
-    params = run.params
+    params, execution, ranks = run.params, run.execution, run.ranks
     _check_pairs(network, dataset)
-    network.to(run.device)
-    loss.to(run.device)
-    per_epoch = EpochSampler(
-        num_images=len(dataset), batch_size=params.batch_size, seed=params.seed, start=0, epochs=1
-    ).batches_per_epoch
-    iterations = per_epoch * params.epochs
+    moving_norms = not params.freeze_batch_norm
+    check_shares(ranks, batch_size=min(params.batch_size, len(dataset)), moving_norms=moving_norms)
     if params.freeze_batch_norm:
         freeze_batch_norm(network)
+    place_network(network, execution, run.device, moving_norms=moving_norms)
+    loss.to(run.device)
+    per_epoch = _sampler(dataset, params, 0).batches_per_epoch
+    iterations = per_epoch * params.epochs
     optimizer = build_optimizer(network, params)
-    schedule = build_schedule(optimizer, params, iterations)
-    torch.manual_seed(torch_seed(params.seed, "training"))
+    state = TrainingState(network, optimizer, build_schedule(optimizer, params, iterations), run.device, ranks)
+    torch.manual_seed(torch_seed(params.seed, "training", *([ranks.rank] if ranks.rank else [])))
     resume_path = run.work / "resume.safetensors"
-    start = load_resume_point(resume_path, digest=run.digest, network=network, optimizer=optimizer, schedule=schedule)
-    log = TrainingLog.resume(run.work / "log.csv", start)
+    log = TrainingLog.read(run.work / "log.csv")
+    start = state.load(resume_path, digest=run.digest, rows_logged=len(log.rows))
+    log.go_back(start)
     if start == 0 and network.params.hoi_recognition and network.params.calibrate_global_bias:
         _calibrate(network, dataset, run)
     network.train()
     if params.freeze_batch_norm:
         freeze_batch_norm(network)
-    for iteration, batch in enumerate(_batches(dataset, run, start), start):
-        terms = _step(network, loss, optimizer, _augment(batch, params, iteration), run)
-        schedule.step()
-        row = _check_finite(terms, batch, dataset)
-        log.append(iteration, iteration / per_epoch, row)
-        run.progress(row)
-        if (iteration + 1) % params.checkpoint_every == 0 and iteration + 1 < iterations:
-            log.flush()
-            save_resume_point(
-                resume_path,
-                digest=run.digest,
-                iteration=iteration + 1,
-                network=network,
-                optimizer=optimizer,
-                schedule=schedule,
-            )
+    feed = Feed(
+        dataset,
+        _sampler(dataset, params, start),
+        network,
+        params,
+        device=run.device,
+        ranks=ranks,
+        channels_last=execution.channels_last,
+    )
+    batch_loss = ranks.share(BatchLoss(network, loss, params.precision))
+    watch = LossWatch(ranks, lag=1 if run.device.type == "cuda" else 0)
+    clock = _WaitingClock(feed)
+    for iteration, batch in enumerate(feed, start):
+        figures = optimizer_step(batch_loss, optimizer, batch, ranks, gradient_clip=params.gradient_clip)
+        state.schedule.step()
+        saves = (iteration + 1) % params.checkpoint_every == 0 or iteration + 1 == iterations
+        seen = watch.add(iteration, [dataset.manifest.image_ids[index] for index in batch.image_index], figures)
+        for seen_iteration, row in [*seen, *(watch.drain() if saves else [])]:
+            log.append(seen_iteration, seen_iteration / per_epoch, row)
+            run.progress(row | {"waiting": clock.share()})
+        if saves and iteration + 1 < iterations:
+            if ranks.writes:
+                log.flush()
+            state.save(resume_path, digest=run.digest, iteration=iteration + 1)
     network.eval()
     return log
+
+
+def _sampler(dataset: BagDataset, params: TrainParams, start: int) -> EpochSampler:
+    return EpochSampler(
+        num_images=len(dataset), batch_size=params.batch_size, seed=params.seed, start=start, epochs=params.epochs
+    )
+
+
+class _WaitingClock:
+    """Share of the time since the first iteration in which no batch was ready."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._began: tuple[float, float] | None = None
+
+    def share(self) -> float:
+        now, waited = time.perf_counter(), self._feed.waited
+        if self._began is None:
+            self._began = now, waited
+            return 0.0
+        return (waited - self._began[1]) / (now - self._began[0])
 
 
 def _check_pairs(network: WeakHoiNetwork, dataset: BagDataset) -> None:
@@ -110,63 +152,19 @@ def _check_pairs(network: WeakHoiNetwork, dataset: BagDataset) -> None:
         )
 
 
-def _batches(dataset: BagDataset, run: TrainingRun, start: int) -> Iterator[BagBatch]:
-    params = run.params
-    sampler = EpochSampler(
-        num_images=len(dataset), batch_size=params.batch_size, seed=params.seed, start=start, epochs=params.epochs
-    )
-    return load_batches(
-        dataset,
-        sampler,
-        num_workers=params.num_workers,
-        pin_memory=run.device.type == "cuda",
-        generator=torch_generator(params.seed, "loader"),
-    )
-
-
-def _augment(batch: BagBatch, params: TrainParams, iteration: int) -> BagBatch:
-    if params.flip_probability == 0:
-        return batch
-    draws = torch.rand(len(batch), generator=torch_generator(params.seed, "flip", iteration))
-    return flip_batch(batch, draws < params.flip_probability)
-
-
-def _step(
-    network: WeakHoiNetwork, loss: WeakHoiLoss, optimizer: torch.optim.Optimizer, batch: BagBatch, run: TrainingRun
-) -> LossTerms:
-    """One optimiser step."""
-    batch = batch.to(run.device, non_blocking=True)
-    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.params.precision == "bfloat16"):
-        output = network(batch)
-    terms: LossTerms = loss(output, batch)
-    optimizer.zero_grad(set_to_none=True)
-    terms.total.backward()
-    torch.nn.utils.clip_grad_norm_(network.parameters(), run.params.gradient_clip)
-    optimizer.step()
-    return terms
-
-
-def _check_finite(terms: LossTerms, batch: BagBatch, dataset: BagDataset) -> dict[str, float]:
-    named = {
-        "loss": terms.total,
-        "global": terms.global_loss,
-        "pair": terms.pair_loss,
-        "relatedness": terms.relatedness_loss,
-        "regularization": terms.regularization_loss,
-    }
-    row = dict(zip(named, torch.stack(list(named.values())).tolist(), strict=True))
-    if not torch.isfinite(terms.total):
-        ids = ", ".join(dataset.manifest.image_ids[index] for index in batch.image_index.tolist())
-        raise DataError(f"training: loss is {row} at images {ids}; lower train.learning_rate or check these images")
-    return row
-
-
 @torch.no_grad()
 def _calibrate(network: WeakHoiNetwork, dataset: BagDataset, run: TrainingRun) -> None:
     """Set the bias of s_g from the first batches' scores and the training set's label rate."""
     network.eval()
     logits = []
-    for batch, _ in zip(_batches(dataset, run, 0), range(_CALIBRATION_BATCHES), strict=False):
+    batches = load_batches(
+        dataset,
+        _sampler(dataset, run.params, 0),
+        num_workers=run.params.num_workers,
+        pin_memory=run.device.type == "cuda",
+        generator=torch_generator(run.params.seed, "loader"),
+    )
+    for batch, _ in zip(batches, range(_CALIBRATION_BATCHES), strict=False):
         logits.append(network.image_logits(network.backbone(batch.images.to(run.device)), len(batch)))
     rate = float(dataset.labels.mean())
     if 0 < rate < 1:

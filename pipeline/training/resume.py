@@ -1,7 +1,11 @@
-"""Everything that the next iteration depends on, saved and restored exactly: parameters, buffers, optimiser, RNG."""
+"""Everything that the next iteration depends on, saved and restored exactly: parameters, buffers, optimiser, RNG.
+
+The order of images and the flips are functions of seed and iteration, and need no saving.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -9,40 +13,102 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
+from pipeline.core.errors import ArtifactError
 from pipeline.store.checkpoint import load_training_state, save_training_state
+from pipeline.training.distributed import Ranks
 
 
-def save_resume_point(
-    path: Path, *, digest: str, iteration: int, network: nn.Module, optimizer: AdamW, schedule: LambdaLR
-) -> None:
-    """Write a resume point; `iteration` is the next one to run, `digest` names the run's params and inputs."""
-    tensors: dict[str, Tensor] = {f"network.{name}": value for name, value in network.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    tensors["rng"] = torch.get_rng_state()
-    save_training_state(
-        path, tensors, {"digest": digest, "iteration": iteration, "schedule_epoch": schedule.last_epoch}
-    )
+@dataclass(frozen=True)
+class TrainingState:
+    """What moves while a run goes on.
 
+    Attributes:
+        network, optimizer, schedule: as trained.
+        device: where, with random numbers of its own if it is a GPU.
+        ranks: who trains; each has random numbers of its own.
+    """
 
-def load_resume_point(path: Path, *, digest: str, network: nn.Module, optimizer: AdamW, schedule: LambdaLR) -> int:
-    """Restore a resume point of the same run in place and return the next iteration; 0 where there is none."""
-    found = load_training_state(path)
-    if found is None or found[1]["digest"] != digest:
-        return 0
-    tensors, values = found
-    network.load_state_dict(_with_prefix(tensors, "network."))
-    layout = optimizer.state_dict()
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, value in _with_prefix(tensors, "optimizer.").items():
-        index, key = name.split(".", 1)
-        moments.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict({"state": moments, "param_groups": layout["param_groups"]})
-    schedule.last_epoch = values["schedule_epoch"]
-    for group, rate, factor in zip(optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True):
-        group["lr"] = rate * factor(schedule.last_epoch)
-    torch.set_rng_state(tensors["rng"])
-    return int(values["iteration"])
+    network: nn.Module
+    optimizer: AdamW
+    schedule: LambdaLR
+    device: torch.device
+    ranks: Ranks
+
+    def save(self, path: Path, *, digest: str, iteration: int) -> None:
+        """Write a resume point from the rank that writes, with the random states of all; all ranks call it.
+
+        Args:
+            digest: names the run's params and inputs.
+            iteration: the next one to run.
+        """
+        states = {name: self.ranks.gather(state.to(self.device)) for name, state in self._random_states().items()}
+        if not self.ranks.writes:
+            return
+        tensors: dict[str, Tensor] = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
+        tensors |= {f"rng.{name}": state for name, state in states.items()}
+        values = {"digest": digest, "iteration": iteration, "schedule_epoch": self.schedule.last_epoch}
+        save_training_state(path, tensors, values)
+
+    def load(self, path: Path, *, digest: str, rows_logged: int) -> int:
+        """Restore a resume point of the same run in place and return the next iteration; 0 where there is none.
+
+        Args:
+            rows_logged: iterations that the log has kept; a resume point beyond them is not used.
+
+        Raises:
+            ArtifactError: the ranks do not find the same resume point.
+        """
+        start = self._load(path, digest, rows_logged)
+        starts = self.ranks.gather(torch.tensor(start, device=self.device)).tolist()
+        if len(set(starts)) > 1:
+            raise ArtifactError(
+                f"{path}: the ranks would go on at iterations {starts}; all must see the same cache folder"
+            )
+        return start
+
+    def _load(self, path: Path, digest: str, rows_logged: int) -> int:
+        found = load_training_state(path)
+        if found is None or found[1]["digest"] != digest or found[1]["iteration"] > rows_logged:
+            return 0
+        tensors, values = found
+        self.network.load_state_dict(_with_prefix(tensors, "network."))
+        self._load_optimizer(_with_prefix(tensors, "optimizer."))
+        self.schedule.last_epoch = values["schedule_epoch"]
+        rates = zip(self.optimizer.param_groups, self.schedule.base_lrs, self.schedule.lr_lambdas, strict=True)
+        for group, rate, factor in rates:
+            group["lr"] = rate * factor(self.schedule.last_epoch)
+        self._load_random_states(_with_prefix(tensors, "rng."))
+        return int(values["iteration"])
+
+    def _load_optimizer(self, tensors: dict[str, Tensor]) -> None:
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            index, key = name.split(".", 1)
+            moments.setdefault(int(index), {})[key] = value
+        layout = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": layout})
+        for parameter, state in self.optimizer.state.items():
+            for name, value in state.items():
+                if name != "step":  # moments in the parameter's memory format, which one kernel for all expects
+                    state[name] = torch.empty_like(parameter).copy_(value)
+
+    def _random_states(self) -> dict[str, Tensor]:
+        states = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            states["cuda"] = torch.cuda.get_rng_state(self.device)
+        return states
+
+    def _load_random_states(self, states: dict[str, Tensor]) -> None:
+        """Those of this rank; a rank that the saved run had not, or a GPU, goes on from its seed."""
+        for name, rows in states.items():
+            if self.ranks.rank < len(rows):
+                state = rows[self.ranks.rank].clone()
+                if name == "cpu":
+                    torch.set_rng_state(state)
+                elif self.device.type == name:
+                    torch.cuda.set_rng_state(state, self.device)
 
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ PAIRS = PairIndex(
     object=torch.tensor([1, 2, 5]),
     image=torch.tensor([0, 0, 2]),
     offsets=torch.tensor([0, 2, 2, 3]),
+    bags=torch.tensor([0, 2]),
 )
 
 

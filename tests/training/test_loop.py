@@ -8,8 +8,9 @@ from pipeline.data.images import normalize_pixels
 from pipeline.hoi.backbones import clip_backbone
 from pipeline.hoi.losses import WeakHoiLoss
 from pipeline.hoi.network import WeakHoiNetwork
+from pipeline.training.distributed import ALONE
 from pipeline.training.loop import TrainingRun, train
-from pipeline.training.resume import load_resume_point
+from pipeline.training.resume import TrainingState
 from tests.small_split import small_bags
 
 
@@ -123,8 +124,8 @@ def test_no_resume_point_starts_at_zero(tmp_path):
     network = torch.nn.Linear(1, 1)
     optimizer = torch.optim.AdamW(network.parameters())
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
-    path = tmp_path / "none.safetensors"
-    assert load_resume_point(path, digest="x", network=network, optimizer=optimizer, schedule=schedule) == 0
+    state = TrainingState(network, optimizer, schedule, torch.device("cpu"), ALONE)
+    assert state.load(tmp_path / "none.safetensors", digest="x", rows_logged=9) == 0
 
 
 def test_a_run_is_a_function_of_its_seed(start):

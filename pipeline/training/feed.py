@@ -1,0 +1,135 @@
+"""Batches as a step takes them: this rank's part, paired on the host, on the device, flipped; and the time they took.
+
+Nothing here makes the host wait for a GPU: batches come from page-locked memory and are copied on a stream of their
+own, while the step before is computed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+from torch.utils.data import Sampler
+
+from pipeline.core.bags import BagBatch
+from pipeline.core.params import TrainParams
+from pipeline.core.seeding import torch_generator
+from pipeline.data.bags import BagDataset, EpochSampler, flip_batch, load_batches
+from pipeline.hoi.network import WeakHoiNetwork
+from pipeline.hoi.pairing import PairIndex, pair_proposals
+from pipeline.training.distributed import Ranks
+
+
+@dataclass(frozen=True)
+class FedBatch:
+    """This rank's part of a batch, on the device.
+
+    Attributes:
+        bags: its images.
+        pairs: their pairs.
+        image_index: rows of the split's manifest: the images of the whole batch, over all ranks.
+    """
+
+    bags: BagBatch
+    pairs: PairIndex
+    image_index: tuple[int, ...]
+
+
+class Feed:
+    """All batches of a run from iteration `start` on.
+
+    Args:
+        dataset: the training split.
+        sampler: batches over all ranks.
+        network: says who pairs with whom.
+        params: the `train` section.
+        device: where to.
+        ranks: who shares each batch.
+        channels_last: memory format of the images, on a GPU.
+
+    Attributes:
+        waited: seconds that the caller has waited for batches.
+    """
+
+    def __init__(
+        self,
+        dataset: BagDataset,
+        sampler: EpochSampler,
+        network: WeakHoiNetwork,
+        params: TrainParams,
+        *,
+        device: torch.device,
+        ranks: Ranks,
+        channels_last: bool,
+    ) -> None:
+        self._dataset, self._sampler, self._params = dataset, sampler, params
+        self._device, self._ranks = device, ranks
+        self._human_object_id, self._pairable = network.human_object_id, network.pairable.cpu()
+        self._on_gpu = device.type == "cuda"
+        self._format = torch.channels_last if channels_last and self._on_gpu else torch.contiguous_format
+        self._copying = torch.cuda.Stream(device) if self._on_gpu else None
+        self.waited = 0.0
+
+    def __iter__(self) -> Iterator[FedBatch]:
+        loaded = load_batches(
+            self._dataset,
+            _PartSampler(self._sampler, self._ranks),
+            num_workers=self._params.num_workers,
+            pin_memory=self._on_gpu,
+            generator=torch_generator(self._params.seed, "loader"),
+        )
+        for iteration, image_index in enumerate(self._sampler, self._sampler.start):
+            asked = time.perf_counter()
+            batch = next(loaded)
+            self.waited += time.perf_counter() - asked
+            yield self._fed(batch, iteration, tuple(image_index))
+
+    def _fed(self, batch: BagBatch, iteration: int, image_index: tuple[int, ...]) -> FedBatch:
+        pairs = pair_proposals(
+            batch.object_ids, batch.proposal_offsets, human_object_id=self._human_object_id, pairable=self._pairable
+        )
+        batch, pairs, flipped = self._copied(batch, pairs, self._flips(iteration, len(image_index)))
+        if self._params.flip_probability > 0:
+            batch = flip_batch(batch, flipped)
+        batch = replace(batch, images=batch.images.contiguous(memory_format=self._format))
+        return FedBatch(batch, pairs, image_index)
+
+    def _flips(self, iteration: int, whole: int) -> Tensor:
+        """Bool [I] of this rank's images: drawn for the whole batch, so that ranks change nothing."""
+        draws = torch.rand(whole, generator=torch_generator(self._params.seed, "flip", iteration))
+        return (draws < self._params.flip_probability)[self._ranks.part(whole)]
+
+    def _copied(self, batch: BagBatch, pairs: PairIndex, flipped: Tensor) -> tuple[BagBatch, PairIndex, Tensor]:
+        """On the device; the step that reads the copies starts when they have arrived, and the host goes on."""
+        if self._copying is None:
+            return batch.to(self._device), pairs.to(self._device), flipped.to(self._device)
+        with torch.cuda.stream(self._copying):
+            batch = batch.to(self._device, non_blocking=True)
+            pairs = pairs.pin_memory().to(self._device, non_blocking=True)
+            flipped = flipped.pin_memory().to(self._device, non_blocking=True)
+        computing = torch.cuda.current_stream(self._device)
+        computing.wait_stream(self._copying)
+        for tensor in (*_tensors(batch), *_tensors(pairs), flipped):
+            tensor.record_stream(computing)  # its memory is not given to a later copy before the step has read it
+        return batch, pairs, flipped
+
+
+def _tensors(record: BagBatch | PairIndex) -> list[Tensor]:
+    return [getattr(record, item.name) for item in fields(record)]
+
+
+class _PartSampler(Sampler[list[int]]):
+    """This rank's part of each batch."""
+
+    def __init__(self, whole: EpochSampler, ranks: Ranks) -> None:
+        self._whole, self._ranks = whole, ranks
+
+    def __len__(self) -> int:
+        return len(self._whole)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in self._whole:
+            yield batch[self._ranks.part(len(batch))]

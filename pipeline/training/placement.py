@@ -1,0 +1,35 @@
+"""How a network lies and runs on its device (`execution`): memory format, compilation, recomputation. Never what."""
+
+from __future__ import annotations
+
+import torch
+
+from pipeline.core.errors import ParamError
+from pipeline.core.params import ExecutionParams
+from pipeline.hoi.network import WeakHoiNetwork
+
+
+def place_network(
+    network: WeakHoiNetwork, execution: ExecutionParams, device: torch.device, *, moving_norms: bool
+) -> None:
+    """Move a network to its device, in place; names and values of its parameters stay.
+
+    Args:
+        moving_norms: batch norms take their statistics from the batch: a second forward pass would move them twice.
+
+    Raises:
+        ParamError: recomputation asked for beside moving norms.
+    """
+    if execution.gradient_checkpointing and moving_norms:
+        raise ParamError(
+            "execution.gradient_checkpointing is true and train.freeze_batch_norm false: the second forward pass would "
+            "move the statistics again; turn one of them round"
+        )
+    network.to(device)
+    network.backbone.recompute = execution.gradient_checkpointing
+    if device.type != "cuda":
+        return
+    if execution.channels_last:
+        network.backbone.to(memory_format=torch.channels_last)
+    if execution.compile:
+        network.backbone.compile()

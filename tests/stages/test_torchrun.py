@@ -1,0 +1,65 @@
+"""`torchrun -m stages.train`: two ranks on the CPU against one process, and what is seen of a mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from tests.stages.own_dataset import ROOT, SOURCE
+
+pytestmark = pytest.mark.slow
+TRAIN = ("-m", "stages.train", "--dataset", "custom", "--device", "cpu")
+
+
+def run(root: Path, *launcher: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    call = [sys.executable, *launcher, *TRAIN, "--root", str(root)]
+    return subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300)
+
+
+def two_ranks(root: Path) -> subprocess.CompletedProcess[str]:
+    return run(root, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+def copied(own_dataset: Path, root: Path) -> Path:
+    shutil.copytree(own_dataset, root, symlinks=True)
+    return root
+
+
+def test_two_ranks_train_what_one_process_trains(own_dataset, tmp_path):
+    root = copied(own_dataset, tmp_path / "two")
+    manifest, checkpoint = Path("manifests/custom/runs/train-ours.json"), Path("cache/custom/checkpoints/ours")
+    (root / manifest).unlink()
+    shutil.rmtree(root / checkpoint)
+    done = two_ranks(root)
+    assert done.returncode == 0, done.stderr
+    ours, theirs = (json.loads((folder / manifest).read_text()) for folder in (root, own_dataset))
+    assert ours["counts"] == theirs["counts"] | {"ranks": 2}
+    for key in ("inputs", "params_digest", "seed", "arguments"):
+        assert ours[key] == theirs[key]
+    shared, alone = (load_file(folder / checkpoint / "model.safetensors") for folder in (root, own_dataset))
+    # Three steps of a warm-up's first rates: rounding is all that there is to differ.
+    worst = max(float((shared[key].float() - alone[key].float()).abs().max()) for key in alone)
+    assert worst < 1e-5
+    assert (root / checkpoint / "config.json").read_bytes() == (own_dataset / checkpoint / "config.json").read_bytes()
+    assert not (root / "cache/custom/work/train-ours").exists()
+
+
+def test_a_mistake_that_one_rank_meets_is_one_line_and_ends_all(own_dataset, tmp_path):
+    root = copied(own_dataset, tmp_path / "damaged")
+    (root / SOURCE / "train" / "photo 3.png").write_bytes(b"")
+    before = {path: path.stat().st_mtime_ns for path in (root / "cache").rglob("*") if path.is_file()}
+    done = two_ranks(root)
+    assert done.returncode != 0
+    own = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert len(own) == 1
+    assert "photo 3.png: image cannot be decoded" in own[0]
+    assert "stages/train.py" not in done.stderr  # torchrun's own report follows, no traceback of ours
+    assert before == {path: path.stat().st_mtime_ns for path in (root / "cache").rglob("*") if path.is_file()}

@@ -1,0 +1,299 @@
+"""Ranks that share each batch, against one process with the same batch: two processes on the CPU."""
+
+import copy
+import dataclasses
+import re
+from datetime import timedelta
+
+import pytest
+import torch
+from torch import distributed
+from torch.multiprocessing import spawn
+
+from pipeline.core.errors import DataError, ParamError
+from pipeline.hoi.backbones import clip_backbone
+from pipeline.hoi.losses import BatchCounts, WeakHoiLoss
+from pipeline.hoi.network import WeakHoiNetwork
+from pipeline.training.distributed import ALONE, Ranks, check_shares, join_ranks
+from pipeline.training.loop import TrainingRun, train
+from pipeline.training.watch import LossWatch
+from tests.conftest import make_batch
+from tests.small_split import small_bags
+
+COUNTS = [4, 3, 0, 5, 4, 1, 4, 4, 2, 5]  # proposals; the third and the sixth image have no pair
+
+
+@pytest.mark.parametrize(("count", "size"), [(8, 2), (7, 2), (3, 3), (10, 4), (5, 1)])
+def test_parts_are_the_batch_in_order(count, size):
+    rows = list(range(count))
+    parts = [rows[Ranks(rank, size, rank).part(count)] for rank in range(size)]
+    assert [row for part in parts for row in part] == rows
+    assert {len(part) for part in parts} <= {count // size, -(-count // size)}
+    assert Ranks(0, size, 0).part(count, size - 1) == Ranks(size - 1, size, 0).part(count)
+
+
+def test_what_ranks_cannot_share_is_refused():
+    check_shares(ALONE, batch_size=1, moving_norms=True)
+    check_shares(Ranks(1, 4, 1), batch_size=4, moving_norms=False)
+    with pytest.raises(ParamError, match=r"a batch of 3 images cannot be shared by 4 ranks .* at most 3"):
+        check_shares(Ranks(1, 4, 1), batch_size=3, moving_norms=False)
+    with pytest.raises(ParamError, match=r"train.freeze_batch_norm is false.* train on one rank"):
+        check_shares(Ranks(1, 4, 1), batch_size=4, moving_norms=True)
+
+
+def test_no_torchrun_is_one_rank(monkeypatch):
+    for size in (None, "1"):
+        if size:
+            monkeypatch.setenv("WORLD_SIZE", size)
+        with join_ranks() as ranks:
+            assert ranks is ALONE
+            ranks.connect(torch.device("cpu"))
+            assert not distributed.is_initialized()
+            assert ranks.sum(3, torch.device("cpu")) == 3
+            assert ranks.gather(torch.ones(2)).tolist() == [[1, 1]]
+
+
+def test_the_first_of_two_that_fail_says_so(tmp_path):
+    store = distributed.HashStore()
+    first, second = (Ranks(rank, 2, rank, store) for rank in (1, 0))
+    assert first.first_to_fail()
+    assert not second.first_to_fail()
+    assert first.first_to_fail()
+    assert ALONE.first_to_fail()
+
+
+def test_standing_by_ends_with_the_exit_code_of_a_mistake(monkeypatch):
+    monkeypatch.setattr("pipeline.training.distributed._PATIENCE", timedelta(milliseconds=10))
+    with pytest.raises(SystemExit) as ended:
+        Ranks(0, 2, 0, distributed.HashStore()).stand_by()
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("changes", [{}, {"interaction": "ppr_fcn"}, {"clip_regularization": True}])
+def test_losses_of_parts_add_up_to_the_batchs(build, bags_of, changes):
+    """By the whole batch's counts, not each part's own; the second part has an image without pairs."""
+    network, loss = build(**changes)
+    network.eval()
+    parts = [bags_of([0, 1, 3]), bags_of([4, 2])]
+    whole = bags_of([0, 1, 3, 4, 2])
+    outputs = [network(part) for part in parts]
+    halves = list(zip(outputs, parts, strict=True))
+    counts = BatchCounts(images=5, bags=torch.tensor(4))
+    assert [len(output.pairs.bags) for output in outputs] == [3, 1]
+    sums = [sum(terms) for terms in zip(*(_terms(loss(o, p, counts)) for o, p in halves), strict=True)]
+    expected = _terms(loss(network(whole), whole))
+    torch.testing.assert_close(torch.stack(sums), torch.stack(expected), rtol=1e-5, atol=1e-6)
+    assert expected[-1] > 0 or not changes.get("clip_regularization")
+    alone = [sum(terms) for terms in zip(*(_terms(loss(o, p)) for o, p in halves), strict=True)]
+    assert not torch.allclose(torch.stack(alone), torch.stack(expected), rtol=1e-2)
+
+
+def _terms(terms):
+    return [terms.total, terms.global_loss, terms.pair_loss, terms.relatedness_loss, terms.regularization_loss]
+
+
+class _Told(Ranks):
+    """The first of two ranks; the other's figures are given."""
+
+    def gather(self, values):
+        return torch.stack([values, torch.tensor([float("nan"), 1, float("nan"), 1, 0, 2])])
+
+
+def test_the_images_of_the_rank_at_fault_are_named():
+    watch = LossWatch(_Told(0, 2, 0), lag=1)
+    assert watch.add(0, ["a", "b", "c"], torch.ones(6)) == []
+    with pytest.raises(DataError, match=r"'pair': nan.* at images b, c; lower train.learning_rate"):
+        watch.drain()
+
+
+def test_a_gradient_that_is_not_finite_may_be_any_image():
+    watch = LossWatch(ALONE, lag=0)
+    figures = torch.tensor([1.0, 1, 1, 1, 1, float("inf")])
+    with pytest.raises(DataError, match=r"'gradient norm': inf.* at images a, b; lower"):
+        watch.add(0, ["a", "b"], figures)
+
+
+def test_figures_are_read_late_where_a_gpu_would_wait_and_in_order():
+    watch, figures = LossWatch(ALONE, lag=1), torch.arange(6.0)
+    assert watch.add(0, [], figures) == []
+    seen = watch.add(1, [], figures + 1)
+    assert [iteration for iteration, _ in seen] == [0]
+    assert seen[0][1] == {
+        "loss": 0, "global": 1, "pair": 2, "relatedness": 3, "regularization": 4, "gradient norm": 5,
+    }  # fmt: skip
+    assert [iteration for iteration, _ in watch.drain()] == [1]
+    assert watch.drain() == []
+
+
+# Two processes
+
+
+@pytest.fixture
+def bags(tmp_path, vocabulary):
+    return small_bags(tmp_path / "split", vocabulary, COUNTS)
+
+
+@pytest.fixture
+def bags_of(vocabulary):
+    """A batch of the given images of one fixed batch, in that order."""
+    batch = make_batch(COUNTS, vocabulary)
+    batch.object_ids[batch.proposal_offsets[:-1][batch.proposal_offsets.diff() > 1]] = vocabulary.human_object_id
+    batch.object_ids[batch.proposal_offsets[:-1][batch.proposal_offsets.diff() > 1] + 1] = 1
+
+    def chosen(images):
+        rows = torch.cat([torch.arange(*batch.proposal_offsets[image : image + 2].tolist()) for image in images])
+        return dataclasses.replace(
+            batch,
+            images=batch.images[images],
+            image_sizes=batch.image_sizes[images],
+            proposal_offsets=torch.tensor([0, *(COUNTS[image] for image in images)]).cumsum(0),
+            boxes=batch.boxes[rows],
+            object_ids=batch.object_ids[rows],
+            labels=batch.labels[images],
+            image_index=torch.tensor(images),
+        )
+
+    return chosen
+
+
+@pytest.fixture
+def build(vocabulary, model_params, small_visual, params):
+    """(network, loss) of model params with changes, the same weights each time."""
+
+    def make(**changes):
+        model = dataclasses.replace(model_params, **({"dropout": 0.0, "calibrate_global_bias": False} | changes))
+        torch.manual_seed(7)
+        network = WeakHoiNetwork(
+            backbone=clip_backbone(small_visual, model),
+            hoi_embeddings=torch.nn.functional.normalize(torch.randn(vocabulary.num_hois, 24), dim=1),
+            logit_scale=2.0,
+            vocabulary=vocabulary,
+            params=model,
+            teacher=clip_backbone(small_visual, model) if model.clip_regularization else None,
+        )
+        return network, WeakHoiLoss(vocabulary=vocabulary, model=model, train=params)
+
+    return make
+
+
+@pytest.fixture
+def params(toyworld_params):
+    return dataclasses.replace(
+        toyworld_params.train, epochs=2, batch_size=5, checkpoint_every=2, warmup_iterations=2, num_workers=0,
+        decay_at=(0.7,), learning_rate=3e-3, backbone_learning_rate=1e-3, flip_probability=0.5, seed=0,
+        precision="float32", shuffle_labels=False, freeze_batch_norm=True,
+    )  # fmt: skip
+
+
+def one_rank(network, loss, bags, run, ranks, outcome, stop=None):
+    """Train a copy; leave state, log and steps, or the error, in a file of this rank's."""
+    steps = []
+
+    def progress(losses):
+        if len(steps) == stop:
+            raise InterruptedError
+        steps.append(losses)
+
+    network = copy.deepcopy(network)
+    torch.manual_seed(100 + ranks.rank)  # a new process starts from elsewhere
+    result = {"steps": steps, "error": None}
+    try:
+        log = train(network, loss, bags, dataclasses.replace(run, progress=progress, ranks=ranks))
+        result |= {"log": log.text(), "state": network.state_dict()}
+    except (DataError, InterruptedError) as error:
+        result["error"] = f"{type(error).__name__}: {error}"
+    torch.save(result, outcome.with_suffix(f".{ranks.rank}"))
+
+
+def _rank_process(rank, size, folder, scenarios):
+    """Body of one of the processes: all scenarios in turn."""
+    torch.set_num_threads(1)
+    store = distributed.FileStore(str(folder / "store"), size)
+    ranks = Ranks(rank, size, rank, store)
+    ranks.connect(torch.device("cpu"))
+    for network, loss, bags, run, outcome, stop in scenarios:
+        one_rank(network, loss, bags, run, ranks, outcome, stop)
+    distributed.destroy_process_group()
+
+
+def _results(outcome, size):
+    return [torch.load(outcome.with_suffix(f".{rank}"), weights_only=True) for rank in range(size)]
+
+
+@pytest.fixture
+def two_ranks(tmp_path, build, bags, params):
+    """Run scenarios on two ranks; returns the results of both by name.
+
+    A scenario is (name, changes of the model, bags, work folder, iterations until it is interrupted or None).
+    """
+
+    def run(scenarios):
+        jobs = [
+            (*build(**changes), data, _run(tmp_path / work, params), tmp_path / name, stop)
+            for name, changes, data, work, stop in scenarios
+        ]
+        spawn(_rank_process, (2, tmp_path, jobs), nprocs=2)
+        return {name: _results(tmp_path / name, 2) for name, *_ in scenarios}
+
+    return run
+
+
+def _run(work, params):
+    return TrainingRun(params, "x", work, torch.device("cpu"), progress=None)
+
+
+LOSSES = {
+    "ours": {},
+    "abl4": {"clip_regularization": True},
+    "baseline": {"hoi_recognition": False, "ktn": "none", "relatedness": False},
+}
+
+
+@pytest.mark.slow
+def test_two_ranks_equal_one(tmp_path, build, bags, params, two_ranks):
+    """Uneven parts, images without pairs, unused parameters, every kind of loss; the steps tell their gradients' norm.
+
+    Adam divides a gradient by its own size: where one is all but zero, the order of a sum may move a parameter by a
+    good part of the learning rate. So parameters agree to a five-hundredth of how far the run has moved any of them.
+    """
+    found = two_ranks([(name, changes, bags, f"work-{name}", None) for name, changes in LOSSES.items()])
+    for name, changes in LOSSES.items():
+        network, loss = build(**changes)
+        one_rank(network, loss, bags, _run(tmp_path / "alone" / name, params), ALONE, tmp_path / f"{name}-alone")
+        (expected,) = _results(tmp_path / f"{name}-alone", 1)
+        first, second = found[name]
+        assert not first["error"]
+        start = {key: value.detach() for key, value in network.named_parameters()}
+        moved = max(float((expected["state"][key] - value).abs().max()) for key, value in start.items())
+        assert moved > 2e-3
+        for key, value in expected["state"].items():
+            torch.testing.assert_close(first["state"][key], value, rtol=0, atol=2e-3 * moved)
+            assert torch.equal(first["state"][key], second["state"][key])
+        assert len(first["steps"]) == len(expected["steps"]) == 4
+        for mine, theirs in zip(first["steps"], expected["steps"], strict=True):
+            assert mine | {"waiting": 0} == pytest.approx(theirs | {"waiting": 0}, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_two_ranks_resume_bit_exactly_and_name_images_at_fault(bags, two_ranks):
+    """With dropout, so that the random numbers of both ranks matter."""
+    damaged, changes = copy.deepcopy(bags), {"dropout": 0.2}
+    damaged.labels[3] = float("nan")
+    found = two_ranks(
+        [
+            ("straight", changes, bags, "straight", None),
+            ("cut", changes, bags, "cut", 3),
+            ("resumed", changes, bags, "cut", None),
+            ("damaged", changes, damaged, "damaged", None),
+        ]
+    )
+    assert [result["error"] for result in found["cut"]] == ["InterruptedError: "] * 2
+    for result, straight in zip(found["resumed"], found["straight"], strict=True):
+        assert len(result["steps"]) == 2
+        assert result["log"] == straight["log"]
+        assert all(torch.equal(value, straight["state"][key]) for key, value in result["state"].items())
+    messages = {result["error"] for result in found["damaged"]}  # torchrun's ranks print one of them (join_ranks)
+    assert len(messages) == 1
+    named = messages.pop().partition("images")[2]
+    assert re.search(r"\bimage 3\b", named)
+    assert named.count("image ") in (2, 3)  # of one rank's part alone
