@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
-from pipeline.store.files import atomic_path
+from pipeline.store.tensors_file import load_tensors, save_tensors
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -49,18 +48,15 @@ def run_parts(
         arrays = _read(path)
         if arrays is None:
             arrays = {name: np.ascontiguousarray(value) for name, value in compute(start, stop).items()}
-            with atomic_path(path) as temporary:
-                save_file(arrays, temporary)
+            save_tensors(path, {name: torch.from_numpy(array) for name, array in arrays.items()})
         done(stop - start)
         yield arrays
 
 
 def _read(path: Path) -> Arrays | None:
     """Return a finished part, or None where it is absent or damaged (it is then made again)."""
-    try:
-        return load_file(path) if path.exists() else None
-    except (SafetensorError, OSError):
-        return None
+    found = load_tensors(path)
+    return None if found is None else {name: tensor.numpy() for name, tensor in found[0].items()}
 
 
 def concatenate_parts(parts: list[Arrays], empty: Mapping[str, NDArray[np.generic]]) -> Arrays:

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import ArtifactError
 from pipeline.core.types import FloatArray, IntArray, Proposals, check_boxes
-from pipeline.store.files import atomic_path
+from pipeline.store.hdf5_file import create_hdf5, open_hdf5
 from pipeline.store.ragged import decode_strings, encode_strings
 
 _ROWS_PER_CHUNK = 8192
@@ -55,7 +54,7 @@ def write_proposals(path: Path, proposals: SplitProposals) -> None:
         "object_ids": proposals.object_ids.astype(np.int64),
         "image_id": encode_strings(list(proposals.image_ids)),
     }
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="latest", track_order=False) as file:
+    with create_hdf5(path, sum(column.nbytes for column in columns.values())) as file:
         file.attrs["objects"] = encode_strings(list(proposals.objects))
         file.attrs["detector"] = proposals.detector
         for name, column in columns.items():
@@ -75,8 +74,7 @@ def read_proposals(
     if not path.exists():
         raise ArtifactError(f'{path} does not exist; run "dvc repro detect" or import a proposals file')
     try:
-        with h5py.File(path, "r") as file:
-            _refuse_links(path, file)
+        with open_hdf5(path) as file:
             columns = {name: file[name][()] for name in _DATASETS}
             columns["image_id"] = decode_strings(columns["image_id"])
             found_objects = tuple(decode_strings(np.asarray(file.attrs["objects"])))
@@ -96,14 +94,6 @@ def read_proposals(
     if objects is not None:
         _check_same(path, "object categories", split.objects, tuple(objects))
     return split
-
-
-def _refuse_links(path: Path, file: h5py.File) -> None:
-    for name in file:
-        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-            raise ArtifactError(f"{path}: {name} is a link to elsewhere; expected plain datasets only")
-        if isinstance(file[name], h5py.Dataset) and (file[name].external or file[name].is_virtual):
-            raise ArtifactError(f"{path}: {name} keeps its data in another file; expected plain datasets only")
 
 
 def _check_structure(path: Path, split: SplitProposals) -> None:

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import ArtifactError, DataError
 from pipeline.core.types import FloatArray, IntArray, check_boxes
-from pipeline.store.files import atomic_path
+from pipeline.store.hdf5_file import create_hdf5, open_hdf5
 from pipeline.store.ragged import decode_strings, encode_strings, row_owner
 
 _ROWS_PER_CHUNK = 4096
@@ -58,7 +57,7 @@ def write_representations(path: Path, split: SplitRepresentations) -> None:
     """Write the file atomically."""
     columns: dict[str, NDArray[Any]] = {name: getattr(split, name) for name in _DATASETS[:-1]}
     columns["image_id"] = encode_strings(list(split.image_ids))
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="latest", track_order=False) as file:
+    with create_hdf5(path, sum(column.nbytes for column in columns.values())) as file:
         file.attrs["run"] = split.run
         for name, column in columns.items():
             chunks = (min(_ROWS_PER_CHUNK, len(column)), *column.shape[1:]) if column.size else None
@@ -80,7 +79,7 @@ def read_representations(
     if not path.exists():
         raise ArtifactError(f"{path} does not exist; {remedy}")
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             columns = {name: np.asarray(file[name][()]) for name in _DATASETS}
             run = str(file.attrs["run"])
         found = tuple(decode_strings(columns.pop("image_id")))

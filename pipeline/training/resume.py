@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from pipeline.store.checkpoint import load_training_state, save_training_state
+from pipeline.store.tensors_file import load_tensors, save_tensors
 
 
 def save_resume_point(
@@ -20,14 +20,13 @@ def save_resume_point(
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
     tensors["rng"] = torch.get_rng_state()
-    save_training_state(
-        path, tensors, {"digest": digest, "iteration": iteration, "schedule_epoch": schedule.last_epoch}
-    )
+    values = {"digest": digest, "iteration": iteration, "schedule_epoch": schedule.last_epoch}
+    save_tensors(path, {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}, values)
 
 
 def load_resume_point(path: Path, *, digest: str, network: nn.Module, optimizer: AdamW, schedule: LambdaLR) -> int:
     """Restore a resume point of the same run in place and return the next iteration; 0 where there is none."""
-    found = load_training_state(path)
+    found = load_tensors(path)
     if found is None or found[1]["digest"] != digest:
         return 0
     tensors, values = found

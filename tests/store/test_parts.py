@@ -61,6 +61,17 @@ def test_a_damaged_part_is_made_again(plan, keep):
     assert work.asked == [(3, 6)]
 
 
+def test_a_part_with_one_wrong_number_is_made_again(plan):
+    whole = joined(plan, Work())
+    path = plan.path(3, 6)
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    work = Work()
+    np.testing.assert_array_equal(joined(plan, work), whole)
+    assert work.asked == [(3, 6)]
+
+
 def test_parts_of_another_digest_or_size_are_never_used(plan):
     joined(plan, Work())
     for other in ({"digest": "b" * 64}, {"part_size": 4}, {"num_items": 8}):
