@@ -9,7 +9,7 @@ import click
 from stages._command import dataset_option, device_option, progress, root_option, stage_command
 
 
-@stage_command("detect", help="Write the proposals of one split (HDF5).")
+@stage_command("detect", one_of=("split",), help="Write the proposals of one split (HDF5).")
 @dataset_option
 @click.option("--split", required=True, help="train, val or test.")
 @device_option
@@ -24,6 +24,7 @@ def command(dataset: str, split: str, device: str, root: Path) -> None:
     from pipeline.detection.detectors import load_detector
     from pipeline.detection.leakage import leakage_warning
     from pipeline.detection.proposals import detect_split
+    from pipeline.store.inputs import StageInputs
     from pipeline.store.manifests import write_stage_manifest
     from pipeline.store.proposals_file import read_proposals, write_proposals
     from pipeline.store.vocabulary_file import read_vocabulary
@@ -31,20 +32,23 @@ def command(dataset: str, split: str, device: str, root: Path) -> None:
 
     layout = Layout(root, dataset)
     params = load_params(layout.params, dataset).detect
-    vocabulary = read_vocabulary(layout.vocabulary)
-    manifest = read_split(layout.split(split), vocabulary)
+    inputs = StageInputs(layout)
+    vocabulary = read_vocabulary(inputs.take(layout.vocabulary, "prepare"))
+    manifest = read_split(inputs.take(layout.split(split), "prepare"), vocabulary)
     if warning := leakage_warning(manifest.dataset, params.trained_on):
         click.echo(warning, err=True)
     work = layout.work("detect", split)
-    inputs = [layout.vocabulary, layout.split(split)]
     if params.source is not None:
         source = root / params.source.format(split=split)
+        if source == layout.imported_proposals(split):
+            inputs.take(source, "import_proposals", split)
+        elif source.exists():
+            inputs.note(source)
         proposals = read_proposals(source, image_ids=manifest.image_ids, objects=vocabulary.objects)
-        inputs.append(source)
     else:
         detector = load_detector(params, root=root)
         if (root / params.weights).exists():
-            inputs.append(root / params.weights)
+            inputs.note(root / params.weights)
         with progress(len(manifest), f"detect {dataset} {split}") as advance:
             proposals = detect_split(
                 detector,
@@ -62,7 +66,7 @@ def command(dataset: str, split: str, device: str, root: Path) -> None:
         root=root,
         stage="detect",
         arguments={"dataset": dataset, "split": split},
-        inputs=inputs,
+        inputs=inputs.digests,
         params={"detect": params},
         outputs=[layout.proposals(split)],
         counts={

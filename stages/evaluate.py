@@ -9,7 +9,7 @@ import click
 from stages._command import dataset_option, root_option, run_options, stage_command
 
 
-@stage_command("evaluate", help="Fuse scores (eq. 3) and compute mAP.")
+@stage_command("evaluate", one_of=("variant", "seed", "split"), help="Fuse scores (eq. 3) and compute mAP.")
 @dataset_option
 @run_options
 @click.option("--split", default="test", show_default=True, help="val or test.")
@@ -26,23 +26,25 @@ def command(dataset: str, variant: str, seed: int | None, split: str, root: Path
     from pipeline.evaluation.summary import mean_curve_csv, per_class_csv
     from pipeline.store.dump import read_dump
     from pipeline.store.files import write_json, write_text
+    from pipeline.store.inputs import StageInputs
     from pipeline.store.manifests import write_stage_manifest
     from pipeline.store.vocabulary_file import read_vocabulary
 
     layout, run = Layout(root, dataset), run_name(variant, seed)
     params = load_params(layout.params, dataset, variant).evaluate
-    vocabulary = read_vocabulary(layout.vocabulary)
-    manifest = read_split(layout.split(split), vocabulary)
-    annotated = read_ground_truth(layout.ground_truth(split), manifest, vocabulary.num_hois)
-    dump = read_dump(layout.predictions(run, split), vocabulary=vocabulary, image_ids=manifest.image_ids)
-    inputs = [layout.vocabulary, layout.split(split), layout.ground_truth(split), layout.predictions(run, split)]
+    inputs = StageInputs(layout)
+    vocabulary = read_vocabulary(inputs.take(layout.vocabulary, "prepare"))
+    manifest = read_split(inputs.take(layout.split(split), "prepare"), vocabulary)
+    annotated = read_ground_truth(inputs.take(layout.ground_truth(split), "prepare"), manifest, vocabulary.num_hois)
+    predictions = inputs.take(layout.predictions(run, split), "infer", run, split)
+    dump = read_dump(predictions, vocabulary=vocabulary, image_ids=manifest.image_ids)
     people, times = None, None
     if params.protocol == "vcoco":
-        people = read_people(layout.people(split), manifest)
-        inputs.append(layout.people(split))
+        people = read_people(inputs.take(layout.people(split), "prepare"), manifest)
     if params.times_run is not None:
-        inputs.append(layout.predictions(run_name(params.times_run, seed), split))
-        times = read_dump(inputs[-1], vocabulary=vocabulary, image_ids=manifest.image_ids)
+        factor = run_name(params.times_run, seed)
+        predictions = inputs.take(layout.predictions(factor, split), "infer", factor, split)
+        times = read_dump(predictions, vocabulary=vocabulary, image_ids=manifest.image_ids)
     row = score_dump(dump, params, annotated.truth, annotated.rare, people=people, times=times)
     name = layout.scored_run(run, split)
     outputs = [layout.metrics(name), layout.per_class(name), layout.precision_recall(name), layout.gamma_sweep(name)]
@@ -57,7 +59,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, root: Path
         stage="evaluate",
         arguments={"dataset": dataset, "variant": variant, "split": split}
         | ({} if seed is None else {"seed": str(seed)}),
-        inputs=inputs,
+        inputs=inputs.digests,
         params={"evaluate": params},
         outputs=outputs,
         counts=row.metrics["counts"],

@@ -9,7 +9,7 @@ import click
 from stages._command import dataset_option, device_option, progress, root_option, run_options, stage_command
 
 
-@stage_command("infer", help="Write the raw pair logits of a split (zarr).")
+@stage_command("infer", one_of=("variant", "seed", "split"), help="Write the raw pair logits of a split (zarr).")
 @dataset_option
 @run_options
 @click.option("--split", default="test", show_default=True, help="val or test.")
@@ -28,7 +28,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, device: st
     from pipeline.inference.dump_split import infer_split
     from pipeline.store.checkpoint import load_checkpoint
     from pipeline.store.dump import write_dump
-    from pipeline.store.files import sha256_of
+    from pipeline.store.inputs import StageInputs
     from pipeline.store.manifests import relative, write_stage_manifest
     from pipeline.store.proposals_file import read_proposals
     from pipeline.store.vocabulary_file import read_vocabulary
@@ -36,21 +36,25 @@ def command(dataset: str, variant: str, seed: int | None, split: str, device: st
 
     layout, run = Layout(root, dataset), run_name(variant, seed)
     params = load_params(layout.params, dataset, variant).infer
-    vocabulary = read_vocabulary(layout.vocabulary)
-    manifest = read_split(layout.split(split), vocabulary)
-    state, config = load_checkpoint(layout.checkpoint(run), vocabulary=vocabulary)
+    inputs = StageInputs(layout)
+    vocabulary = read_vocabulary(inputs.take(layout.vocabulary, "prepare"))
+    manifest = read_split(inputs.take(layout.split(split), "prepare"), vocabulary)
+    state, config = load_checkpoint(inputs.take(layout.checkpoint(run), "train", run), vocabulary=vocabulary)
     network = network_from_config(config, state, build_detector=build_architecture)
-    inputs = [layout.vocabulary, layout.split(split), layout.proposals(split), layout.checkpoint(run)]
     dataset_of_bags = BagDataset(
         manifest=manifest,
-        proposals=read_proposals(layout.proposals(split), image_ids=manifest.image_ids, objects=vocabulary.objects),
+        proposals=read_proposals(
+            inputs.take(layout.proposals(split), "detect", split),
+            image_ids=manifest.image_ids,
+            objects=vocabulary.objects,
+        ),
         labels=manifest.label_matrix(vocabulary.num_hois) * 0,
         root=root,
         image_side=config["model"]["image_size"],
         max_proposals=params.max_proposals,
     )
     digest = digest_of(
-        {"inputs": {relative(path, root): sha256_of(path) for path in inputs}, "params": digest_of(params)}
+        {"inputs": {relative(path, root): found for path, found in inputs.digests.items()}, "params": digest_of(params)}
     )
     work = layout.work("infer", run, split)
     with progress(len(manifest), f"infer {run} {split}") as advance:
@@ -72,7 +76,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, device: st
         stage="infer",
         arguments={"dataset": dataset, "variant": variant, "split": split}
         | ({} if seed is None else {"seed": str(seed)}),
-        inputs=inputs,
+        inputs=inputs.digests,
         params={"infer": params},
         outputs=[layout.predictions(run, split)],
         counts={"images": len(manifest), "pairs": len(dump.human_index)},

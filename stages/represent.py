@@ -9,7 +9,11 @@ import click
 from stages._command import dataset_option, device_option, progress, root_option, run_options, stage_command
 
 
-@stage_command("represent", help="Write the representations of a split's best-detected pairs (HDF5).")
+@stage_command(
+    "represent",
+    one_of=("variant", "seed", "split"),
+    help="Write the representations of a split's best-detected pairs (HDF5).",
+)
 @dataset_option
 @run_options
 @click.option("--split", default="test", show_default=True, help="val or test.")
@@ -27,7 +31,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, device: st
     from pipeline.hoi.network_config import network_from_config
     from pipeline.inference.represent_split import represent_split
     from pipeline.store.checkpoint import load_checkpoint
-    from pipeline.store.files import sha256_of
+    from pipeline.store.inputs import StageInputs
     from pipeline.store.manifests import relative, write_stage_manifest
     from pipeline.store.proposals_file import read_proposals
     from pipeline.store.representations_file import write_representations
@@ -37,13 +41,17 @@ def command(dataset: str, variant: str, seed: int | None, split: str, device: st
     layout, run = Layout(root, dataset), run_name(variant, seed)
     params = load_params(layout.params, dataset, variant)
     sections = {"infer": params.infer, "represent": params.represent}
-    vocabulary = read_vocabulary(layout.vocabulary)
-    manifest = read_split(layout.split(split), vocabulary)
-    state, config = load_checkpoint(layout.checkpoint(run), vocabulary=vocabulary)
-    inputs = [layout.vocabulary, layout.split(split), layout.proposals(split), layout.checkpoint(run)]
+    inputs = StageInputs(layout)
+    vocabulary = read_vocabulary(inputs.take(layout.vocabulary, "prepare"))
+    manifest = read_split(inputs.take(layout.split(split), "prepare"), vocabulary)
+    state, config = load_checkpoint(inputs.take(layout.checkpoint(run), "train", run), vocabulary=vocabulary)
     bags = BagDataset(
         manifest=manifest,
-        proposals=read_proposals(layout.proposals(split), image_ids=manifest.image_ids, objects=vocabulary.objects),
+        proposals=read_proposals(
+            inputs.take(layout.proposals(split), "detect", split),
+            image_ids=manifest.image_ids,
+            objects=vocabulary.objects,
+        ),
         labels=manifest.label_matrix(vocabulary.num_hois) * 0,
         root=root,
         image_side=config["model"]["image_size"],
@@ -51,7 +59,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, device: st
     )
     digest = digest_of(
         {
-            "inputs": {relative(path, root): sha256_of(path) for path in inputs},
+            "inputs": {relative(path, root): found for path, found in inputs.digests.items()},
             "params": {name: digest_of(section) for name, section in sections.items()},
         }
     )
@@ -75,7 +83,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, device: st
         stage="represent",
         arguments={"dataset": dataset, "variant": variant, "split": split}
         | ({} if seed is None else {"seed": str(seed)}),
-        inputs=inputs,
+        inputs=inputs.digests,
         params=sections,
         outputs=[layout.representations(run, split)],
         counts={"images": len(manifest), "pairs": len(found)},

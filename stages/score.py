@@ -9,7 +9,9 @@ import click
 from stages._command import dataset_option, root_option, stage_command
 
 
-@stage_command("score", help="Score every row of params.yaml: variants that shares a seeded run.")
+@stage_command(
+    "score", one_of=("variant", "seed"), help="Score every row of params.yaml: variants that shares a seeded run."
+)
 @dataset_option
 @click.option("--variant", required=True, help="The row that was trained.")
 @click.option("--seed", type=int, required=True, help="Its seed.")
@@ -24,22 +26,29 @@ def command(dataset: str, variant: str, seed: int, root: Path) -> None:
     from pipeline.evaluation.row import score_dump
     from pipeline.store.dump import read_dump
     from pipeline.store.files import write_json
+    from pipeline.store.inputs import StageInputs
     from pipeline.store.vocabulary_file import read_vocabulary
 
     layout = Layout(root, dataset)
     names = [variant, *(name for name, row in load_variants(layout.params).items() if row.run == variant)]
-    vocabulary = read_vocabulary(layout.vocabulary)
-    manifest = read_split(layout.split("test"), vocabulary)
-    annotated = read_ground_truth(layout.ground_truth("test"), manifest, vocabulary.num_hois)
-    dump = read_dump(layout.predictions(run_name(variant, seed)), vocabulary=vocabulary, image_ids=manifest.image_ids)
+    inputs = StageInputs(layout)
+    vocabulary = read_vocabulary(inputs.take(layout.vocabulary, "prepare"))
+    manifest = read_split(inputs.take(layout.split("test"), "prepare"), vocabulary)
+    annotated = read_ground_truth(inputs.take(layout.ground_truth("test"), "prepare"), manifest, vocabulary.num_hois)
+    run = run_name(variant, seed)
+    predictions = inputs.take(layout.predictions(run), "infer", run, "test")
+    dump = read_dump(predictions, vocabulary=vocabulary, image_ids=manifest.image_ids)
     rows = {}
     for name in names:
         params = load_params(layout.params, dataset, name).evaluate
-        people = read_people(layout.people("test"), manifest) if params.protocol == "vcoco" else None
+        people = None
+        if params.protocol == "vcoco":
+            people = read_people(inputs.take(layout.people("test"), "prepare"), manifest)
         times = None
         if params.times_run is not None:
-            path = layout.predictions(run_name(params.times_run, seed))
-            times = read_dump(path, vocabulary=vocabulary, image_ids=manifest.image_ids)
+            factor = run_name(params.times_run, seed)
+            predictions = inputs.take(layout.predictions(factor), "infer", factor, "test")
+            times = read_dump(predictions, vocabulary=vocabulary, image_ids=manifest.image_ids)
         row = score_dump(dump, params, annotated.truth, annotated.rare, people=people, times=times)
         rows[name] = row.metrics
         click.echo(f"{name}-{seed}: {row.headline}")

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from pipeline.core.errors import DataError
 from pipeline.core.normalisation import CLIP_MEAN, CLIP_STD
+from pipeline.core.types import ImageRecord
+from pipeline.store.files import sha256_of
 
 _ORIENTATION_TAG = 0x0112  # EXIF
 _TURNS = {
@@ -27,15 +29,36 @@ _TURNS = {
 }
 
 
-def open_image(path: Path, *, upright: bool = False) -> Image.Image:
+def open_image(path: Path, *, upright: bool = False, record: ImageRecord | None = None) -> Image.Image:
     """Return an image decoded to RGB.
 
     Pixels are as stored, since annotated boxes refer to those; `upright` turns them as the EXIF orientation says, as
-    people see a photo.
+    people see a photo. With `record`, the file must be the one that the manifest describes, byte for byte.
 
     Raises:
-        DataError: missing, not an image, truncated, of 32-bit pixels, or larger than PIL's safety limit.
+        DataError: missing, not an image, truncated, of 32-bit pixels, larger than PIL's safety limit, or not as
+            recorded.
     """
+    image = _decoded(path, upright)
+    if record is not None:
+        _check_recorded(path, image, record)
+    return image
+
+
+def _check_recorded(path: Path, image: Image.Image, record: ImageRecord) -> None:
+    size = (record.width, record.height)
+    if image.size != size:
+        raise DataError(
+            f"{path}: image is {image.size} pixels (width, height), the manifest says {size}; run prepare again"
+        )
+    if (found := sha256_of(path)) != record.sha256:
+        raise DataError(
+            f"{path}: image has sha256 {found[:12]}, the manifest says {record.sha256[:12]}; "
+            "it is damaged or another one: restore it, or run prepare again"
+        )
+
+
+def _decoded(path: Path, upright: bool) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # damaged metadata; damaged pixels raise
@@ -72,18 +95,9 @@ def _turned(pixels: Image.Image, stored: Image.Image) -> Image.Image:
     return pixels if method is None else pixels.transpose(method)
 
 
-def read_pixels(
-    path: Path, *, expected_size: tuple[int, int] | None = None, upright: bool = False
-) -> NDArray[np.uint8]:
-    """Return uint8 HWC RGB pixels; `upright` as in `open_image`.
-
-    Raises:
-        DataError: as `open_image`, or (width, height) other than expected.
-    """
-    image = open_image(path, upright=upright)
-    if expected_size is not None and image.size != expected_size:
-        raise DataError(f"{path}: image is {image.size} pixels (width, height), the manifest says {expected_size}")
-    return np.asarray(image)
+def read_pixels(path: Path, *, upright: bool = False, record: ImageRecord | None = None) -> NDArray[np.uint8]:
+    """Return uint8 HWC RGB pixels; arguments and errors as in `open_image`."""
+    return np.asarray(open_image(path, upright=upright, record=record))
 
 
 def square_pixels(image: Image.Image, side: int) -> Tensor:

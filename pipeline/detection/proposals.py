@@ -126,7 +126,7 @@ def _detect_range(
 def _pixels(manifest: SplitManifest, index: int, root: Path) -> NDArray[np.uint8]:
     record = manifest.images[index]
     path = manifest.image_path(index, root)
-    return read_pixels(path, expected_size=(record.width, record.height), upright=manifest.upright)
+    return read_pixels(path, upright=manifest.upright, record=record)
 
 
 def detect_images(

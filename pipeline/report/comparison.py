@@ -103,7 +103,7 @@ def draw_comparison(
         for name, findings in reversed(variants):
             pairs = pairs_of_image(findings, truth, vocabulary, image=image, pairs_per_image=pairs_per_image)
             heading = f"{kind}: {name}, {manifest.image_ids[image]}"
-            picture = open_image(manifest.image_path(image, root))
+            picture = open_image(manifest.image_path(image, root), record=manifest.images[image])
             tiles.append(SheetImage(heading, picture, pairs, show_parts=True))
     (first, _), (second, _) = variants
     title = f"{second} and {first} on {manifest.dataset} {manifest.split}"

@@ -55,12 +55,13 @@ def gallery_record(
     shown = []
     for image, rows in zip(images.tolist(), annotated, strict=True):
         record = manifest.images[image]
+        picture = open_image(manifest.image_path(image, root), record=record)
         shown.append(
             {
                 "id": record.image_id,
                 "width": record.width,
                 "height": record.height,
-                "src": f"data:image/jpeg;base64,{_thumbnail(open_image(manifest.image_path(image, root)))}",
+                "src": f"data:image/jpeg;base64,{_thumbnail(picture)}",
                 "truth": [
                     [int(truth.hoi_id[row]), _box(truth.human_boxes[row]), _box(truth.object_boxes[row])]
                     for row in rows.tolist()

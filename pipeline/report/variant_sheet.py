@@ -47,7 +47,13 @@ def draw_variant(
     images = []
     for image in sample_indices(len(manifest), report.num_images).tolist():
         pairs = pairs_of_image(best, truth, vocabulary, image=image, pairs_per_image=report.pairs_per_image)
-        images.append(SheetImage(manifest.image_ids[image], open_image(manifest.image_path(image, root)), pairs))
+        images.append(
+            SheetImage(
+                manifest.image_ids[image],
+                open_image(manifest.image_path(image, root), record=manifest.images[image]),
+                pairs,
+            )
+        )
         done(1)
     caption = _caption(len(images), manifest, report.pairs_per_image)
     sheet = contact_sheet(images, title=f"{name} on {manifest.dataset} {manifest.split}", caption=caption)

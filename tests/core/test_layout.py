@@ -38,6 +38,7 @@ def every_path(layout: Layout, run: str) -> dict[str, Path]:
         "ablations": layout.ablations("md"),
         "report": layout.report,
         "work": layout.work("train", run),
+        "lock": layout.lock("train", run),
     }
 
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,9 @@ from PIL import Image, ImageOps
 from torchvision.transforms.functional import normalize, to_tensor
 
 from pipeline.core.errors import DataError
+from pipeline.core.types import ImageRecord
 from pipeline.data.images import CLIP_MEAN, CLIP_STD, normalize_pixels, open_image, read_pixels, square_pixels
+from pipeline.store.files import sha256_of
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
 
@@ -17,12 +21,17 @@ def png(tmp_path):
 
 
 def test_pixels_are_read_as_stored(png):
-    np.testing.assert_array_equal(read_pixels(png, expected_size=(20, 12)), PIXELS)
+    np.testing.assert_array_equal(read_pixels(png), PIXELS)
 
 
-def test_wrong_size_names_both(png):
+def test_an_image_other_than_recorded_names_both(png):
+    record = ImageRecord("x", "x.png", 20, 12, sha256_of(png))
+    np.testing.assert_array_equal(read_pixels(png, record=record), PIXELS)
     with pytest.raises(DataError, match=r"x.png: image is \(20, 12\) pixels .*, the manifest says \(12, 20\)"):
-        read_pixels(png, expected_size=(12, 20))
+        read_pixels(png, record=dataclasses.replace(record, width=12, height=20))
+    Image.fromarray(255 - PIXELS).save(png)  # as good an image
+    with pytest.raises(DataError, match=rf"x.png: image has sha256 \w+, the manifest says {record.sha256[:12]}"):
+        read_pixels(png, record=record)
 
 
 def test_missing_and_not_an_image(tmp_path):
