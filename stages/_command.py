@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, resource_error
 
 # openai-clip 1.0.1 imports pkg_resources; nothing that a user of ours could mend.
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
@@ -28,20 +29,43 @@ class _OneLine(click.ClickException):
         super().__init__(line.encode("utf-8", "replace").decode())  # names of files need not be UTF-8
 
 
-def stage_command(name: str, **options: Any) -> Callable[[Callable[..., Any]], click.Command]:
-    """Declare a click command whose `UserError`s become one line on stderr and exit code 2."""
+def stage_command(
+    name: str, *, one_of: tuple[str, ...] | None = None, **options: Any
+) -> Callable[[Callable[..., Any]], click.Command]:
+    """Declare a click command whose `UserError`s become one line on stderr and exit code 2.
+
+    Args:
+        one_of: options beside --dataset that tell its outputs apart; at any time, one process at most may run it with
+            the same values of these. None: it writes no artifact, and any number may run.
+    """
 
     def declare(function: Callable[..., Any]) -> click.Command:
         @functools.wraps(function)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             try:
-                return function(*args, **kwargs)
+                with nullcontext() if one_of is None else _only_run(name, one_of, kwargs):
+                    return function(*args, **kwargs)
             except UserError as error:
                 raise _OneLine(error) from error
+            except Exception as error:
+                if (lacking := resource_error(error)) is None:
+                    raise
+                raise _OneLine(lacking) from error
 
         return click.command(name, **options)(guarded)
 
     return declare
+
+
+def _only_run(stage: str, one_of: tuple[str, ...], chosen: Mapping[str, Any]) -> AbstractContextManager[None]:
+    from pipeline.core.layout import Layout
+    from pipeline.store.lock import hold_lock
+
+    if os.environ.get("RANK", "0") != "0":  # of the ranks of torchrun the first writes, and holds the lock for all
+        return nullcontext()
+    values = [str(chosen[name]) for name in one_of if chosen[name] is not None]
+    layout = Layout(Path(str(chosen["root"])), chosen["dataset"])
+    return hold_lock(layout.lock(stage, *values), " ".join((stage, layout.dataset, *values)))
 
 
 def root_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.core.layout import Layout, run_name
@@ -14,6 +13,7 @@ from pipeline.data.split import SplitManifest, read_split
 from pipeline.data.vcoco_people_file import read_people
 from pipeline.evaluation.row import Row, score_dump
 from pipeline.store.dump import DumpReader, open_dump
+from pipeline.store.inputs import StageInputs
 from pipeline.store.vocabulary_file import read_vocabulary
 
 if TYPE_CHECKING:
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScoredSplit:
-    """An open split; `seed` is that of the runs that are scored, None for the pipeline's own."""
+    """An open split; `seed` is that of the runs that are scored, None for the pipeline's own.
+
+    `inputs` are the files read so far: each scored run adds its own.
+    """
 
     layout: Layout
     split: str
@@ -30,6 +33,7 @@ class ScoredSplit:
     vocabulary: Vocabulary
     manifest: SplitManifest
     annotated: AnnotatedSplit
+    inputs: StageInputs
 
     @classmethod
     def open(cls, layout: Layout, split: str, seed: int | None) -> ScoredSplit:
@@ -38,32 +42,29 @@ class ScoredSplit:
         Raises:
             ArtifactError, DataError: as their readers.
         """
-        vocabulary = read_vocabulary(layout.vocabulary)
-        manifest = read_split(layout.split(split), vocabulary)
-        annotated = read_ground_truth(layout.ground_truth(split), manifest, vocabulary.num_hois)
-        return cls(layout, split, seed, vocabulary, manifest, annotated)
+        inputs = StageInputs(layout)
+        vocabulary = read_vocabulary(inputs.take(layout.vocabulary, "prepare"))
+        manifest = read_split(inputs.take(layout.split(split), "prepare"), vocabulary)
+        truth = inputs.take(layout.ground_truth(split), "prepare")
+        annotated = read_ground_truth(truth, manifest, vocabulary.num_hois)
+        return cls(layout, split, seed, vocabulary, manifest, annotated, inputs)
 
-    def score(
-        self, variant: str, params: EvaluateParams, client: Client | None, *, sweep: bool = False
-    ) -> tuple[Row, list[Path]]:
-        """Score the run of `variant`; also return every file that goes into its numbers.
+    def score(self, variant: str, params: EvaluateParams, client: Client | None, *, sweep: bool = False) -> Row:
+        """Score the run of `variant`; `inputs` then names every file that goes into its numbers.
 
         Raises:
             ArtifactError: predictions or annotations are missing, damaged or of other images.
         """
-        layout, split = self.layout, self.split
-        inputs = [layout.vocabulary, layout.split(split), layout.ground_truth(split)]
-        dump = self._open_predictions(variant, inputs)
+        dump = self._open_predictions(variant)
         people, times = None, None
         if params.protocol == "vcoco":
-            people = read_people(layout.people(split), self.manifest)
-            inputs.append(layout.people(split))
+            people = read_people(self.inputs.take(self.layout.people(self.split), "prepare"), self.manifest)
         if params.times_run is not None:
-            times = self._open_predictions(params.times_run, inputs)
+            times = self._open_predictions(params.times_run)
         truth, rare = self.annotated.truth, self.annotated.rare
-        row = score_dump(dump, params, truth, rare, people=people, times=times, sweep=sweep, client=client)
-        return row, inputs
+        return score_dump(dump, params, truth, rare, people=people, times=times, sweep=sweep, client=client)
 
-    def _open_predictions(self, variant: str, inputs: list[Path]) -> DumpReader:
-        inputs.append(self.layout.predictions(run_name(variant, self.seed), self.split))
-        return open_dump(inputs[-1], vocabulary=self.vocabulary, image_ids=self.manifest.image_ids)
+    def _open_predictions(self, variant: str) -> DumpReader:
+        run = run_name(variant, self.seed)
+        path = self.inputs.take(self.layout.predictions(run, self.split), "infer", run, self.split)
+        return open_dump(path, vocabulary=self.vocabulary, image_ids=self.manifest.image_ids)

@@ -20,7 +20,7 @@ from pipeline.hoi.network_config import network_from_config
 from pipeline.inference.dump_split import InferWork
 from pipeline.inference.represent_split import RepresentWork
 from pipeline.store.checkpoint import load_checkpoint
-from pipeline.store.files import sha256_of
+from pipeline.store.inputs import StageInputs
 from pipeline.store.manifests import relative
 from pipeline.store.proposals_file import read_proposals
 from pipeline.store.vocabulary_file import read_vocabulary
@@ -55,22 +55,23 @@ class SplitRun:
         arguments = {"dataset": self.dataset, "variant": self.variant, "split": self.split}
         return arguments | ({} if self.seed is None else {"seed": str(self.seed)})
 
-    @property
-    def inputs(self) -> list[Path]:
-        """Files that shape the result."""
-        layout = self.layout
-        return [
-            layout.vocabulary,
-            layout.split(self.split),
-            layout.proposals(self.split),
-            layout.checkpoint(self.name),
-        ]
+    def take(self) -> StageInputs:
+        """Check and digest the files that shape the result.
+
+        Raises:
+            ArtifactError: one is not what its manifest says.
+        """
+        layout, inputs = self.layout, StageInputs(self.layout)
+        inputs.take(layout.vocabulary, "prepare")
+        inputs.take(layout.split(self.split), "prepare")
+        inputs.take(layout.proposals(self.split), "detect", self.split)
+        inputs.take(layout.checkpoint(self.name), "train", self.name)
+        return inputs
 
     def digest(self, params: Any) -> str:
         """Name the inputs' contents and the params."""
-        return digest_of(
-            {"inputs": {relative(path, self.root): sha256_of(path) for path in self.inputs}, "params": params}
-        )
+        digests = {relative(path, self.root): found for path, found in self.take().digests.items()}
+        return digest_of({"inputs": digests, "params": params})
 
     def open(self, max_proposals: int) -> OpenRun:
         """Read everything.

@@ -10,7 +10,7 @@ from stages._command import dataset_option, device_option, root_option, stage_co
 from stages._scheduler import scheduler_option
 
 
-@stage_command("detect", help="Write the proposals of one split (HDF5).")
+@stage_command("detect", one_of=("split",), help="Write the proposals of one split (HDF5).")
 @dataset_option
 @click.option("--split", required=True, help="train, val or test.")
 @device_option
@@ -25,6 +25,7 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
     from pipeline.data.split import read_split
     from pipeline.detection.leakage import leakage_warning
     from pipeline.detection.proposals import count_humans, proposal_columns
+    from pipeline.store.inputs import StageInputs
     from pipeline.store.manifests import write_stage_manifest
     from pipeline.store.proposals_file import read_proposals, write_proposal_columns, write_proposals
     from pipeline.store.vocabulary_file import read_vocabulary
@@ -34,21 +35,24 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
     layout = Layout(root, dataset)
     params = load_params(layout.params, dataset).detect
     execution = load_execution(layout.params)
-    vocabulary = read_vocabulary(layout.vocabulary)
-    manifest = read_split(layout.split(split), vocabulary)
+    inputs = StageInputs(layout)
+    vocabulary = read_vocabulary(inputs.take(layout.vocabulary, "prepare"))
+    manifest = read_split(inputs.take(layout.split(split), "prepare"), vocabulary)
     if warning := leakage_warning(manifest.dataset, params.trained_on):
         click.echo(warning, err=True)
-    inputs = [layout.vocabulary, layout.split(split)]
     if params.source is not None:
         source = root / params.source.format(split=split)
+        if source == layout.imported_proposals(split):
+            inputs.take(source, "import_proposals", split)
+        elif source.exists():
+            inputs.note(source)
         proposals = read_proposals(source, image_ids=manifest.image_ids, objects=vocabulary.objects)
-        inputs.append(source)
         write_proposals(layout.proposals(split), proposals)
         num_proposals = len(proposals.scores)
         num_humans = int((proposals.object_ids == vocabulary.human_object_id).sum())
     else:
         if (root / params.weights).exists():
-            inputs.append(root / params.weights)
+            inputs.note(root / params.weights)
         address = scheduler or execution.scheduler
         opened, parts = run_parts(
             DetectRecipe(root.absolute() if address else root, dataset, split, params, device, execution.channels_last),
@@ -70,7 +74,7 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
         root=root,
         stage="detect",
         arguments={"dataset": dataset, "split": split},
-        inputs=inputs,
+        inputs=inputs.digests,
         params={"detect": params},
         outputs=[layout.proposals(split)],
         counts={"images": len(manifest), "proposals": num_proposals, "humans": num_humans},

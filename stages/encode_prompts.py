@@ -9,7 +9,7 @@ import click
 from stages._command import dataset_option, root_option, stage_command
 
 
-@stage_command("encode-prompts", help="Write the knowledge bank (HDF5).")
+@stage_command("encode-prompts", one_of=("clip_weights", "bank"), help="Write the knowledge bank (HDF5).")
 @dataset_option
 @click.option("--clip", "clip_weights", help="Another CLIP than the dataset's, name or path: the bank of row rn101.")
 @click.option(
@@ -28,6 +28,7 @@ def command(dataset: str, clip_weights: str | None, bank: str, root: Path) -> No
     from pipeline.prompts.templates import hoi_prompts
     from pipeline.prompts.text_only import encode_text_only
     from pipeline.store.bank_file import write_bank
+    from pipeline.store.inputs import StageInputs
     from pipeline.store.manifests import write_stage_manifest
     from pipeline.store.vocabulary_file import read_vocabulary
     from stages._clip import clip_inputs, clip_of, open_clip
@@ -35,10 +36,13 @@ def command(dataset: str, clip_weights: str | None, bank: str, root: Path) -> No
 
     layout = Layout(root, dataset)
     params = load_params(layout.params, dataset)
-    vocabulary = read_vocabulary(layout.vocabulary)
+    inputs = StageInputs(layout)
+    vocabulary = read_vocabulary(inputs.take(layout.vocabulary, "prepare"))
     open_device("cpu")
     clip_params = clip_of(params.clip, clip_weights)
     clip_model = open_clip(clip_params, root)
+    for path in clip_inputs(clip_params, root):
+        inputs.note(path)
     templates = params.encode_prompts
     prompts = hoi_prompts(vocabulary, templates.template, templates.instrument_template)
     embeddings = encode_bank(clip_model, prompts)
@@ -54,7 +58,7 @@ def command(dataset: str, clip_weights: str | None, bank: str, root: Path) -> No
         arguments={"dataset": dataset}
         | ({"clip": clip_weights} if clip_weights else {})
         | ({"bank": bank} if bank != "clip" else {}),
-        inputs=[layout.vocabulary, *clip_inputs(clip_params, root)],
+        inputs=inputs.digests,
         params={"clip": params.clip, "encode_prompts": templates},
         outputs=[target],
         counts={"hoi_classes": len(embeddings.prompts), "width": int(embeddings.hoi_embeddings.shape[1])},

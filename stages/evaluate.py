@@ -10,7 +10,7 @@ from stages._command import dataset_option, root_option, run_options, stage_comm
 from stages._scheduler import connect, scheduler_option
 
 
-@stage_command("evaluate", help="Fuse scores (eq. 3) and compute mAP.")
+@stage_command("evaluate", one_of=("variant", "seed", "split"), help="Fuse scores (eq. 3) and compute mAP.")
 @dataset_option
 @run_options
 @click.option("--split", default="test", show_default=True, help="val or test.")
@@ -30,7 +30,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, scheduler:
     params = load_params(layout.params, dataset, variant).evaluate
     scored = ScoredSplit.open(layout, split, seed)
     with connect(scheduler or load_execution(layout.params).scheduler) as client:
-        row, inputs = scored.score(variant, params, client, sweep=True)
+        row = scored.score(variant, params, client, sweep=True)
     name = layout.scored_run(run, split)
     outputs = [layout.metrics(name), layout.per_class(name), layout.precision_recall(name), layout.gamma_sweep(name)]
     write_json(outputs[0], {"dataset": dataset, "variant": variant, "split": split, **row.metrics})
@@ -43,7 +43,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, scheduler:
         stage="evaluate",
         arguments={"dataset": dataset, "variant": variant, "split": split}
         | ({} if seed is None else {"seed": str(seed)}),
-        inputs=inputs,
+        inputs=scored.inputs.digests,
         params={"evaluate": params},
         outputs=outputs,
         counts=row.metrics["counts"],

@@ -35,16 +35,19 @@ def command(dataset: str, variant: str, seed: int | None, split: str, form: str,
     from pipeline.evaluation.fusion import fuse
     from pipeline.evaluation.vcoco_triplets import role_detections
     from pipeline.store.dump import read_dump
+    from pipeline.store.inputs import StageInputs
     from pipeline.store.vocabulary_file import read_vocabulary
 
     layout, run = Layout(root, dataset), run_name(variant, seed)
     params = load_params(layout.params, dataset, variant)
-    vocabulary = read_vocabulary(layout.vocabulary)
-    manifest = read_split(layout.split(split), vocabulary)
-    dump = read_dump(layout.predictions(run, split), vocabulary=vocabulary, image_ids=manifest.image_ids)
+    inputs = StageInputs(layout)
+    vocabulary = read_vocabulary(inputs.take(layout.vocabulary, "prepare"))
+    manifest = read_split(inputs.take(layout.split(split), "prepare"), vocabulary)
+    predictions = inputs.take(layout.predictions(run, split), "infer", run, split)
+    dump = read_dump(predictions, vocabulary=vocabulary, image_ids=manifest.image_ids)
     detections = fuse(dump, params.evaluate)
     if form == "vcoco-pickle":
-        people = read_people(layout.people(split), manifest)
+        people = read_people(inputs.take(layout.people(split), "prepare"), manifest)
         rows = write_vcoco_pickle(output, role_detections(detections, vocabulary, people), people)
         click.echo(f"{output}: {rows} pairs of {len(manifest)} images")
         return

@@ -9,7 +9,11 @@ import click
 from stages._command import dataset_option, root_option, stage_command
 
 
-@stage_command("import-proposals", help="Turn detections of others (COCO results, per-image JSON) into proposals.")
+@stage_command(
+    "import-proposals",
+    one_of=("split",),
+    help="Turn detections of others (COCO results, per-image JSON) into proposals.",
+)
 @dataset_option
 @click.option("--split", required=True, help="train, val or test.")
 @click.option(
@@ -34,17 +38,21 @@ def command(dataset: str, split: str, source: Path, labels: str | None, trained_
     from pipeline.data.split import read_split
     from pipeline.detection.importers import import_proposals
     from pipeline.detection.leakage import leakage_warning
+    from pipeline.store.inputs import StageInputs
     from pipeline.store.manifests import write_stage_manifest
     from pipeline.store.proposals_file import write_proposals
     from pipeline.store.vocabulary_file import read_vocabulary
 
     layout = Layout(root, dataset)
     labels = labels or ("vocabulary" if source.is_dir() else "coco91")
-    vocabulary = read_vocabulary(layout.vocabulary)
-    manifest = read_split(layout.split(split), vocabulary)
+    inputs = StageInputs(layout)
+    vocabulary = read_vocabulary(inputs.take(layout.vocabulary, "prepare"))
+    manifest = read_split(inputs.take(layout.split(split), "prepare"), vocabulary)
     if warning := leakage_warning(manifest.dataset, trained_on):
         click.echo(warning, err=True)
-    proposals = import_proposals(source, manifest, vocabulary, labels=labels, detector=f"imported, {trained_on}:")
+    proposals = import_proposals(
+        inputs.note(source), manifest, vocabulary, labels=labels, detector=f"imported, {trained_on}:"
+    )
     target = layout.imported_proposals(split)
     write_proposals(target, proposals)
     humans = int((proposals.object_ids == vocabulary.human_object_id).sum())
@@ -59,7 +67,7 @@ def command(dataset: str, split: str, source: Path, labels: str | None, trained_
             "labels": labels,
             "trained-on": trained_on,
         },
-        inputs=[layout.vocabulary, layout.split(split), source],
+        inputs=inputs.digests,
         params={},
         outputs=[target],
         counts={"images": len(manifest), "proposals": len(proposals.scores), "humans": humans},

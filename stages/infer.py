@@ -10,7 +10,7 @@ from stages._command import dataset_option, device_option, root_option, run_opti
 from stages._scheduler import scheduler_option
 
 
-@stage_command("infer", help="Write the raw pair logits of a split (zarr).")
+@stage_command("infer", one_of=("variant", "seed", "split"), help="Write the raw pair logits of a split (zarr).")
 @dataset_option
 @run_options
 @click.option("--split", default="test", show_default=True, help="val or test.")
@@ -37,7 +37,7 @@ def command(
     address = scheduler or execution.scheduler
     base = root.absolute() if address else root
     run = SplitRun(base, dataset, variant, seed, split, device, execution.channels_last)
-    recipe = InferRecipe(run, params)
+    recipe, inputs = InferRecipe(run, params), run.take()
     opened, parts = run_parts(
         recipe, label=f"infer {run.name} {split}", scheduler=address, threads=execution.decode_threads
     )
@@ -54,7 +54,7 @@ def command(
         root=root,
         stage="infer",
         arguments=run.arguments,
-        inputs=run.inputs,
+        inputs=inputs.digests,
         params={"infer": params},
         outputs=[layout.predictions(run.name, split)],
         counts={"images": opened.num_images, "pairs": len(columns["human_index"])},

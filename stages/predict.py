@@ -149,13 +149,14 @@ def _trained(layout: Layout, run: str) -> Path:
     """The run's own checkpoint, or one line that says how to get it."""
     from pipeline.core.errors import ArtifactError
     from pipeline.core.layout import run_name
+    from pipeline.store.inputs import StageInputs
 
     folder = layout.checkpoint(run_name(run))
     if not folder.exists():
         remedy = f'put "datasets: [{layout.dataset}]" into params.yaml and run "dvc repro train@{layout.dataset}-{run}"'
         remedy = 'run "make repro" once, which trains it' if layout.dataset == "toyworld" else remedy
         raise ArtifactError(f"{folder}: no trained model here yet; {remedy}, or name another with --checkpoint")
-    return folder
+    return StageInputs(layout).take(folder, "train", run_name(run))
 
 
 def _detector(

@@ -7,7 +7,7 @@ import click
 from stages._command import dataset_option, progress, root_option, stage_command
 
 
-@stage_command("prepare", help="Write the split manifests, vocabulary and ground truth of a dataset.")
+@stage_command("prepare", one_of=(), help="Write the split manifests, vocabulary and ground truth of a dataset.")
 @dataset_option
 @root_option
 def command(dataset: str, root: click.Path) -> None:

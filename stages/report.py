@@ -9,7 +9,9 @@ import click
 from stages._command import dataset_option, progress, root_option, stage_command
 
 
-@stage_command("report", help="Draw the results: tables, figures, test images with detections, one HTML page.")
+@stage_command(
+    "report", one_of=(), help="Draw the results: tables, figures, test images with detections, one HTML page."
+)
 @dataset_option
 @click.option("--variant", "variants", multiple=True, help="Repeat, or separate by commas; default: run_variants.")
 @root_option
@@ -24,6 +26,7 @@ def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
     from pipeline.report.folder import Extras, further_figures, write_report
     from pipeline.report.make import make_report, read_test_split
     from pipeline.store.files import write_bytes
+    from pipeline.store.inputs import StageInputs
     from pipeline.store.manifests import write_stage_manifest
 
     layout = Layout(root, dataset)
@@ -31,6 +34,15 @@ def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
     params = load_params(layout.params, dataset)
     own = {name: load_params(layout.params, dataset, name).evaluate for name in names}
     rows = {name: load_variants(layout.params)[name.split("+")[0]] for name in names}
+    inputs = StageInputs(layout)
+    for path in (layout.vocabulary, layout.split("test"), layout.ground_truth("test")):
+        inputs.take(path, "prepare")
+    for name in dict.fromkeys([*names, *filter(None, (section.times_run for section in own.values()))]):
+        inputs.take(layout.predictions(name), "infer", name, "test")
+    for name in names:
+        inputs.take(layout.training_log(name), "train", name)
+        for kind in (layout.metrics, layout.per_class, layout.precision_recall, layout.gamma_sweep):
+            inputs.take(kind(name), "evaluate", name)
     split = read_test_split(layout)
     num_images, num_tiles = (
         min(len(split.manifest), count) for count in (params.report.gallery_images, params.report.num_images)
@@ -55,7 +67,7 @@ def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
         root=root,
         stage="report",
         arguments={"dataset": dataset, "variant": ",".join(names)},
-        inputs=[*report.files, *ablations, *figures],
+        inputs={path: inputs.digests[inputs.note(path)] for path in (*report.files, *ablations, *figures)},
         params={
             "report": params.report,
             "evaluate": params.evaluate,

@@ -10,7 +10,11 @@ from stages._command import dataset_option, device_option, root_option, run_opti
 from stages._scheduler import scheduler_option
 
 
-@stage_command("represent", help="Write the representations of a split's best-detected pairs (HDF5).")
+@stage_command(
+    "represent",
+    one_of=("variant", "seed", "split"),
+    help="Write the representations of a split's best-detected pairs (HDF5).",
+)
 @dataset_option
 @run_options
 @click.option("--split", default="test", show_default=True, help="val or test.")
@@ -37,7 +41,7 @@ def command(
     address = scheduler or execution.scheduler
     base = root.absolute() if address else root
     run = SplitRun(base, dataset, variant, seed, split, device, execution.channels_last)
-    recipe = RepresentRecipe(run, params.represent, params.infer)
+    recipe, inputs = RepresentRecipe(run, params.represent, params.infer), run.take()
     opened, parts = run_parts(
         recipe, label=f"represent {run.name} {split}", scheduler=address, threads=execution.decode_threads
     )
@@ -49,7 +53,7 @@ def command(
         root=root,
         stage="represent",
         arguments=run.arguments,
-        inputs=run.inputs,
+        inputs=inputs.digests,
         params={"infer": params.infer, "represent": params.represent},
         outputs=[output],
         counts={"images": opened.num_images, "pairs": num_pairs},

@@ -10,7 +10,9 @@ from stages._command import dataset_option, root_option, stage_command
 from stages._scheduler import connect, scheduler_option
 
 
-@stage_command("score", help="Score every row of params.yaml: variants that shares a seeded run.")
+@stage_command(
+    "score", one_of=("variant", "seed"), help="Score every row of params.yaml: variants that shares a seeded run."
+)
 @dataset_option
 @click.option("--variant", required=True, help="The row that was trained.")
 @click.option("--seed", type=int, required=True, help="Its seed.")
@@ -29,7 +31,7 @@ def command(dataset: str, variant: str, seed: int, scheduler: str | None, root: 
     rows = {}
     with connect(scheduler or load_execution(layout.params).scheduler) as client:
         for name in names:
-            row, _ = scored.score(variant, load_params(layout.params, dataset, name).evaluate, client)
+            row = scored.score(variant, load_params(layout.params, dataset, name).evaluate, client)
             rows[name] = row.metrics
             click.echo(f"{name}-{seed}: {row.headline}")
     write_json(layout.study(variant, seed), {"dataset": dataset, "run": variant, "seed": seed, "rows": rows})

@@ -22,13 +22,18 @@ def command(dataset: str, write: bool, root: Path) -> None:
     from pipeline.report.study import rows_csv, study_page
     from pipeline.report.table import headline_markdown, tuning_markdown
     from pipeline.store.files import write_text
+    from pipeline.store.inputs import StageInputs
 
     layout = Layout(root, dataset)
     load_params(layout.params, dataset)
     names = load_run_variants(layout.params)
     descriptions = {name: row.desc for name, row in load_variants(layout.params).items()}
+    inputs = StageInputs(layout)
     runs = [
-        read_metrics(layout.metrics(name), f'run "weakhoi evaluate --dataset {dataset} --variant {name}"')
+        read_metrics(
+            inputs.take(layout.metrics(name), "evaluate", name),
+            f'run "weakhoi evaluate --dataset {dataset} --variant {name}"',
+        )
         for name in names
     ]
     click.echo(headline_markdown(runs, descriptions))

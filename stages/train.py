@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pipeline.training.distributed import Ranks
 
 
-@stage_command("train", help="Train one variant end to end from image-level labels.")
+@stage_command("train", one_of=("variant", "seed"), help="Train one variant end to end from image-level labels.")
 @dataset_option
 @run_options
 @device_option
@@ -44,7 +44,8 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     from pipeline.hoi.network_config import network_config
     from pipeline.store.bank_file import read_bank
     from pipeline.store.checkpoint import save_checkpoint
-    from pipeline.store.files import sha256_of, write_text
+    from pipeline.store.files import write_text
+    from pipeline.store.inputs import StageInputs
     from pipeline.store.manifests import relative, write_stage_manifest
     from pipeline.store.proposals_file import read_proposals
     from pipeline.store.vocabulary_file import read_vocabulary
@@ -56,10 +57,17 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     layout, run = Layout(root, dataset), run_name(variant, seed)
     params = load_params(layout.params, dataset, variant)
     section = params.train if seed is None else dataclasses.replace(params.train, seed=seed)
-    vocabulary = read_vocabulary(layout.vocabulary)
-    manifest = read_split(layout.split("train"), vocabulary)
-    proposals = read_proposals(layout.proposals("train"), image_ids=manifest.image_ids, objects=vocabulary.objects)
-    bank_path = layout.bank(bank_source(params.model))
+    inputs = StageInputs(layout)
+    vocabulary = read_vocabulary(inputs.take(layout.vocabulary, "prepare"))
+    manifest = read_split(inputs.take(layout.split("train"), "prepare"), vocabulary)
+    proposals = read_proposals(
+        inputs.take(layout.proposals("train"), "detect", "train"),
+        image_ids=manifest.image_ids,
+        objects=vocabulary.objects,
+    )
+    source = bank_source(params.model)
+    bank_path = layout.bank(source)
+    inputs.take(bank_path, "encode_prompts", *([bank_path.stem] if source else []))
     bank = read_bank(bank_path, num_hois=vocabulary.num_hois)
     clip_params = clip_of(params.clip, params.model.clip)
     clip_model = open_clip(clip_params, root)
@@ -79,20 +87,21 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     )
     opened = open_device(device, local_rank=ranks.local_rank if ranks.size > 1 else None)
     ranks.connect(opened)
-    inputs = [layout.vocabulary, layout.split("train"), layout.proposals("train"), bank_path]
-    inputs += clip_inputs(clip_params, root)
+    weights = clip_inputs(clip_params, root)
     sections: dict[str, Any] = {"clip": params.clip, "model": params.model, "train": section}
     detector, architecture = None, None
     if params.model.backbone == "rn50_fpn_coco":
         detector, architecture = load_fasterrcnn(params.detect, root=root)
         sections["detect"] = params.detect
-        inputs += [root / params.detect.weights] if (root / params.detect.weights).exists() else []
+        weights += [root / params.detect.weights] if (root / params.detect.weights).exists() else []
+    for path in weights:
+        inputs.note(path)
     network = build_network(
         clip_model, bank, vocabulary, params.model, seed=torch_seed(section.seed, "network"), detector=detector
     )
     digest = digest_of(
         {
-            "inputs": {relative(path, root): sha256_of(path) for path in inputs},
+            "inputs": {relative(path, root): found for path, found in inputs.digests.items()},
             "params": {name: digest_of(value) for name, value in sections.items()},
         }
     )
@@ -129,7 +138,7 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
         root=root,
         stage="train",
         arguments={"dataset": dataset, "variant": variant} | ({} if seed is None else {"seed": str(seed)}),
-        inputs=inputs,
+        inputs=inputs.digests,
         params=sections,
         outputs=[layout.checkpoint(run), layout.training_log(run)],
         counts={"images": len(manifest), "iterations": len(log.rows)}

@@ -9,7 +9,9 @@ import click
 from stages._command import dataset_option, progress, root_option, stage_command
 
 
-@stage_command("tsne", help="Draw t-SNE of pair representations and knowledge banks, and measure their separation.")
+@stage_command(
+    "tsne", one_of=(), help="Draw t-SNE of pair representations and knowledge banks, and measure their separation."
+)
 @dataset_option
 @click.option("--variant", "variants", multiple=True, help="Repeat, or separate by commas; default: figure_variants.")
 @click.option("--seed", "seed_texts", multiple=True, help="Repeat, or separate by commas; default: figure_seeds.")
@@ -25,6 +27,7 @@ def command(dataset: str, variants: tuple[str, ...], seed_texts: tuple[str, ...]
     from pipeline.report.embedding_figures import embedding_figures
     from pipeline.store.bank_file import read_bank
     from pipeline.store.files import atomic_path, write_json
+    from pipeline.store.inputs import StageInputs
     from pipeline.store.manifests import write_stage_manifest
     from pipeline.store.representations_file import read_representations
     from pipeline.store.vocabulary_file import read_vocabulary
@@ -36,24 +39,25 @@ def command(dataset: str, variants: tuple[str, ...], seed_texts: tuple[str, ...]
         raise ParamError(f'--seed: "{wrong[0]}" is not a run seed; expected whole numbers, e.g. 0,1,2')
     seeds = tuple(map(int, numbers)) or load_figure_seeds(layout.params)
     params = load_params(layout.params, dataset).tsne
-    vocabulary = read_vocabulary(layout.vocabulary)
-    manifest = read_split(layout.split("test"), vocabulary)
-    truth = read_ground_truth(layout.ground_truth("test"), manifest, vocabulary.num_hois).truth
-    prompts = read_bank(layout.knowledge_bank, num_hois=vocabulary.num_hois).hoi_embeddings
-    inputs = [layout.vocabulary, layout.split("test"), layout.ground_truth("test"), layout.knowledge_bank]
+    inputs = StageInputs(layout)
+    vocabulary = read_vocabulary(inputs.take(layout.vocabulary, "prepare"))
+    manifest = read_split(inputs.take(layout.split("test"), "prepare"), vocabulary)
+    truth = read_ground_truth(inputs.take(layout.ground_truth("test"), "prepare"), manifest, vocabulary.num_hois).truth
+    prompts = read_bank(
+        inputs.take(layout.knowledge_bank, "encode_prompts"), num_hois=vocabulary.num_hois
+    ).hoi_embeddings
     runs = {}
     for name in names:
-        files = [layout.representations(run_name(name, seed)) for seed in seeds]
         runs[name] = [
             read_representations(
-                path,
+                inputs.take(layout.representations(run), "represent", run, "test"),
                 image_ids=manifest.image_ids,
                 num_hois=vocabulary.num_hois,
                 remedy=f'run "weakhoi represent --dataset {dataset} --variant {name} --seed {seed}"',
             )
-            for path, seed in zip(files, seeds, strict=True)
+            for seed in seeds
+            for run in [run_name(name, seed)]
         ]
-        inputs += files
     first = runs[names[0]][0]
     for name, splits in runs.items():
         for seed, split in zip(seeds, splits, strict=True):
@@ -75,7 +79,7 @@ def command(dataset: str, variants: tuple[str, ...], seed_texts: tuple[str, ...]
         root=root,
         stage="tsne",
         arguments={"dataset": dataset, "variant": ",".join(names), "seed": ",".join(map(str, seeds))},
-        inputs=inputs,
+        inputs=inputs.digests,
         params={"tsne": params},
         outputs=outputs,
         counts={"variants": len(names), "seeds": len(seeds), "labelled_pairs": int((labels >= 0).sum())},

@@ -180,6 +180,11 @@ class Layout:
         """How well HOI classes separate in what the t-SNE pictures show, JSON."""
         return self._results / "separation.json"
 
+    def lock(self, stage: str, *names: str) -> Path:
+        """File that a stage locks while it writes the outputs that `names` tell apart."""
+        name = "-".join((self.dataset, stage, *names)).replace("/", "-")
+        return self.root / "cache" / "locks" / f"{name}.lock"
+
     def work(self, *names: str) -> Path:
         """Scratch folder of a resumable stage; never an artifact."""
         return self._cache / "work" / "-".join(names).replace("/", "-")

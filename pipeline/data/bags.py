@@ -5,23 +5,27 @@ This is all that training ever reads of a dataset; nothing here can reach an ann
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from pipeline.core.bags import BagBatch
-from pipeline.core.errors import UserError
+from pipeline.core.errors import ResourceError, UserError, resource_error
 from pipeline.core.seeding import numpy_generator, torch_generator
 from pipeline.data.images import normalize_pixels, square_pixels
 from pipeline.data.split import SplitManifest
 from pipeline.data.split_images import open_split_image
 from pipeline.store.proposals_file import SplitProposals
+
+_MORE_SHARED_MEMORY = "enlarge it, or set train.num_workers to 0"
 
 
 @dataclass(frozen=True)
@@ -155,8 +159,11 @@ def load_batches(
     bug: workers hand such errors over as values, and they are raised here, one line as ever.
 
     Raises:
-        UserError: what the dataset raised, once the batches before have been yielded.
+        UserError: what the dataset raised, once the batches before have been yielded; or a worker ended or had no
+            memory left.
     """
+    if num_workers:
+        _check_shared_memory()
     loader: DataLoader[BagBatch | UserError] = DataLoader(
         _BagsOrErrors(dataset),  # type: ignore[arg-type]
         batch_sampler=sampler,
@@ -165,10 +172,35 @@ def load_batches(
         pin_memory=pin_memory,
         generator=generator,
     )
-    for batch in loader:
+    for batch in _until_a_worker_ends(loader):
         if isinstance(batch, UserError):
             raise batch
         yield batch
+
+
+def _until_a_worker_ends(loader: DataLoader[Any]) -> Iterator[Any]:
+    batches = iter(loader)
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            if not reason.startswith("DataLoader worker (pid"):
+                raise
+            raise ResourceError(
+                f"loading images: {reason}; most likely memory ran out: lower num_workers or batch_size, then run again"
+            ) from None
+        yield batch
+
+
+def _check_shared_memory() -> None:
+    """A loader that finds no room for its own locks leaves an error of torch behind; so this one asks first."""
+    try:
+        multiprocessing.Lock()
+    except OSError as error:
+        raise ResourceError(f"/dev/shm: {error.strerror}; {_MORE_SHARED_MEMORY}") from None
 
 
 class _BagsOrErrors(Dataset[Bag | UserError]):
@@ -180,12 +212,29 @@ class _BagsOrErrors(Dataset[Bag | UserError]):
             return self._bags[index]
         except UserError as error:
             return error
+        except (MemoryError, RuntimeError) as error:
+            if (lacking := resource_error(error)) is None:
+                raise
+            return lacking
 
 
 def _collate(items: Sequence[Bag | UserError]) -> BagBatch | UserError:
     """Batch of all bags, or the first error."""
     errors = [item for item in items if isinstance(item, UserError)]
-    return errors[0] if errors else collate_bags([item for item in items if isinstance(item, Bag)])
+    if errors:
+        return errors[0]
+    batch = collate_bags([item for item in items if isinstance(item, Bag)])
+    return batch if get_worker_info() is None else _shared(batch)
+
+
+def _shared(batch: BagBatch) -> BagBatch | UserError:
+    """Move a worker's batch to shared memory; torch would do it in a thread whose error leaves the loader waiting."""
+    try:
+        for item in fields(batch):
+            getattr(batch, item.name).share_memory_()
+    except RuntimeError as error:
+        return ResourceError(f"/dev/shm: {' '.join(str(error).split())}; {_MORE_SHARED_MEMORY}")
+    return batch
 
 
 def permuted_labels(labels: NDArray[np.float32], seed: int) -> NDArray[np.float32]:

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from pipeline.core.errors import ArtifactError, DataError
 from pipeline.core.types import KnowledgeBank
-from pipeline.store.files import atomic_path
+from pipeline.store.hdf5_file import create_hdf5, open_hdf5
 from pipeline.store.ragged import decode_strings, encode_strings
 
 
 def write_bank(path: Path, bank: KnowledgeBank) -> None:
     """Write a knowledge bank atomically, byte-reproducibly."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
+    prompts = encode_strings(list(bank.prompts))
+    with create_hdf5(path, bank.hoi_embeddings.nbytes + prompts.nbytes) as file:
         file.attrs["clip_name"] = bank.clip_name
         file.attrs["clip_digest"] = bank.clip_digest
         shape = bank.hoi_embeddings.shape
         file.create_dataset(
             "hoi_embeddings", data=bank.hoi_embeddings, chunks=shape, track_times=False, fletcher32=True
         )
-        file.create_dataset("prompts", data=encode_strings(list(bank.prompts)), track_times=False)
+        file.create_dataset("prompts", data=prompts, track_times=False)
 
 
 def read_bank(path: Path, *, num_hois: int | None = None) -> KnowledgeBank:
@@ -34,7 +34,7 @@ def read_bank(path: Path, *, num_hois: int | None = None) -> KnowledgeBank:
     if not path.exists():
         raise ArtifactError(f'{path} does not exist; run "dvc repro encode_prompts"')
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             bank = KnowledgeBank(
                 hoi_embeddings=np.asarray(file["hoi_embeddings"][()], np.float32),
                 prompts=tuple(decode_strings(file["prompts"][()])),

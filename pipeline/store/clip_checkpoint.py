@@ -19,7 +19,7 @@ import torch
 from clip.clip import _MODELS, _download, _tokenizer
 from clip.model import CLIP
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from pipeline.core.errors import WeightsError, did_you_mean
@@ -163,4 +163,4 @@ def save_clip(path: Path, model: CLIP, *, token_ids: Tensor | None, metadata: Ma
             raise ValueError("token_ids must rise and name each row of the token table")
         state["token_ids"] = token_ids.to(torch.int32)
     with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata=dict(metadata) | {"config": ClipConfig.of_model(model).to_json()})
+        temporary.write_bytes(save(state, dict(metadata) | {"config": ClipConfig.of_model(model).to_json()}))

@@ -31,6 +31,11 @@ class Column:
         """Number of elements."""
         return int(np.prod(self.shape))
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.size * self.dtype.itemsize
+
     def blocks(self, rows: int) -> Iterator[tuple[int, NDArray[Any]]]:
         """Yield (first row, array) of `rows` rows each, the last one of what is left; holds one block and one piece."""
         start, waiting, held = 0, [], 0

@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.core.errors import ArtifactError
 from pipeline.core.params import digest_of
 from pipeline.core.types import StageManifest
-from pipeline.store.files import read_json, sha256_of, write_json
+from pipeline.store.files import read_json, remove_leftovers, sha256_of, write_json
 
 SCHEMA_VERSION = 1
 _PACKAGES = ("torch", "torchvision", "openai-clip", "numpy", "h5py", "zarr", "pillow", "safetensors")
@@ -38,7 +38,7 @@ def write_stage_manifest(
     root: Path,
     stage: str,
     arguments: Mapping[str, str],
-    inputs: Iterable[Path],
+    inputs: Iterable[Path] | Mapping[Path, str],
     params: Mapping[str, Any],
     outputs: Iterable[Path],
     counts: Mapping[str, Any],
@@ -47,6 +47,7 @@ def write_stage_manifest(
     """Digest inputs and outputs, and write the manifest atomically.
 
     Args:
+        inputs: paths, or their digests from when they were read (`StageInputs.digests`).
         params: the resolved sections that the stage read, by section name (dataclasses or plain values).
         arguments: the choices made on the command line, e.g. {"dataset": "toyworld", "split": "train"}.
     """
@@ -54,14 +55,18 @@ def write_stage_manifest(
         name: dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
         for name, value in params.items()
     }
+    outputs = sorted(outputs)
+    for item in outputs:
+        remove_leftovers(item)
+    digests = inputs if isinstance(inputs, Mapping) else {item: sha256_of(item) for item in inputs}
     manifest = StageManifest(
         stage=stage,
         arguments=dict(arguments),
         schema_version=SCHEMA_VERSION,
-        inputs={relative(item, root): sha256_of(item) for item in sorted(inputs)},
+        inputs={relative(item, root): digest for item, digest in sorted(digests.items())},
         params=plain,
         params_digest=digest_of(plain),
-        outputs={relative(item, root): sha256_of(item) for item in sorted(outputs)},
+        outputs={relative(item, root): sha256_of(item) for item in outputs},
         counts=dict(counts),
         versions=library_versions(),
         seed=seed,
@@ -70,22 +75,26 @@ def write_stage_manifest(
     return manifest
 
 
-def read_stage_manifest(path: Path) -> StageManifest:
-    """Read a stage manifest.
+def read_stage_manifest(path: Path, *, remedy: str = "run the stage that writes it, e.g. `dvc repro`") -> StageManifest:
+    """Read a stage manifest; `remedy` says what to do where it is of no use.
 
     Raises:
         ArtifactError: missing, truncated, of another schema, or its params do not match their digest.
     """
-    data = read_json(path, remedy="run the stage that writes it, e.g. `dvc repro`")
+    data = read_json(path, remedy=remedy)
     names = {item.name for item in dataclasses.fields(StageManifest)}
     if not isinstance(data, dict) or set(data) != names:
-        raise ArtifactError(f"{path}: not a stage manifest; expected the keys {', '.join(sorted(names))}")
+        raise ArtifactError(f"{path}: not a stage manifest; expected the keys {', '.join(sorted(names))}; {remedy}")
     if data["schema_version"] != SCHEMA_VERSION:
-        raise ArtifactError(f"{path}: schema {data['schema_version']}, expected {SCHEMA_VERSION}; run the stage again")
+        raise ArtifactError(f"{path}: schema {data['schema_version']}, expected {SCHEMA_VERSION}; {remedy}")
+    if not all(isinstance(data[name], dict) for name in ("arguments", "inputs", "params", "outputs", "counts")):
+        raise ArtifactError(f"{path}: not a stage manifest; expected names with values; {remedy}")
     manifest = StageManifest(**data)
     found = digest_of(manifest.params)
     if found != manifest.params_digest:
-        raise ArtifactError(f"{path}: params digest is {found[:12]}, manifest says {manifest.params_digest[:12]}")
+        raise ArtifactError(
+            f"{path}: params digest is {found[:12]}, manifest says {manifest.params_digest[:12]}; {remedy}"
+        )
     return manifest
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from pipeline.core.errors import ArtifactError
 from pipeline.store.columns import Column
-from pipeline.store.files import atomic_path
+from pipeline.store.tensors_file import load_tensors, save_tensors
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -43,11 +43,7 @@ class PartPlan:
 
     def is_done(self, start: int, stop: int) -> bool:
         """Whether the part's file is there and whole; one that is damaged is made again."""
-        try:
-            with safe_open(self.path(start, stop), framework="numpy"):  # compares the header with the file's length
-                return True
-        except (SafetensorError, OSError):
-            return False
+        return load_tensors(self.path(start, stop)) is not None
 
     def missing(self, ranges: Sequence[tuple[int, int]], done: Callable[[int], None]) -> list[tuple[int, int]]:
         """Those of the ranges whose parts are to be made; `done` is told the number of items of each other one."""
@@ -61,9 +57,8 @@ class PartPlan:
 
     def write(self, start: int, stop: int, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Write one part atomically."""
-        contiguous = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
-        with atomic_path(self.path(start, stop)) as temporary:
-            save_file(contiguous, temporary)
+        tensors = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()}
+        save_tensors(self.path(start, stop), tensors)
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from pipeline.core.errors import ArtifactError
 from pipeline.core.types import FloatArray, IntArray, Proposals, check_boxes
 from pipeline.store.columns import Column
-from pipeline.store.hdf5 import new_hdf5, write_columns
+from pipeline.store.hdf5_file import create_hdf5, open_hdf5, write_columns
 from pipeline.store.ragged import decode_strings, encode_strings
 
 _ROWS_PER_CHUNK = 8192
@@ -61,10 +60,10 @@ def write_proposal_columns(
     path: Path, *, image_ids: Sequence[str], objects: Sequence[str], detector: str, columns: Mapping[str, Column]
 ) -> None:
     """Write a proposals file atomically from columns that need not be in memory: offsets, boxes, scores, object_ids."""
-    with new_hdf5(path) as file:
+    ordered = {name: columns[name] for name in _DTYPES} | {"image_id": Column.of(encode_strings(list(image_ids)))}
+    with create_hdf5(path, sum(column.nbytes for column in ordered.values())) as file:
         file.attrs["objects"] = encode_strings(list(objects))
         file.attrs["detector"] = detector
-        ordered = {name: columns[name] for name in _DTYPES} | {"image_id": Column.of(encode_strings(list(image_ids)))}
         write_columns(file, ordered, chunk_rows=_ROWS_PER_CHUNK)
 
 
@@ -80,8 +79,7 @@ def read_proposals(
     if not path.exists():
         raise ArtifactError(f'{path} does not exist; run "dvc repro detect" or import a proposals file')
     try:
-        with h5py.File(path, "r") as file:
-            _refuse_links(path, file)
+        with open_hdf5(path) as file:
             columns = {name: file[name][()] for name in _DATASETS}
             columns["image_id"] = decode_strings(columns["image_id"])
             found_objects = tuple(decode_strings(np.asarray(file.attrs["objects"])))
@@ -101,14 +99,6 @@ def read_proposals(
     if objects is not None:
         _check_same(path, "object categories", split.objects, tuple(objects))
     return split
-
-
-def _refuse_links(path: Path, file: h5py.File) -> None:
-    for name in file:
-        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-            raise ArtifactError(f"{path}: {name} is a link to elsewhere; expected plain datasets only")
-        if isinstance(file[name], h5py.Dataset) and (file[name].external or file[name].is_virtual):
-            raise ArtifactError(f"{path}: {name} keeps its data in another file; expected plain datasets only")
 
 
 def _check_structure(path: Path, split: SplitProposals) -> None:

@@ -11,14 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import ArtifactError, DataError
 from pipeline.core.types import FloatArray, IntArray, check_boxes
 from pipeline.store.columns import Column
-from pipeline.store.hdf5 import new_hdf5, write_columns
+from pipeline.store.hdf5_file import create_hdf5, open_hdf5, write_columns
 from pipeline.store.ragged import decode_strings, encode_strings, row_owner
 
 _ROWS_PER_CHUNK = 4096
@@ -64,10 +63,10 @@ def write_representation_columns(
     path: Path, *, image_ids: Sequence[str], run: str, columns: Mapping[str, Column]
 ) -> None:
     """Write the file atomically from columns that need not be in memory: all but `image_id`."""
-    with new_hdf5(path) as file:
+    ordered = {name: columns[name] for name in _DATASETS[:-1]}
+    ordered["image_id"] = Column.of(encode_strings(list(image_ids)))
+    with create_hdf5(path, sum(column.nbytes for column in ordered.values())) as file:
         file.attrs["run"] = run
-        ordered = {name: columns[name] for name in _DATASETS[:-1]}
-        ordered["image_id"] = Column.of(encode_strings(list(image_ids)))
         write_columns(file, ordered, chunk_rows=_ROWS_PER_CHUNK)
 
 
@@ -86,7 +85,7 @@ def read_representations(
     if not path.exists():
         raise ArtifactError(f"{path} does not exist; {remedy}")
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             columns = {name: np.asarray(file[name][()]) for name in _DATASETS}
             run = str(file.attrs["run"])
         found = tuple(decode_strings(columns.pop("image_id")))

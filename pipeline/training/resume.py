@@ -14,7 +14,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from pipeline.core.errors import ArtifactError
-from pipeline.store.checkpoint import load_training_state, save_training_state
+from pipeline.store.tensors_file import load_tensors, save_tensors
 from pipeline.training.distributed import Ranks
 
 
@@ -49,7 +49,7 @@ class TrainingState:
             tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
         tensors |= {f"rng.{name}": state for name, state in states.items()}
         values = {"digest": digest, "iteration": iteration, "schedule_epoch": self.schedule.last_epoch}
-        save_training_state(path, tensors, values)
+        save_tensors(path, {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}, values)
 
     def load(self, path: Path, *, digest: str, rows_logged: int) -> int:
         """Restore a resume point of the same run in place and return the next iteration; 0 where there is none.
@@ -69,7 +69,7 @@ class TrainingState:
         return start
 
     def _load(self, path: Path, digest: str, rows_logged: int) -> int:
-        found = load_training_state(path)
+        found = load_tensors(path)
         if found is None or found[1]["digest"] != digest or found[1]["iteration"] > rows_logged:
             return 0
         tensors, values = found

@@ -39,6 +39,7 @@ def every_path(layout: Layout, run: str) -> dict[str, Path]:
         "ablations": layout.ablations("md"),
         "report": layout.report,
         "work": layout.work("train", run),
+        "lock": layout.lock("train", run),
     }
 
 

@@ -99,6 +99,7 @@ def test_parts_of_branches_that_were_not_trained_are_left_out(own_dataset, predi
     document = json.loads(config.read_text())
     document["model"]["relatedness"] = False
     config.write_text(json.dumps(document))
+    (root / "manifests/custom/runs/train-ours.json").unlink()  # which records another model
     found = json.loads(predict(EXAMPLE, "--json", "-", *ALL, root=root).stdout)
     assert found["fusion"]["relatedness"] is False
     assert found["fusion"]["score_fusion"] is True

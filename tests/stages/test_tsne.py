@@ -170,7 +170,7 @@ def unknown_variant(layout: Layout) -> None:
     ("damage", "options", "message"),
     [
         (fewer_pairs, (), "seeds/representations/ours-1.h5: holds other pairs than seeds/ours-0's"),
-        (truncated, (), 'ours-1.h5: damaged'),
+        (truncated, (), 'run "weakhoi represent --dataset toyworld --variant ours --split test --seed 1"'),
         (unknown_variant, (), 'figure_variants: no variant "our", did you mean "ours"?'),
         (None, ("--seed", "7"), 'run "weakhoi represent --dataset toyworld --variant ours --seed 7"'),
         (None, ("--seed", "one"), '"one" is not a run seed; expected whole numbers'),

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pipeline.core.errors import ArtifactError
-from pipeline.store.checkpoint import load_checkpoint, load_training_state, save_checkpoint, save_training_state
+from pipeline.store.checkpoint import load_checkpoint, save_checkpoint
 from pipeline.store.files import sha256_of
 
 
@@ -65,14 +65,3 @@ def test_a_config_of_something_else_is_refused(folder, vocabulary, config):
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(ArtifactError, match=r"config.json: not the config of a checkpoint"):
         load_checkpoint(folder, vocabulary=vocabulary)
-
-
-def test_resume_points(tmp_path, state):
-    path = tmp_path / "resume.safetensors"
-    assert load_training_state(path) is None
-    save_training_state(path, state, {"iteration": 3, "digest": "x"})
-    tensors, values = load_training_state(path)
-    assert all(torch.equal(tensors[name], value) for name, value in state.items())
-    assert values == {"iteration": 3, "digest": "x"}
-    path.write_bytes(path.read_bytes()[:-1])
-    assert load_training_state(path) is None

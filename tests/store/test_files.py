@@ -1,9 +1,13 @@
 import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from pipeline.core.errors import ArtifactError
-from pipeline.store.files import atomic_path, read_json, sha256_of, write_json
+from pipeline.store.files import atomic_path, read_json, remove_leftovers, sha256_of, write_json, write_text
 
 
 def contents(folder) -> dict[str, str]:
@@ -44,6 +48,53 @@ def test_left_overs_of_a_killed_process_are_no_obstacle(tmp_path):
         assert not temporary.exists()
         temporary.write_text("2")
     assert contents(tmp_path) == {"a": "2"}
+
+
+@pytest.fixture
+def dead_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_left_overs_of_dead_processes_are_removed_and_no_others(tmp_path, dead_pid):
+    (tmp_path / f".model.{dead_pid}.tmp").mkdir()
+    (tmp_path / f".model.{dead_pid}.tmp" / "half").write_text("x")
+    (tmp_path / f".model.{dead_pid}.old.tmp").write_text("x")
+    others = {f".model.{os.getppid()}.tmp", f".model.x.{dead_pid}.tmp", f".mode.{dead_pid}.tmp", "model", "model.tmp"}
+    for name in others:
+        (tmp_path / name).write_text("x")
+    remove_leftovers(tmp_path / "model")
+    assert {path.name for path in tmp_path.iterdir()} == others
+    remove_leftovers(tmp_path / "no folder" / "model")
+
+
+def test_a_small_file_written_again_takes_its_left_overs_away(tmp_path, dead_pid):
+    (tmp_path / f".a.json.{dead_pid}.tmp").write_text("half")
+    write_text(tmp_path / "a.json", "whole")
+    assert contents(tmp_path) == {"a.json": "whole"}
+
+
+def test_an_older_folder_is_never_seen_half_removed(tmp_path, monkeypatch):
+    """Removing a folder takes a while; a kill meanwhile must leave the old one whole, the new one, or none."""
+    final, seen = tmp_path / "model", []
+    for name in ("a", "b"):
+        with atomic_path(final) as temporary:
+            temporary.mkdir()
+            (temporary / name).write_text(name)
+        monkeypatch.setattr("pipeline.store.files.shutil.rmtree", lambda path: seen.append((path, contents(final))))
+    assert [path.name for path, _ in seen] == [f".model.{os.getpid()}.old.tmp"]
+    assert seen[0][1] == {"b": "b"}
+
+
+def test_an_error_of_another_file_is_not_called_one_of_writing(tmp_path):
+    with pytest.raises(FileNotFoundError, match="input"), atomic_path(tmp_path / "sub" / "out"):
+        Path(tmp_path / "input").read_text()
+    with (
+        pytest.raises(ArtifactError, match="out: cannot be written"),
+        atomic_path(tmp_path / "sub" / "out") as temporary,
+    ):
+        (temporary / "x").write_text("no such folder")
 
 
 def test_an_unwritable_target_is_one_line(tmp_path):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from pipeline.store.columns import Column
-from pipeline.store.hdf5 import new_hdf5, write_columns
+from pipeline.store.hdf5_file import create_hdf5, write_columns
 
 CHUNK_ROWS = 8  # so that 400 rows are 50 chunks, four blocks
 
@@ -15,7 +15,7 @@ def arrays(rows: int) -> dict[str, np.ndarray]:
 
 
 def write(path, columns):
-    with new_hdf5(path) as file:
+    with create_hdf5(path, 1 << 20) as file:
         write_columns(file, columns, chunk_rows=CHUNK_ROWS)
     return path.read_bytes()
 

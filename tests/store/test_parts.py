@@ -120,6 +120,17 @@ def test_a_part_that_vanishes_before_it_is_read_is_named(plan):
         parts.column("rows")
 
 
+def test_a_part_with_one_wrong_number_is_made_again(plan):
+    rows(plan, Work())
+    path = plan.path(3, 6)
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    work = Work()
+    assert rows(plan, work) == EXPECTED
+    assert work.ran == [5, 4, 3]
+
+
 def test_parts_of_another_digest_or_size_are_never_used(plan):
     rows(plan, Work())
     for other in ({"digest": "b" * 64}, {"part_size": 4}, {"num_items": 8}):

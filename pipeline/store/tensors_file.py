@@ -1,0 +1,50 @@
+"""Tensors between two runs of one stage: finished parts and resume points, each with a checksum of its own.
+
+An artifact's checksum stands in its stage manifest; these files have none. A file that is damaged, if by one bit,
+counts as absent: the stage makes it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from pipeline.store.files import atomic_path
+
+
+def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], values: Mapping[str, Any] | None = None) -> None:
+    """Write named CPU tensors atomically as safetensors, with JSON values beside them."""
+    text = json.dumps(dict(values or {}))
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(save(contiguous, {"values": text, "sha256": _digest(contiguous, text)}))
+
+
+def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+    """Return (tensors, values), or None where the file is absent or damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        text = metadata["values"]
+        if metadata["sha256"] != _digest(tensors, text):
+            return None
+        return tensors, json.loads(text)
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError):
+        return None
+
+
+def _digest(tensors: Mapping[str, torch.Tensor], text: str) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        if tensor.numel():  # strides of empty ones may be anything
+            digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,36 @@
+"""Every stage that writes an artifact, on the small toyworld, in the order in which they need each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from stages.cli import main
+
+RUN = ("--variant", "ours")
+SEEDED = (*RUN, "--seed", "0")
+STAGES: dict[str, tuple[str, ...]] = {
+    "prepare": ("prepare",),
+    "detect": ("detect", "--split", "train"),
+    "detect-test": ("detect", "--split", "test"),
+    "encode_prompts": ("encode-prompts",),
+    "train": ("train", *RUN),
+    "train-seeded": ("train", *SEEDED),
+    "infer": ("infer", *RUN),
+    "infer-seeded": ("infer", *SEEDED),
+    "evaluate": ("evaluate", *RUN),
+    "score": ("score", *SEEDED),
+    "represent": ("represent", *SEEDED),
+    "tsne": ("tsne",),
+    "report": ("report",),
+    "summary": ("summary", "--write"),
+}
+
+
+def arguments(root: Path, *call: str) -> list[str]:
+    return [*call, "--dataset", "toyworld", "--root", str(root)]
+
+
+def in_process(root: Path, *call: str) -> Result:
+    return CliRunner().invoke(main, arguments(root, *call))

@@ -1,0 +1,99 @@
+"""Nothing leads out of an HDF5 file that we read, and a file that cannot be written whole is not written at all."""
+
+import hashlib
+
+import h5py
+import numpy as np
+import pytest
+
+from pipeline.core.errors import ArtifactError
+from pipeline.core.types import KnowledgeBank
+from pipeline.store.bank_file import read_bank, write_bank
+from pipeline.store.hdf5_file import create_hdf5
+from pipeline.store.proposals_file import read_proposals, write_proposals
+from pipeline.store.representations_file import SplitRepresentations, read_representations, write_representations
+from tests.small_split import random_proposals, write_split_images
+
+DATA = np.arange(60_000, dtype=np.float32)
+
+
+def fill(file: h5py.File) -> None:
+    file.attrs["name"] = "x"
+    file.create_dataset("data", data=DATA, chunks=(7000,), track_times=False, fletcher32=True)
+
+
+def test_the_bytes_are_those_of_a_plain_file(tmp_path):
+    """Room that was taken and not needed must not stay in the file."""
+    with create_hdf5(tmp_path / "a.h5", DATA.nbytes) as file:
+        fill(file)
+    with h5py.File(tmp_path / "b.h5", "w", libver="latest") as file:
+        fill(file)
+    digests = {hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("a.h5", "b.h5")}
+    assert len(digests) == 1
+
+
+def test_without_room_there_is_one_line_and_no_file(tmp_path, monkeypatch):
+    def full(descriptor, offset, length):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    refused = pytest.raises(ArtifactError, match=r"a\.h5: cannot be written \(No space left")
+    with refused, create_hdf5(tmp_path / "a.h5", DATA.nbytes) as file:
+        fill(file)
+    assert not list(tmp_path.iterdir())
+
+
+# A link of each kind in place of a dataset of each file that is read
+
+
+def soft(file: h5py.File, name: str) -> None:
+    file.move(name, "elsewhere")
+    file[name] = h5py.SoftLink("/elsewhere")
+
+
+def outside(file: h5py.File, name: str) -> None:
+    del file[name]
+    file[name] = h5py.ExternalLink("other.h5", f"/{name}")
+
+
+def external(file: h5py.File, name: str) -> None:
+    shape, dtype = file[name].shape, file[name].dtype
+    del file[name]
+    file.create_dataset(name, shape, dtype, external=[("/etc/hostname", 0, h5py.h5f.UNLIMITED)])
+
+
+def virtual(file: h5py.File, name: str) -> None:
+    shape, dtype = file[name].shape, file[name].dtype
+    del file[name]
+    layout = h5py.VirtualLayout(shape, dtype)
+    layout[...] = h5py.VirtualSource("other.h5", name, shape=shape)
+    file.create_virtual_dataset(name, layout)
+
+
+@pytest.fixture
+def files(tmp_path, vocabulary):
+    """Path, reader and a dataset of each kind of file."""
+    proposals = random_proposals(write_split_images(tmp_path, vocabulary, 2), vocabulary, [3, 2])
+    write_proposals(tmp_path / "proposals.h5", proposals)
+    write_bank(tmp_path / "bank.h5", KnowledgeBank(np.ones((2, 4), np.float32), ("a", "b"), "tiny", "0"))
+    boxes, rows = proposals.boxes[:3], np.ones((3, 4), np.float32)
+    split = SplitRepresentations(
+        proposals.image_ids, "run", np.array([0, 2, 3]), boxes, boxes, proposals.object_ids[:3], rows, rows[:2]
+    )
+    write_representations(tmp_path / "representations.h5", split)
+    return {
+        "proposals": (tmp_path / "proposals.h5", read_proposals, "boxes"),
+        "bank": (tmp_path / "bank.h5", read_bank, "hoi_embeddings"),
+        "representations": (tmp_path / "representations.h5", read_representations, "representation"),
+    }
+
+
+@pytest.mark.parametrize("link", [soft, outside, external, virtual])
+@pytest.mark.parametrize("kind", ["proposals", "bank", "representations"])
+def test_links_out_of_a_file_are_refused(files, kind, link):
+    path, read, name = files[kind]
+    read(path)
+    with h5py.File(path, "r+") as file:
+        link(file, name)
+    with pytest.raises(ArtifactError, match=rf"{path.name}: {name} (is a link|keeps its data)"):
+        read(path)

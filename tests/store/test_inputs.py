@@ -1,0 +1,77 @@
+import json
+
+import pytest
+
+from pipeline.core.errors import ArtifactError
+from pipeline.core.layout import Layout
+from pipeline.store.files import sha256_of
+from pipeline.store.inputs import StageInputs
+from pipeline.store.manifests import write_stage_manifest
+
+
+@pytest.fixture
+def layout(tmp_path) -> Layout:
+    layout = Layout(tmp_path, "toyworld")
+    layout.proposals("test").parent.mkdir(parents=True)
+    layout.proposals("test").write_text("boxes")
+    layout.checkpoint("ours").mkdir(parents=True)
+    (layout.checkpoint("ours") / "config.json").write_text("{}")
+    for stage, names, output in (
+        ("detect", ("test",), layout.proposals("test")),
+        ("train", ("ours",), layout.checkpoint("ours")),
+    ):
+        arguments = {"dataset": "toyworld"} | ({"split": "test"} if stage == "detect" else {"variant": "ours"})
+        write_stage_manifest(
+            layout.stage_manifest(stage, *names), root=tmp_path, stage=stage, arguments=arguments, inputs=[],
+            params={"a": 1}, outputs=[output], counts={}, seed=0,
+        )  # fmt: skip
+    return layout
+
+
+def test_what_is_as_recorded_is_taken_and_noted(layout):
+    inputs = StageInputs(layout)
+    path = layout.proposals("test")
+    assert inputs.take(path, "detect", "test") == path
+    assert inputs.take(layout.checkpoint("ours"), "train", "ours") == layout.checkpoint("ours")
+    assert inputs.digests == {item: sha256_of(item) for item in (path, layout.checkpoint("ours"))}
+
+
+def test_what_differs_is_named_with_its_manifest_and_the_command(layout):
+    layout.proposals("test").write_text("boxer")
+    with pytest.raises(ArtifactError) as caught:
+        StageInputs(layout).take(layout.proposals("test"), "detect", "test")
+    assert "proposals/test.h5: " in str(caught.value)
+    assert f"detect-test.json records sha256 {sha256_of_text('boxes')[:12]}, found" in str(caught.value)
+    assert str(caught.value).endswith('run "weakhoi detect --dataset toyworld --split test"')
+    (layout.checkpoint("ours") / "further").write_text("")
+    with pytest.raises(ArtifactError, match=r"checkpoints/ours: .*train-ours.json records"):
+        StageInputs(layout).take(layout.checkpoint("ours"), "train", "ours")
+
+
+def sha256_of_text(text: str) -> str:
+    import hashlib
+
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_manifest_that_names_other_outputs_or_is_damaged_is_refused(layout):
+    path = layout.stage_manifest("detect", "test")
+    whole = path.read_text()
+    path.write_text(whole.replace("proposals/test.h5", "proposals/tast.h5"))
+    with pytest.raises(ArtifactError, match=r"test.h5: .*detect-test.json does not name it.*weakhoi detect"):
+        StageInputs(layout).take(layout.proposals("test"), "detect", "test")
+    path.write_text(json.dumps(json.loads(whole) | {"outputs": []}))
+    with pytest.raises(ArtifactError, match=r'detect-test.json: not a stage manifest; .*run "dvc repro detect"'):
+        StageInputs(layout).take(layout.proposals("test"), "detect", "test")
+    path.write_text(whole[:-10])
+    with pytest.raises(ArtifactError, match=r'detect-test.json: not JSON .*run "dvc repro detect"'):
+        StageInputs(layout).take(layout.proposals("test"), "detect", "test")
+
+
+def test_what_no_manifest_describes_is_left_to_its_reader(layout):
+    inputs = StageInputs(layout)
+    assert inputs.take(layout.proposals("train"), "detect", "train") == layout.proposals("train")  # nothing there
+    assert inputs.digests == {}
+    layout.stage_manifest("detect", "test").unlink()
+    layout.proposals("test").write_text("from a colleague")
+    assert inputs.take(layout.proposals("test"), "detect", "test") in inputs.digests
