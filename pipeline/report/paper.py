@@ -70,4 +70,9 @@ CLAIMS = (
     Claim("ours", "top5", "one positive pair a verb is better than five"),
     Claim("ours", "ppr_fcn", "the method is better than PPR-FCN"),
 )
-CONTROLS = (("ours", "ours_random_bank"), ("ours", "ours_shuffled_labels"))
+CONTROLS = (
+    ("ours", "ours_random_bank"),
+    ("ours", "ours_shuffled_labels"),
+    ("abl4_prompts", "abl2"),
+    ("abl4_regularized", "abl2"),
+)

@@ -102,7 +102,7 @@ def verdict(difference: Estimate) -> str:
 
 
 def controls_table(study: Study) -> str:
-    """Markdown table of ours against its controls: mean paired differences ± standard error."""
+    """Markdown table of rows against their controls: mean paired differences ± standard error."""
     rows = []
     for first, second in CONTROLS:
         estimates = [_difference(study, first, second, measure) for measure in MEASURES]
@@ -120,7 +120,7 @@ def study_page(study: Study, descriptions: Mapping[str, str], title: str) -> str
         "signs and order, not values.": rows_table(study, descriptions),
         "What the paper concludes, in points of Full mAP: differences by seed, mean ± standard error; `agrees` and "
         "`CONTRADICTS` mean that the difference is more than two standard errors.": claims_table(study),
-        "Against the controls, seed by seed: mean ± standard error.": controls_table(study),
+        "Controls, seed by seed: mean ± standard error.": controls_table(study),
     }
     parts = [f"# {title}"]
     for text, table in tables.items():
