@@ -5,12 +5,11 @@
 `ratio` is the time of a stage's work (decoding images, batches through the network in resumable parts, parts and final
 file written) over that of the network alone on the same batches, decoded and collated before: the median of paired
 runs, the larger of detect's and infer's. `floor_ratio` is our lowest time over the lowest of the bare passes. Torch
-computes with --threads threads; --decode-threads others decode meanwhile, on cores that are left or not at all. The bar:
-1.10.
+computes with --threads threads; --decode-threads others decode meanwhile, on the cores that are left. The bar: 1.10.
 
 `padding` is the share of a detector batch's pixels that are not of an image, at torchvision's 800 x 1333 and the batch
 and part sizes of params.yaml: as `detect` groups images, and in their given order. Sizes are those of the annotations,
-or drawn by seed from sides that are common among photos. The bar: 10 %.
+or drawn by seed. The bar: 10 %.
 
 `rn50` has real architectures with random weights: a Faster R-CNN on images of 640 x 480, RN50 at 448.
 """
@@ -59,7 +58,8 @@ _CPU = torch.device("cpu")
 _PROPOSALS = 12  # of an image, for infer
 _LAYERS = {"toyworld": (1, 1, 1, 1), "rn50": (3, 4, 6, 3)}
 _IMAGE = {"toyworld": (160, 160, "png"), "rn50": (640, 480, "jpg")}
-_SIDES = ((640, 480, 0.34), (480, 640, 0.10), (640, 427, 0.24), (427, 640, 0.07), (640, 360, 0.05), (500, 375, 0.05))
+_SHARES = ((480, 0.4), (427, 0.3), (360, 0.1), (0, 0.2))  # of shorter sides among photos of 640; 0: of any length
+_UPRIGHT = 0.3
 
 
 @dataclass(frozen=True)
@@ -207,16 +207,11 @@ def image_sizes(annotations: Path | None, count: int, seed: int) -> list[tuple[i
             raise click.UsageError(f"{annotations}: no list `size`; expected HICO-DET's instances_*2015.json")
         return [(int(width), int(height)) for width, height in sizes]
     rng = np.random.default_rng(seed)
-    shares = np.array([share for *_, share in _SIDES])
-    common = rng.choice(len(_SIDES) + 1, count, p=[*shares, 1 - shares.sum()])
-    other = rng.integers(300, 641, count)  # the rest: one side of 640, the other of any length
-    drawn = [
-        _SIDES[kind][:2] if kind < len(_SIDES) else (640, int(side)) for kind, side in zip(common, other, strict=True)
-    ]
-    return [
-        (size[1], size[0]) if kind == len(_SIDES) and rng.random() < 0.3 else size
-        for kind, size in zip(common, drawn, strict=True)
-    ]
+    sides = np.array([side for side, _ in _SHARES])
+    shorter = rng.choice(sides, count, p=[share for _, share in _SHARES])
+    shorter = np.where(shorter == 0, rng.integers(300, 641, count), shorter)
+    upright = rng.random(count) < _UPRIGHT
+    return [(int(side), 640) if turned else (640, int(side)) for side, turned in zip(shorter, upright, strict=True)]
 
 
 def padding(sizes: Sequence[tuple[int, int]], params: DetectParams) -> dict[str, float]:
@@ -270,6 +265,7 @@ def command(
     torch.manual_seed(seed)
     machine = describe_machine()
     params = load_params(_ROOT / "params.yaml", SIZES[size].dataset)
+    wasted = padding(image_sizes(annotations, 10_000, seed), load_params(_ROOT / "params.yaml", "hicodet").detect)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         manifest = write_images(folder, size, images)
@@ -283,11 +279,9 @@ def command(
             f"{stage}, {images} images, {size} sizes: {found['seconds']:.2f} s, its network alone "
             f"{found['bare_forward_seconds']:.2f} s: {found['ratio']:.3f} x"
         )
-    hicodet = load_params(_ROOT / "params.yaml", "hicodet").detect
-    wasted = padding(image_sizes(annotations, 10_000, seed), hicodet)
     print(
-        f"padding, {wasted['images']} images: {100 * wasted['grouped']:.1f} % of pixels, {wasted['images_per_batch']:.1f} "
-        f"images a batch; in their given order {100 * wasted['in_order']:.1f} %"
+        f"padding, {wasted['images']} images: {100 * wasted['grouped']:.1f} % of pixels, "
+        f"{wasted['images_per_batch']:.1f} images a batch; in their given order {100 * wasted['in_order']:.1f} %"
     )
     print(f"bar: {OVERHEAD_BAR} x, {100 * PADDING_BAR:.0f} %")
     report = {
