@@ -37,8 +37,11 @@ def connect(address: str | None, *, patience: float = _PATIENCE) -> Iterator[Cli
     if address is None:
         yield None
         return
+    import logging
+
     from distributed import Client
 
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # a lost connection is told as one line of ours
     _check_scheduler(address, patience)
     with Client(address, timeout=patience) as client:
         try:

@@ -128,3 +128,20 @@ def test_tensors_of_bytes_are_detected_as_those_of_floats(work):
     assert len(one) > 0
     np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-3)
     np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_finds_what_the_cpu_finds(work):
+    images = work.batches(0, 18)[0]
+    expected = work.run(images, work.load(images))
+    device = torch.device("cuda")
+    moved = dataclasses.replace(work, device=device)
+    moved.detector.model.to(device)
+    try:
+        found = moved.run(images, moved.load(images))
+    finally:
+        moved.detector.model.to("cpu")
+    assert same_objects(found, expected)
+    differences = largest_differences(found, expected)
+    assert all(differences[name] < 10 * TOLERANCE[name] for name in TOLERANCE), differences

@@ -11,6 +11,7 @@ from pipeline.store.dump import read_dump, write_dump_columns
 from pipeline.store.files import sha256_of
 from pipeline.store.part_work import compute_parts
 from pipeline.store.parts import FinishedParts, PartPlan
+from stages._device import place
 from tests.small_split import small_bags
 
 COUNTS = [5, 0, 8, 1, 4, 6]
@@ -118,3 +119,16 @@ def test_no_pairs(infer, tmp_path, vocabulary):
     assert nothing.interaction_logits.shape == (0, 3)
     assert nothing.pair_offsets.tolist() == [0, 0, 0]
     assert nothing.image_logits.shape == (2, 4)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_gives_the_numbers_of_the_cpu(network, bags, vocabulary):
+    outputs = []
+    for name in ("cpu", "cuda"):
+        device = torch.device(name)
+        work = InferWork(place(network, device, channels_last=True), bags, 6, "x", device, vocabulary)
+        outputs.append(work.run(range(6), work.load(range(6))))
+    for one, other in zip(*outputs, strict=True):
+        for name in one:
+            np.testing.assert_allclose(one[name], other[name], atol=1e-2, err_msg=name)

@@ -105,9 +105,7 @@ def test_half_precision_rounds_and_refuses_what_it_cannot_hold(represent, networ
     assert half.representation.dtype == np.float16
     np.testing.assert_array_equal(half.representation, exact.representation.astype(np.float16))
     torch.nn.init.constant_(network.fusion[-1].bias, 1e5)
-    with pytest.raises(
-        DataError, match=r"^ours: representations that float16 cannot hold; set represent\.dtype to float32"
-    ):
+    with pytest.raises(DataError, match=r"^ours: .* float16 cannot hold; set represent\.dtype to float32"):
         represent(dtype="float16", work="large")
 
 

@@ -1,10 +1,12 @@
 import dataclasses
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from pipeline.core.errors import ArtifactError, DataError
+from pipeline.store.hdf5 import new_hdf5, write_columns
 from pipeline.store.part_work import compute_parts
 from pipeline.store.parts import FinishedParts, PartPlan
 
@@ -144,3 +146,33 @@ def test_parts_of_another_digest_or_size_are_never_used(plan):
 def test_no_items_have_no_rows(plan):
     column = compute(dataclasses.replace(plan, num_items=0), Work(fail_at=0)).column("rows")
     assert column.shape == column.read().shape == (0, 2)
+
+
+class Large(Work):
+    """A quarter of a megabyte an image."""
+
+    def __init__(self, num_images):
+        self.num_images, self.empty = num_images, {"rows": np.zeros((0, 1 << 15), np.float64)}
+
+    def load(self, images):
+        return None
+
+    def run(self, images, loaded):
+        return [{"rows": np.full((1, 1 << 15), float(image))} for image in images]
+
+
+def peak_bytes(folder, num_images: int) -> int:
+    """Of all parts computed and their column written."""
+    work, plan = Large(num_images), PartPlan(folder / str(num_images), "a" * 64, num_images, part_size=8)
+    tracemalloc.start()
+    column = compute(plan, work).column("rows")
+    with new_hdf5(folder / f"{num_images}.h5") as file:
+        write_columns(file, {"rows": column}, chunk_rows=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
+    few, many = peak_bytes(tmp_path, 32), peak_bytes(tmp_path, 160)
+    assert 8 << 18 < many < 1.2 * few < 160 << 17  # more than one part; less than half of all
