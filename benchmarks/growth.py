@@ -10,6 +10,9 @@ Time is CPU seconds of the process. What does not depend on the size, such as lo
 `exponent`: with t = a + b n^p at three sizes that grow by the same factor k, (t3 - t2) / (t2 - t1) = k^p. 1 is linear.
 `memory_growth` is peak resident memory at the largest size over that at the smallest; 1 is flat. `ratio` is the largest
 exponent of all stages in images, `floor_ratio` the largest memory growth.
+
+`evaluate` is also measured in one process on random dumps of HICO-DET's sizes, memory beyond its inputs, and so is
+reading a manifest of 100,000 images.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ import numpy as np
 import yaml
 
 from benchmarks.measure import describe_machine, write_report
+from benchmarks.real_sizes import measure_evaluation, measure_manifest
 from pipeline.core.layout import Layout
 from pipeline.store.dump import open_dump
 from pipeline.store.files import write_text
@@ -40,6 +44,7 @@ from pipeline.store.ragged import offsets_of, row_owner
 
 ROOT = Path(__file__).parent.parent
 IMAGE_FACTORS, PAIR_FACTORS = (1, 4, 16), (1, 2, 4)
+EVALUATED_IMAGES, MANIFEST_IMAGES = (256, 1024, 4096), 100_000
 _PART_SIZE = 16  # images, as the base is smaller than a part of the toyworld: memory is to be that of whole parts
 _WEIGHTS = Path("pipeline/toyworld/weights")
 _RUN = ("--dataset", "toyworld", "--variant", "ours")
@@ -218,6 +223,8 @@ def command(output: Path | None, plot: Path, base: int) -> None:
         folder = Path(scratch)
         image_costs, image_bytes = measure_images(folder, base)
         pair_costs, pairs = measure_pairs_per_image(Layout(folder / "images-1", "toyworld"))
+        evaluation = [measure_evaluation(folder, num_images) for num_images in EVALUATED_IMAGES]
+        manifest = measure_manifest(folder, MANIFEST_IMAGES)
     images = [base * factor for factor in IMAGE_FACTORS]
     by_images = summary(images, {name: image_costs[name] for name in MEASURED})
     by_pairs = summary(pairs, pair_costs)
@@ -226,6 +233,10 @@ def command(output: Path | None, plot: Path, base: int) -> None:
         for name, figures in stages.items():
             print(f"{name:12} {figures['exponent']:16.2f}   {figures['memory_growth']:.2f}")
     print("\nbytes per image, largest size: " + ", ".join(f"{k} {v:,.0f}" for k, v in image_bytes[-1].items()))
+    for figures in evaluation:
+        each, peak = figures["milliseconds_per_image"], figures["peak_mib"]
+        print(f"evaluate at HICO-DET's sizes, {figures['images']:5} images: {each:.2f} ms each, {peak:.0f} MiB")
+    print("a manifest, per image: " + ", ".join(f"{name} {value:,.0f}" for name, value in manifest.items()))
     draw(plot, {"images": (images, by_images), "pairs per image": (pairs, by_pairs)})
     report = {
         "measured": "stage commands in fresh processes: exponent of CPU time, growth of peak memory",
@@ -236,6 +247,8 @@ def command(output: Path | None, plot: Path, base: int) -> None:
         "pairs_per_image": pairs,
         "by_pairs": by_pairs,
         "bytes_per_image": image_bytes,
+        "evaluate_at_real_sizes": evaluation,
+        "manifest": manifest,
         "machine": machine,
     }
     write_report(report, output)
