@@ -88,7 +88,7 @@ def read_ground_truth(path: Path, manifest: SplitManifest, num_hois: int) -> Ann
             human_boxes=np.array(data["human_boxes"], np.float32).reshape(-1, 4),
             object_boxes=np.array(data["object_boxes"], np.float32).reshape(-1, 4),
             num_images=len(manifest),
-            image_hois=manifest.label_matrix(num_hois) > 0,
+            image_hois=manifest.label_mask(num_hois),
         )
         instances = np.array(data["train_instances"], np.int64)
         rare = np.isin(np.arange(num_hois), data["rare"]) if "rare" in data else None

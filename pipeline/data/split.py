@@ -71,7 +71,11 @@ class SplitManifest:
 
     def label_matrix(self, num_hois: int) -> NDArray[np.float32]:
         """Image-level labels as float32 [I, H] of zeros and ones."""
-        matrix = np.zeros((len(self), num_hois), np.float32)
+        return self.label_mask(num_hois).astype(np.float32)
+
+    def label_mask(self, num_hois: int) -> NDArray[np.bool_]:
+        """Image-level labels as bool [I, H]."""
+        matrix = np.zeros((len(self), num_hois), np.bool_)
         for row, labels in enumerate(self.labels):
             matrix[row, labels.hoi_ids] = 1
         return matrix

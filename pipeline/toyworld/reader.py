@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 from collections.abc import Callable, Sequence
@@ -19,6 +20,8 @@ from pipeline.data.reader import PreparedSplit
 from pipeline.data.split import SPLITS, SplitManifest
 from pipeline.toyworld.scenes import Scene, render_scene
 from pipeline.toyworld.vocabulary import toyworld_vocabulary
+
+_ON_DISK = Image.new("RGB", (1, 1))  # in place of a picture that is written: a split's pixels are not kept in memory
 
 
 class ToyworldReader:
@@ -75,7 +78,7 @@ class ToyworldReader:
             height=scene.image.height,
             sha256=hashlib.sha256(data).hexdigest(),
         )
-        return record, scene
+        return record, dataclasses.replace(scene, image=_ON_DISK)
 
     def _prepared(self, split: str, scenes: list[tuple[ImageRecord, Scene]], instances: IntArray) -> PreparedSplit:
         manifest = SplitManifest(

@@ -69,7 +69,6 @@ def test_image_level_labels_say_what_known_object_scores(monkeypatch):
     monkeypatch.setattr(two_pass, "_IMAGES_AT_ONCE", 3)
     truth, found, blocks = world(4)
     labels = np.random.default_rng(1).random((truth.num_images, worlds.NUM_HOIS)) < 0.4
-    labels[truth.image_index, truth.hoi_id] = True
     labelled = dataclasses.replace(truth, image_hois=labels)
     rules = dataclasses.replace(RULES, setting="known_object")
     results, _ = evaluate_rankings(blocks, labelled, rules)

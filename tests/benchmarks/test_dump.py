@@ -1,0 +1,31 @@
+import json
+
+import numpy as np
+from click.testing import CliRunner
+
+from benchmarks import dump
+from pipeline.store.dump import read_dump, write_dump
+
+
+def test_a_random_dump_has_hicodets_sizes_and_survives_the_file(tmp_path):
+    made = dump.random_dump(3, np.random.default_rng(0))
+    assert (made.image_logits.shape, made.interaction_logits.shape) == ((3, 600), (342, 117))
+    assert (made.vocabulary.num_hois, made.vocabulary.num_objects) == (600, 80)
+    write_dump(tmp_path / "x.zarr", made)
+    np.testing.assert_array_equal(read_dump(tmp_path / "x.zarr").interaction_logits, made.interaction_logits)
+
+
+def test_figures(tmp_path):
+    path = tmp_path / "result.json"
+    done = CliRunner().invoke(dump.command, ["--images", "3", "--runs", "1", "--json", str(path)])
+    assert done.exit_code == 0, done.output
+    figures = json.loads(path.read_text())
+    values = 3 * 600 + 3 * 20 * 6 + 2 * 4 + 3 * 114 * (117 + 1 + 2)
+    assert figures["float32_bytes_per_image"] * 3 == 4 * values
+    assert figures["ratio"] == figures["float32_bytes_per_image"] / figures["bytes_per_image"]
+    for name in ("write", "read", "read by ranges"):
+        assert figures[name]["mb_per_second"] > 0
+    given = tmp_path / "given.zarr"
+    write_dump(given, dump.random_dump(2, np.random.default_rng(1)))
+    done = CliRunner().invoke(dump.command, ["--dump", str(given), "--runs", "1"])
+    assert done.exit_code == 0 and done.output.startswith("2 images")
