@@ -184,16 +184,9 @@ def largest(fits: Callable[[int], bool], start: int, limit: int) -> int:
 
 
 def measure_way(
-    problem: Problem,
-    way: ExecutionParams,
-    num_images: int,
-    device: torch.device,
-    *,
-    calls: int,
-    flops: int,
-    rate: float,
+    problem: Problem, name: str, num_images: int, device: torch.device, *, calls: int, flops: int, rate: float
 ) -> dict[str, Any]:
-    """Speed and peak memory of one way at one batch; `flops` of its step, `rate` of the machine."""
+    """Speed and peak memory of one way at one batch; `flops` of its step, `rate` of the device."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
