@@ -26,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import per_pair
 from benchmarks.measure import describe_machine, machine_rates, measure_pairs, write_report
+from benchmarks.synthetic_bags import random_bags, random_categories, vocabulary_of
 from pipeline.core.bags import BagBatch
 from pipeline.core.params import DatasetParams, load_params
 from pipeline.core.vocabulary import Vocabulary
@@ -33,14 +34,11 @@ from pipeline.hoi.backbone import VisualConfig
 from pipeline.hoi.backbones import clip_backbone
 from pipeline.hoi.losses import WeakHoiLoss
 from pipeline.hoi.network import WeakHoiNetwork
-from pipeline.toyworld.vocabulary import toyworld_vocabulary
 
 BAR = 5.0
 TOLERANCE = 1e-6  # in double precision: in single, rounding decides which of two near pairs is the maximum
 _PARAMS = Path(__file__).parent.parent / "params.yaml"
 _HUMANS = 4  # per image, where the number of pairs allows it
-_LABELS = 3  # HOI classes per image
-_IMAGE_SIDE = 480.0  # pixels
 
 
 @dataclass(frozen=True)
@@ -49,16 +47,6 @@ class Size:
 
     dataset: str
     visual: VisualConfig
-
-    def vocabulary(self) -> Vocabulary:
-        """The toyworld's own, or one of HICO-DET's size: 80 categories, 117 verbs, 600 classes."""
-        if self.dataset == "toyworld":
-            return toyworld_vocabulary()
-        return Vocabulary(
-            objects=("person", *(f"object{index}" for index in range(1, 80))),
-            verbs=tuple(f"verb{index}" for index in range(117)),
-            hoi_classes=tuple((index % 117, index % 80) for index in range(600)),
-        )
 
 
 SIZES = {
@@ -80,7 +68,7 @@ class Problem:
     def random(cls, size: Size, *, num_images: int, num_pairs: int, seed: int) -> Problem:
         """Random weights, maps, boxes and labels; every image has `num_pairs` pairs."""
         torch.manual_seed(seed)
-        params, vocabulary = load_params(_PARAMS, size.dataset), size.vocabulary()
+        params, vocabulary = load_params(_PARAMS, size.dataset), vocabulary_of(size.dataset)
         model = dataclasses.replace(params.model, hoi_recognition=False, dropout=0.0)  # the local branch alone
         backbone = clip_backbone(size.visual.build(), model)
         backbone.trunk = nn.Sequential()
@@ -135,41 +123,13 @@ class Problem:
 def _random_batch(
     size: Size, params: DatasetParams, vocabulary: Vocabulary, *, num_images: int, num_pairs: int
 ) -> BagBatch:
-    """Bags of humans and things, with labels of categories that the image holds."""
-    categories = _categories(vocabulary, num_images, num_pairs)  # [I, proposals]
-    cells = params.model.image_size // params.model.last_stride
-    corner = torch.rand(categories.numel(), 2) * _IMAGE_SIDE * 0.7
-    extent = 20 + torch.rand(categories.numel(), 2) * (_IMAGE_SIDE - 20 - corner)
-    features = torch.randn(num_images, size.visual.width * 32, cells, cells, requires_grad=True)
-    return BagBatch(
-        images=features,
-        image_sizes=torch.full((num_images, 2), _IMAGE_SIDE),
-        proposal_offsets=torch.arange(num_images + 1) * categories.shape[1],
-        boxes=torch.cat([corner, corner + extent], 1),
-        object_ids=categories.flatten(),
-        labels=_labels(vocabulary, categories),
-        image_index=torch.arange(num_images),
-    )
-
-
-def _categories(vocabulary: Vocabulary, num_images: int, num_pairs: int) -> Tensor:
-    """Object ids [I, proposals] that give every image this many pairs."""
+    """Bags with this many pairs an image, and feature maps for images."""
     human, pairable = vocabulary.human_object_id, set(vocabulary.hoi_object_ids.tolist())
     humans = _HUMANS if num_pairs % _HUMANS == 0 and num_pairs >= _HUMANS**2 else 1
-    num_things = num_pairs // humans - (humans - 1 if human in pairable else 0)
-    kinds = torch.tensor(sorted(pairable - {human}))
-    things = kinds[torch.randint(0, len(kinds), (num_images, num_things))]
-    return torch.cat([torch.full((num_images, humans), human), things], 1)
-
-
-def _labels(vocabulary: Vocabulary, categories: Tensor) -> Tensor:
-    """Float32 [I, H]: a few classes of categories that are there."""
-    object_of = torch.from_numpy(vocabulary.hoi_object_ids)
-    labels = torch.zeros(len(categories), vocabulary.num_hois)
-    for image, present in enumerate(categories):
-        possible = torch.isin(object_of, present).nonzero().flatten()
-        labels[image, possible[torch.randperm(len(possible))[:_LABELS]]] = 1
-    return labels
+    things = num_pairs // humans - (humans - 1 if human in pairable else 0)
+    cells = params.model.image_size // params.model.last_stride
+    features = torch.randn(num_images, size.visual.width * 32, cells, cells, requires_grad=True)
+    return random_bags(features, vocabulary, random_categories(vocabulary, num_images, humans=humans, things=things))
 
 
 def largest_difference(problem: Problem, pooling: str) -> float:

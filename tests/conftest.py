@@ -27,6 +27,17 @@ def vocabulary() -> Vocabulary:
     )
 
 
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request, monkeypatch) -> torch.device:
+    """The CPU, then a GPU where there is one: what runs on both is compared with the CPU, in full float32."""
+    if request.param == "cuda":
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device")
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+        monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
+    return torch.device(request.param)
+
+
 @pytest.fixture
 def toyworld_params() -> DatasetParams:
     return load_params(ROOT / "params.yaml", "toyworld")

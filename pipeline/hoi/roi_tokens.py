@@ -17,7 +17,8 @@ from torch.nn import functional
 def map_cells(boxes: Tensor, features: Tensor) -> Tensor:
     """Boxes [R, 4] xyxy in 0..1 of their image, in cells of maps [I, C, Hf, Wf]."""
     extent = boxes.new_empty(4)  # filled where it lies: a list would be copied to a GPU, and the copy waited for
-    extent[0::2], extent[1::2] = features.shape[3], features.shape[2]
+    extent[0::2].fill_(features.shape[3])
+    extent[1::2].fill_(features.shape[2])
     return boxes * extent
 
 

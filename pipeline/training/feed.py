@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -81,6 +82,8 @@ class Feed:
             pin_memory=self._on_gpu,
             generator=torch_generator(self._params.seed, "loader"),
         )
+        if self._params.num_workers == 0:
+            loaded = _one_ahead(loaded)
         for iteration, image_index in enumerate(self._sampler, self._sampler.start):
             asked = time.perf_counter()
             batch = next(loaded)
@@ -115,6 +118,15 @@ class Feed:
         for tensor in (*_tensors(batch), *_tensors(pairs), flipped):
             tensor.record_stream(computing)  # its memory is not given to a later copy before the step has read it
         return batch, pairs, flipped
+
+
+def _one_ahead(batches: Iterator[BagBatch]) -> Iterator[BagBatch]:
+    """The same batches in the same order, each made in a thread while the step before is computed."""
+    with ThreadPoolExecutor(1, "loader") as thread:
+        coming = thread.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, batches, None)
+            yield batch
 
 
 def _tensors(record: BagBatch | PairIndex) -> list[Tensor]:

@@ -11,14 +11,13 @@ from torch import distributed
 from torch.multiprocessing import spawn
 
 from pipeline.core.errors import DataError, ParamError
-from pipeline.hoi.backbones import clip_backbone
-from pipeline.hoi.losses import BatchCounts, WeakHoiLoss
-from pipeline.hoi.network import WeakHoiNetwork
+from pipeline.hoi.losses import BatchCounts
 from pipeline.training.distributed import ALONE, Ranks, check_shares, join_ranks
 from pipeline.training.loop import TrainingRun, train
 from pipeline.training.watch import LossWatch
 from tests.conftest import make_batch
 from tests.small_split import small_bags
+from tests.training.small_training import short_run, small_loss, small_network
 
 COUNTS = [4, 3, 0, 5, 4, 1, 4, 4, 2, 5]  # proposals; the third and the sixth image have no pair
 
@@ -162,27 +161,14 @@ def build(vocabulary, model_params, small_visual, params):
 
     def make(**changes):
         model = dataclasses.replace(model_params, **({"dropout": 0.0, "calibrate_global_bias": False} | changes))
-        torch.manual_seed(7)
-        network = WeakHoiNetwork(
-            backbone=clip_backbone(small_visual, model),
-            hoi_embeddings=torch.nn.functional.normalize(torch.randn(vocabulary.num_hois, 24), dim=1),
-            logit_scale=2.0,
-            vocabulary=vocabulary,
-            params=model,
-            teacher=clip_backbone(small_visual, model) if model.clip_regularization else None,
-        )
-        return network, WeakHoiLoss(vocabulary=vocabulary, model=model, train=params)
+        return small_network(vocabulary, model, small_visual), small_loss(vocabulary, model, params)
 
     return make
 
 
 @pytest.fixture
 def params(toyworld_params):
-    return dataclasses.replace(
-        toyworld_params.train, epochs=2, batch_size=5, checkpoint_every=2, warmup_iterations=2, num_workers=0,
-        decay_at=(0.7,), learning_rate=3e-3, backbone_learning_rate=1e-3, flip_probability=0.5, seed=0,
-        precision="float32", shuffle_labels=False, freeze_batch_norm=True,
-    )  # fmt: skip
+    return short_run(toyworld_params.train)
 
 
 def one_rank(network, loss, bags, run, ranks, outcome, stop=None):

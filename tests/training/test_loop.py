@@ -5,13 +5,11 @@ import torch
 
 from pipeline.core.errors import DataError
 from pipeline.data.images import normalize_pixels
-from pipeline.hoi.backbones import clip_backbone
-from pipeline.hoi.losses import WeakHoiLoss
-from pipeline.hoi.network import WeakHoiNetwork
 from pipeline.training.distributed import ALONE
 from pipeline.training.loop import TrainingRun, train
 from pipeline.training.resume import TrainingState
 from tests.small_split import small_bags
+from tests.training.small_training import small_loss, small_network
 
 
 @pytest.fixture
@@ -36,14 +34,7 @@ def start(tmp_path, vocabulary, model_params, small_visual, bags, params):
         section = dataclasses.replace(params, **changes)
         # Dropout on, so that the global generator's state matters as well.
         model = dataclasses.replace(model_params, dropout=0.2)
-        torch.manual_seed(7)
-        network = WeakHoiNetwork(
-            backbone=clip_backbone(small_visual, model),
-            hoi_embeddings=torch.nn.functional.normalize(torch.randn(vocabulary.num_hois, 24), dim=1),
-            logit_scale=2.0,
-            vocabulary=vocabulary,
-            params=model,
-        )
+        network = small_network(vocabulary, model, small_visual)
         steps = []
 
         def progress(losses):
@@ -51,7 +42,7 @@ def start(tmp_path, vocabulary, model_params, small_visual, bags, params):
                 raise KeyboardInterrupt
             steps.append(losses)
 
-        loss = WeakHoiLoss(vocabulary=vocabulary, model=model, train=section)
+        loss = small_loss(vocabulary, model, section)
         log = train(network, loss, bags, TrainingRun(section, digest, tmp_path / work, torch.device("cpu"), progress))
         return network, log, len(steps)
 

@@ -1,0 +1,135 @@
+"""Share of a training step in which no batch is ready: what training itself counts, on images of the toyworld.
+
+    python -m benchmarks.loader [--json result.json]
+
+Trains the toyworld's network for a few epochs on drawn images, with random proposals of about as many pairs as the
+detector leaves, once for each number of loader processes. None means a thread beside the step. `ratio` is the share
+with the number that params.yaml gives the toyworld, and `floor_ratio` a step's time over that of a step that never
+waits; `shares` has all numbers. The bar: 5 %.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from torch.nn import functional
+
+from benchmarks.measure import describe_machine, write_report
+from benchmarks.synthetic_bags import random_bags, random_categories
+from pipeline.core.params import DatasetParams, load_params
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.data.bags import BagDataset
+from pipeline.data.split import SplitManifest
+from pipeline.hoi.backbones import clip_backbone
+from pipeline.hoi.losses import WeakHoiLoss
+from pipeline.hoi.network import WeakHoiNetwork
+from pipeline.store.clip_checkpoint import load_clip
+from pipeline.store.proposals_file import SplitProposals
+from pipeline.toyworld.reader import ToyworldReader
+from pipeline.training.loop import TrainingRun, train
+from stages._device import open_device
+
+BAR = 0.05
+_ROOT = Path(__file__).parent.parent
+_HUMANS, _THINGS = 3, 5  # per image: 15 pairs
+
+
+def drawn_bags(folder: Path, params: DatasetParams, num_images: int) -> tuple[BagDataset, Vocabulary]:
+    """Bags of freshly drawn images with random proposals, the images written under `folder`."""
+    prepare = dataclasses.replace(params.prepare, num_images={"train": num_images, "val": 1, "test": 1})
+    reader = ToyworldReader(prepare, image_root=".")
+    manifest = reader.read(folder, lambda: None)[0].manifest
+    return BagDataset(
+        manifest=manifest,
+        proposals=_random_proposals(manifest, reader.vocabulary),
+        labels=manifest.label_matrix(reader.vocabulary.num_hois),
+        root=folder,
+        image_side=params.model.image_size,
+        max_proposals=params.train.max_proposals,
+    ), reader.vocabulary
+
+
+def _random_proposals(manifest: SplitManifest, vocabulary: Vocabulary) -> SplitProposals:
+    torch.manual_seed(0)
+    categories = random_categories(vocabulary, len(manifest), humans=_HUMANS, things=_THINGS)
+    bags = random_bags(torch.zeros(len(manifest), 0), vocabulary, categories)
+    scale = manifest.images[0].width / float(bags.image_sizes[0, 0])
+    return SplitProposals(
+        image_ids=manifest.image_ids,
+        objects=vocabulary.objects,
+        detector="random",
+        offsets=bags.proposal_offsets.numpy(),
+        boxes=(bags.boxes * scale).numpy(),
+        scores=np.full(len(bags.boxes), 0.5, np.float32),
+        object_ids=bags.object_ids.numpy(),
+    )
+
+
+def waiting_share(
+    bags: BagDataset,
+    vocabulary: Vocabulary,
+    params: DatasetParams,
+    device: torch.device,
+    *,
+    num_workers: int,
+    epochs: int,
+) -> float:
+    """Train, and return the share of the time since the first step in which no batch was ready."""
+    section = dataclasses.replace(params.train, num_workers=num_workers, epochs=epochs, checkpoint_every=10**9)
+    clip = load_clip(str(_ROOT / params.clip.weights))
+    torch.manual_seed(0)
+    network = WeakHoiNetwork(
+        backbone=clip_backbone(clip.model.visual, params.model),
+        hoi_embeddings=functional.normalize(torch.randn(vocabulary.num_hois, clip.model.visual.output_dim), dim=1),
+        logit_scale=4.0,
+        vocabulary=vocabulary,
+        params=params.model,
+    )
+    told: list[float] = []
+    with tempfile.TemporaryDirectory() as work:
+        run = TrainingRun(section, "benchmark", Path(work), device, lambda figures: told.append(figures["waiting"]))
+        train(network, WeakHoiLoss(vocabulary=vocabulary, model=params.model, train=section), bags, run)
+    return told[-1]
+
+
+@click.command(help=__doc__)
+@click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--images", type=click.IntRange(1), default=128, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--workers", "numbers", multiple=True, type=click.IntRange(0), default=(0, 1, 2), show_default=True)
+@click.option("--runs", type=click.IntRange(1), default=3, show_default=True, help="In turns; medians are shown.")
+def command(output: Path | None, device: str, images: int, epochs: int, numbers: tuple[int, ...], runs: int) -> None:
+    """Measure, print a table, write the figures."""
+    params, opened, machine = load_params(_ROOT / "params.yaml", "toyworld"), open_device(device), describe_machine()
+    numbers = tuple(dict.fromkeys([params.train.num_workers, *numbers]))
+    found: dict[int, list[float]] = {number: [] for number in numbers}
+    with tempfile.TemporaryDirectory() as folder:
+        bags, vocabulary = drawn_bags(Path(folder), params, images)
+        for _ in range(runs):
+            for number in numbers:
+                found[number].append(waiting_share(bags, vocabulary, params, opened, num_workers=number, epochs=epochs))
+    shares = {number: float(np.median(values)) for number, values in found.items()}
+    for number, share in shares.items():
+        print(f"{number} loader processes: {100 * share:.1f} % of a step waits for its batch")
+    print(f"bar: {100 * BAR:.0f} %")
+    own = shares[params.train.num_workers]
+    report: dict[str, Any] = {
+        "measured": f"training the toyworld's network on {opened.type}, batches of {params.train.batch_size}",
+        "ratio": own,
+        "floor_ratio": 1 / (1 - own),
+        "shares": shares,
+        "bar": BAR,
+        "machine": machine,
+    }
+    write_report(report, output)
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,58 @@
+"""Batches of random bags: humans and things with boxes anywhere, and labels of categories that the image holds."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pipeline.core.bags import BagBatch
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.toyworld.vocabulary import toyworld_vocabulary
+
+_LABELS = 3  # HOI classes per image
+_IMAGE_SIDE = 480.0  # pixels of the original images
+
+
+def vocabulary_of(dataset: str) -> Vocabulary:
+    """The toyworld's own, or one of HICO-DET's size: 80 categories, 117 verbs, 600 classes."""
+    if dataset == "toyworld":
+        return toyworld_vocabulary()
+    return Vocabulary(
+        objects=("person", *(f"object{index}" for index in range(1, 80))),
+        verbs=tuple(f"verb{index}" for index in range(117)),
+        hoi_classes=tuple((index % 117, index % 80) for index in range(600)),
+    )
+
+
+def random_categories(vocabulary: Vocabulary, num_images: int, *, humans: int, things: int) -> Tensor:
+    """Object ids [I, humans + things], the humans first; things are of categories that take part in HOI classes."""
+    human = vocabulary.human_object_id
+    kinds = torch.tensor(sorted(set(vocabulary.hoi_object_ids.tolist()) - {human}))
+    chosen = kinds[torch.randint(0, len(kinds), (num_images, things))]
+    return torch.cat([torch.full((num_images, humans), human), chosen], 1)
+
+
+def random_bags(images: Tensor, vocabulary: Vocabulary, categories: Tensor) -> BagBatch:
+    """Bags of images, or of their feature maps, [I, ...] with proposals of these categories, [I, proposals]."""
+    num_images, rows = len(images), categories.numel()
+    corner = torch.rand(rows, 2) * _IMAGE_SIDE * 0.7
+    extent = 20 + torch.rand(rows, 2) * (_IMAGE_SIDE - 20 - corner)
+    return BagBatch(
+        images=images,
+        image_sizes=torch.full((num_images, 2), _IMAGE_SIDE),
+        proposal_offsets=torch.arange(num_images + 1) * categories.shape[1],
+        boxes=torch.cat([corner, corner + extent], 1),
+        object_ids=categories.flatten(),
+        labels=_labels(vocabulary, categories),
+        image_index=torch.arange(num_images),
+    )
+
+
+def _labels(vocabulary: Vocabulary, categories: Tensor) -> Tensor:
+    """Float32 [I, H]: a few classes of categories that are there."""
+    object_of = torch.from_numpy(vocabulary.hoi_object_ids)
+    labels = torch.zeros(len(categories), vocabulary.num_hois)
+    for image, present in enumerate(categories):
+        possible = torch.isin(object_of, present).nonzero().flatten()
+        labels[image, possible[torch.randperm(len(possible))[:_LABELS]]] = 1
+    return labels

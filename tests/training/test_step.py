@@ -1,0 +1,156 @@
+"""One step: what it must not do on a GPU, told on the CPU by the operators that it calls; recomputation; precision."""
+
+import copy
+import dataclasses
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from pipeline.core.errors import ParamError
+from pipeline.core.params import IN_PROCESS
+from pipeline.detection.small_fasterrcnn import small_fasterrcnn
+from pipeline.hoi.backbone import freeze_batch_norm
+from pipeline.hoi.backbones import detector_backbone
+from pipeline.training.distributed import ALONE
+from pipeline.training.optimizer import build_optimizer
+from pipeline.training.placement import place_network
+from pipeline.training.step import FIGURES, BatchLoss, optimizer_step
+from tests.conftest import make_batch
+from tests.training.small_training import fed, short_run, small_loss, small_network
+
+CPU = torch.device("cpu")
+RECOMPUTED = dataclasses.replace(IN_PROCESS, gradient_checkpointing=True)
+
+
+@pytest.fixture
+def params(toyworld_params):
+    return short_run(toyworld_params.train)
+
+
+@pytest.fixture
+def batch(vocabulary):
+    batch = make_batch([5, 4, 0, 6], vocabulary)
+    batch.object_ids[0::2] = vocabulary.human_object_id
+    return batch
+
+
+WAITS = {"_local_scalar_dense", "nonzero", "bincount", "masked_select", "_unique2", "lift_fresh", "is_nonzero"}
+
+
+class NoWaiting(TorchDispatchMode):
+    """Fails at operators for which the host would wait for a GPU: sizes or values that depend on data, host copies."""
+
+    def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        name = operator.name().removeprefix("aten::").partition(".")[0]
+        assert name not in WAITS, name
+        if name == "repeat_interleave":
+            assert kwargs.get("output_size") is not None
+        if name in ("index", "index_put", "index_put_", "_index_put_impl_"):
+            assert all(index is None or index.dtype != torch.bool for index in args[1]), "index by a mask"
+        return operator(*args, **kwargs)
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("changes", [{}, {"interaction": "ppr_fcn"}, {"clip_regularization": True}])
+def test_forward_losses_and_backward_never_wait(
+    vocabulary, model_params, small_visual, params, batch, changes, recompute
+):
+    model = dataclasses.replace(model_params, **changes)
+    network = small_network(vocabulary, model, small_visual)
+    network.backbone.recompute = recompute
+    batch_loss, given = BatchLoss(network, small_loss(vocabulary, model, params), "float32"), fed(batch, network, CPU)
+    stop = torch.optim.SGD(network.parameters(), lr=0.0)  # AdamW's own kernel is tested on a GPU
+    with NoWaiting():
+        figures = optimizer_step(batch_loss, stop, given, ALONE, gradient_clip=1.0)
+    assert figures.shape == (len(FIGURES),)
+    assert len(given.pairs) == 9
+
+
+def test_such_operators_are_noticed(vocabulary, model_params, small_visual, batch):
+    """Pairing where the batch lies, reading a value, a mask, a list: each would make the host wait."""
+    network, values = small_network(vocabulary, model_params, small_visual), torch.arange(4.0)
+    waits = (
+        lambda: network(batch),
+        lambda: values.sum().item(),
+        lambda: values[values > 1],
+        lambda: values.new_tensor([1.0]),
+        lambda: torch.repeat_interleave(values, torch.tensor([1, 2, 0, 1])),
+    )
+    for wait in waits:
+        with pytest.raises(AssertionError), NoWaiting():
+            wait()
+
+
+def backward(network, loss, given, precision="float32"):
+    """Loss, gradients, and bytes kept for the backward pass of the forward pass, parameters and batch apart."""
+    kept: dict[int, torch.Tensor] = {}
+
+    def pack(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
+        return tensor
+
+    network.zero_grad(set_to_none=True)
+    given_storages = {value.untyped_storage().data_ptr() for value in network.parameters()}
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        network.backbone(given.bags.images)
+    size = sum(storage.nbytes() for address, storage in kept.items() if address not in given_storages)
+    total, *_ = BatchLoss(network, loss, precision)(given.bags, given.pairs, None)
+    total.backward()
+    return total.detach(), {name: value.grad for name, value in network.named_parameters()}, size
+
+
+def test_recomputation_changes_no_bit_and_keeps_less(vocabulary, model_params, small_visual, params, batch):
+    network, loss = small_network(vocabulary, model_params, small_visual), small_loss(vocabulary, model_params, params)
+    network.train()
+    freeze_batch_norm(network)
+    twin = copy.deepcopy(network)
+    place_network(twin, RECOMPUTED, CPU, moving_norms=False)
+    total, expected, kept = backward(network, loss, fed(batch, network, CPU))
+    other, found, kept_less = backward(twin, loss, fed(batch, network, CPU))
+    assert torch.equal(total, other)
+    for name, value in expected.items():
+        assert (value is None) == (found[name] is None)
+        assert value is None or torch.equal(value, found[name]), name
+    assert kept_less < kept / 3
+
+
+def test_recomputation_of_a_detectors_pyramid(model_params):
+    torch.manual_seed(0)
+    backbone = detector_backbone(small_fasterrcnn(5).eval(), 24, model_params)
+    images, results = torch.randn(2, 3, 64, 64), []
+    for backbone.recompute in (False, True):
+        backbone.zero_grad(set_to_none=True)
+        backbone.global_embedding(backbone(images)).square().sum().backward()
+        results.append([value.grad.clone() for value in backbone.parameters() if value.grad is not None])
+    assert len(results[0]) == len(results[1]) > 20
+    assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))
+
+
+def test_recomputation_is_refused_beside_moving_norms(vocabulary, model_params, small_visual):
+    network = small_network(vocabulary, model_params, small_visual)
+    with pytest.raises(ParamError, match=r"execution.gradient_checkpointing is true and train.freeze_batch_norm false"):
+        place_network(network, RECOMPUTED, CPU, moving_norms=True)
+
+
+def test_mixed_precision_is_near_and_its_losses_are_float32(vocabulary, model_params, small_visual, params, batch):
+    """L_b is left out: which pair is the best of a bag may be another after rounding."""
+    network, loss = small_network(vocabulary, model_params, small_visual), small_loss(vocabulary, model_params, params)
+    given = fed(batch, network, CPU)
+    exact = BatchLoss(network.eval(), loss, "float32")(given.bags, given.pairs, None)
+    mixed = BatchLoss(network, loss, "bfloat16")(given.bags, given.pairs, None)
+    assert {value.dtype for value in mixed} == {torch.float32}
+    for term in (1, 2):  # L_g, L_p
+        torch.testing.assert_close(mixed[term], exact[term], rtol=0.02, atol=0)
+        assert not torch.equal(mixed[term], exact[term])
+
+
+def test_steps_lower_the_loss(vocabulary, model_params, small_visual, params, batch):
+    network, loss = small_network(vocabulary, model_params, small_visual), small_loss(vocabulary, model_params, params)
+    optimizer, batch_loss = build_optimizer(network, params), BatchLoss(network, loss, "float32")
+    losses = [
+        optimizer_step(batch_loss, optimizer, fed(batch, network, CPU), ALONE, gradient_clip=5.0)[0].item()
+        for _ in range(8)
+    ]
+    assert losses[-1] < 0.9 * losses[0]
