@@ -104,7 +104,8 @@ def per_class(runs: Mapping[str, PerClass], name: str, other: str | None = None)
                 color = colors[name]
                 _scatter(axes, place[members], first.ap[order][members], named, color=color, marker=marker, label=label)
         _class_axes(axes, [first.names[row] for row in order], is_rare, named)
-        figure.legend(loc="outside upper left", ncols=3)
+        if len(order):
+            figure.legend(loc="outside upper left", ncols=3)
         return png_of(figure)
 
 

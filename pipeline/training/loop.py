@@ -139,7 +139,9 @@ class _WaitingClock:
 
 
 def _check_pairs(network: WeakHoiNetwork, dataset: BagDataset) -> None:
-    """Refuse a split in which no human has a partner: there would be nothing to learn from."""
+    """Refuse a split in which no human has a partner, or nothing is labelled: there would be nothing to learn from."""
+    if len(dataset) and not dataset.labels.any():
+        raise DataError(f"training: none of {len(dataset)} images has a label; label some and prepare again")
     proposals = dataset.proposals
     image, pairable = row_owner(proposals.offsets), network.pairable.cpu().numpy()
     humans = np.bincount(image[proposals.object_ids == network.human_object_id], minlength=len(dataset))

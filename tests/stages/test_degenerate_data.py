@@ -1,0 +1,209 @@
+"""Data in which something is missing, through train, infer, evaluate and report: each works, or is refused in one line.
+
+Proposals, labels and annotated pairs of a small toyworld are cut down after `detect`; images without any human are in
+test_user_errors.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from pipeline.store.proposals_file import SplitProposals, read_proposals, write_proposals
+from pipeline.store.ragged import offsets_of, row_owner
+from tests.stages.own_dataset import ROOT, WEIGHTS, copied, weakhoi
+
+pytestmark = pytest.mark.slow
+
+STAGES = (("train",), ("infer",), ("evaluate",), ("report", "--variant", "ours"))
+
+
+@pytest.fixture(scope="module")
+def detected(tmp_path_factory) -> Path:
+    """A toyworld of a few images with proposals and a knowledge bank."""
+    root = tmp_path_factory.mktemp("degenerate")
+    document = yaml.safe_load((ROOT / "params.yaml").read_text())
+    document["toyworld"]["prepare"]["num_images"] = {"train": 6, "val": 1, "test": 5}
+    document["toyworld"]["train"] |= {"epochs": 1, "batch_size": 4}
+    document["toyworld"]["report"] |= {"num_images": 2, "gallery_images": 2}
+    (root / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    (root / WEIGHTS).parent.mkdir(parents=True)
+    (root / WEIGHTS).symlink_to(ROOT / WEIGHTS)
+    for call in (["prepare"], ["detect", "--split", "train"], ["detect", "--split", "test"], ["encode-prompts"]):
+        done = weakhoi(root, *call, "--dataset", "toyworld")
+        assert done.exit_code == 0, done.output
+    return root
+
+
+# Cutting down
+
+
+@dataclass
+class World:
+    """Paths of one copy, and what may be changed in it."""
+
+    root: Path
+
+    def edit(self, path: str, change: Callable[[dict[str, Any]], object]) -> None:
+        file = self.root / path
+        document = json.loads(file.read_text())
+        change(document)
+        file.write_text(json.dumps(document))
+
+    def proposals(self, split: str) -> SplitProposals:
+        return read_proposals(self.root / f"cache/toyworld/proposals/{split}.h5")
+
+    def keep(self, split: str, rows: Callable[[SplitProposals], np.ndarray]) -> None:
+        """Keep some proposals, bool [N]."""
+        found = self.proposals(split)
+        kept = rows(found)
+        counts = np.bincount(row_owner(found.offsets)[kept], minlength=len(found))
+        columns = {name: getattr(found, name)[kept] for name in ("boxes", "scores", "object_ids")}
+        self.put(split, dataclasses.replace(found, offsets=offsets_of(counts), **columns))
+
+    def put(self, split: str, proposals: SplitProposals) -> None:
+        write_proposals(self.root / f"cache/toyworld/proposals/{split}.h5", proposals)
+
+    def take_images(self, split: str, count: int) -> None:
+        """Leave the first images, their proposals and their annotated pairs."""
+        self.edit(f"manifests/toyworld/{split}.json", lambda d: d.update(images=d["images"][:count]))
+        found = self.proposals(split)
+        stop = found.offsets[count]
+        columns = {name: getattr(found, name)[:stop] for name in ("boxes", "scores", "object_ids")}
+        cut = dataclasses.replace(
+            found, image_ids=found.image_ids[:count], offsets=found.offsets[: count + 1], **columns
+        )
+        self.put(split, cut)
+        if split != "train":
+            self.take_pairs(lambda image, hoi: image < count)
+            self.edit("cache/toyworld/ground_truth/test.json", lambda d: d.update(image_ids=d["image_ids"][:count]))
+
+    def take_pairs(self, kept: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
+        """Leave some annotated pairs of the test split."""
+
+        def change(document):
+            rows = np.flatnonzero(kept(np.array(document["image_index"]), np.array(document["hoi_id"])))
+            for name in ("image_index", "hoi_id", "human_boxes", "object_boxes"):
+                document[name] = [document[name][row] for row in rows]
+
+        self.edit("cache/toyworld/ground_truth/test.json", change)
+
+    def label(self, hoi_ids: Callable[[int], list[int]]) -> None:
+        """Give the training images other labels, by their number."""
+
+        def change(document):
+            for number, image in enumerate(document["images"]):
+                image["hoi_ids"] = hoi_ids(number)
+
+        self.edit("manifests/toyworld/train.json", change)
+
+    def param(self, section: str, **values: object) -> None:
+        document = yaml.safe_load((self.root / "params.yaml").read_text())
+        document["toyworld"][section] |= values
+        (self.root / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+
+
+def human(found: SplitProposals) -> np.ndarray:
+    return found.object_ids == found.objects.index("person")
+
+
+def first_of_each_kind(found: SplitProposals) -> np.ndarray:
+    """The best human and the best other proposal of the first image that has both, and nothing else."""
+    owner = row_owner(found.offsets)
+    for image in range(len(found)):
+        chosen = [np.flatnonzero((owner == image) & kind) for kind in (human(found), ~human(found))]
+        if all(map(len, chosen)):
+            return np.isin(np.arange(len(owner)), [rows[0] for rows in chosen])
+    raise AssertionError("no image has a human and an object")
+
+
+def none(found: SplitProposals) -> np.ndarray:
+    return np.zeros(len(found.scores), bool)
+
+
+def without_image(image: int) -> Callable[[SplitProposals], np.ndarray]:
+    return lambda found: row_owner(found.offsets) != image
+
+
+# The table
+
+
+@dataclass
+class Case:
+    """What is cut down; the stage and the line where it must stop, if so; and what the metrics say otherwise."""
+
+    cut: Callable[[World], object]
+    stops: tuple[str, str] | None = None
+    metrics: dict[str, object] = field(default_factory=dict)
+
+
+CASES = {
+    "nothing is cut": Case(lambda w: None, metrics={"images": 5, "classes_without_ground_truth": 30}),
+    "no proposal in a training image": Case(lambda w: w.keep("train", without_image(1))),
+    "no proposal in a test image": Case(lambda w: w.keep("test", without_image(1))),
+    "no proposal in any training image": Case(
+        lambda w: w.keep("train", none), ("train", "none of 6 images has a human and an object to pair")
+    ),
+    "no proposal in any test image": Case(lambda w: w.keep("test", none), metrics={"full": 0.0, "detections": 0}),
+    "no human in any training image": Case(
+        lambda w: w.keep("train", lambda p: ~human(p)), ("train", "none of 6 images has a human and an object to pair")
+    ),
+    "no human in any test image": Case(
+        lambda w: w.keep("test", lambda p: ~human(p)), metrics={"full": 0.0, "detections": 0}
+    ),
+    "humans only, whom no class has for an object": Case(
+        lambda w: w.keep("train", human), ("train", "none of 6 images has a human and an object to pair")
+    ),
+    "one pair to learn from": Case(lambda w: w.keep("train", first_of_each_kind)),
+    "one pair to score": Case(lambda w: w.keep("test", first_of_each_kind)),
+    "a training image without label": Case(lambda w: w.label(lambda number: [] if number == 2 else [number])),
+    "no label at all": Case(lambda w: w.label(lambda _: []), ("train", "none of 6 images has a label")),
+    "the same label everywhere": Case(lambda w: w.label(lambda _: [7])),
+    "an image that is not there": Case(
+        lambda w: (w.root / "cache/toyworld/images/train/000002.png").unlink(), ("train", "image does not exist")
+    ),
+    "a class without annotated pairs": Case(
+        lambda w: w.take_pairs(lambda image, hoi: hoi != hoi[0]), metrics={"classes_without_ground_truth": 31}
+    ),
+    "no annotated pair": Case(
+        lambda w: w.take_pairs(lambda image, hoi: hoi < 0),
+        metrics={"full": 0.0, "classes_without_ground_truth": 40},  # such a class counts as 0, as officially
+    ),
+    "one training image": Case(lambda w: w.take_images("train", 1)),
+    "one test image": Case(lambda w: w.take_images("test", 1), metrics={"images": 1}),
+    "no training image": Case(lambda w: w.take_images("train", 0), ("train", "none of 0 images has a human")),
+    "no test image": Case(lambda w: w.take_images("test", 0), metrics={"images": 0, "full": 0.0}),
+    "a batch larger than the split": Case(lambda w: w.param("train", batch_size=1000)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_degenerate_data(detected, tmp_path, name):
+    case = CASES[name]
+    root = copied(detected, tmp_path / "root")
+    case.cut(World(root))
+    for stage, *options in STAGES:
+        done = weakhoi(root, stage, "--dataset", "toyworld", *options)
+        if case.stops and stage == case.stops[0]:
+            assert done.exit_code == 2, done.output
+            (line,) = done.output.strip().splitlines()
+            assert line.startswith("Error: ")
+            assert case.stops[1] in line
+            break
+        assert done.exit_code == 0, (stage, done.output, done.exception)
+    else:
+        assert "</html>" in (root / "results/toyworld/report/index.html").read_text()
+    if case.stops:
+        return
+    metrics = json.loads((root / "results/toyworld/ours.json").read_text())
+    found = metrics | metrics["counts"]
+    for key, value in case.metrics.items():
+        assert found[key] == value
