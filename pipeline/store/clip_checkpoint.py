@@ -25,6 +25,7 @@ from torch import Tensor
 from pipeline.core.errors import WeightsError, did_you_mean
 from pipeline.store.clip_architecture import ClipConfig, load_clip_state
 from pipeline.store.files import atomic_path, sha256_of
+from pipeline.store.torchscript_file import is_torchscript, read_torchscript
 
 PADDING, START, END = 0, 49406, 49407  # ids in CLIP's own vocabulary
 RESNET_NAMES = tuple(name for name in clip.available_models() if name.startswith("RN"))
@@ -115,20 +116,18 @@ def _load_archive(path: Path, name: str) -> ClipCheckpoint:
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.jit is deprecated, OpenAI's files are what they are
-        try:
-            return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
-        except RuntimeError:
-            pass  # no TorchScript archive
-        try:
+    try:
+        if is_torchscript(path):
+            return read_torchscript(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles that it then refuses
             state = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            raise WeightsError(
-                f"{path}: neither a TorchScript archive nor a state dict of tensors ({reason}); "
-                "save it again with torch.save(model.state_dict(), path)"
-            ) from None
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise WeightsError(
+            f"{path}: neither a TorchScript archive nor a state dict of tensors ({reason}); "
+            "save it again with torch.save(model.state_dict(), path)"
+        ) from None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path}: holds a {type(state).__name__}; expected a state dict of tensors")
     return dict(state)

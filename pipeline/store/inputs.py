@@ -24,16 +24,19 @@ class StageInputs:
     def take(self, path: Path, stage: str, *names: str) -> Path:
         """Check an artifact against the manifest of the run of `stage` that `names` tell apart, and return its path.
 
-        A path where nothing is passes: its reader says what makes it.
+        A path where nothing is passes: its reader says what makes it. Links inside a folder pass where a manifest
+        vouches for what they lead to, as DVC makes them with `cache.type symlink`.
 
         Raises:
-            ArtifactError: the artifact is not what its manifest says, or the manifest is damaged.
+            ArtifactError: the artifact is not what its manifest says, or the manifest is damaged; a link inside a
+            folder that has no manifest.
         """
         if not path.exists():
             return path
         found = self.digests[self.note(path)]
         recorded = self.layout.stage_manifest(stage, *names)
         if not recorded.exists():
+            _refuse_links(path)
             return path
         manifest = read_stage_manifest(recorded, remedy=f'run "dvc repro {stage}"')
         expected = manifest.outputs.get(relative(path, self.layout.root))
@@ -51,3 +54,9 @@ class StageInputs:
         if path not in self.digests:
             self.digests[path] = sha256_of(path)
         return path
+
+
+def _refuse_links(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if path.is_symlink():
+            raise ArtifactError(f"{path}: a link that leads elsewhere; expected plain files only, copy what it means")

@@ -21,7 +21,7 @@ def build_root(root: Path) -> Path:
     toyworld = document["toyworld"]
     toyworld["prepare"]["num_images"] = {"train": 24, "val": 2, "test": 16}
     toyworld["detect"] |= {"part_size": 4, "batch_size": 4}
-    toyworld["train"] |= {"epochs": 2, "batch_size": 4, "checkpoint_every": 2}
+    toyworld["train"] |= {"epochs": 1, "batch_size": 4, "checkpoint_every": 1}
     toyworld["infer"] |= {"part_size": 3, "batch_size": 3}
     toyworld["report"] |= {"num_images": 2, "gallery_images": 3}
     toyworld["tsne"] |= {"num_classes": 5, "samples_per_class": 8, "neighbours": 2, "perplexity": 3.0}

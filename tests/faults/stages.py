@@ -23,8 +23,8 @@ STAGES: dict[str, tuple[str, ...]] = {
     "score": ("score", *SEEDED),
     "represent": ("represent", *SEEDED),
     "tsne": ("tsne",),
-    "report": ("report",),
     "summary": ("summary", "--write"),
+    "report": ("report",),
 }
 
 
