@@ -33,6 +33,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from benchmarks.local_branch import SIZES
 from benchmarks.measure import describe_machine, measure_pairs, write_report
+from benchmarks.synthetic_bags import vocabulary_of
 from pipeline.core.params import DatasetParams, DetectParams, load_params
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
@@ -46,6 +47,7 @@ from pipeline.hoi.network import WeakHoiNetwork
 from pipeline.inference.dump_split import InferWork
 from pipeline.inference.pair_outputs import dump_columns
 from pipeline.store.dump import write_dump_columns
+from pipeline.store.files import sha256_of
 from pipeline.store.part_work import ImageWork, compute_parts
 from pipeline.store.parts import FinishedParts, PartPlan
 from pipeline.store.proposals_file import SplitProposals, write_proposal_columns
@@ -111,14 +113,14 @@ def write_images(folder: Path, size: str, count: int) -> SplitManifest:
         scene = render_scene("test", index, root_seed=1, size=max(width, height), exponent=0.4)
         name = f"{index:06d}.{suffix}"
         scene.image.crop((0, 0, width, height)).save(folder / name)
-        records.append(ImageRecord(str(index), name, width, height, "0" * 64))
+        records.append(ImageRecord(str(index), name, width, height, sha256_of(folder / name)))
     labels = tuple(ImageLabels(record.image_id, np.zeros(1, np.int64)) for record in records)
     return SplitManifest("benchmark", "test", ".", tuple(records), labels)
 
 
 def detect_stage(size: str, params: DetectParams, manifest: SplitManifest, folder: Path) -> Stage:
     """The toyworld's trained detector, or a Faster R-CNN with random weights."""
-    vocabulary = SIZES[size].vocabulary()
+    vocabulary = vocabulary_of(SIZES[size].dataset)
     if params.detector == SMALL:
         detector = load_detector(params, root=_ROOT)
     else:
@@ -141,7 +143,7 @@ def detect_stage(size: str, params: DetectParams, manifest: SplitManifest, folde
 
 def infer_stage(size: str, params: DatasetParams, manifest: SplitManifest, folder: Path) -> Stage:
     """The whole network with random weights, on random proposals."""
-    vocabulary = SIZES[size].vocabulary()
+    vocabulary = vocabulary_of(SIZES[size].dataset)
     visual = dataclasses.replace(SIZES[size].visual, layers=_LAYERS[size]).build()
     backbone = clip_backbone(visual, params.model)
     network = WeakHoiNetwork(

@@ -104,5 +104,5 @@ def test_a_damaged_image_is_told_after_the_batches_before(feed_of, bags, num_wor
     path.write_bytes(b"")
     batches = iter(feed_of(num_workers=num_workers))
     next(batches)
-    with pytest.raises(DataError, match="cannot be decoded"):
+    with pytest.raises(DataError, match="image has changed"):
         next(batches)
