@@ -43,6 +43,7 @@ def test_figures_are_written_with_the_sizes_of_an_annotation_file(tmp_path):
         found = figures[stage]
         assert found["ratio"] == pytest.approx(found["seconds"] / found["bare_forward_seconds"])
         assert found["images"] == 5
+        assert found["computing_thread_ratio"] > 0.5
     assert figures["ratio"] == max(figures["detect"]["ratio"], figures["infer"]["ratio"]) > 0.5
     assert figures["padding"]["images"] == 3
     assert figures["padding"]["grouped"] < figures["padding"]["in_order"]

@@ -94,6 +94,16 @@ def test_the_batch_size_does_not_matter(infer, batch_size):
         np.testing.assert_allclose(value, expected[name], atol=1e-3, err_msg=name)
 
 
+def test_the_batch_that_an_image_is_in_does_not_matter(network, bags, vocabulary):
+    work = InferWork(network, bags, 6, "x", torch.device("cpu"), vocabulary)
+    found = {}
+    for images in ([4, 0, 3], [5, 2], [1]):
+        found.update(zip(images, work.run(images, work.load(images)), strict=True))
+    for image, expected in enumerate(work.run(range(6), work.load(range(6)))):
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[image][name], value, atol=1e-3, err_msg=name)
+
+
 def test_an_interrupted_run_goes_on(infer, bags, monkeypatch):
     whole, told = infer(2, 2, work="a"), []
 

@@ -86,6 +86,17 @@ def test_bytes_are_those_of_one_process_though_a_worker_is_killed(stage, root, f
     assert not list(root.rglob("*.tmp"))
 
 
+@pytest.mark.parametrize("stage", ["detect", "infer", "represent"])
+def test_the_address_is_that_of_params_unless_another_is_given(stage, root):
+    path = root / "params.yaml"
+    path.write_text(path.read_text().replace("scheduler: null", "scheduler: of-params"))
+    for options, address in (((), "of-params"), (("--scheduler", "given"), "given")):
+        done = weakhoi(root, stage, "--dataset", "custom", "--split", "train", *options)
+        assert done.exit_code == 2
+        assert done.output.startswith(f'Error: scheduler: no Dask scheduler at "{address}" (missing port number')
+        assert done.output.count("\n") == 1
+
+
 def test_a_damaged_image_is_one_line_from_a_worker_too(root, cluster):
     (root / OUTPUTS["detect"]).unlink()
     (root / "data/custom/train/photo 9.png").write_bytes(b"not an image")
