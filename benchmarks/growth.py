@@ -3,8 +3,8 @@
     python -m benchmarks.growth [--base 100] [--json result.json] [--plot benchmarks/growth.png]
 
 Each stage runs as its command, in a fresh process, on toyworlds of the base number of images and of 4 and 16 times as
-many (as many to train on as to test on, one epoch). For pairs, the base's proposals are written again with every object
-box repeated, slightly moved, so that each image has about 2 and 4 times as many pairs.
+many (as many to train on as to test on, one epoch). For pairs, the proposals of the middle size are written again with
+every object box repeated, slightly moved, so that each image has about 2 and 4 times as many pairs.
 
 Time is CPU seconds of the process. What does not depend on the size, such as loading libraries, is left out of the
 `exponent`: with t = a + b n^p at three sizes that grow by the same factor k, (t3 - t2) / (t2 - t1) = k^p. 1 is linear.
@@ -222,7 +222,7 @@ def command(output: Path | None, plot: Path, base: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         image_costs, image_bytes = measure_images(folder, base)
-        pair_costs, pairs = measure_pairs_per_image(Layout(folder / "images-1", "toyworld"))
+        pair_costs, pairs = measure_pairs_per_image(Layout(folder / f"images-{IMAGE_FACTORS[1]}", "toyworld"))
         evaluation = [measure_evaluation(folder, num_images) for num_images in EVALUATED_IMAGES]
         manifest = measure_manifest(folder, MANIFEST_IMAGES)
     images = [base * factor for factor in IMAGE_FACTORS]
