@@ -193,7 +193,7 @@ def summary(sizes: Sequence[float], costs: dict[str, list[Cost]]) -> dict[str, A
 
 
 def draw(path: Path, panels: dict[str, tuple[Sequence[float], dict[str, Any]]]) -> None:
-    """Time and memory over size, a row of pictures for each kind of size; thin lines are linear."""
+    """Time and memory over size, a row of pictures for each kind of size; all axes start at 0: linear is straight."""
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
@@ -201,10 +201,8 @@ def draw(path: Path, panels: dict[str, tuple[Sequence[float], dict[str, Any]]]) 
     for row, (label, (sizes, stages)) in zip(axes, panels.items(), strict=True):
         for axis, key, unit in zip(row, ("cpu_seconds", "peak_mib"), ("CPU seconds", "peak memory, MiB"), strict=True):
             for name, figures in stages.items():
-                axis.loglog(sizes, figures[key], marker="o", label=name)
-            axis.set(xlabel=label, ylabel=unit, ylim=(0.5 * min(min(f[key]) for f in stages.values()), None))
-            axis.set_xticks(sizes, [f"{size:.4g}" for size in sizes])
-            axis.minorticks_off()
+                axis.plot(sizes, figures[key], marker="o", label=name, color=f"C{MEASURED.index(name)}")
+            axis.set(xlabel=label, ylabel=unit, xlim=(0, None), ylim=(0, None))
             axis.grid(alpha=0.3)
         row[1].legend(fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
