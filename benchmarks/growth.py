@@ -3,8 +3,8 @@
     python -m benchmarks.growth [--base 100] [--json result.json] [--plot benchmarks/growth.png]
 
 Each stage runs as its command, in a fresh process, on toyworlds of the base number of images and of 4 and 16 times as
-many (as many to train on as to test on, one epoch). For pairs, the base's proposals are written again with every object
-box repeated, slightly moved, so that each image has about 2 and 4 times as many pairs.
+many (as many to train on as to test on, one epoch). For pairs, the proposals of the middle size are written again with
+every object box repeated, slightly moved, so that each image has about 2 and 4 times as many pairs.
 
 Time is CPU seconds of the process. What does not depend on the size, such as loading libraries, is left out of the
 `exponent`: with t = a + b n^p at three sizes that grow by the same factor k, (t3 - t2) / (t2 - t1) = k^p. 1 is linear.
@@ -193,7 +193,7 @@ def summary(sizes: Sequence[float], costs: dict[str, list[Cost]]) -> dict[str, A
 
 
 def draw(path: Path, panels: dict[str, tuple[Sequence[float], dict[str, Any]]]) -> None:
-    """Time and memory over size, a row of pictures for each kind of size; thin lines are linear."""
+    """Time and memory over size, a row of pictures for each kind of size; all axes start at 0: linear is straight."""
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
@@ -201,10 +201,8 @@ def draw(path: Path, panels: dict[str, tuple[Sequence[float], dict[str, Any]]]) 
     for row, (label, (sizes, stages)) in zip(axes, panels.items(), strict=True):
         for axis, key, unit in zip(row, ("cpu_seconds", "peak_mib"), ("CPU seconds", "peak memory, MiB"), strict=True):
             for name, figures in stages.items():
-                axis.loglog(sizes, figures[key], marker="o", label=name)
-            axis.set(xlabel=label, ylabel=unit, ylim=(0.5 * min(min(f[key]) for f in stages.values()), None))
-            axis.set_xticks(sizes, [f"{size:.4g}" for size in sizes])
-            axis.minorticks_off()
+                axis.plot(sizes, figures[key], marker="o", label=name, color=f"C{MEASURED.index(name)}")
+            axis.set(xlabel=label, ylabel=unit, xlim=(0, None), ylim=(0, None))
             axis.grid(alpha=0.3)
         row[1].legend(fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -222,7 +220,7 @@ def command(output: Path | None, plot: Path, base: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         image_costs, image_bytes = measure_images(folder, base)
-        pair_costs, pairs = measure_pairs_per_image(Layout(folder / "images-1", "toyworld"))
+        pair_costs, pairs = measure_pairs_per_image(Layout(folder / f"images-{IMAGE_FACTORS[1]}", "toyworld"))
         evaluation = [measure_evaluation(folder, num_images) for num_images in EVALUATED_IMAGES]
         manifest = measure_manifest(folder, MANIFEST_IMAGES)
     images = [base * factor for factor in IMAGE_FACTORS]
