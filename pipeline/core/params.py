@@ -119,7 +119,7 @@ class TrainParams:
     decay_at: tuple[float, ...] = bounded(0, 1)  # fractions of all iterations (paper: 12K and 24K of 60K)
     decay_factor: float = bounded(0, 1)
     epochs: int = bounded(0)  # 0 keeps the weights that training would start from (Abl 1)
-    batch_size: int = bounded(1)  # images
+    batch_size: int = bounded(1)  # images, over all ranks
     max_proposals: int = bounded(2)  # proposals per image that are paired in training, best scores first
     backbone_learning_rate: float = bounded(0)
     learning_rate: float = bounded(0)  # all other parameters

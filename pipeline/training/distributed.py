@@ -23,6 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 from pipeline.core.errors import ParamError, UserError
 
 _FAILED = "weakhoi/failed"  # in the ranks' store: the number of the rank that failed first
+_ENVIRONMENT = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # set by torchrun, beside WORLD_SIZE
 _PATIENCE = timedelta(seconds=15)  # for torchrun to end this rank once another has failed
 
 
@@ -111,11 +112,17 @@ def join_ranks() -> Iterator[Ranks]:
     """Yield this process's place among those that torchrun started; `ALONE` where it started one, or none.
 
     Raises:
+        ParamError: the environment speaks of ranks, and not as torchrun sets it.
         SystemExit: another rank failed, and has said why.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if os.environ.get("WORLD_SIZE", "1") == "1":
         yield ALONE
         return
+    if missing := [name for name in _ENVIRONMENT if name not in os.environ]:
+        raise ParamError(
+            f"the environment says WORLD_SIZE={os.environ['WORLD_SIZE']} but not {', '.join(missing)}; "
+            "start with torchrun, or unset WORLD_SIZE for one process"
+        )
     store, rank, size = next(rendezvous("env://"))
     ranks = Ranks(rank, size, int(os.environ["LOCAL_RANK"]), store)
     try:

@@ -64,31 +64,15 @@ def train(network: WeakHoiNetwork, loss: WeakHoiLoss, dataset: BagDataset, run: 
     """Train the network in place and return the log of all iterations.
 
     Raises:
-        ParamError: the batch cannot be shared by the ranks.
+        ParamError: the ranks cannot share the batch, or `execution` does not go with `train`.
         DataError: no training image has a pair, or the loss is not finite (names the images of the batch).
+        ArtifactError: the ranks see different resume points.
     """
-    params, execution, ranks = run.params, run.execution, run.ranks
-    _check_pairs(network, dataset)
-    moving_norms = not params.freeze_batch_norm
-    check_shares(ranks, batch_size=min(params.batch_size, len(dataset)), moving_norms=moving_norms)
-    if params.freeze_batch_norm:
-        freeze_batch_norm(network)
-    place_network(network, execution, run.device, moving_norms=moving_norms)
-    loss.to(run.device)
+    params, ranks = run.params, run.ranks
     per_epoch = _sampler(dataset, params, 0).batches_per_epoch
     iterations = per_epoch * params.epochs
-    optimizer = build_optimizer(network, params)
-    state = TrainingState(network, optimizer, build_schedule(optimizer, params, iterations), run.device, ranks)
-    torch.manual_seed(torch_seed(params.seed, "training", *([ranks.rank] if ranks.rank else [])))
-    resume_path = run.work / "resume.safetensors"
-    log = TrainingLog.read(run.work / "log.csv")
-    start = state.load(resume_path, digest=run.digest, rows_logged=len(log.rows))
-    log.go_back(start)
-    if start == 0 and network.params.hoi_recognition and network.params.calibrate_global_bias:
-        _calibrate(network, dataset, run)
-    network.train()
-    if params.freeze_batch_norm:
-        freeze_batch_norm(network)
+    state, log = _start(network, dataset, run, iterations)
+    start = len(log.rows)
     feed = Feed(
         dataset,
         _sampler(dataset, params, start),
@@ -96,25 +80,56 @@ def train(network: WeakHoiNetwork, loss: WeakHoiLoss, dataset: BagDataset, run: 
         params,
         device=run.device,
         ranks=ranks,
-        channels_last=execution.channels_last,
+        channels_last=run.execution.channels_last,
     )
-    batch_loss = ranks.share(BatchLoss(network, loss, params.precision))
+    batch_loss = ranks.share(BatchLoss(network, loss.to(run.device), params.precision))
     watch = LossWatch(ranks, lag=1 if run.device.type == "cuda" else 0)
     clock = _WaitingClock(feed)
     for iteration, batch in enumerate(feed, start):
-        figures = optimizer_step(batch_loss, optimizer, batch, ranks, gradient_clip=params.gradient_clip)
+        figures = optimizer_step(batch_loss, state.optimizer, batch, ranks, gradient_clip=params.gradient_clip)
         state.schedule.step()
-        saves = (iteration + 1) % params.checkpoint_every == 0 or iteration + 1 == iterations
         seen = watch.add(iteration, [dataset.manifest.image_ids[index] for index in batch.image_index], figures)
-        for seen_iteration, row in [*seen, *(watch.drain() if saves else [])]:
+        last = iteration + 1 == iterations
+        saves = (iteration + 1) % params.checkpoint_every == 0 and not last
+        if saves or last:  # nothing is kept of a step that nobody has looked at
+            seen += watch.drain()
+        for seen_iteration, row in seen:
             log.append(seen_iteration, seen_iteration / per_epoch, row)
             run.progress(row | {"waiting": clock.share()})
-        if saves and iteration + 1 < iterations:
+        if saves:
             if ranks.writes:
                 log.flush()
-            state.save(resume_path, digest=run.digest, iteration=iteration + 1)
+            state.save(_resume_path(run), digest=run.digest, iteration=iteration + 1)
     network.eval()
     return log
+
+
+def _start(
+    network: WeakHoiNetwork, dataset: BagDataset, run: TrainingRun, iterations: int
+) -> tuple[TrainingState, TrainingLog]:
+    """Everything as it is before the next iteration, whose number is the length of the log."""
+    params, ranks, moving_norms = run.params, run.ranks, not run.params.freeze_batch_norm
+    _check_pairs(network, dataset)
+    check_shares(ranks, batch_size=min(params.batch_size, len(dataset)), moving_norms=moving_norms)
+    if not moving_norms:
+        freeze_batch_norm(network)
+    place_network(network, run.execution, run.device, moving_norms=moving_norms)
+    optimizer = build_optimizer(network, params)
+    state = TrainingState(network, optimizer, build_schedule(optimizer, params, iterations), run.device, ranks)
+    # Dropout draws from a stream of the rank's own.
+    torch.manual_seed(torch_seed(params.seed, "training", *([ranks.rank] if ranks.rank else [])))
+    log = TrainingLog.read(run.work / "log.csv")
+    log.go_back(state.load(_resume_path(run), digest=run.digest, rows_logged=len(log.rows)))
+    if not log.rows and network.params.hoi_recognition and network.params.calibrate_global_bias:
+        _calibrate(network, dataset, run)
+    network.train()
+    if not moving_norms:
+        freeze_batch_norm(network)
+    return state, log
+
+
+def _resume_path(run: TrainingRun) -> Path:
+    return run.work / "resume.safetensors"
 
 
 def _sampler(dataset: BagDataset, params: TrainParams, start: int) -> EpochSampler:

@@ -52,6 +52,13 @@ def test_no_torchrun_is_one_rank(monkeypatch):
             assert ranks.gather(torch.ones(2)).tolist() == [[1, 1]]
 
 
+def test_half_an_environment_is_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(ParamError, match=r"WORLD_SIZE=2 but not LOCAL_RANK, MASTER_ADDR, MASTER_PORT; start with"):
+        join_ranks().__enter__()
+
+
 def test_the_first_of_two_that_fail_says_so(tmp_path):
     store = distributed.HashStore()
     first, second = (Ranks(rank, 2, rank, store) for rank in (1, 0))

@@ -111,6 +111,35 @@ def test_a_resume_point_of_another_run_or_a_damaged_one_is_not_used(start, tmp_p
     assert again_log.text() == log.text()
 
 
+@pytest.mark.parametrize("rows", [None, 1])
+def test_a_resume_point_beyond_the_log_is_not_used(start, tmp_path, rows):
+    straight, log, _ = start(work="other")
+    with pytest.raises(KeyboardInterrupt):
+        start(stop=3)
+    path = tmp_path / "work" / "log.csv"
+    kept = path.read_text().splitlines()[: 1 + (rows or 0)]
+    path.unlink()
+    if rows is not None:
+        path.write_text("\n".join(kept) + "\n")
+    again, again_log, steps = start()
+    assert steps == 6
+    assert_same(again, straight)
+    assert again_log.text() == log.text()
+
+
+def test_weights_that_are_not_finite_are_never_saved(start, bags, tmp_path, monkeypatch):
+    """A gradient may be infinite where the loss is not: the step is stopped before its resume point is written."""
+
+    def infinite(parameters, _):
+        next(iter(parameters)).data.fill_(float("inf"))
+        return torch.tensor(float("inf"))
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", infinite)
+    with pytest.raises(DataError, match=r"'gradient norm': inf"):
+        start(checkpoint_every=1)
+    assert not (tmp_path / "work" / "resume.safetensors").exists()
+
+
 def test_no_resume_point_starts_at_zero(tmp_path):
     network = torch.nn.Linear(1, 1)
     optimizer = torch.optim.AdamW(network.parameters())
