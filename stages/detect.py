@@ -22,10 +22,11 @@ def command(dataset: str, split: str, device: str, root: Path) -> None:
     from pipeline.core.params import load_params
     from pipeline.data.split import read_split
     from pipeline.detection.detectors import load_detector
+    from pipeline.detection.handed_over import files_handed_over, read_handed_over
     from pipeline.detection.leakage import leakage_warning
     from pipeline.detection.proposals import detect_split
     from pipeline.store.manifests import write_stage_manifest
-    from pipeline.store.proposals_file import read_proposals, write_proposals
+    from pipeline.store.proposals_file import write_proposals
     from pipeline.store.vocabulary_file import read_vocabulary
     from stages._device import open_device
 
@@ -39,8 +40,8 @@ def command(dataset: str, split: str, device: str, root: Path) -> None:
     inputs = [layout.vocabulary, layout.split(split)]
     if params.source is not None:
         source = root / params.source.format(split=split)
-        proposals = read_proposals(source, image_ids=manifest.image_ids, objects=vocabulary.objects)
-        inputs.append(source)
+        proposals = read_handed_over(source, layout.split(split), manifest, vocabulary)
+        inputs += files_handed_over(source, split)
     else:
         detector = load_detector(params, root=root)
         if (root / params.weights).exists():
