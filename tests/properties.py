@@ -12,8 +12,8 @@ from pipeline.data.split import SplitManifest
 from pipeline.store.proposals_file import SplitProposals
 from pipeline.store.ragged import offsets_of
 
-modest = settings(deadline=None, max_examples=60)
-through_files = settings(deadline=None, max_examples=15)
+modest = settings(deadline=None, max_examples=60, derandomize=True)
+through_files = settings(deadline=None, max_examples=15, derandomize=True)
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12)
 PATHS = NAMES.filter(lambda name: ".." not in name.split("/") and not name.startswith("/"))

@@ -17,9 +17,8 @@ from pipeline.store.proposals_file import SplitProposals, read_proposals
 
 
 def files_handed_over(source: Path, split: str) -> list[Path]:
-    """The proposals file, and its manifest where that lies beside it."""
-    record = source.with_name(f"detect-{split}.json")
-    return [source, record] if record.exists() else [source]
+    """The proposals file and its manifest, as far as they are there."""
+    return [path for path in (source, source.with_name(f"detect-{split}.json")) if path.exists()]
 
 
 def read_handed_over(source: Path, split_path: Path, manifest: SplitManifest, vocabulary: Vocabulary) -> SplitProposals:
