@@ -23,11 +23,12 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
     from pipeline.core.layout import Layout
     from pipeline.core.params import load_execution, load_params
     from pipeline.data.split import read_split
+    from pipeline.detection.handed_over import files_handed_over, read_handed_over
     from pipeline.detection.leakage import leakage_warning
     from pipeline.detection.proposals import count_humans, proposal_columns
     from pipeline.store.inputs import StageInputs
     from pipeline.store.manifests import write_stage_manifest
-    from pipeline.store.proposals_file import read_proposals, write_proposal_columns, write_proposals
+    from pipeline.store.proposals_file import write_proposal_columns, write_proposals
     from pipeline.store.vocabulary_file import read_vocabulary
     from stages._detect_run import DetectRecipe
     from stages._engine import run_parts
@@ -44,9 +45,9 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
         source = root / params.source.format(split=split)
         if source == layout.imported_proposals(split):
             inputs.take(source, "import_proposals", split)
-        elif source.exists():
-            inputs.note(source)
-        proposals = read_proposals(source, image_ids=manifest.image_ids, objects=vocabulary.objects)
+        for path in files_handed_over(source, split):
+            inputs.note(path)
+        proposals = read_handed_over(source, layout.split(split), manifest, vocabulary)
         write_proposals(layout.proposals(split), proposals)
         num_proposals = len(proposals.scores)
         num_humans = int((proposals.object_ids == vocabulary.human_object_id).sum())

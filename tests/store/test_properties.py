@@ -1,0 +1,114 @@
+"""What is written is what is read, and equal records are equal bytes, whatever their numbers and names."""
+
+import tempfile
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.core.errors import ArtifactError
+from pipeline.data.split import read_split, write_split
+from pipeline.store.detections_dump import COLUMNS, open_detections, write_detections
+from pipeline.store.dump import read_dump, write_dump
+from pipeline.store.files import sha256_of
+from pipeline.store.proposals_file import read_proposals, write_proposals
+from pipeline.store.ragged import decode_strings, encode_strings, offsets_of, row_owner
+from tests.evaluation.worlds import take
+from tests.properties import (
+    COUNTS,
+    NAMES,
+    SEEDS,
+    modest,
+    scored_worlds,
+    split_proposals,
+    splits,
+    through_files,
+    vocabularies,
+)
+from tests.store.test_dump import assert_equal, make_dump
+
+
+@modest
+@given(COUNTS)
+def test_offsets_cut_rows_by_their_owner(counts):
+    offsets = offsets_of(np.array(counts, np.int64))
+    assert offsets.dtype == np.int64
+    assert np.diff(offsets).tolist() == counts
+    assert row_owner(offsets).tolist() == [image for image, count in enumerate(counts) for _ in range(count)]
+
+
+@modest
+@given(st.lists(NAMES, max_size=5))
+def test_names_survive_fixed_width_bytes(names):
+    assert decode_strings(encode_strings(names)) == names
+
+
+@through_files
+@given(st.data())
+def test_split_manifests(data):
+    vocabulary = data.draw(vocabularies())
+    manifest = data.draw(splits(vocabulary))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "train.json")
+        write_split(path, manifest)
+        found = read_split(path, vocabulary)
+        assert found.images == manifest.images
+        assert (found.dataset, found.split, found.image_root) == (manifest.dataset, "train", manifest.image_root)
+        assert found.upright == manifest.upright
+        np.testing.assert_array_equal(found.label_matrix(9), manifest.label_matrix(9))
+        write_split(Path(folder, "again.json"), found)
+        assert Path(folder, "again.json").read_bytes() == path.read_bytes()
+
+
+@through_files
+@given(split_proposals(), st.integers(0, 6))
+def test_proposals(proposals, limit):
+    with tempfile.TemporaryDirectory() as folder:
+        path, again = Path(folder, "a.h5"), Path(folder, "b.h5")
+        write_proposals(path, proposals)
+        found = read_proposals(path, image_ids=proposals.image_ids, objects=proposals.objects)
+        assert (found.image_ids, found.objects, found.detector) == (
+            proposals.image_ids,
+            proposals.objects,
+            proposals.detector,
+        )
+        for name in ("offsets", "boxes", "scores", "object_ids"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(proposals, name))
+        for image in range(len(found)):
+            kept = found.image(image, limit)
+            assert len(kept) == min(limit, int(np.diff(found.offsets)[image]))
+            assert (np.diff(kept.scores) <= 0).all()
+        write_proposals(again, found)
+        assert sha256_of(again) == sha256_of(path)
+        with pytest.raises(ArtifactError, match="it was made from another manifest"):
+            read_proposals(path, image_ids=(*proposals.image_ids, "one more"))
+
+
+@through_files
+@given(vocabularies(), st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), max_size=5), SEEDS)
+def test_dumps(vocabulary, counts, seed):
+    dump = make_dump(vocabulary, [count for count, _ in counts], [count for _, count in counts], seed)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "x.zarr")
+        write_dump(path, dump)
+        assert_equal(read_dump(path, vocabulary=vocabulary, image_ids=dump.image_ids), dump)
+
+
+@through_files
+@given(scored_worlds(), st.lists(st.integers(0, 30), max_size=3), st.integers(1, 9))
+def test_detections_in_blocks_of_any_size(world, cuts, block_rows):
+    _, found = world
+    edges = sorted({0, len(found), *(min(cut, len(found)) for cut in cuts)})
+    blocks = [take(found, slice(low, high)) for low, high in pairwise(edges)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "x.zarr")
+        write_detections(path, blocks, block_rows=block_rows)
+        dump = open_detections(path)
+        assert len(dump) == len(found)
+        for name in COLUMNS:
+            np.testing.assert_array_equal(getattr(dump.read(), name), getattr(found, name))
+            parts = [dump.read_column(name, rows) for rows in dump.blocks()]
+            assert sum(map(len, parts)) == len(found)

@@ -1,0 +1,139 @@
+"""Work shared between clones: by DVC remote, by a shared DVC cache, by one file handed over; and DVC's experiments.
+
+One reduced toyworld is made and pushed; other clones of the same commit take its proposals.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.test_end_to_end import ROOT, _stages_run, copy_repository, run_in, set_params
+
+pytestmark = pytest.mark.slow
+
+TRAIN = "train@toyworld-ours"
+
+
+def git(folder: Path, *call: str) -> None:
+    run_in(folder, "git", "-c", "user.name=a", "-c", "user.email=a@example.org", *call)
+
+
+@pytest.fixture(scope="module")
+def remote(tmp_path_factory) -> Path:
+    """Folder of the DVC remote."""
+    return tmp_path_factory.mktemp("remote")
+
+
+@pytest.fixture(scope="module")
+def colleague(tmp_path_factory, remote) -> Path:
+    """A repository with a commit, whose artifacts up to the proposals and the bank are made and pushed."""
+    folder = tmp_path_factory.mktemp("colleague")
+    copy_repository(folder)
+    params = folder / "params.yaml"
+    document = yaml.safe_load(params.read_text()) | {"run_variants": ["ours"]}
+    params.write_text(yaml.safe_dump(document, sort_keys=False))
+    set_params(folder, "toyworld", "prepare", {"num_images": {"train": 12, "val": 1, "test": 4}})
+    set_params(folder, "toyworld", "train", {"epochs": 1, "batch_size": 4})
+    set_params(folder, "toyworld", "report", {"num_images": 2, "gallery_images": 2})
+    run_in(folder, "dvc", "remote", "add", "--default", "shared", str(remote))
+    run_in(folder, "dvc", "repro", "detect@toyworld-train", "detect@toyworld-test", "encode_prompts@toyworld")
+    run_in(folder, "dvc", "push")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "proposals")
+    return folder
+
+
+def clone_of(colleague: Path, folder: Path) -> Path:
+    run_in(colleague, "git", "clone", "-q", str(colleague), str(folder))
+    assert not (folder / "cache").exists()
+    return folder
+
+
+def test_proposals_pulled_from_a_remote_are_trained_on_without_detecting(colleague, tmp_path):
+    clone = clone_of(colleague, tmp_path / "clone")
+    run_in(clone, "dvc", "pull", "detect@toyworld-train")
+    made = {path.relative_to(clone / "cache").as_posix() for path in (clone / "cache").rglob("*") if path.is_file()}
+    assert made == {"toyworld/proposals/train.h5"}
+    done = run_in(clone, "dvc", "repro", "--pull", TRAIN)  # images and bank come from the remote as they are needed
+    assert _stages_run(done) == {TRAIN}
+    assert (clone / "cache/toyworld/checkpoints/ours/model.safetensors").is_file()
+    record = json.loads((clone / "manifests/toyworld/runs/train-ours.json").read_text())
+    theirs = json.loads((colleague / "manifests/toyworld/runs/detect-train.json").read_text())
+    assert record["inputs"]["cache/toyworld/proposals/train.h5"] in theirs["outputs"].values()
+
+
+def test_a_shared_cache_is_linked_and_serves_both_clones(colleague, tmp_path):
+    shared = tmp_path / "shared"
+    first = with_cache(clone_of(colleague, tmp_path / "first"), shared)
+    assert _stages_run(run_in(first, "dvc", "repro", "--pull", TRAIN)) == {TRAIN}
+    git(first, "commit", "-qam", "trained")
+    second = with_cache(clone_of(first, tmp_path / "second"), shared)
+    for name in (TRAIN, "detect@toyworld-train", "prepare@toyworld", "encode_prompts@toyworld"):
+        run_in(second, "dvc", "checkout", name)
+    assert _stages_run(run_in(second, "dvc", "repro", TRAIN)) == set()
+    for clone in (first, second):
+        proposals = clone / "cache/toyworld/proposals/train.h5"
+        assert proposals.is_symlink()
+        assert proposals.resolve().is_relative_to(shared)
+    image = next((second / "cache/toyworld/images/train").iterdir())
+    assert image.resolve().is_relative_to(shared)  # a link out of the image root, to the recorded image
+    assert "as recorded" in run_in(second, "weakhoi", "verify", "--images", *_records(second)).stdout
+
+
+def with_cache(clone: Path, shared: Path) -> Path:
+    run_in(clone, "dvc", "cache", "dir", "--local", str(shared))
+    run_in(clone, "dvc", "config", "--local", "cache.type", "reflink,symlink")
+    return clone
+
+
+def _records(clone: Path) -> list[str]:
+    return [f"manifests/toyworld/runs/{name}.json" for name in ("prepare", "detect-train", "train-ours")]
+
+
+@pytest.fixture
+def handed(colleague, tmp_path) -> Path:
+    """A root with the colleague's images, and a proposals file with its manifest in `shared/`."""
+    root = tmp_path / "root"
+    for name in ("manifests/toyworld", "cache/toyworld/images"):
+        shutil.copytree(colleague / name, root / name)
+    shutil.copy(colleague / "params.yaml", root)
+    set_params(root, "toyworld", "detect", {"source": "shared/{split}.h5"})
+    (root / "shared").mkdir()
+    shutil.copy(colleague / "cache/toyworld/proposals/test.h5", root / "shared")
+    shutil.copy(colleague / "manifests/toyworld/runs/detect-test.json", root / "shared")
+    return root
+
+
+DETECT = ("weakhoi", "detect", "--dataset", "toyworld", "--split", "test", "--root")
+
+
+def test_one_file_with_its_manifest_is_taken(colleague, handed):
+    run_in(ROOT, *DETECT, str(handed))
+    taken, given = handed / "cache/toyworld/proposals/test.h5", handed / "shared/test.h5"
+    assert taken.read_bytes() == given.read_bytes()
+    record = json.loads((handed / "manifests/toyworld/runs/detect-test.json").read_text())
+    assert {"shared/test.h5", "shared/detect-test.json"} <= record["inputs"].keys()
+    assert not [name for name in record["inputs"] if "weights" in name]  # no detector ran
+    own = str(handed / "manifests/toyworld/runs/detect-test.json")
+    assert "byte-identical" in run_in(handed, "weakhoi", "rerun", own, "--root", str(handed)).stdout
+
+
+def test_an_experiment_in_a_copy_finds_what_it_needs_and_runs_what_changed(colleague, tmp_path):
+    """`dvc exp run --queue` works in such copies too: `--temp` is one of them, without the worker."""
+    clone = clone_of(colleague, tmp_path / "clone")
+    run_in(clone, "dvc", "pull", "detect@toyworld-train", "prepare@toyworld", "encode_prompts@toyworld")
+    mine = "+variants.mine={desc: one more, model: {}, train: {top_k: 3}, evaluate: {}}"
+    options = ["--temp", "--name", "three", "-S", "run_variants=[mine]", "-S", mine]
+    git(clone, "config", "user.email", "a@example.org")
+    git(clone, "config", "user.name", "a")
+    done = run_in(clone, "dvc", "exp", "run", *options, "train@toyworld-mine")
+    assert _stages_run(done) == {"train@toyworld-mine"}
+    assert not (clone / "cache/toyworld/checkpoints").exists()
+    assert "three" in run_in(clone, "dvc", "exp", "list").stdout
+    changed = run_in(clone, "dvc", "params", "diff", "HEAD", "three", "--json").stdout
+    assert "mine" in changed
