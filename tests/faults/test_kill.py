@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from contextlib import suppress
@@ -48,6 +49,16 @@ def contents(root: Path) -> dict[str, str]:
     }
 
 
+def under_final_names(root: Path) -> dict[str, str]:
+    """Those of them that are no stage's scratch files: no parts, locks, or temporaries."""
+    scratch = ("cache/locks/", "cache/toyworld/work/")
+    return {
+        name: digest
+        for name, digest in contents(root).items()
+        if not name.startswith(scratch) and not any(part.startswith(".") for part in name.split("/"))
+    }
+
+
 def outputs(root: Path, name: str) -> list[Path]:
     if name in FILES:
         return [root / "results/toyworld" / file for file in FILES[name]]
@@ -84,11 +95,12 @@ class Progress:
     def _found(self) -> tuple[dict[Path, tuple[int, int]], int]:
         parts: dict[Path, tuple[int, int]] = {}
         iteration = 0
-        for path in self._work.rglob("*.safetensors"):
-            if path.name.startswith("."):
+        # Not rglob, which fails where a run that ends removes a folder meanwhile.
+        for path in [Path(folder, name) for folder, _, files in os.walk(self._work) for name in files]:
+            if path.suffix != ".safetensors" or path.name.startswith("."):
                 continue
             if path.name != "resume.safetensors":
-                with suppress(FileNotFoundError):  # a run that ends removes them
+                with suppress(FileNotFoundError):
                     parts[path] = (path.stat().st_ino, path.stat().st_mtime_ns)
             elif (found := load_tensors(path)) is not None:
                 iteration = found[1]["iteration"]
@@ -131,6 +143,7 @@ def test_a_killed_stage_goes_on_to_the_same_bytes(root, tmp_path, name):
         if process.wait(moment) is None and process.kill() < 0:
             kills += 1
             progress.check()
+            assert under_final_names(root).items() <= whole.items()  # whole, or not there
         else:
             assert process.wait() == 0, process.output.read_text()  # it was faster; there is nothing to go on with
             assert contents(root) == whole

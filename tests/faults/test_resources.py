@@ -16,7 +16,7 @@ import yaml
 
 from tests.faults.forked import run_forked
 from tests.faults.stages import RUN, STAGES, arguments
-from tests.faults.test_kill import FILES, MANIFESTS, contents, outputs
+from tests.faults.test_kill import FILES, MANIFESTS, contents, outputs, under_final_names
 
 pytestmark = pytest.mark.slow
 NO_MOUNT = 77  # exit code of a process that may not mount
@@ -64,8 +64,7 @@ def test_no_room_for_a_file(root, tmp_path, name, size):
     assert (code, output.count("\n")) == (2, 1), output
     assert output.startswith(f"Error: {root}/")
     assert "cannot be written (File too large); free space or permissions" in output
-    found = {name: digest for name, digest in contents(root).items() if "/work/" not in name}
-    assert found.items() <= whole.items()  # files as the undisturbed run writes them, or none
+    assert under_final_names(root).items() <= whole.items()  # whole, or not there
     code, output = run_forked(call, tmp_path / "output")
     assert (code, contents(root)) == (0, whole), output
 
