@@ -101,7 +101,7 @@ def test_controls_by_hand():
     assert cells(controls_table(STUDY))[2:] == [
         ["ours - ours_random_bank", "2", "0.50 ± 0.50", "0.00 ± 0.00", "0.50 ± 0.50"]
     ]
-    assert all(row not in PAPER for _, row in CONTROLS)
+    assert all(any(row not in PAPER for row in pair) for pair in CONTROLS)  # a row of ours is one of each
 
 
 def test_page_says_what_its_numbers_are():
