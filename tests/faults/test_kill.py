@@ -150,5 +150,5 @@ def test_a_killed_stage_goes_on_to_the_same_bytes(root, tmp_path, name):
             reset()
             progress.forget()
     assert kills >= KILLS
-    assert name not in IN_PARTS or progress.parts_kept > 10
+    assert name not in IN_PARTS or progress.parts_kept  # how many is chance: parts are written behind the computing
     assert name != "train" or progress.iterations_kept > 5

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,7 @@ def detected(tmp_path_factory) -> Path:
     for call in (["prepare"], ["detect", "--split", "train"], ["detect", "--split", "test"], ["encode-prompts"]):
         done = weakhoi(root, *call, "--dataset", "toyworld")
         assert done.exit_code == 0, done.output
+    shutil.rmtree(root / "manifests/toyworld/runs")  # their digests would tell before what is degenerate does
     return root
 
 
