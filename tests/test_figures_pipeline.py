@@ -87,6 +87,7 @@ def test_outs_are_paths_of_the_layout_and_nobody_elses():
         name = run_name(run["item"].get("variant", "none"), run["item"].get("seed", 0))
         known = {layout.checkpoint(name), layout.representations(name), layout.separation}
         known |= {layout.tsne("pairs"), layout.tsne("bank")}
+        known |= {layout.stage_manifest("train", name), layout.stage_manifest("represent", name, "test")}
         assert {Path(out) for out in run["outs"]} <= known
     outs = [out for run in RUNS for out in run["outs"]]
     assert len(outs) == len(set(outs))
