@@ -162,6 +162,7 @@ def measure_pairs_per_image(layout: Layout) -> tuple[dict[str, list[Cost]], list
     pairs = []
     for factor in PAIR_FACTORS:
         for split, proposals in splits.items():
+            layout.stage_manifest("detect", split).unlink(missing_ok=True)  # of the proposals that are replaced
             write_proposals(
                 layout.proposals(split), repeat_objects(proposals, factor, proposals.objects.index("person"))
             )
