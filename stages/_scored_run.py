@@ -55,16 +55,17 @@ class ScoredSplit:
         Raises:
             ArtifactError: predictions or annotations are missing, damaged or of other images.
         """
-        dump = self._open_predictions(variant)
+        dump = self.open_predictions(variant)
         people, times = None, None
         if params.protocol == "vcoco":
             people = read_people(self.inputs.take(self.layout.people(self.split), "prepare"), self.manifest)
         if params.times_run is not None:
-            times = self._open_predictions(params.times_run)
+            times = self.open_predictions(params.times_run)
         truth, rare = self.annotated.truth, self.annotated.rare
         return score_dump(dump, params, truth, rare, people=people, times=times, sweep=sweep, client=client)
 
-    def _open_predictions(self, variant: str) -> DumpReader:
+    def open_predictions(self, variant: str) -> DumpReader:
+        """Open the dump of the run of `variant`; raises ArtifactError as `score`."""
         run = run_name(variant, self.seed)
         path = self.inputs.take(self.layout.predictions(run, self.split), "infer", run, self.split)
         return open_dump(path, vocabulary=self.vocabulary, image_ids=self.manifest.image_ids)

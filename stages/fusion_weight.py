@@ -16,28 +16,23 @@ from stages._command import dataset_option, root_option, stage_command
 @root_option
 def command(dataset: str, variants: tuple[str, ...], seeds: tuple[int, ...], root: Path) -> None:
     """Write one CSV row per run, kind of pairs, and weight; print the means over seeds."""
-    from pipeline.core.layout import Layout, run_name
+    from pipeline.core.layout import Layout
     from pipeline.core.params import load_params
-    from pipeline.data.ground_truth_file import read_ground_truth
-    from pipeline.data.split import read_split
     from pipeline.evaluation.fusion_weight import KINDS, WEIGHTS, sweep_fusion_weight
-    from pipeline.store.dump import read_dump
     from pipeline.store.files import write_text
-    from pipeline.store.vocabulary_file import read_vocabulary
+    from stages._scored_run import ScoredSplit
 
     layout = Layout(root, dataset)
-    vocabulary = read_vocabulary(layout.vocabulary)
-    manifest = read_split(layout.split("test"), vocabulary)
-    annotated = read_ground_truth(layout.ground_truth("test"), manifest, vocabulary.num_hois)
+    splits = [ScoredSplit.open(layout, "test", seed) for seed in seeds]
     lines = ["variant,seed,pairs,weight,full"]
     for variant in variants:
         params = load_params(layout.params, dataset, variant).evaluate
         sweeps = []
-        for seed in seeds:
-            path = layout.predictions(run_name(variant, seed))
-            dump = read_dump(path, vocabulary=vocabulary, image_ids=manifest.image_ids)
-            sweeps.append(sweep_fusion_weight(dump, params, annotated.truth, annotated.rare))
-            lines += [f"{variant},{seed},{kind},{weight:g},{full:.4f}" for (kind, weight), full in sweeps[-1].items()]
+        for split in splits:
+            truth, rare = split.annotated.truth, split.annotated.rare
+            sweeps.append(sweep_fusion_weight(split.open_predictions(variant).read(), params, truth, rare))
+            found = sweeps[-1].items()
+            lines += [f"{variant},{split.seed},{kind},{weight:g},{full:.4f}" for (kind, weight), full in found]
         for kind in KINDS:
             means = (sum(sweep[kind, weight] for sweep in sweeps) / len(sweeps) for weight in WEIGHTS)
             text = "  ".join(f"{weight:g}: {mean:.2f}" for weight, mean in zip(WEIGHTS, means, strict=True))
