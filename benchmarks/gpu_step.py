@@ -27,6 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measure import describe_machine, write_report
 from benchmarks.synthetic_bags import random_bags, random_categories, vocabulary_of
+from pipeline.core.device import memory_format, open_device
 from pipeline.core.params import IN_PROCESS, DatasetParams, ExecutionParams, load_params
 from pipeline.hoi.backbone import VisualConfig, freeze_batch_norm
 from pipeline.hoi.backbones import clip_backbone
@@ -38,7 +39,6 @@ from pipeline.training.feed import FedBatch
 from pipeline.training.optimizer import build_optimizer
 from pipeline.training.placement import place_network
 from pipeline.training.step import BatchLoss, optimizer_step
-from stages._device import open_device
 
 _PARAMS = Path(__file__).parent.parent / "params.yaml"
 PLAIN = dataclasses.replace(IN_PROCESS, channels_last=False)
@@ -114,9 +114,8 @@ class Problem:
             pairable=network.pairable.cpu(),
         )
         placed = bags.to(device)
-        if way.channels_last:
-            placed = dataclasses.replace(placed, images=placed.images.contiguous(memory_format=torch.channels_last))
-        return FedBatch(placed, pairs.to(device), tuple(range(num_images)))
+        images = placed.images.contiguous(memory_format=memory_format(device, channels_last=way.channels_last))
+        return FedBatch(dataclasses.replace(placed, images=images), pairs.to(device), tuple(range(num_images)))
 
     def steps(self, num_images: int, device: torch.device, way: ExecutionParams) -> Callable[[], object]:
         """Training steps over one batch, as training takes them."""

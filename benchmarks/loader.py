@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from benchmarks.measure import describe_machine, write_report
 from benchmarks.synthetic_bags import random_bags, random_categories
+from pipeline.core.device import open_device
 from pipeline.core.params import DatasetParams, load_params
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset
@@ -33,7 +34,6 @@ from pipeline.store.clip_checkpoint import load_clip
 from pipeline.store.proposals_file import SplitProposals
 from pipeline.toyworld.reader import ToyworldReader
 from pipeline.training.loop import TrainingRun, train
-from stages._device import open_device
 
 BAR = 0.05
 _ROOT = Path(__file__).parent.parent

@@ -96,6 +96,17 @@ def device_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")(function)
 
 
+def scheduler_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --scheduler; where it is not given, the stage takes `execution.scheduler` of params.yaml."""
+    return click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        default=None,
+        show_default="execution.scheduler of params.yaml",
+        help="A running dask.distributed scheduler, e.g. tcp://host:8786; its workers see the same files.",
+    )(function)
+
+
 @contextmanager
 def progress(total: int, label: str, unit: str = "img", *, hidden: bool = False) -> Iterator[Callable[..., None]]:
     """Yield `advance(count, **figures)`; draws a bar on a terminal, nothing elsewhere or where hidden."""

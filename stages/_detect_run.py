@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.core.device import open_device, place
 from pipeline.core.layout import Layout
 from pipeline.core.params import DetectParams
 from pipeline.data.split import read_split
 from pipeline.detection.detectors import load_detector
 from pipeline.detection.proposals import DetectWork
 from pipeline.store.vocabulary_file import read_vocabulary
-from stages._device import open_device, place
 
 
 @dataclass(frozen=True)

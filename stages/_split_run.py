@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pipeline.core.device import open_device, place
 from pipeline.core.layout import Layout, run_name
 from pipeline.core.params import InferParams, RepresentParams, digest_of
 from pipeline.core.vocabulary import Vocabulary
@@ -24,7 +25,6 @@ from pipeline.store.inputs import StageInputs
 from pipeline.store.manifests import relative
 from pipeline.store.proposals_file import read_proposals
 from pipeline.store.vocabulary_file import read_vocabulary
-from stages._device import open_device, place
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class SplitRun:
         arguments = {"dataset": self.dataset, "variant": self.variant, "split": self.split}
         return arguments | ({} if self.seed is None else {"seed": str(self.seed)})
 
-    def take(self) -> StageInputs:
+    def _take(self) -> StageInputs:
         """Check and digest the files that shape the result.
 
         Raises:
@@ -68,18 +68,13 @@ class SplitRun:
         inputs.take(layout.checkpoint(self.name), "train", self.name)
         return inputs
 
-    def digest(self, params: Any) -> str:
-        """Name the inputs' contents and the params."""
-        digests = {relative(path, self.root): found for path, found in self.take().digests.items()}
-        return digest_of({"inputs": digests, "params": params})
-
     def open(self, max_proposals: int) -> OpenRun:
-        """Read everything.
+        """Check the inputs, then read everything.
 
         Raises:
             UserError: a file is missing, damaged, or does not fit the others.
         """
-        layout = self.layout
+        layout, inputs = self.layout, self._take()
         vocabulary = read_vocabulary(layout.vocabulary)
         manifest = read_split(layout.split(self.split), vocabulary)
         state, config = load_checkpoint(layout.checkpoint(self.name), vocabulary=vocabulary)
@@ -96,17 +91,25 @@ class SplitRun:
             max_proposals=max_proposals,
         )
         device = open_device(self.device)
-        return OpenRun(vocabulary, bags, place(network, device, channels_last=self.channels_last).eval(), device)
+        network = place(network, device, channels_last=self.channels_last).eval()
+        return OpenRun(inputs, vocabulary, bags, network, device)
 
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A `SplitRun`, opened; the network is on the device, its labels are zeros."""
+    """A `SplitRun`, opened; `inputs` as this process found them, the network on the device, its labels are zeros."""
 
+    inputs: StageInputs
     vocabulary: Vocabulary
     bags: BagDataset
     network: WeakHoiNetwork
     device: torch.device
+
+    def digest(self, params: Any) -> str:
+        """Name the inputs' contents and the params."""
+        root = self.inputs.layout.root
+        digests = {relative(path, root): found for path, found in self.inputs.digests.items()}
+        return digest_of({"inputs": digests, "params": params})
 
 
 @dataclass(frozen=True)
@@ -133,8 +136,9 @@ class InferRecipe:
             network=found.network,
             bags=found.bags,
             batch_size=self.params.batch_size,
-            digest=self.run.digest(digest_of(self.params)),
+            digest=found.digest(digest_of(self.params)),
             device=found.device,
+            inputs=found.inputs.digests,
             vocabulary=found.vocabulary,
         )
 
@@ -165,7 +169,8 @@ class RepresentRecipe:
             network=found.network,
             bags=found.bags,
             batch_size=self.batches.batch_size,
-            digest=self.run.digest({name: digest_of(section) for name, section in sections.items()}),
+            digest=found.digest({name: digest_of(section) for name, section in sections.items()}),
             device=found.device,
+            inputs=found.inputs.digests,
             params=self.params,
         )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
-from stages._command import dataset_option, device_option, root_option, stage_command
-from stages._scheduler import scheduler_option
+from stages._command import dataset_option, device_option, progress, root_option, scheduler_option, stage_command
 
 
 @stage_command("detect", one_of=("split",), help="Write the proposals of one split (HDF5).")
@@ -26,12 +26,13 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
     from pipeline.detection.handed_over import files_handed_over, read_handed_over
     from pipeline.detection.leakage import leakage_warning
     from pipeline.detection.proposals import count_humans, proposal_columns
+    from pipeline.store.cluster import chosen_cluster
+    from pipeline.store.engine import run_parts
     from pipeline.store.inputs import StageInputs
     from pipeline.store.manifests import write_stage_manifest
     from pipeline.store.proposals_file import write_proposal_columns, write_proposals
     from pipeline.store.vocabulary_file import read_vocabulary
     from stages._detect_run import DetectRecipe
-    from stages._engine import run_parts
 
     layout = Layout(root, dataset)
     params = load_params(layout.params, dataset).detect
@@ -54,10 +55,10 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
     else:
         if (root / params.weights).exists():
             inputs.note(root / params.weights)
-        address = scheduler or execution.scheduler
+        address, base = chosen_cluster(scheduler, execution, root)
         opened, parts = run_parts(
-            DetectRecipe(root.absolute() if address else root, dataset, split, params, device, execution.channels_last),
-            label=f"detect {dataset} {split}",
+            DetectRecipe(base, dataset, split, params, device, execution.channels_last),
+            progress=partial(progress, label=f"detect {dataset} {split}"),
             scheduler=address,
             threads=execution.decode_threads,
         )

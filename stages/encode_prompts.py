@@ -22,6 +22,7 @@ from stages._command import dataset_option, root_option, stage_command
 @root_option
 def command(dataset: str, clip_weights: str | None, bank: str, root: Path) -> None:
     """Encode the prompts of every HOI class."""
+    from pipeline.core.device import open_device
     from pipeline.core.layout import Layout
     from pipeline.core.params import load_params
     from pipeline.prompts.bank import encode_bank
@@ -32,7 +33,6 @@ def command(dataset: str, clip_weights: str | None, bank: str, root: Path) -> No
     from pipeline.store.manifests import write_stage_manifest
     from pipeline.store.vocabulary_file import read_vocabulary
     from stages._clip import clip_inputs, clip_of, open_clip
-    from stages._device import open_device
 
     layout = Layout(root, dataset)
     params = load_params(layout.params, dataset)

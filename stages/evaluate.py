@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from stages._command import dataset_option, root_option, run_options, stage_command
-from stages._scheduler import connect, scheduler_option
+from stages._command import dataset_option, root_option, run_options, scheduler_option, stage_command
 
 
 @stage_command("evaluate", one_of=("variant", "seed", "split"), help="Fuse scores (eq. 3) and compute mAP.")
@@ -22,6 +21,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, scheduler:
     from pipeline.core.params import load_execution, load_params
     from pipeline.evaluation.gamma import gamma_csv
     from pipeline.evaluation.summary import mean_curve_csv, per_class_csv
+    from pipeline.store.cluster import connect
     from pipeline.store.files import write_json, write_text
     from pipeline.store.manifests import write_stage_manifest
     from stages._scored_run import ScoredSplit

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
-from stages._command import dataset_option, device_option, root_option, run_options, stage_command
-from stages._scheduler import scheduler_option
+from stages._command import (
+    dataset_option,
+    device_option,
+    progress,
+    root_option,
+    run_options,
+    scheduler_option,
+    stage_command,
+)
 
 
 @stage_command("infer", one_of=("variant", "seed", "split"), help="Write the raw pair logits of a split (zarr).")
@@ -26,20 +34,23 @@ def command(
     from pipeline.core.layout import Layout
     from pipeline.core.params import load_execution, load_params
     from pipeline.inference.pair_outputs import dump_columns
+    from pipeline.store.cluster import chosen_cluster
     from pipeline.store.dump import write_dump_columns
+    from pipeline.store.engine import run_parts
     from pipeline.store.manifests import write_stage_manifest
-    from stages._engine import run_parts
     from stages._split_run import InferRecipe, SplitRun
 
     layout = Layout(root, dataset)
     params = load_params(layout.params, dataset, variant).infer
     execution = load_execution(layout.params)
-    address = scheduler or execution.scheduler
-    base = root.absolute() if address else root
+    address, base = chosen_cluster(scheduler, execution, root)
     run = SplitRun(base, dataset, variant, seed, split, device, execution.channels_last)
-    recipe, inputs = InferRecipe(run, params), run.take()
+    recipe = InferRecipe(run, params)
     opened, parts = run_parts(
-        recipe, label=f"infer {run.name} {split}", scheduler=address, threads=execution.decode_threads
+        recipe,
+        progress=partial(progress, label=f"infer {run.name} {split}"),
+        scheduler=address,
+        threads=execution.decode_threads,
     )
     columns = dump_columns(parts.column)
     write_dump_columns(
@@ -54,7 +65,7 @@ def command(
         root=root,
         stage="infer",
         arguments=run.arguments,
-        inputs=inputs.digests,
+        inputs=opened.inputs,
         params={"infer": params},
         outputs=[layout.predictions(run.name, split)],
         counts={"images": opened.num_images, "pairs": len(columns["human_index"])},

@@ -76,6 +76,7 @@ def command(
     """Predict on every image that can be read; say which were skipped, and why."""
     import dataclasses
 
+    from pipeline.core.device import open_device
     from pipeline.core.errors import DataError, ParamError
     from pipeline.core.layout import Layout, checkpoint_owner
     from pipeline.core.params import load_params, load_variants
@@ -88,7 +89,6 @@ def command(
     from pipeline.report.prediction_picture import draw_prediction
     from pipeline.report.prediction_record import best_of_image, image_record, summary_line
     from pipeline.store.checkpoint import load_checkpoint, vocabulary_of
-    from stages._device import open_device
 
     owner = (checkpoint_owner(root, checkpoint) if checkpoint else None) or ("toyworld", "ours")
     dataset, variant = dataset or owner[0], variant or owner[1]

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
-from stages._command import dataset_option, device_option, root_option, run_options, stage_command
-from stages._scheduler import scheduler_option
+from stages._command import (
+    dataset_option,
+    device_option,
+    progress,
+    root_option,
+    run_options,
+    scheduler_option,
+    stage_command,
+)
 
 
 @stage_command(
@@ -30,20 +38,23 @@ def command(
     from pipeline.core.layout import Layout
     from pipeline.core.params import load_execution, load_params
     from pipeline.inference.represent_split import representation_columns
+    from pipeline.store.cluster import chosen_cluster
+    from pipeline.store.engine import run_parts
     from pipeline.store.manifests import write_stage_manifest
     from pipeline.store.representations_file import write_representation_columns
-    from stages._engine import run_parts
     from stages._split_run import RepresentRecipe, SplitRun
 
     layout = Layout(root, dataset)
     params = load_params(layout.params, dataset, variant)
     execution = load_execution(layout.params)
-    address = scheduler or execution.scheduler
-    base = root.absolute() if address else root
+    address, base = chosen_cluster(scheduler, execution, root)
     run = SplitRun(base, dataset, variant, seed, split, device, execution.channels_last)
-    recipe, inputs = RepresentRecipe(run, params.represent, params.infer), run.take()
+    recipe = RepresentRecipe(run, params.represent, params.infer)
     opened, parts = run_parts(
-        recipe, label=f"represent {run.name} {split}", scheduler=address, threads=execution.decode_threads
+        recipe,
+        progress=partial(progress, label=f"represent {run.name} {split}"),
+        scheduler=address,
+        threads=execution.decode_threads,
     )
     columns = representation_columns(parts, opened, run=run.name)
     output, num_pairs = layout.representations(run.name, split), len(columns["object_ids"])
@@ -53,7 +64,7 @@ def command(
         root=root,
         stage="represent",
         arguments=run.arguments,
-        inputs=inputs.digests,
+        inputs=opened.inputs,
         params={"infer": params.infer, "represent": params.represent},
         outputs=[output],
         counts={"images": opened.num_images, "pairs": num_pairs},

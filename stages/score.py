@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from stages._command import dataset_option, root_option, stage_command
-from stages._scheduler import connect, scheduler_option
+from stages._command import dataset_option, root_option, scheduler_option, stage_command
 
 
 @stage_command(
@@ -22,6 +21,7 @@ def command(dataset: str, variant: str, seed: int, scheduler: str | None, root: 
     """Write the metrics of the row, and of the rows whose `run` it is, as one JSON file."""
     from pipeline.core.layout import Layout
     from pipeline.core.params import load_execution, load_params, load_variants
+    from pipeline.store.cluster import connect
     from pipeline.store.files import write_json
     from stages._scored_run import ScoredSplit
 

@@ -32,6 +32,7 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     """All of it, on one of the ranks; the first alone writes."""
     import shutil
 
+    from pipeline.core.device import open_device
     from pipeline.core.errors import ArtifactError
     from pipeline.core.layout import Layout, run_name
     from pipeline.core.params import digest_of, load_execution, load_params
@@ -52,7 +53,6 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     from pipeline.training.loop import TrainingRun, train
     from pipeline.training.start import build_network
     from stages._clip import bank_source, clip_inputs, clip_of, open_clip
-    from stages._device import open_device
 
     layout, run = Layout(root, dataset), run_name(variant, seed)
     params = load_params(layout.params, dataset, variant)

@@ -38,6 +38,15 @@ def device(request, monkeypatch) -> torch.device:
     return torch.device(request.param)
 
 
+@pytest.fixture(scope="module")
+def cluster():
+    """A Dask cluster of three worker processes; its dashboard's port is a free one, as several may run at once."""
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL") as cluster:
+        yield cluster
+
+
 @pytest.fixture
 def toyworld_params() -> DatasetParams:
     return load_params(ROOT / "params.yaml", "toyworld")

@@ -1,9 +1,10 @@
 """Which images are detected together: those that the detector pads to one size, so that none is padded more than alone.
 
 A torchvision detector resizes each image and pads it to a multiple of 32 pixels, then further to the largest of its
-batch. Padding moves its results: anchors cover the padded image, and convolutions see the border elsewhere. Toyworld
-scenes cropped to six sizes, detected in batches of mixed sizes, give scores that differ by up to 0.76 and other boxes;
-in batches of one padded size, scores by 2e-6 and boxes by 3e-5 pixels at most, the noise of sums in another order.
+batch. Padding moves its results: anchors cover the padded image, and convolutions see the border elsewhere. In batches
+of mixed sizes an image's boxes and scores would depend on the images beside it; in batches of one padded size only the
+noise of sums in another order is left. `python -m benchmarks.detect_infer --annotations FILE` prints the share of
+padded pixels either way.
 """
 
 from __future__ import annotations

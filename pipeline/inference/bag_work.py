@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,13 +29,20 @@ class LoadedBags:
 
 @dataclass(frozen=True)
 class BagWork(ABC):
-    """Work over the bags of a split; the network is on the device already, `digest` names what shapes the result."""
+    """Work over the bags of a split.
+
+    Attributes:
+        network: on the device already.
+        digest: names what shapes the result.
+        inputs: sha256 of each file that all this was opened from, for the manifest; empty where none was.
+    """
 
     network: WeakHoiNetwork
     bags: BagDataset
     batch_size: int
     digest: str
     device: torch.device
+    inputs: Mapping[Path, str] = field(default_factory=dict, kw_only=True)
 
     @property
     def num_images(self) -> int:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from pipeline.core.bags import BagBatch
+from pipeline.core.device import memory_format
 from pipeline.core.params import TrainParams
 from pipeline.core.seeding import torch_generator
 from pipeline.data.bags import BagDataset, EpochSampler, flip_batch, load_batches
@@ -70,7 +71,7 @@ class Feed:
         self._device, self._ranks = device, ranks
         self._human_object_id, self._pairable = network.human_object_id, network.pairable.cpu()
         self._on_gpu = device.type == "cuda"
-        self._format = torch.channels_last if channels_last and self._on_gpu else torch.contiguous_format
+        self._format = memory_format(device, channels_last=channels_last)
         self._copying = torch.cuda.Stream(device) if self._on_gpu else None
         self.waited = 0.0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from pipeline.core.device import place
 from pipeline.core.errors import ParamError
 from pipeline.core.params import ExecutionParams
 from pipeline.hoi.network import WeakHoiNetwork
@@ -25,11 +26,7 @@ def place_network(
             "execution.gradient_checkpointing is true and train.freeze_batch_norm false: the second forward pass would "
             "move the statistics again; turn one of them round"
         )
-    network.to(device)
+    place(network, device, channels_last=execution.channels_last)
     network.backbone.recompute = execution.gradient_checkpointing
-    if device.type != "cuda":
-        return
-    if execution.channels_last:
-        network.backbone.to(memory_format=torch.channels_last)
-    if execution.compile:
+    if execution.compile and device.type == "cuda":
         network.backbone.compile()

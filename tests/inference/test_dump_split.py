@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.core.device import place
 from pipeline.data.bags import BagDataset, collate_bags
 from pipeline.hoi.backbones import clip_backbone
 from pipeline.hoi.network import WeakHoiNetwork
@@ -11,7 +12,6 @@ from pipeline.store.dump import read_dump, write_dump_columns
 from pipeline.store.files import sha256_of
 from pipeline.store.part_work import compute_parts
 from pipeline.store.parts import FinishedParts, PartPlan
-from stages._device import place
 from tests.small_split import small_bags
 
 COUNTS = [5, 0, 8, 1, 4, 6]

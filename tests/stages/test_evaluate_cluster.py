@@ -47,7 +47,7 @@ def test_a_killed_worker_changes_no_byte(tmp_path, monkeypatch):
         path.unlink()
     monkeypatch.setattr(two_pass, "_IMAGES_AT_ONCE", 1)
     monkeypatch.setattr(row, "FusedDump", DeadlyDump)
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster:
         pids = {worker.pid for worker in cluster.workers.values()}
         done = CliRunner().invoke(command, [*arguments, "--scheduler", cluster.scheduler_address])
         assert done.exit_code == 0, done.output

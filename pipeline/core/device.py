@@ -1,4 +1,4 @@
-"""Which device a stage runs on, and the settings that make its results repeatable there."""
+"""Which device work runs on, with the settings that make results repeatable, and how networks and images lie there."""
 
 from __future__ import annotations
 
@@ -37,12 +37,6 @@ def open_device(name: str, *, local_rank: int | None = None) -> torch.device:
     return device
 
 
-def place(module: Module, device: torch.device, *, channels_last: bool) -> Module:
-    """Move a network to the device; on CUDA its convolutions' weights get the memory format that suits tensor cores."""
-    placed = module.to(device)
-    return placed.to(memory_format=torch.channels_last) if channels_last and device.type == "cuda" else placed
-
-
 def _of_rank(device: torch.device, local_rank: int) -> torch.device:
     """The GPU of one of several ranks on this machine, made its current one."""
     found = torch.cuda.device_count()
@@ -55,3 +49,14 @@ def _of_rank(device: torch.device, local_rank: int) -> torch.device:
     device = torch.device("cuda", local_rank)
     torch.cuda.set_device(device)
     return device
+
+
+def memory_format(device: torch.device, *, channels_last: bool) -> torch.memory_format:
+    """Of images and of convolutions' weights: channels last, if wanted, on CUDA; contiguous elsewhere."""
+    return torch.channels_last if channels_last and device.type == "cuda" else torch.contiguous_format
+
+
+def place(module: Module, device: torch.device, *, channels_last: bool) -> Module:
+    """Move a network to the device, in place; its weights lie anew only where `memory_format` is channels last."""
+    placed, wanted = module.to(device), memory_format(device, channels_last=channels_last)
+    return placed.to(memory_format=wanted) if wanted == torch.channels_last else placed

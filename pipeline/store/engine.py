@@ -7,6 +7,7 @@ with an atomic rename. A worker that dies loses the part it was at; the schedule
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -15,10 +16,9 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 import torch
 
 from pipeline.core.errors import ArtifactError, UserError
+from pipeline.store.cluster import connect
 from pipeline.store.part_work import ImageWork, compute_parts
 from pipeline.store.parts import FinishedParts, PartPlan
-from stages._command import progress
-from stages._scheduler import connect
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -45,11 +45,17 @@ class Recipe(Protocol, Generic[Work]):
         """Read everything that computing needs."""
 
 
-def run_parts(recipe: Recipe[Work], *, label: str, scheduler: str | None, threads: int) -> tuple[Work, FinishedParts]:
+def run_parts(
+    recipe: Recipe[Work],
+    *,
+    progress: Callable[[int], AbstractContextManager[Callable[[int], None]]],
+    scheduler: str | None,
+    threads: int,
+) -> tuple[Work, FinishedParts]:
     """Compute all parts of a recipe's work that are not on disk; return the work, opened here too, and the parts.
 
     Args:
-        label: of the progress bar.
+        progress: given the number of images, opens a bar and gives what moves it on by so many.
         scheduler: address of the cluster that computes, whose workers see the recipe's paths; None: this process does.
         threads: that decode images, in each process.
 
@@ -59,7 +65,7 @@ def run_parts(recipe: Recipe[Work], *, label: str, scheduler: str | None, thread
     with connect(scheduler) as client:
         work = recipe.open()
         plan = PartPlan(recipe.folder, work.digest, work.num_images, recipe.part_size)
-        with progress(work.num_images, label) as advance:
+        with progress(work.num_images) as advance:
             if client is None:
                 compute_parts(plan, plan.ranges(), work, threads=threads, done=advance)
             else:

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
+from pipeline.core.device import memory_format, open_device, place
 from pipeline.core.errors import ParamError
-from stages._device import open_device, place
 
 cuda = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 
@@ -18,9 +18,13 @@ def channels_last(network: nn.Module) -> bool:
     return weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
 
 
-def test_devices_that_do_not_exist_are_named():
-    with pytest.raises(ParamError, match='"gpu" is not a device; expected auto, cpu, cuda or cuda:N'):
-        open_device("gpu")
+@pytest.mark.parametrize(
+    ("device", "wanted", "found"),
+    [("cpu", True, False), ("cpu", False, False), ("cuda:1", True, True), ("cuda", False, False)],
+)
+def test_channels_last_is_of_cuda_alone(device, wanted, found):
+    expected = torch.channels_last if found else torch.contiguous_format
+    assert memory_format(torch.device(device), channels_last=wanted) == expected
 
 
 @pytest.mark.parametrize(
@@ -32,11 +36,21 @@ def test_devices_that_do_not_exist_are_named():
         pytest.param("cuda", False, False, marks=cuda),
     ],
 )
-def test_convolutions_are_channels_last_on_cuda_alone(network, device, wanted, found):
+def test_convolutions_are_placed_in_that_format(network, device, wanted, found):
     placed = place(network, torch.device(device), channels_last=wanted)
     assert placed is network
     assert channels_last(placed) == found
     assert placed[2].weight.device.type == device
+
+
+def test_on_the_cpu_a_network_stays_as_it_is(network):
+    network.to(memory_format=torch.channels_last)
+    assert channels_last(place(network, torch.device("cpu"), channels_last=False))
+
+
+def test_devices_that_do_not_exist_are_named():
+    with pytest.raises(ParamError, match='"gpu" is not a device; expected auto, cpu, cuda or cuda:N'):
+        open_device("gpu")
 
 
 @pytest.fixture

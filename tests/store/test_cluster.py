@@ -1,9 +1,12 @@
+import dataclasses
 import socket
+from pathlib import Path
 
 import pytest
 
 from pipeline.core.errors import ParamError
-from stages._scheduler import connect
+from pipeline.core.params import IN_PROCESS
+from pipeline.store.cluster import chosen_cluster, connect
 
 
 def refusal(address: str) -> str:
@@ -15,6 +18,14 @@ def refusal(address: str) -> str:
 def test_without_an_address_work_stays_here():
     with connect(None) as client:
         assert client is None
+
+
+def test_workers_get_a_root_that_does_not_depend_on_their_folder():
+    of_params = dataclasses.replace(IN_PROCESS, scheduler="tcp://of-params:1")
+    absolute = Path("root").absolute()
+    assert chosen_cluster(None, IN_PROCESS, Path("root")) == (None, Path("root"))
+    assert chosen_cluster(None, of_params, Path("root")) == ("tcp://of-params:1", absolute)
+    assert chosen_cluster("tcp://given:1", of_params, Path("root")) == ("tcp://given:1", absolute)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +51,7 @@ def test_a_server_that_never_answers_is_given_up():
 def test_a_cluster_without_workers_is_named_and_one_with_some_computes():
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address=":0") as cluster:
         message = refusal(cluster.scheduler_address)
         assert message.endswith(f'start some with "dask worker {cluster.scheduler_address}"')
         cluster.scale(1)

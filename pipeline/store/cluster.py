@@ -1,30 +1,26 @@
-"""Where the parts of a stage are computed: in this process, or by the workers of a running Dask cluster."""
+"""A running Dask cluster, which computes the parts of a stage where one is named."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import click
 
 from pipeline.core.errors import ParamError
 
 if TYPE_CHECKING:
     from distributed import Client
 
+    from pipeline.core.params import ExecutionParams
+
 _PATIENCE = 10.0  # seconds that a scheduler has to answer, and then to have a worker
 
 
-def scheduler_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --scheduler; where it is not given, the stage takes `execution.scheduler` of params.yaml."""
-    return click.option(
-        "--scheduler",
-        metavar="ADDRESS",
-        default=None,
-        show_default="execution.scheduler of params.yaml",
-        help="A running dask.distributed scheduler, e.g. tcp://host:8786; its workers see the same files.",
-    )(function)
+def chosen_cluster(option: str | None, execution: ExecutionParams, root: Path) -> tuple[str | None, Path]:
+    """The cluster's address, None for this process, and the root by a path that means the same to its workers."""
+    address = option or execution.scheduler
+    return address, root.absolute() if address else root
 
 
 @contextmanager

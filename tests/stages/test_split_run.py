@@ -1,0 +1,52 @@
+"""What `infer` and `represent` open: each process digests its inputs once, before it opens them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import pipeline.store.inputs
+from pipeline.core.layout import Layout
+from pipeline.core.params import load_params
+from pipeline.store.files import sha256_of
+from stages._split_run import InferRecipe, SplitRun
+from tests.stages.own_dataset import copied, weakhoi
+
+INPUTS = {
+    "cache/custom/checkpoints/ours",
+    "cache/custom/proposals/test.h5",
+    "manifests/custom/test.json",
+    "manifests/custom/vocabulary.json",
+}
+
+
+@pytest.fixture
+def root(own_dataset, tmp_path):
+    return copied(own_dataset, tmp_path / "root")
+
+
+@pytest.mark.parametrize("stage", ["infer", "represent"])
+def test_inputs_are_digested_once(stage, root, monkeypatch):
+    digested = []
+    monkeypatch.setattr(pipeline.store.inputs, "sha256_of", lambda path: digested.append(path) or sha256_of(path))
+    done = weakhoi(root, stage, "--dataset", "custom")
+    assert done.exit_code == 0, done.output
+    assert sorted(path.relative_to(root).as_posix() for path in digested) == sorted(INPUTS)
+    manifest = json.loads((root / f"manifests/custom/runs/{stage}-ours-test.json").read_text())
+    assert manifest["inputs"] == {name: sha256_of(root / name) for name in INPUTS}
+
+
+def test_what_is_opened_anew_is_digested_anew(root):
+    """As on a worker, which is compared with its caller by the digest."""
+    layout = Layout(root, "custom")
+    run = SplitRun(root, "custom", "ours", None, "test", "cpu", channels_last=True)
+    recipe = InferRecipe(run, load_params(layout.params, "custom", "ours").infer)
+    first, second = recipe.open(), recipe.open()
+    assert (first.digest, first.inputs) == (second.digest, second.inputs)
+    layout.stage_manifest("train", "ours").unlink()
+    config = layout.checkpoint("ours") / "config.json"
+    config.write_text(config.read_text() + "\n")
+    third = recipe.open()
+    assert third.digest != first.digest
+    assert {path for path in first.inputs if first.inputs[path] != third.inputs[path]} == {layout.checkpoint("ours")}
