@@ -8,6 +8,7 @@ pairs no longer compete with each other.
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,20 +38,22 @@ def sweep_fusion_weight(
     plain = dataclasses.replace(parts, global_=None).scores().astype(np.float64)
     assert parts.global_ is not None
     rows = {"all": np.arange(len(plain)), "best": best_rows(detections, plain)}
+    evaluate = partial(
+        evaluate_hicodet,
+        truth=truth,
+        num_hois=dump.vocabulary.num_hois,
+        rare=rare,
+        hoi_object_ids=dump.vocabulary.hoi_object_ids,
+        setting=params.setting,
+    )
+    matched = evaluate(detections, keep_matches=True).matched_index  # scores do not change which boxes overlap
+    assert matched is not None
     found = {}
     for kind in KINDS:
         for weight in WEIGHTS:
             scores = (plain * parts.global_**weight).astype(np.float32)
-            columns = dataclasses.replace(detections, scores=scores)
-            result = evaluate_hicodet(
-                take(columns, rows[kind]),
-                truth,
-                num_hois=dump.vocabulary.num_hois,
-                rare=rare,
-                hoi_object_ids=dump.vocabulary.hoi_object_ids,
-                setting=params.setting,
-            )
-            found[kind, weight] = 100 * result.full
+            kept = take(dataclasses.replace(detections, scores=scores), rows[kind])
+            found[kind, weight] = 100 * evaluate(kept, matched_index=matched[rows[kind]]).full
     return found
 
 

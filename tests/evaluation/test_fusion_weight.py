@@ -1,7 +1,20 @@
+import dataclasses
+
 import numpy as np
 
-from pipeline.core.types import Detections
-from pipeline.evaluation.fusion_weight import best_rows, take
+import pipeline.evaluation.hicodet
+from pipeline.core.types import Detections, GroundTruth
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.evaluation.fusion import fuse_parts
+from pipeline.evaluation.fusion_weight import KINDS, WEIGHTS, best_rows, sweep_fusion_weight, take
+from pipeline.evaluation.hicodet import evaluate_hicodet
+from pipeline.evaluation.matching import best_pairs
+from tests.evaluation.test_fusion import WHOLE, dump_of
+
+VOCABULARY = Vocabulary(
+    objects=("person", "bicycle", "cup"), verbs=("ride", "hold"), hoi_classes=((0, 1), (1, 1), (1, 2))
+)
+RARE = np.array([True, False, False])
 
 
 def triplets(image_index, hoi_id) -> Detections:
@@ -21,3 +34,33 @@ def test_the_best_row_of_each_image_and_class_is_kept_the_first_of_equals():
 
 def test_nothing_has_no_best_row():
     assert len(best_rows(triplets([], []), np.zeros(0))) == 0
+
+
+def test_every_point_is_a_whole_evaluation_though_boxes_are_matched_once(monkeypatch):
+    """Images of three people and two bicycles, a fifth of all triplets annotated."""
+    pairs = [(human, thing) for human in range(3) for thing in (3, 4)]
+    dump = dump_of(VOCABULARY, [[0, 0, 0, 1, 1]] * 8, [pairs] * 8, seed=4)
+    boxes = 10 * np.arange(len(dump.boxes), dtype=np.float32)[:, None] + np.array([0, 0, 8, 8], np.float32)
+    dump = dataclasses.replace(dump, boxes=boxes)
+    detections, parts = fuse_parts(dump, WHOLE)
+    shown = take(detections, np.random.default_rng(0).permutation(len(detections))[: len(detections) // 5])
+    truth = GroundTruth(shown.image_index, shown.hoi_id, shown.human_boxes, shown.object_boxes, num_images=8)
+    matchings = []
+    monkeypatch.setattr(
+        pipeline.evaluation.hicodet, "best_pairs", lambda *given: matchings.append(given) or best_pairs(*given)
+    )
+    found = sweep_fusion_weight(dump, WHOLE, truth, RARE)
+    assert len(matchings) == 1
+    plain = dataclasses.replace(parts, global_=None).scores().astype(np.float64)
+    for kind in KINDS:
+        for weight in WEIGHTS:
+            scored = dataclasses.replace(detections, scores=(plain * parts.global_**weight).astype(np.float32))
+            alone = evaluate_hicodet(
+                scored if kind == "all" else take(scored, best_rows(detections, plain)),
+                truth,
+                num_hois=3,
+                rare=RARE,
+                hoi_object_ids=VOCABULARY.hoi_object_ids,
+            )
+            assert found.pop((kind, weight)) == 100 * alone.full > 0
+    assert not found
