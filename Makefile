@@ -26,11 +26,13 @@ repro: setup
 	weakhoi summary --dataset toyworld
 
 study: setup
-	dvc repro study/dvc.yaml
+	dvc repro
+	dvc --cd study repro
 	weakhoi summary --dataset toyworld --write
 
 figures: setup
-	dvc repro figures/dvc.yaml
+	dvc repro
+	dvc --cd study repro figures/dvc.yaml
 
 test: setup
 	python -m pytest -n auto --dist loadfile

@@ -28,6 +28,7 @@ _COMMANDS = {
     "fusion-weight": "stages.fusion_weight",
     "represent": "stages.represent",
     "tsne": "stages.tsne",
+    "code": "stages.code",
 }
 
 

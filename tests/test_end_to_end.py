@@ -88,7 +88,7 @@ def test_training_manifest_holds_no_box(clone):
 
 
 def test_rerun_from_the_manifest_alone_gives_the_same_bytes(clone):
-    for name in ("encode_prompts", "detect-val", "train-ours", "infer-ours-test", "evaluate-ours"):
+    for name in ("encode_prompts", "detect-test", "train-ours", "infer-ours-test", "evaluate-ours"):
         done = run_in(clone, "weakhoi", "rerun", f"manifests/toyworld/runs/{name}.json")
         assert "byte-identical" in done.stdout
 
@@ -112,13 +112,13 @@ def test_changing_gamma_runs_evaluate_and_report_only(clone):
 
 
 def test_damaged_artifacts_are_named(clone):
-    path = clone / "cache/toyworld/proposals/val.h5"
+    path = clone / "cache/toyworld/proposals/test.h5"
     original = path.read_bytes()
     path.chmod(0o644)
     try:
         path.write_bytes(original[: len(original) // 2])
         done = run_in(clone, "weakhoi", "verify", check=False)
         assert done.returncode == 2
-        assert "cache/toyworld/proposals/val.h5" in done.stdout
+        assert "cache/toyworld/proposals/test.h5" in done.stdout
     finally:
         path.write_bytes(original)

@@ -75,7 +75,7 @@ def test_the_pipelines_own_runs():
     assert run_name("ours") == "ours"
     assert layout.checkpoint("ours") == ROOT / "cache/toyworld/checkpoints/ours"
     assert layout.stage_manifest("prepare") == ROOT / "manifests/toyworld/runs/prepare.json"
-    assert layout.stage_manifest("detect", "val") == ROOT / "manifests/toyworld/runs/detect-val.json"
+    assert layout.stage_manifest("detect", "test") == ROOT / "manifests/toyworld/runs/detect-test.json"
     assert Layout.scored_run("ours", "test") == "ours"
     assert Layout.scored_run("ours", "val") == "val/ours-val"
 

@@ -1,0 +1,48 @@
+import pytest
+
+from pipeline.store.source_files import imported_modules, reachable_modules, source_files
+
+FILES = {
+    "stages/__init__.py": "",
+    "stages/run.py": "def command():\n    from pipeline.room import work\n    import numpy.linalg\n",
+    "stages/other.py": "import pipeline.room.unused\n",
+    "pipeline/__init__.py": "",
+    "pipeline/room/__init__.py": "",
+    "pipeline/room/work.py": "from __future__ import annotations\nfrom pipeline.room.deep import name, other\n",
+    "pipeline/room/deep.py": "from pipeline.room import work\nname = other = 1\n",
+    "pipeline/room/unused.py": "",
+    "elsewhere/run.py": "",
+}
+
+
+@pytest.fixture
+def root(tmp_path):
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_modules_are_those_of_the_packages(root):
+    modules = source_files(root)
+    assert modules["pipeline.room"] == root / "pipeline/room/__init__.py"
+    assert modules["stages.run"] == root / "stages/run.py"
+    assert len(modules) == len(FILES) - 1
+
+
+def test_imports_are_followed_through_functions_and_in_circles(root):
+    modules = source_files(root)
+    assert imported_modules(modules["stages.run"], modules) == {"pipeline.room.work", "numpy"}
+    assert imported_modules(modules["pipeline.room.work"], modules) == {"pipeline.room.deep"}
+    assert reachable_modules({"stages.run"}, modules) == {"stages.run", "pipeline.room.work", "pipeline.room.deep"}
+
+
+@pytest.mark.parametrize(
+    ("line", "told"), [("from . import x", "relative import"), ("from pipeline.room import x", "no module")]
+)
+def test_what_cannot_be_followed_is_refused(root, line, told):
+    path = root / "stages/run.py"
+    path.write_text(line + "\n")
+    modules = {name: file for name, file in source_files(root).items() if not name.startswith("pipeline")}
+    with pytest.raises(ValueError, match=told):
+        imported_modules(path, modules)

@@ -1,0 +1,177 @@
+"""The dvc.yaml of study/ and of its folders against the code and params.yaml; dvc.yaml is for tests/test_dvc.py."""
+
+import importlib
+import json
+import re
+from itertools import product
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.core.layout import Layout, run_name
+from tests.import_graph import ROOT, closure, modules
+from tests.test_dvc import PARAMS, fill, overlaps, section_reads
+from tests.test_dvc import RUNS as MAIN_RUNS
+from tests.test_dvc import STAGES as MAIN_STAGES
+
+FILES = {
+    name: yaml.safe_load((ROOT / name / "dvc.yaml").read_text())["stages"]
+    for name in ("study", "study/figures", "study/weights")
+}
+STAGES = {(file, name): stage for file, stages in FILES.items() for name, stage in stages.items() if name != "code"}
+CODE = FILES["study"]["code"]
+COMMAND = re.compile(r"cd \.\. && python -m stages\.(\w+) (.*)")
+PARAMS_FILE = "../params.yaml"
+
+
+def in_root(path: str) -> str:
+    """A path of study/ as one of the repository."""
+    return path.removeprefix("../") if path.startswith("../") else f"study/{path}"
+
+
+def as_list(value):
+    return [value] if isinstance(value, str) else value
+
+
+def runs_of(file: str, name: str) -> list[dict]:
+    axes = {key: fill(values) for key, values in STAGES[file, name].get("matrix", {}).items()}
+    found = []
+    for values in product(*axes.values()):
+        item = dict(zip(axes, values, strict=True))
+        text = re.sub(
+            r"\$\{item\.(\w+)\}", lambda match, item=item: str(item[match[1]]), json.dumps(STAGES[file, name])
+        )
+        stage = json.loads(text)
+        assert stage.get("wdir", ".") == ("." if file == "study" else "..")
+        assert all(list(section) == [PARAMS_FILE] for section in stage.get("params", []))
+        run = {
+            "stage": name,
+            "item": item,
+            "calls": [COMMAND.fullmatch(call).groups() for call in as_list(stage["cmd"])],
+        }
+        run["deps"] = [in_root(dep) for dep in stage["deps"]]
+        run["outs"] = [in_root(next(iter(out))) for out in stage["outs"]]
+        assert not any(next(iter(out.values()))["cache"] for out in stage["outs"])  # DVC caches nothing out there
+        run["params"] = [key for section in stage.get("params", []) for key in section[PARAMS_FILE]]
+        found.append(run)
+    return found
+
+
+RUNS = [run for file, name in STAGES for run in runs_of(file, name)]
+RECIPES = [run for run in RUNS if run["stage"] in FILES["study/weights"]]
+OTHERS = [run for run in RUNS if run not in RECIPES]
+
+
+def commands(run: dict) -> set[str]:
+    return {name for name, _ in run["calls"]}
+
+
+def test_the_code_of_every_command_is_a_dep_and_no_other():
+    for run in RUNS:
+        code = {dep for dep in run["deps"] if dep.startswith("study/code/")}
+        assert code == {f"study/code/{name}.json" for name in commands(run)}
+    name, arguments = COMMAND.fullmatch(CODE["cmd"]).groups()
+    *listed, _, folder = arguments.split()
+    assert (name, folder) == ("code", "study/code") and CODE["always_changed"]
+    assert set(listed) == {name for run in RUNS for name in commands(run)}
+    assert [next(iter(out)) for out in CODE["outs"]] == [f"code/{name}.json" for name in listed]
+
+
+@pytest.mark.parametrize("command", sorted({name for run in RUNS for name in commands(run)}))
+def test_params_cover_the_sections_that_the_command_reads(command):
+    source = modules()[f"stages.{command}"].read_text()
+    read = section_reads(f"stages.{command}")
+    read |= {key for key in ("figure_variants", "figure_seeds") if f"load_{key}(" in source}
+    for run in [run for run in RUNS if command in commands(run)]:
+        item = {"dataset": "toyworld", "variant": "none"} | run["item"]
+        wanted = {key.replace("<dataset>", item["dataset"]).replace("<variant>", item["variant"]) for key in read}
+        wanted = {
+            key for key in wanted if "none" not in key and key != "variants"
+        }  # `score`: its rows are in the matrix
+        assert not [key for key in wanted if not any(f"{key}.".startswith(f"{own}.") for own in run["params"])], run
+
+
+def test_training_for_the_figures_is_that_of_the_main_pipeline_with_a_seed():
+    main, own = MAIN_STAGES["train"], FILES["study/figures"]["train"]
+    assert own["cmd"] == f"cd .. && {main['cmd']} --seed ${{item.seed}}"
+    assert own["params"] == [{PARAMS_FILE: main["params"]}]
+    data = [dep for dep in main["deps"] if dep.startswith(("cache/", "manifests/")) or "weights" in dep]
+    assert [in_root(dep) for dep in own["deps"]] == ["study/code/train.json", *data]
+
+
+def test_a_run_is_stale_when_what_the_pipelines_own_run_reads_is():
+    """Of the study's rows: their data are those of train and infer, and the annotations that score them."""
+    data = {dep for name in ("train", "infer") for dep in MAIN_STAGES[name]["deps"] if "pipeline/" not in dep}
+    data = {dep.replace("${item.dataset}", "toyworld") for dep in data if not dep.startswith("stages/")}
+    data = {dep for dep in data if "checkpoints" not in dep} | {"cache/toyworld/ground_truth"}
+    for run in RUNS:
+        if "score" in commands(run):
+            missing = data - set(run["deps"])
+            assert missing <= {"cache/toyworld/knowledge_bank.h5"}, run  # exp10 has a bank of its own
+            assert not missing or "cache/toyworld/banks/roberta.h5" in run["deps"]
+
+
+def test_every_command_is_accepted_by_its_stage():
+    for run in RUNS:
+        for name, arguments in run["calls"]:
+            module = importlib.import_module(f"stages.{name}")
+            module.command.make_context(name, arguments.split()).close()
+
+
+def test_every_dep_is_made_by_a_stage_and_every_param_exists():
+    made = [out for run in [*MAIN_RUNS, *RUNS] for out in run["outs"]]
+    made += [in_root(next(iter(out))) for out in CODE["outs"]]
+    for run in RUNS:
+        for dep in run["deps"]:
+            assert any(overlaps(dep, out) for out in made), dep
+        for key in run["params"]:
+            node = PARAMS
+            for part in key.split("."):
+                assert part in node, key
+                node = node[part]
+
+
+def test_outs_are_paths_of_the_layout_and_nobody_elses():
+    for run in OTHERS:
+        layout, item = Layout(Path(), run["item"].get("dataset", "toyworld")), run["item"]
+        name = run_name(item.get("variant", "none"), item.get("seed", 0))
+        known = {layout.checkpoint(name), layout.representations(name), layout.separation, layout.bank("roberta")}
+        known |= {layout.tsne("pairs"), layout.tsne("bank"), layout.study(item.get("variant", ""), item.get("seed", 0))}
+        known |= {layout.stage_manifest("train", name), layout.stage_manifest("represent", name, "test")}
+        known |= {layout.proposals("val"), layout.stage_manifest("detect", "val")}
+        tuned = f"{item.get('variant')}+train.learning_rate={item.get('learning_rate')}"
+        known.add(layout.metrics(layout.scored_run(run_name(tuned), "val")))
+        assert {Path(out) for out in run["outs"]} <= known
+    outs = [out for run in RUNS for out in run["outs"]]
+    assert len(outs) == len(set(outs))
+    assert not any(overlaps(one, other) for one in outs for run in MAIN_RUNS for other in run["outs"])
+
+
+def test_the_figures_runs_are_those_of_the_study():
+    """So that `make study` leaves the checkpoints that `make figures` needs."""
+    rows = [run for run in RUNS if "score" in commands(run)]
+    made = {(run["item"]["variant"], run["item"]["seed"]) for run in rows}
+    assert set(product(PARAMS["figure_variants"], PARAMS["figure_seeds"])) <= made
+
+
+def test_the_main_pipeline_waits_for_none_but_the_frozen_recipes():
+    assert RECIPES and all(stage["frozen"] for stage in FILES["study/weights"].values())
+    outs = [out for run in OTHERS for out in run["outs"]]
+    assert not any(overlaps(dep, out) for run in MAIN_RUNS for dep in run["deps"] for out in outs)
+
+
+def test_dvc_keeps_the_study_out_of_the_main_pipeline():
+    """A folder with a .dvc of its own is another project to DVC; both leave out Python's caches, and call nobody."""
+    for name in (".dvc/config", ".dvcignore"):
+        assert (ROOT / "study" / name).read_text() == (ROOT / name).read_text()
+    assert "check_update = false" in (ROOT / ".dvc/config").read_text()
+
+
+def test_code_is_python_alone():
+    """Else the digests, which are of reachable modules, would leave out what these read."""
+    others = {path.relative_to(ROOT / "pipeline") for path in (ROOT / "pipeline").rglob("*") if path.is_file()}
+    others = {path for path in others if path.suffix not in (".py", ".pyc")}
+    assert {path.parent.as_posix() for path in others} == {"toyworld/weights", "report/assets"}
+    reached = closure(*(f"stages.{name}" for run in RUNS for name in commands(run)))
+    assert "pipeline.report.page" not in reached  # which reads the assets
