@@ -7,6 +7,8 @@ logits = (W_k^T q) . x and value = W_v (sum a x); the key bias cancels in the so
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from clip.model import AttentionPool2d
 from torch import Tensor
@@ -15,8 +17,7 @@ from torch.nn import functional
 
 def attention_pool(pool: AttentionPool2d, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     """Pool tokens [R, P, C], row-major over `grid` = (rows, columns), to embeddings [R, D]."""
-    tokens = torch.cat([tokens.mean(1, keepdim=True), tokens], 1)  # [R, P + 1, C]
-    tokens = tokens + positional_embedding(pool, grid).to(tokens.dtype)
+    tokens = _WithMeanAndPosition.apply(tokens, positional_embedding(pool, grid).to(tokens.dtype))  # [R, P + 1, C]
     heads, channels = pool.num_heads, tokens.shape[2]
     width = channels // heads
     query = pool.q_proj(tokens[:, 0]).view(-1, heads, width) * width**-0.5
@@ -28,6 +29,24 @@ def attention_pool(pool: AttentionPool2d, tokens: Tensor, grid: tuple[int, int])
     value = torch.einsum("rhc,hdc->rhd", mixed, value_weight).flatten(1) + pool.v_proj.bias
     pooled: Tensor = pool.c_proj(value)
     return pooled
+
+
+class _WithMeanAndPosition(torch.autograd.Function):
+    """Tokens [R, P, C] behind their mean, plus position [P + 1, C]; written once, where `cat` and a sum write twice."""
+
+    @staticmethod
+    def forward(ctx: Any, tokens: Tensor, position: Tensor) -> Tensor:
+        regions, count, channels = tokens.shape
+        ctx.count = count
+        extended = tokens.new_empty(regions, count + 1, channels)
+        torch.add(tokens.mean(1), position[0], out=extended[:, 0])
+        torch.add(tokens, position[1:], out=extended[:, 1:])
+        return extended
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        gradient = gradients[0]
+        return gradient[:, 1:] + gradient[:, :1] / ctx.count, gradient.sum(0)
 
 
 def positional_embedding(pool: AttentionPool2d, grid: tuple[int, int]) -> Tensor:
