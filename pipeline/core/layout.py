@@ -142,9 +142,9 @@ class Layout:
         """The mAP as a function of the weight of s_g, over seeded runs, CSV."""
         return self._results / "fusion_weight.csv"
 
-    def gamma_sweep(self, run: str) -> Path:
-        """The mAP as a function of gamma, CSV."""
-        return self._result(run, "gamma", "csv")
+    def weight_sweeps(self, run: str) -> Path:
+        """Folder of the mAP as a function of each factor's weight, FACTOR.csv."""
+        return self._result(run, "weights", "csv").with_suffix("")
 
     def _result(self, run: str, kind: str, suffix: str) -> Path:
         folder, name = _folder_and_name(run)

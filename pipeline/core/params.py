@@ -1,8 +1,7 @@
 """Typed, frozen views of params.yaml: the only place where a parameter's name, type and range are known.
 
 params.yaml holds one section per dataset, with one sub-section per stage, the named variants, and `execution`. A
-variant overrides `model`, `train` and `evaluate` by key; under `train`, a key that is a dataset's name holds overrides
-for it alone. Every number lives in params.yaml: the classes here carry no defaults. All faults are reported at once.
+variant overrides `model`, `train` and `evaluate` by key. All faults are reported at once.
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ _NO_DATASET = ("variants", "execution")  # sections that are no dataset's
 _ABSENT = object()  # a section that such a file leaves out; it is never read
 
 
-def bounded(low: float, high: float = float("inf")) -> Any:
+def bounded(low: float, high: float = float("inf"), default: Any = dataclasses.MISSING) -> Any:
     """Declare a dataclass field whose number, or each of its numbers, must lie in [low, high]."""
-    return field(metadata={"low": low, "high": high})
+    return field(default=default, metadata={"low": low, "high": high})
 
 
 @dataclass(frozen=True)
@@ -81,32 +80,18 @@ class PromptParams:
 
 @dataclass(frozen=True)
 class ModelParams:
-    """`model`: the network of section 3.2, every part behind a switch."""
+    """`model`: which method on which backbone, and their own settings in sub-sections that are named after them."""
 
+    method: str  # a file or folder of pipeline/methods, or the dotted name of a module of yours
+    backbone: str  # a file of pipeline/backbones, or the dotted name of a module of yours
     clip: str | None  # another CLIP than `clip.weights`, for this row alone (RN101)
-    backbone: Literal["clip", "random", "rn50_fpn_coco"]  # the last: backbone and box head of `detect.detector`
     bank: Literal["clip", "random", "roberta"]
-    interaction: Literal["mlp", "ppr_fcn", "prompts", "clip"]  # s_p: the method's, PPR-FCN's, Abl 4's, Abl 1's
-    hoi_recognition: bool  # global branch and L_g
-    freeze_bank: bool  # Exp 2
-    detach_bank: bool  # no gradient from the local branch into the bank
-    ktn: Literal["none", "softmax", "sigmoid", "uniform", "union"]  # eq. (1); App. E
-    relatedness: bool  # s_b and L_b
-    global_score: Literal["cosine", "inner_product"]
-    calibrate_global_bias: bool  # start s_g so that its mean probability is the label rate
-    normalize_rois: bool  # L2-normalise v_h, v_o, v_u
-    unit_variance: bool  # scale v_h, v_o, v_meta by sqrt(D) before F_E and F_K
-    clip_regularization: bool  # L_reg of Abl 4
+    settings: dict[str, Any]  # of methods and backbones, by name; in params.yaml directly under `model`
     image_size: int = bounded(32)  # pixels; images are resized to a square of this side
-    last_stride: int = bounded(16, 32)  # stride of the last stage
-    roi_size: int = bounded(1)  # RoIAlign bins per side
-    sampling_ratio: int = bounded(1)  # RoIAlign samples per bin and side
-    spatial_hidden: int = bounded(1)
-    pair_hidden: int = bounded(1)
-    spatial_epsilon: float = bounded(0)
-    dropout: float = bounded(0, 1)
-    verb_bias: float = bounded(-20, 20)
-    relatedness_bias: float = bounded(-20, 20)
+
+    def settings_of(self, name: str, kind: type[Section], faults: list[str]) -> Section | None:
+        """Build the settings of the method or backbone `name`; on faults append to the list and return None."""
+        return _build(kind, self.settings.get(name.rpartition(".")[2], {}), f"model.{name}", faults)
 
 
 @dataclass(frozen=True)
@@ -116,6 +101,7 @@ class TrainParams:
     precision: Literal["float32", "bfloat16"]
     shuffle_labels: bool  # control: image-level labels permuted among the images
     freeze_batch_norm: bool
+    loss_weights: dict[str, float]  # of the method's loss terms; 1 for a term that is not named
     decay_at: tuple[float, ...] = bounded(0, 1)  # fractions of all iterations (paper: 12K and 24K of 60K)
     decay_factor: float = bounded(0, 1)
     epochs: int = bounded(0)  # 0 keeps the weights that training would start from (Abl 1)
@@ -127,10 +113,6 @@ class TrainParams:
     weight_decay: float = bounded(0)
     gradient_clip: float = bounded(0)
     top_k: int = bounded(1)  # positives per verb in the pseudo labels (App. F)
-    global_weight: float = bounded(0)  # of L_g
-    pair_weight: float = bounded(0)  # of L_p
-    relatedness_weight: float = bounded(0)  # of L_b
-    regularization_weight: float = bounded(0)  # of L_reg (App. B)
     flip_probability: float = bounded(0, 1)
     checkpoint_every: int = bounded(1)  # iterations
     num_workers: int = bounded(0)
@@ -152,11 +134,9 @@ class EvaluateParams:
 
     protocol: Literal["hicodet", "vcoco"]  # vcoco: role and agent AP beside the mAP over HOI classes
     setting: Literal["default", "known_object", "explanation_hoi"]
-    pair_score: Literal["softmax", "sigmoid"]  # sigmoid(max) * softmax over pairs, or plain sigmoid
-    score_fusion: bool  # multiply by sigmoid(s_g)
-    relatedness: bool  # multiply by sigmoid(s_b)
-    times_run: str | None  # multiply by the pair scores of this run too (Abl 3: CLIP's own)
-    gamma: float = bounded(0)
+    links: dict[str, Literal["sigmoid", "softmax"]]  # from logits to a factor, in place of what the method declares
+    times_run: str | None  # a further factor "times": the sigmoid of this run's pair scores (Abl 3: CLIP's own)
+    weights: dict[str, float] = bounded(0, 100)  # exponent of each factor; 1 for one that is not named, 0 leaves it out
 
 
 @dataclass(frozen=True)
@@ -267,9 +247,8 @@ def load_params(path: Path, dataset: str, variant: str | None = None) -> Dataset
             raise ParamError(
                 f'{path.name}: no variant "{variant}"{did_you_mean(variant, variants)}; it has {", ".join(variants)}'
             )
-        others = {key for key, value in document.items() if isinstance(value, Mapping)} - {dataset, *_NO_DATASET}
-        section = _override(section, variants[variant], dataset, variant, others, faults)
-    section = _override_by_hand(section, overrides, faults)
+        section = _override(section, variants[variant], variant, faults)
+    section = _with_settings(_override_by_hand(section, overrides, faults))
     absent = set(_SECTIONS) - set(section) if document.get(RERUN_MARK) else set()
     params = _build(DatasetParams, {**section, **dict.fromkeys(absent, _ABSENT)}, dataset, faults)
     if faults:
@@ -279,19 +258,43 @@ def load_params(path: Path, dataset: str, variant: str | None = None) -> Dataset
 
 def _override_by_hand(section: Mapping[str, Any], overrides: list[str], faults: list[str]) -> dict[str, Any]:
     """Apply overrides written as "train.learning_rate=0.001", the tail of a variant's name."""
-    merged = {name: dict(stage) if isinstance(stage, Mapping) else stage for name, stage in section.items()}
+    merged = dict(section)
     for override in overrides:
-        name, _, value = override.partition("=")
-        stage, _, key = name.partition(".")
+        name, _, text = override.partition("=")
+        stage, *keys = name.split(".")
         known = [f"{stage}.{key}" for stage in _OVERRIDDEN for key in _mapping(merged.get(stage))]
-        if name not in known:
+        if stage not in _OVERRIDDEN or not keys or ".".join((stage, keys[0])) not in known:
             faults.append(f'override "+{override}": unknown key{did_you_mean(name, known)}; expected +stage.key=value')
             continue
         try:
-            merged[stage][key] = yaml.safe_load(value)
+            value = yaml.safe_load(text)
         except yaml.YAMLError:
-            faults.append(f'override "+{override}": "{value}" is not a YAML value; expected +stage.key=value')
+            faults.append(f'override "+{override}": "{text}" is not a YAML value; expected +stage.key=value')
+            continue
+        for key in reversed(keys):
+            value = {key: value}
+        merged[stage] = _merged(merged[stage], value)
     return merged
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes over a section; where both hold a section under a key, these are merged too."""
+    both = {key: _merged(base[key], value) for key, value in changes.items() if _are_sections(base.get(key), value)}
+    return {**base, **changes, **both}
+
+
+def _are_sections(*values: Any) -> bool:
+    return all(isinstance(value, Mapping) for value in values)
+
+
+def _with_settings(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Gather the sub-sections of `model`, which are named after methods and backbones, under `settings`."""
+    model = section.get("model")
+    if not isinstance(model, Mapping):
+        return dict(section)
+    settings = {key: value for key, value in model.items() if isinstance(value, Mapping)}
+    plain = {key: value for key, value in model.items() if key not in settings}
+    return {**section, "model": {**plain, "settings": settings}}
 
 
 def load_variants(path: Path) -> dict[str, Variant]:
@@ -412,27 +415,19 @@ def _unshared(name: str, row: Variant, variants: Mapping[str, Variant]) -> list[
     ]
 
 
-def _override(
-    section: Mapping[str, Any], variant: Variant, dataset: str, name: str, others: set[str], faults: list[str]
-) -> dict[str, Any]:
-    """Merge a variant into a dataset's section; keys that are in neither it nor `others` are faults."""
+def _override(section: Mapping[str, Any], variant: Variant, name: str, faults: list[str]) -> dict[str, Any]:
+    """Merge a variant into a dataset's section; a key that the section lacks is a fault."""
     merged = dict(section)
     for stage in _OVERRIDDEN:
-        base = section.get(stage)
+        base, changes = section.get(stage), getattr(variant, stage)
         if not isinstance(base, Mapping):
             continue  # a fault that building the section reports
-        changes, where = getattr(variant, stage), f"variants.{name}.{stage}"
-        own = _mapping(changes.get(dataset))
-        general = {
-            key: value
+        faults.extend(
+            f'unknown key "variants.{name}.{stage}.{key}"{did_you_mean(key, base)}'
             for key, value in changes.items()
-            if not (isinstance(value, Mapping) and key in {dataset, *others})
-        }
-        for key, place in [(key, where) for key in general] + [(key, f"{where}.{dataset}") for key in own]:
-            if key not in base:
-                faults.append(f'unknown key "{place}.{key}"{did_you_mean(key, [*base, dataset, *sorted(others)])}')
-        changed = {**base, **general, **own}
-        merged[stage] = {key: changed[key] for key in base}
+            if key not in base and not (stage == "model" and isinstance(value, Mapping))
+        )
+        merged[stage] = _merged(base, changes)
     return merged
 
 
@@ -449,7 +444,8 @@ def _build(kind: type[Section], data: Any, where: str, faults: list[str]) -> Sec
     names = [item.name for item in dataclasses.fields(kind)]  # type: ignore[arg-type]
     before = len(faults)
     faults.extend(f'unknown key "{where}.{key}"{did_you_mean(str(key), names)}' for key in data if key not in names)
-    faults.extend(f'missing key "{where}.{name}"' for name in names if name not in data)
+    required = [item.name for item in dataclasses.fields(kind) if item.default is dataclasses.MISSING]  # type: ignore[arg-type]
+    faults.extend(f'missing key "{where}.{name}"' for name in required if name not in data)
     values: dict[str, Any] = {}
     for item in dataclasses.fields(kind):  # type: ignore[arg-type]
         if item.name in data:
@@ -474,7 +470,7 @@ def _value(value: Any, hint: Any, where: str, limits: Mapping[str, float], fault
     if origin is Literal:
         if value not in choices:
             faults.append(
-                f"{where} is {value!r}{did_you_mean(str(value), choices)}; expected one of {', '.join(choices)}"
+                f"{where} is {value!r}{did_you_mean(str(value), choices)}; expected one of {', '.join(map(str, choices))}"
             )
         return value
     if origin is tuple and isinstance(value, list):

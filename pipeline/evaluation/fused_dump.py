@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,33 +9,34 @@ from pathlib import Path
 
 from pipeline.core.params import EvaluateParams
 from pipeline.core.types import Detections, FloatArray
-from pipeline.evaluation.fusion import fuse_parts
+from pipeline.evaluation.fusion import fuse_factors
+from pipeline.evaluation.weight_sweep import Weights
 from pipeline.store.dump import DumpReader, open_dump
 
 
 @dataclass(frozen=True)
 class FusedDump:
-    """Triplets of eq. (3), ranked by their scores at each gamma; `times` is the dump of `params.times_run`.
+    """Triplets of eq. (3), ranked once for each change of weights; `times` is the dump of `params.times_run`.
 
     Implements `two_pass.ImageBlocks`: whoever gets one opens the dumps anew.
     """
 
     path: Path
     params: EvaluateParams
-    gammas: tuple[float, ...]
+    rankings: tuple[Weights, ...]
     times: Path | None = None
 
     def read(self, start: int, stop: int) -> tuple[Detections, Sequence[FloatArray]]:
-        """Triplets of images start..stop-1 (image_index from 0), and their scores at each gamma.
+        """Triplets of images start..stop-1 (image_index from 0), and their scores in each ranking.
 
         Raises:
             ArtifactError: a dump is missing or damaged, or the two are not over the same pairs.
         """
         dump, times = self._readers
-        detections, parts = fuse_parts(
+        detections, factors = fuse_factors(
             dump.read(start, stop), self.params, None if times is None else times.read(start, stop)
         )
-        return detections, [dataclasses.replace(parts, gamma=gamma).scores() for gamma in self.gammas]
+        return detections, [factors.with_weights(dict(changes)).scores() for changes in self.rankings]
 
     @cached_property
     def _readers(self) -> tuple[DumpReader, DumpReader | None]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.errors import ArtifactError
-from pipeline.core.params import EvaluateParams, ModelParams
+from pipeline.core.errors import ArtifactError, ParamError, did_you_mean
+from pipeline.core.outputs import OutputColumn
+from pipeline.core.params import EvaluateParams
 from pipeline.core.types import Detections, FloatArray, IntArray
 from pipeline.store.dump import PredictionDump
 from pipeline.store.ragged import row_owner
@@ -45,101 +46,123 @@ def pair_scores(logits: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDAr
     return sigmoid(top)[image] * weights / np.add.reduceat(weights, starts, axis=0)[image]
 
 
-@dataclass(frozen=True)
-class ScoreParts:
-    """The factors of eq. (3) by triplet, float64 [T] in 0..1; None for one that the params leave out.
+LINKS: dict[str, Callable[[PredictionDump, FloatArray], DoubleArray]] = {
+    "sigmoid": lambda dump, logits: sigmoid(logits),
+    "softmax": lambda dump, logits: pair_scores(logits, dump.pair_offsets),
+}
 
-    Attributes:
-        pairwise: e_p, or the plain sigmoid of s_p.
-        global_: sigmoid(s_g).
-        times: sigmoid(s_p) of `times_run` (Abl 3).
-        relatedness: sigmoid(s_b).
-        human, partner: detector scores of the human and the object box.
-        gamma: the exponent of their product.
+
+@dataclass(frozen=True)
+class Factors:
+    """The factors of a score by name, float64 [T] in 0..1, and the weight (exponent) of each that is not 1.
+
+    `human` and `object` [T] are the two detector scores whose product is the factor "detector".
     """
 
-    pairwise: DoubleArray
-    global_: DoubleArray | None
-    times: DoubleArray | None
-    relatedness: DoubleArray | None
+    values: dict[str, DoubleArray]
     human: DoubleArray
-    partner: DoubleArray
-    gamma: float
+    object: DoubleArray
+    weights: Mapping[str, float]
+
+    def weight(self, name: str) -> float:
+        """Exponent of a factor; 0 leaves it out."""
+        return self.weights.get(name, 1.0)
+
+    def weighted(self, name: str) -> DoubleArray:
+        """A factor to the power of its weight."""
+        value, weight = self.values[name], self.weight(name)
+        return value if weight == 1 else value**weight
 
     @property
-    def detector(self) -> DoubleArray:
-        """(s_h s_o)^gamma."""
-        return (self.human * self.partner) ** self.gamma
+    def in_use(self) -> tuple[str, ...]:
+        """Names of the factors that count."""
+        return tuple(name for name in self.values if self.weight(name))
 
     def scores(self) -> FloatArray:
-        """R of eq. (3): the product of all factors, float32 [T]."""
-        scores = self.pairwise * self.detector
-        for factor in (self.global_, self.times, self.relatedness):
-            if factor is not None:
-                scores *= factor
-        return scores.astype(np.float32)
+        """R, eq. (3): the product of all factors to their weights, float32 [T]."""
+        product = np.ones(len(self.human))
+        for name in self.in_use:
+            product *= self.weighted(name)
+        return product.astype(np.float32)
 
-    def take(self, rows: IntArray) -> ScoreParts:
+    def with_weights(self, changes: Mapping[str, float]) -> Factors:
+        """The same factors at other weights."""
+        return dataclasses.replace(self, weights={**self.weights, **changes})
+
+    def take(self, rows: IntArray) -> Factors:
         """The factors of some triplets."""
-        values = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "gamma"}
-        taken: dict[str, Any] = {name: None if value is None else value[rows] for name, value in values.items()}
-        return ScoreParts(**taken, gamma=self.gamma)
+        values = {name: value[rows] for name, value in self.values.items()}
+        return Factors(values, self.human[rows], self.object[rows], self.weights)
 
 
 def fuse(dump: PredictionDump, params: EvaluateParams, times: PredictionDump | None = None) -> Detections:
     """Score every (pair, verb) whose verb and object category form an HOI class: R of eq. (3).
 
-    Each factor can be switched off: `score_fusion` (s_g), `relatedness` (s_b), `pair_score: sigmoid` (plain sigmoid of
-    s_p in place of e_p). Rows are ordered by image, then pair, then HOI id.
+    R is the product of the factors that the dump's columns declare, of "detector", the product of the two detector
+    scores, and of "times"; each to the power that `params.weights` gives it. Rows are ordered by image, then pair,
+    then HOI id.
 
     Args:
-        times: the dump of `times_run`, over the same pairs: its sigmoid(s_p) multiplies the scores (Abl 3).
+        times: the dump of `times_run`, over the same pairs: the sigmoid of its pairwise logits is a factor (Abl 3).
 
     Raises:
         ArtifactError: the two dumps are not over the same pairs.
+        ParamError: `params` name a factor that the dump does not have.
     """
-    return fuse_parts(dump, params, times)[0]
+    return fuse_factors(dump, params, times)[0]
 
 
-def fuse_parts(
+def fuse_factors(
     dump: PredictionDump, params: EvaluateParams, times: PredictionDump | None = None
-) -> tuple[Detections, ScoreParts]:
+) -> tuple[Detections, Factors]:
     """`fuse`, with the factors that each score is the product of."""
     image = row_owner(dump.pair_offsets)
     first = dump.proposal_offsets[image]
     human, partner = first + dump.human_index, first + dump.object_index
-    logits = dump.interaction_logits
-    interaction = pair_scores(logits, dump.pair_offsets) if params.pair_score == "softmax" else sigmoid(logits)
     pair, hoi_id = pair_classes(dump.object_ids[partner], dump.vocabulary.hoi_object_ids, dump.vocabulary.num_objects)
-    verb_id = dump.vocabulary.hoi_verb_ids[hoi_id]
+    check_factors(params, [column.factor for column in dump.columns], has_times=times is not None)
+    of_human, of_object = (dump.proposal_scores[rows[pair]].astype(np.float64) for rows in (human, partner))
+
+    def triplets(column: OutputColumn, values: DoubleArray) -> DoubleArray:
+        """Entries of a column [M or I, classes] by triplet."""
+        rows = pair if column.per == "pair" else image[pair]
+        if column.classes is None:
+            return values[rows]
+        return values[rows, hoi_id if column.classes == "hois" else dump.vocabulary.hoi_verb_ids[hoi_id]]
+
+    values = {}
+    for column in dump.columns:
+        link = LINKS[params.links.get(column.factor, column.link)]
+        values[column.factor] = triplets(column, link(dump, dump.outputs[column.name]))
+        values.setdefault("detector", of_human * of_object)  # second, for the order of float products
     if times is not None:
         _check_same_pairs(dump, times)
-    parts = ScoreParts(
-        pairwise=interaction[pair, verb_id],
-        global_=sigmoid(dump.image_logits[image[pair], hoi_id]) if params.score_fusion else None,
-        times=None if times is None else sigmoid(times.interaction_logits)[pair, verb_id],
-        relatedness=sigmoid(dump.relatedness_logits)[pair] if params.relatedness else None,
-        human=dump.proposal_scores[human[pair]].astype(np.float64),
-        partner=dump.proposal_scores[partner[pair]].astype(np.float64),
-        gamma=params.gamma,
-    )
+        pairwise = next(column for column in times.columns if column.factor == "pairwise")
+        values["times"] = triplets(pairwise, sigmoid(times.outputs[pairwise.name]))
+    factors = Factors(values, of_human, of_object, params.weights)
     detections = Detections(
         image_index=image[pair].astype(np.int32),
         hoi_id=hoi_id.astype(np.int16),
         human_boxes=dump.boxes[human[pair]],
         object_boxes=dump.boxes[partner[pair]],
-        scores=parts.scores(),
+        scores=factors.scores(),
     )
-    return detections, parts
+    return detections, factors
 
 
-def of_trained_parts(params: EvaluateParams, model: ModelParams) -> EvaluateParams:
-    """Switch off the factors whose branch a model was trained without: its outputs say nothing."""
-    return dataclasses.replace(
-        params,
-        score_fusion=params.score_fusion and model.hoi_recognition,
-        relatedness=params.relatedness and model.relatedness,
-    )
+def check_factors(params: EvaluateParams, declared: Sequence[str], *, has_times: bool) -> None:
+    """Refuse weights and links of factors that the predictions do not have.
+
+    Raises:
+        ParamError: names the first.
+    """
+    known = [*declared, "detector", *(["times"] if has_times else [])]
+    for key, names, expected in (("weights", params.weights, known), ("links", params.links, list(declared))):
+        if unknown := [name for name in names if name not in expected]:
+            raise ParamError(
+                f'evaluate.{key}: no factor "{unknown[0]}"{did_you_mean(unknown[0], expected)}; '
+                f"these predictions have {', '.join(expected)}"
+            )
 
 
 def pair_classes(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.params import EvaluateParams
 from pipeline.core.types import Detections, GroundTruth, IntArray
-from pipeline.evaluation.fusion import fuse_parts
+from pipeline.evaluation.fusion import fuse_factors
 from pipeline.evaluation.hicodet import evaluate_hicodet
 from pipeline.store.dump import PredictionDump
 
@@ -24,7 +24,7 @@ KINDS = ("all", "best")
 
 
 def sweep_fusion_weight(
-    dump: PredictionDump, params: EvaluateParams, truth: GroundTruth, rare: NDArray[np.bool_]
+    dump: PredictionDump, params: EvaluateParams, truth: GroundTruth, rare: NDArray[np.bool_], factor: str = "global"
 ) -> dict[tuple[str, float], float]:
     """Full mAP in percent by (pairs, weight): "all" pairs, or the "best" of each image and HOI class by its score.
 
@@ -33,10 +33,8 @@ def sweep_fusion_weight(
     Args:
         rare: bool [H].
     """
-    fused = dataclasses.replace(params, score_fusion=True)
-    detections, parts = fuse_parts(dump, fused)
-    plain = dataclasses.replace(parts, global_=None).scores().astype(np.float64)
-    assert parts.global_ is not None
+    detections, factors = fuse_factors(dump, params)
+    plain = factors.with_weights({factor: 0.0}).scores().astype(np.float64)
     rows = {"all": np.arange(len(plain)), "best": best_rows(detections, plain)}
     evaluate = partial(
         evaluate_hicodet,
@@ -51,7 +49,7 @@ def sweep_fusion_weight(
     found = {}
     for kind in KINDS:
         for weight in WEIGHTS:
-            scores = (plain * parts.global_**weight).astype(np.float32)
+            scores = (plain * factors.values[factor] ** weight).astype(np.float32)
             kept = take(dataclasses.replace(detections, scores=scores), rows[kind])
             found[kind, weight] = 100 * evaluate(kept, matched_index=matched[rows[kind]]).full
     return found

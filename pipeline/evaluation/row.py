@@ -14,12 +14,12 @@ from pipeline.core.types import GroundTruth
 from pipeline.data.vcoco_annotations import VCocoAnnotations
 from pipeline.evaluation.fused_dump import FusedDump
 from pipeline.evaluation.fusion import fuse
-from pipeline.evaluation.gamma import sweep_gammas
 from pipeline.evaluation.hicodet import HicoDetResult
 from pipeline.evaluation.summary import metrics
 from pipeline.evaluation.two_pass import IN_PROCESS, Rules, evaluate_rankings
 from pipeline.evaluation.vcoco import evaluate_vcoco
 from pipeline.evaluation.vcoco_triplets import role_detections, vcoco_metrics
+from pipeline.evaluation.weight_sweep import Weights, sweeps
 from pipeline.store.dump import DumpReader
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """mAP over HOI classes, the numbers as JSON values (percent), and the results by gamma, that of the params too."""
+    """mAP over HOI classes, the numbers as JSON values (percent), and results by swept factor and weight."""
 
     result: HicoDetResult
     metrics: dict[str, Any]
-    by_gamma: Mapping[float, HicoDetResult]
+    sweeps: Mapping[str, Mapping[float, HicoDetResult]]
 
     @property
     def headline(self) -> str:
@@ -61,21 +61,24 @@ def score_dump(
         rare: bool [H].
         people: annotated people, where the protocol is V-COCO's.
         times: the dump of `params.times_run`.
-        sweep: also at every other gamma of `sweep_gammas`.
+        sweep: also at other weights of each factor, one factor at a time.
         client: of a Dask cluster that does the work; None: this process.
     """
-    gammas = sweep_gammas(params.gamma) if sweep else (params.gamma,)
     vocabulary = dump.vocabulary
+    factors = [column.factor for column in dump.columns] + ([] if times is None else ["times"])
+    tried = sweeps(params, factors) if sweep else {}
+    rankings: list[Weights] = [(), *(((name, weight),) for name, weights in tried.items() for weight in weights)]
     results, num_detections = evaluate_rankings(
-        FusedDump(dump.path, params, gammas, None if times is None else times.path),
+        FusedDump(dump.path, params, tuple(rankings), None if times is None else times.path),
         truth,
         Rules(vocabulary.num_hois, rare, vocabulary.hoi_object_ids, params.setting),
         scheduler=client or IN_PROCESS,
     )
-    by_gamma = dict(zip(gammas, results, strict=True))
-    result = by_gamma[params.gamma]
+    result, *others = results
+    found = iter(others)
+    swept = {name: {weight: next(found) for weight in weights} for name, weights in tried.items()}
     numbers = metrics(result, num_detections, truth)
     if people is not None:
         detections = fuse(dump.read(), params, None if times is None else times.read())
         numbers |= vcoco_metrics(evaluate_vcoco(role_detections(detections, vocabulary, people), people))
-    return Row(result, numbers, by_gamma)
+    return Row(result, numbers, swept)

@@ -13,8 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.core.bags import BagBatch
+from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset, collate_bags
-from pipeline.hoi.network import WeakHoiNetwork
+from pipeline.methods.model import HoiModel
+from pipeline.methods.pairing import PairRule
 from pipeline.store.parts import Arrays
 from pipeline.store.ragged import offsets_of
 
@@ -32,17 +34,23 @@ class BagWork(ABC):
     """Work over the bags of a split.
 
     Attributes:
-        network: on the device already.
+        model: its network on the device already.
         digest: names what shapes the result.
         inputs: sha256 of each file that all this was opened from, for the manifest; empty where none was.
     """
 
-    network: WeakHoiNetwork
+    model: HoiModel
+    vocabulary: Vocabulary
     bags: BagDataset
     batch_size: int
     digest: str
     device: torch.device
     inputs: Mapping[Path, str] = field(default_factory=dict, kw_only=True)
+
+    @property
+    def rule(self) -> PairRule:
+        """Who is paired with whom."""
+        return PairRule.of(self.vocabulary)
 
     @property
     def num_images(self) -> int:

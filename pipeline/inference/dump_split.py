@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.core.vocabulary import Vocabulary
 from pipeline.inference.bag_work import BagWork, LoadedBags, cut_by_image
-from pipeline.inference.pair_outputs import PAIR_ARRAYS, PROPOSAL_ARRAYS, batch_outputs, empty_outputs
+from pipeline.inference.pair_outputs import PROPOSAL_ARRAYS, batch_outputs, empty_outputs, pair_arrays
 from pipeline.store.parts import Arrays
 
 
@@ -15,15 +14,13 @@ from pipeline.store.parts import Arrays
 class InferWork(BagWork):
     """Raw logits of every image; `dump_columns` makes the columns of a dump from its parts."""
 
-    vocabulary: Vocabulary
-
     @property
     def empty(self) -> Arrays:
         """Zero rows of every array of `batch_outputs`."""
-        return empty_outputs(self.vocabulary)
+        return empty_outputs(self.model.method.columns, self.vocabulary)
 
     def run(self, images: Sequence[int], loaded: LoadedBags) -> list[Arrays]:
         """Run the network on a batch."""
-        arrays = batch_outputs(self.network, loaded.batch, loaded.scores, self.device)
+        arrays = batch_outputs(self.model, self.rule, loaded.batch, loaded.scores, self.device)
         per_proposal = dict.fromkeys(PROPOSAL_ARRAYS, arrays["proposal_counts"])
-        return cut_by_image(arrays, per_proposal | dict.fromkeys(PAIR_ARRAYS, arrays["pair_counts"]))
+        return cut_by_image(arrays, per_proposal | dict.fromkeys(pair_arrays(self.model.method.columns), arrays["pair_counts"]))

@@ -2,78 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from pipeline.core.bags import BagBatch
+from pipeline.core.outputs import OutputColumn
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.hoi.network import WeakHoiNetwork
+from pipeline.methods.model import HoiModel
+from pipeline.methods.pairing import PairRule
 from pipeline.store.columns import Column
 from pipeline.store.dump import PredictionDump
 from pipeline.store.parts import Arrays
 from pipeline.store.ragged import offsets_of
 
 PROPOSAL_ARRAYS = ("boxes", "proposal_scores", "object_ids")  # a row a proposal
-PAIR_ARRAYS = ("human_index", "object_index", "interaction_logits", "relatedness_logits")  # a row a pair
+_PAIR_INDICES = ("human_index", "object_index")
 
 
 @torch.inference_mode()
 def batch_outputs(
-    network: WeakHoiNetwork, batch: BagBatch, scores: NDArray[np.float32], device: torch.device
+    model: HoiModel, rule: PairRule, batch: BagBatch, scores: NDArray[np.float32], device: torch.device
 ) -> Arrays:
-    """Raw logits of one batch, flat, with per-image counts of proposals and pairs; `scores` are the proposals'."""
-    batch = batch.to(device, non_blocking=True)
-    output = network(batch)
-    pairs = output.pairs
+    """What a dump keeps of one batch, flat, with per-image counts of proposals and pairs.
+
+    Args:
+        batch: on the host; `scores` float32 [N] are the detector's of its proposals.
+    """
+    pairs = rule.pair(batch)
     first = batch.proposal_offsets[pairs.image]
+    outputs = model.network(batch.to(device, non_blocking=True), pairs.to(device, non_blocking=True))
     tensors = {
-        "image_logits": output.image_logits.float(),
         "proposal_counts": batch.proposal_offsets.diff(),
         "boxes": batch.boxes,
         "object_ids": batch.object_ids,
         "pair_counts": pairs.offsets.diff(),
         "human_index": pairs.human - first,
         "object_index": pairs.object - first,
-        "interaction_logits": output.interaction_logits.float(),
-        "relatedness_logits": output.relatedness_logits.float(),
-    }
+    } | {column.name: outputs[column.name].float() for column in model.method.columns}
     return {name: value.cpu().numpy() for name, value in tensors.items()} | {"proposal_scores": scores}
 
 
-def empty_outputs(vocabulary: Vocabulary) -> Arrays:
+def empty_outputs(columns: Sequence[OutputColumn], vocabulary: Vocabulary) -> Arrays:
     """Zero rows of every array that `batch_outputs` returns."""
     flat_int = np.zeros(0, np.int64)
-    return {
-        "image_logits": np.zeros((0, vocabulary.num_hois), np.float32),
-        "proposal_counts": flat_int,
-        "boxes": np.zeros((0, 4), np.float32),
-        "proposal_scores": np.zeros(0, np.float32),
-        "object_ids": flat_int,
-        "pair_counts": flat_int,
-        "human_index": flat_int,
-        "object_index": flat_int,
-        "interaction_logits": np.zeros((0, vocabulary.num_verbs), np.float32),
-        "relatedness_logits": np.zeros(0, np.float32),
-    }
+    standing = dict.fromkeys(("proposal_counts", "object_ids", "pair_counts", *_PAIR_INDICES), flat_int)
+    boxes = {"boxes": np.zeros((0, 4), np.float32), "proposal_scores": np.zeros(0, np.float32)}
+    return standing | boxes | {column.name: np.zeros((0, *column.width(vocabulary)), np.float32) for column in columns}
 
 
-def dump_columns(column: Callable[[str], Column]) -> dict[str, Column]:
+def pair_arrays(columns: Sequence[OutputColumn]) -> tuple[str, ...]:
+    """Names of the arrays with a row a pair."""
+    return (*_PAIR_INDICES, *(column.name for column in columns if column.per == "pair"))
+
+
+def dump_columns(outputs: Sequence[OutputColumn], column: Callable[[str], Column]) -> dict[str, Column]:
     """The columns of a dump, from those of `batch_outputs`."""
-    columns = {name: column(name) for name in ("image_logits", *PROPOSAL_ARRAYS, *PAIR_ARRAYS)}
+    names = (*PROPOSAL_ARRAYS, *_PAIR_INDICES, *(output.name for output in outputs))
+    columns = {name: column(name) for name in names}
     for name in ("proposal", "pair"):
         columns[f"{name}_offsets"] = Column.of(offsets_of(column(f"{name}_counts").read()))
     return columns
 
 
-def dump_of(arrays: Arrays, vocabulary: Vocabulary, image_ids: tuple[str, ...], variant: str) -> PredictionDump:
+def dump_of(
+    arrays: Arrays,
+    outputs: Sequence[OutputColumn],
+    vocabulary: Vocabulary,
+    image_ids: tuple[str, ...],
+    variant: str,
+) -> PredictionDump:
     """The arrays of one batch as a dump in memory."""
-    columns = dump_columns(lambda name: Column.of(arrays[name]))
+    columns = {name: column.read() for name, column in dump_columns(outputs, lambda name: Column.of(arrays[name])).items()}
     return PredictionDump(
         vocabulary=vocabulary,
         image_ids=image_ids,
         variant=variant,
-        **{name: column.read() for name, column in columns.items()},
+        columns=tuple(outputs),
+        outputs={output.name: columns.pop(output.name) for output in outputs},
+        **columns,
     )

@@ -24,8 +24,9 @@ from pipeline.data.images import check_usable_size, open_image, square_pixels
 from pipeline.detection.batches import batches_of_one_size
 from pipeline.detection.detectors import Detector
 from pipeline.detection.proposals import category_map, detect_tensors, image_tensor
-from pipeline.hoi.network import WeakHoiNetwork
 from pipeline.inference.pair_outputs import batch_outputs, dump_of
+from pipeline.methods.model import HoiModel
+from pipeline.methods.pairing import PairRule
 from pipeline.store.dump import PredictionDump
 
 
@@ -41,7 +42,7 @@ class PredictedBatch:
 def predict_images(
     paths: Sequence[Path],
     *,
-    network: WeakHoiNetwork,
+    model: HoiModel,
     detector: Detector,
     vocabulary: Vocabulary,
     params: InferParams,
@@ -57,20 +58,20 @@ def predict_images(
     Raises:
         DataError: the detector does not know the vocabulary's categories.
     """
-    mapping = category_map(detector.categories, vocabulary)
+    mapping, rule = category_map(detector.categories, vocabulary), PairRule.of(vocabulary)
     detector.model.to(device)
-    network.to(device).eval()
+    model.network.to(device).eval()
     for low in range(0, len(paths), params.batch_size):
         opened = list(_opened(paths[low : low + params.batch_size], skipped))
         if not opened:
             continue
         images = [image for _, image in opened]
         found = [_best(entry, params.max_proposals) for entry in _detected(detector, images, mapping, device)]
-        bags = [_bag(row, images[row], found[row], network.params.image_size, vocabulary) for row in range(len(images))]
+        bags = [_bag(row, images[row], found[row], model.image_size, vocabulary) for row in range(len(images))]
         scores = np.concatenate([entry.scores for entry in found])
-        arrays = batch_outputs(network, collate_bags(bags), scores, device)
+        arrays = batch_outputs(model, rule, collate_bags(bags), scores, device)
         names = tuple(path.as_posix() for path, _ in opened)
-        dump = dump_of(arrays, vocabulary, names, "predict")
+        dump = dump_of(arrays, model.method.columns, vocabulary, names, "predict")
         yield PredictedBatch(tuple(path for path, _ in opened), tuple(images), dump)
 
 

@@ -35,25 +35,25 @@ class RepresentWork(BagWork):
             "human_boxes": boxes,
             "object_boxes": boxes,
             "object_ids": flat_int,
-            "representation": np.zeros((0, self.network.bank.shape[1]), self.params.dtype),
+            "representation": np.zeros((0, self.model.network.backbone.embed_dim), self.params.dtype),
         }
 
     @torch.inference_mode()
     def run(self, images: Sequence[int], loaded: LoadedBags) -> list[Arrays]:
         """Run the network on a batch and keep each image's best pairs."""
-        batch = loaded.batch.to(self.device, non_blocking=True)
-        output = self.network(batch)
-        scores, offsets = loaded.scores, output.pairs.offsets.cpu().numpy()
-        human, partner = output.pairs.human.cpu().numpy(), output.pairs.object.cpu().numpy()
+        batch, pairs = loaded.batch, self.rule.pair(loaded.batch)
+        outputs = self.model.network(batch.to(self.device, non_blocking=True), pairs.to(self.device))
+        scores, offsets = loaded.scores, pairs.offsets.numpy()
+        human, partner = pairs.human.numpy(), pairs.object.numpy()
         kept = best_rows(scores[human] * scores[partner], offsets, self.params.pairs_per_image)
-        boxes = batch.boxes.cpu().numpy()
+        boxes = batch.boxes.numpy()
         with np.errstate(over="ignore"):  # what overflows float16 is refused by name once the split is whole
-            representation = output.representation.float().cpu().numpy()[kept].astype(self.params.dtype)
+            representation = outputs["representation"].float().cpu().numpy()[kept].astype(self.params.dtype)
         arrays = {
             "pair_counts": np.diff(offsets).clip(max=self.params.pairs_per_image),
             "human_boxes": boxes[human[kept]],
             "object_boxes": boxes[partner[kept]],
-            "object_ids": batch.object_ids.cpu().numpy()[partner[kept]],
+            "object_ids": batch.object_ids.numpy()[partner[kept]],
             "representation": representation,
         }
         return cut_by_image(arrays, {name: arrays["pair_counts"] for name in arrays if name != "pair_counts"})

@@ -26,8 +26,8 @@ _CAPTION = (
     f"The {_NUM_EXTREMES} test images where {{first}} gains most over {{second}}, the {_NUM_EXTREMES} where it loses "
     f"most, and the {_NUM_TYPICAL} in the middle, by the number of right minus wrong minus missed labels; ties in the "
     "order of the split. Of each HOI class its best-scored detections in the whole split are shown, as many as it has "
-    "annotated pairs, for at most {pairs} pairs per image. Behind a class: pairwise score e_p, global score "
-    "sigmoid(s_g), relatedness sigmoid(s_b); only those that the variant uses."
+    "annotated pairs, for at most {pairs} pairs per image. Behind a class: the factors of its score that "
+    "the variant uses, the detector's left out."
 )
 
 
@@ -104,7 +104,7 @@ def draw_comparison(
             pairs = pairs_of_image(findings, truth, vocabulary, image=image, pairs_per_image=pairs_per_image)
             heading = f"{kind}: {name}, {manifest.image_ids[image]}"
             picture = open_split_image(manifest, image, root)
-            tiles.append(SheetImage(heading, picture, pairs, show_parts=True))
+            tiles.append(SheetImage(heading, picture, pairs, show_factors=True))
     (first, _), (second, _) = variants
     title = f"{second} and {first} on {manifest.dataset} {manifest.split}"
     sheet = contact_sheet(tiles, title=title, caption=caption(first, second, pairs_per_image))

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from pipeline.core.types import IntArray
 from pipeline.report.plotting import GROUPS, STYLE, legend, line_styles, panels, png_of
-from pipeline.report.results import LOSS_TERMS, DoubleArray, PerClass
+from pipeline.report.results import DoubleArray, PerClass
 
 _TERMS = {
     "loss": "total",
     "global": "$L_g$: image-level recognition",
     "pair": "$L_p$: verbs of pairs",
     "relatedness": "$L_b$: relatedness",
+    "regularization": "$L_{reg}$: CLIP regularization",
 }
 _MOST_NAMED_CLASSES = 60  # above, names would be unreadable
 
@@ -48,21 +49,21 @@ def training(logs: Mapping[str, Mapping[str, DoubleArray]]) -> bytes:
     """Loss terms against the epoch: running means, with the raw values behind them.
 
     Args:
-        logs: by variant: epoch and loss terms of each iteration; a term that is 0 throughout is not in use.
+        logs: by variant: epoch, total "loss" and the method's own loss terms of each iteration.
     """
-    terms = [term for term in LOSS_TERMS if any(log[term].any() for log in logs.values())] or ["loss"]
+    terms = list(dict.fromkeys(["loss", *(term for log in logs.values() for term in log if term != "epoch")]))
     with matplotlib.rc_context(STYLE):
         figure, axes = panels(len(terms), "epoch", share_y=False)
         for panel, term in zip(axes, terms, strict=True):
             top = 0.0
             for (variant, log), (color, dashes) in zip(logs.items(), line_styles(), strict=False):
-                if not log[term].any():
+                if term not in log:
                     continue
                 smooth = running_mean(log[term], _window(log["epoch"]))
                 panel.plot(log["epoch"], log[term], color=color, linewidth=0.6, alpha=0.25)
                 panel.plot(log["epoch"], smooth, color=color, linestyle=dashes, label=variant)
                 top = max(top, float(np.nanmax(smooth[len(smooth) // 50 :])))
-            panel.set(title=_TERMS[term], ylim=(0, 1.15 * top or 1.0))
+            panel.set(title=_TERMS.get(term, term), ylim=(0, 1.15 * top or 1.0))
             panel.set_xlim(left=0)
         axes[0].set_ylabel("loss, mean over 1/4 epoch")
         legend(figure, axes[0])

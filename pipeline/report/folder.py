@@ -117,13 +117,13 @@ def _pictures(runs: Mapping[str, RunRecords], extras: Extras) -> dict[str, Pictu
             "classes: fewer than 10 training pairs.",
             data=curves.per_class(per_class, first, second),
         ),
-        "gamma.png": Picture(
-            heading="Gamma",
-            alt="Mean average precision against gamma, a line per variant.",
-            caption="mAP against gamma, the exponent of the detector's confidence in eq. (3), each point a whole "
-            "evaluation of the same predictions. Rings mark the value in use. Chosen on this split, a better one would "
-            "be too good: choose on val.",
-            data=trends.gamma_sweep({name: run.gamma for name, run in runs.items()}),
+        "weights.png": Picture(
+            heading="Weights of the score's factors",
+            alt="Mean average precision against the weight of each factor of the score, a line per variant.",
+            caption="mAP against the exponent of one factor of the score, the others as they are; the detector's is the "
+            "paper's gamma. Each point is a whole evaluation of the same predictions. Rings mark the values in use. "
+            "Chosen on this split, a better one would be too good: choose on val.",
+            data=trends.weight_sweeps({name: run.sweeps for name, run in runs.items()}),
         ),
         "training.png": Picture(
             heading="Training",

@@ -1,9 +1,8 @@
 """What the page's gallery holds, as plain JSON: small pictures, annotated pairs, and each variant's detections.
 
 Boxes are [x1, y1, x2, y2] in pixels of the original image, whatever the embedded picture's size. A detected pair is
-`{"boxes": [human, object], "rows": [[hoi, score, pairwise, global, relatedness, detector, verdict, annotation], ...]}`;
-a part that is not in use is null, `verdict` is 0 wrong, 1 right, 2 repeated, and `annotation` is a row of the image's
-`truth` (-1: none). A run lists all its detections of these images that score at least its `floor`.
+`{"boxes": [human, object], "rows": [[hoi, score, factors, verdict, annotation], ...]}`: factors are in the order of the
+run's `factors`, `verdict` is 0 wrong, 1 right, 2 repeated, and `annotation` is a row of the image's `truth` (-1: none). A run lists all its detections of these images that score at least its `floor`.
 """
 
 from __future__ import annotations
@@ -75,6 +74,7 @@ def gallery_record(
         "runs": [
             {
                 "name": name,
+                "factors": list(run.gallery.factors.in_use),
                 "floor": _short(run.floor),
                 "threshold": _short(run.break_even),
                 "found": [
@@ -89,7 +89,8 @@ def gallery_record(
 def _found_pairs(findings: Findings, image: int, annotated: IntArray) -> list[dict[str, Any]]:
     """Detected pairs of one image in the order of their best row."""
     place = {row: index for index, row in enumerate(annotated.tolist())}
-    detections, parts = findings.detections, findings.parts
+    detections, factors = findings.detections, findings.factors
+    weighted = [factors.weighted(name) for name in factors.in_use]
     pairs: dict[tuple[bytes, bytes], dict[str, Any]] = {}
     for row in np.flatnonzero(detections.image_index == image).tolist():
         human, partner = detections.human_boxes[row], detections.object_boxes[row]
@@ -97,11 +98,11 @@ def _found_pairs(findings: Findings, image: int, annotated: IntArray) -> list[di
             (human.tobytes(), partner.tobytes()), {"boxes": [_box(human), _box(partner)], "rows": []}
         )
         verdict = _RIGHT if findings.hits[row] else _REPEATED if findings.is_repeated(row) else _WRONG
-        scores = [detections.scores[row], *findings.part_scores(row), parts.detector[row]]
         pair["rows"].append(
             [
                 int(detections.hoi_id[row]),
-                *(None if score is None else _short(score) for score in scores),
+                _short(detections.scores[row]),
+                [_short(factor[row]) for factor in weighted],
                 verdict,
                 place.get(int(findings.matched_index[row]), -1),
             ]

@@ -10,21 +10,21 @@ import numpy as np
 
 from pipeline.core.types import Detections, FloatArray
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.evaluation.fusion import ScoreParts
+from pipeline.evaluation.fusion import Factors
 
 BOX_DIGITS, SCORE_DIGITS = 2, 6  # decimals of pixels, significant digits
 
 
 @dataclass(frozen=True)
 class NamedDetection:
-    """One triplet: boxes float32 [4] xyxy in pixels of the upright image; `parts` of the score, None where off."""
+    """One triplet: boxes float32 [4] xyxy in pixels of the upright image; `parts`: factors of the score in use."""
 
     verb: str
     object_name: str
     score: float
     human_box: FloatArray
     object_box: FloatArray
-    parts: dict[str, float | None]
+    parts: dict[str, float]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, rounded."""
@@ -34,12 +34,12 @@ class NamedDetection:
             "score": _rounded(self.score),
             "human_box": _rounded_box(self.human_box),
             "object_box": _rounded_box(self.object_box),
-            "parts": {name: None if value is None else _rounded(value) for name, value in self.parts.items()},
+            "parts": {name: _rounded(value) for name, value in self.parts.items()},
         }
 
 
 def best_of_image(
-    detections: Detections, parts: ScoreParts, vocabulary: Vocabulary, row: int, *, top_k: int, threshold: float
+    detections: Detections, factors: Factors, vocabulary: Vocabulary, row: int, *, top_k: int, threshold: float
 ) -> list[NamedDetection]:
     """Return the triplets of image `row` that score at least `threshold`, at most `top_k`, by falling score.
 
@@ -47,25 +47,20 @@ def best_of_image(
     """
     rows = np.flatnonzero((detections.image_index == row) & (detections.scores >= threshold))
     rows = rows[np.argsort(-detections.scores[rows], kind="stable")][:top_k]
-    return [_named(detections, parts, vocabulary, int(index)) for index in rows]
+    return [_named(detections, factors, vocabulary, int(index)) for index in rows]
 
 
-def _named(detections: Detections, parts: ScoreParts, vocabulary: Vocabulary, index: int) -> NamedDetection:
+def _named(detections: Detections, factors: Factors, vocabulary: Vocabulary, index: int) -> NamedDetection:
     verb_id, object_id = vocabulary.hoi_classes[int(detections.hoi_id[index])]
-    columns = {
-        "pairwise": parts.pairwise,
-        "global": parts.global_,
-        "relatedness": parts.relatedness,
-        "human_detector": parts.human,
-        "object_detector": parts.partner,
-    }
+    columns = {name: factors.values[name] for name in factors.in_use if name != "detector"}
+    columns |= {"human_detector": factors.human, "object_detector": factors.object}
     return NamedDetection(
         verb=vocabulary.verbs[verb_id],
         object_name=vocabulary.objects[object_id],
         score=float(detections.scores[index]),
         human_box=detections.human_boxes[index],
         object_box=detections.object_boxes[index],
-        parts={name: None if column is None else float(column[index]) for name, column in columns.items()},
+        parts={name: float(column[index]) for name, column in columns.items()},
     )
 
 

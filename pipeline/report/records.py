@@ -11,7 +11,7 @@ from pipeline.report.results import (
     DoubleArray,
     PerClass,
     RunMetrics,
-    read_gamma_sweep,
+    read_weight_sweep,
     read_mean_curves,
     read_metrics,
     read_per_class,
@@ -21,13 +21,13 @@ from pipeline.report.results import (
 
 @dataclass(frozen=True)
 class RunRecords:
-    """Description, metrics, per-class AP, mean curves, gamma sweep and training log of a variant."""
+    """Description, metrics, per-class AP, mean curves, sweeps of weights by factor, and training log of a variant."""
 
     desc: str
     metrics: RunMetrics
     per_class: PerClass
     curves: Mapping[str, tuple[DoubleArray, DoubleArray]]
-    gamma: Mapping[str, DoubleArray]
+    sweeps: Mapping[str, Mapping[str, DoubleArray]]
     training: Mapping[str, DoubleArray]
 
 
@@ -43,14 +43,14 @@ def read_run_records(layout: Layout, name: str, desc: str) -> RunRecords:
         metrics=read_metrics(layout.metrics(name), evaluate),
         per_class=read_per_class(layout.per_class(name), evaluate),
         curves=read_mean_curves(layout.precision_recall(name), evaluate),
-        gamma=read_gamma_sweep(layout.gamma_sweep(name), evaluate),
+        sweeps={path.stem: read_weight_sweep(path, evaluate) for path in sorted(layout.weight_sweeps(name).glob("*.csv"))},
         training=read_training_log(layout.training_log(name), remedy("train", layout, name)),
     )
 
 
 def record_files(layout: Layout, name: str) -> list[Path]:
     """The files that `read_run_records` reads, and the dump that they were evaluated from."""
-    kinds = (layout.metrics, layout.per_class, layout.precision_recall, layout.gamma_sweep, layout.training_log)
+    kinds = (layout.metrics, layout.per_class, layout.precision_recall, layout.weight_sweeps, layout.training_log)
     return [*(kind(name) for kind in kinds), layout.predictions(name)]
 
 

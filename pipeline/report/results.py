@@ -18,7 +18,6 @@ from pipeline.core.errors import ArtifactError
 from pipeline.store.files import read_json
 
 DoubleArray = NDArray[np.float64]
-LOSS_TERMS = ("loss", "global", "pair", "relatedness")  # L, L_g, L_p, L_b of eq. (4)
 
 
 @dataclass(frozen=True)
@@ -108,18 +107,17 @@ def read_mean_curves(path: Path, remedy: str) -> dict[str, tuple[DoubleArray, Do
     return curves
 
 
-def read_gamma_sweep(path: Path, remedy: str) -> dict[str, DoubleArray]:
-    """Read gamma, the mAP of each group of classes in percent, and `chosen` (1 at the params' own). ArtifactError."""
-    names = ("gamma", "full", "rare", "non_rare", "chosen")
+def read_weight_sweep(path: Path, remedy: str) -> dict[str, DoubleArray]:
+    """Read weight, the mAP of each group of classes in percent, and `chosen` (1 at the params' own). ArtifactError."""
+    names = ("weight", "full", "rare", "non_rare", "chosen")
     columns = read_columns(path, names, remedy)
     return {name: numbers(path, columns[name], remedy) for name in names}
 
 
 def read_training_log(path: Path, remedy: str) -> dict[str, DoubleArray]:
-    """Read epoch and the loss terms of every iteration. Raises ArtifactError."""
-    names = ("epoch", *LOSS_TERMS)
-    columns = read_columns(path, names, remedy)
-    return {name: numbers(path, columns[name], remedy) for name in names}
+    """Read epoch, total and loss terms of every iteration, as the method names them. Raises ArtifactError."""
+    columns = read_columns(path, ("iteration", "epoch", "loss"), remedy)
+    return {name: numbers(path, texts, remedy) for name, texts in columns.items() if name != "iteration"}
 
 
 def read_study(folder: Path) -> dict[str, dict[int, RunMetrics]]:
@@ -152,7 +150,7 @@ def read_tuning(folder: Path) -> dict[str, RunMetrics]:
 
 
 def read_columns(path: Path, names: Iterable[str], remedy: str) -> dict[str, list[str]]:
-    """Read a CSV file with a header by column. Raises ArtifactError: no file, no rows, or a column is missing."""
+    """Read all columns of a CSV file with a header. Raises ArtifactError: no file, no rows, or one of `names` is missing."""
     try:
         with path.open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
@@ -163,7 +161,7 @@ def read_columns(path: Path, names: Iterable[str], remedy: str) -> dict[str, lis
     missing = [name for name in names if not rows or rows[0].get(name) is None]
     if missing:
         raise ArtifactError(f"{path}: {', '.join(missing)} missing or no rows at all; {remedy}")
-    return {name: [row[name] for row in rows] for name in names}
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def numbers(path: Path, texts: list[str], remedy: str) -> DoubleArray:

@@ -11,7 +11,7 @@ from pipeline.core.params import EvaluateParams
 from pipeline.core.types import Detections, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.ground_truth_file import AnnotatedSplit
-from pipeline.evaluation.fusion import ScoreParts, fuse_parts
+from pipeline.evaluation.fusion import Factors, fuse_factors
 from pipeline.evaluation.hicodet import HicoDetResult, evaluate_hicodet
 from pipeline.evaluation.summary import metrics
 from pipeline.report.selection import Findings, best_rows
@@ -51,7 +51,7 @@ def score_run(
         gallery_images: rows of the split.
         times: the dump of `evaluate.times_run`.
     """
-    detections, parts = fuse_parts(dump, evaluate, times)
+    detections, factors = fuse_factors(dump, evaluate, times)
     truth = annotated.truth
     result = evaluate_hicodet(
         detections,
@@ -64,7 +64,7 @@ def score_run(
     )
 
     def findings(rows: IntArray) -> Findings:
-        return _findings(detections, parts, result, rows)
+        return _findings(detections, factors, result, rows)
 
     shown = np.flatnonzero(np.isin(detections.image_index, gallery_images))
     floor = _floor(detections.scores[shown], _ROWS_PER_IMAGE * len(gallery_images))
@@ -87,7 +87,7 @@ def _floor(scores: np.ndarray, count: int) -> float:
     return float(-np.partition(-scores, place)[place])
 
 
-def _findings(detections: Detections, parts: ScoreParts, result: HicoDetResult, rows: IntArray) -> Findings:
+def _findings(detections: Detections, factors: Factors, result: HicoDetResult, rows: IntArray) -> Findings:
     assert result.hits is not None and result.matched_index is not None
     return Findings(
         detections=Detections(
@@ -99,5 +99,5 @@ def _findings(detections: Detections, parts: ScoreParts, result: HicoDetResult, 
         ),
         hits=result.hits[rows],
         matched_index=result.matched_index[rows],
-        parts=parts.take(rows),
+        factors=factors.take(rows),
     )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.types import Detections, FloatArray, GroundTruth, IntArray
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.evaluation.fusion import ScoreParts
+from pipeline.evaluation.fusion import Factors
 from pipeline.evaluation.ranking import sort_detections
 
 Verdict = Literal["right", "wrong", "missed"]
@@ -28,18 +28,18 @@ _Corners = tuple[bytes, bytes]  # a pair's boxes, exactly
 class Findings:
     """Some detections of a split, K, and what the evaluation of the whole split says about each.
 
-    `hits` bool [K]; `matched_index` int64 [K], the annotation that the detection points at, -1 for none; `parts` [K].
+    `hits` bool [K]; `matched_index` int64 [K], the annotation that the detection points at, -1 for none; `factors` [K].
     """
 
     detections: Detections
     hits: NDArray[np.bool_]
     matched_index: IntArray
-    parts: ScoreParts
+    factors: Factors
 
-    def part_scores(self, row: int) -> tuple[float | None, ...]:
-        """Pairwise, global and relatedness score of a row; None for one that is not in use."""
-        columns = (self.parts.pairwise, self.parts.global_, self.parts.relatedness)
-        return tuple(None if column is None else float(column[row]) for column in columns)
+    def factor_scores(self, row: int) -> tuple[float, ...]:
+        """Factors in use of a row's score, but the detector's."""
+        names = [name for name in self.factors.in_use if name != "detector"]
+        return tuple(float(self.factors.values[name][row]) for name in names)
 
     def is_repeated(self, row: int) -> bool:
         """Whether a row is wrong only because a better-scored detection claimed its annotation."""
@@ -48,16 +48,16 @@ class Findings:
 
 @dataclass(frozen=True)
 class Label:
-    """One HOI class of a pair: "verb object", score (None for a missed annotation), the verdict, parts of the score.
+    """One HOI class of a pair: "verb object", score (None for a missed annotation), the verdict, factors of the score.
 
-    `parts`: pairwise, global, relatedness; empty for a missed annotation.
+    `factors`: as `Findings.factor_scores`; empty for a missed annotation.
     """
 
     name: str
     score: float | None
     verdict: Verdict
     repeated: bool = False  # wrong only because a better-scored detection claimed the annotation
-    parts: tuple[float | None, ...] = ()
+    factors: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _detected(row: int, findings: Findings, vocabulary: Vocabulary) -> Label:
         score=float(findings.detections.scores[row]),
         verdict="right" if findings.hits[row] else "wrong",
         repeated=findings.is_repeated(row),
-        parts=findings.part_scores(row),
+        factors=findings.factor_scores(row),
     )
 
 

@@ -49,13 +49,13 @@ _BADGE_PLACES = (0.5, 0.68, 0.32, 0.86, 0.14)  # along the line from human to ob
 class SheetImage:
     """One picture of the sheet: what stands above it, pixels as stored (RGB), and the pairs to draw.
 
-    `show_parts`: print the parts of a score in place of the score.
+    `show_factors`: print the parts of a score in place of the score.
     """
 
     heading: str
     image: Image.Image
     pairs: tuple[DrawnPair, ...]
-    show_parts: bool = False
+    show_factors: bool = False
 
 
 def contact_sheet(images: Sequence[SheetImage], *, title: str, caption: str) -> Image.Image:
@@ -194,7 +194,7 @@ def _captioned(entry: SheetImage) -> Image.Image:
     """A picture with its heading above and the labels of its pairs below."""
     picture = draw_pairs(entry.image, entry.pairs)
     lines = [
-        line for number, pair in enumerate(entry.pairs, 1) for line in _label_lines(number, pair, entry.show_parts)
+        line for number, pair in enumerate(entry.pairs, 1) for line in _label_lines(number, pair, entry.show_factors)
     ]
     tile = Image.new("RGB", (TILE, _LINE + picture.height + 4 + _LINE * len(lines)), _PAPER)
     pen = ImageDraw.Draw(tile)
@@ -211,13 +211,13 @@ def _captioned(entry: SheetImage) -> Image.Image:
 _Line = list[tuple[float, str, Color, bool]]  # x in pixels, text, colour, bold
 
 
-def _label_lines(number: int, pair: DrawnPair, show_parts: bool) -> list[_Line]:
+def _label_lines(number: int, pair: DrawnPair, show_factors: bool) -> list[_Line]:
     """Set the labels of a pair, wrapped to the tile's width, with the pair's number before the first."""
     font, indent = _font(12), 22.0
     lines: list[_Line] = [[(4.0, str(number), _TEXT_COLORS[pair.verdict], True)]]
     x = indent
     for label in pair.labels:
-        text = label_text(label, show_parts=show_parts)
+        text = label_text(label, show_factors=show_factors)
         width = font.getlength(text)
         if x > indent and x + width > TILE:
             lines.append([])
@@ -227,9 +227,9 @@ def _label_lines(number: int, pair: DrawnPair, show_parts: bool) -> list[_Line]:
     return lines
 
 
-def label_text(label: Label, *, show_parts: bool = False) -> str:
-    """A label as it is printed: mark, name in words, score or its parts, and whether it repeats another detection."""
-    scores = [part for part in label.parts if part is not None] if show_parts else [label.score]
+def label_text(label: Label, *, show_factors: bool = False) -> str:
+    """A label as it is printed: mark, name in words, score or its factors, and whether it repeats another detection."""
+    scores = label.factors if show_factors else [label.score]
     score = "".join(f" {format_score(value)}" for value in scores if value is not None)
     return f"{_MARKS[label.verdict]} {label.name.replace('_', ' ')}{score}{' 2nd' if label.repeated else ''}"
 

@@ -1,4 +1,4 @@
-"""Figures of a score against a number: AP of a class against its training pairs, mAP against gamma. PNG bytes."""
+"""Figures of a score against a number: AP of a class against its training pairs, mAP against weights. PNG bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 
-from pipeline.report.plotting import GROUPS, STYLE, legend, line_styles, panels, png_of
+from pipeline.report.plotting import STYLE, legend, line_styles, panels, png_of
 from pipeline.report.results import DoubleArray, PerClass
 
 _RARE_BELOW = 10  # training pairs: the protocol's border between rare and non-rare
@@ -69,26 +69,25 @@ def thirds(x: DoubleArray, y: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
     )
 
 
-def gamma_sweep(sweeps: Mapping[str, Mapping[str, DoubleArray]]) -> bytes:
-    """The mAP against gamma, a panel per group of classes; a ring marks the params' own value.
+def weight_sweeps(runs: Mapping[str, Mapping[str, Mapping[str, DoubleArray]]]) -> bytes:
+    """The mAP over all classes against the weight of each factor, a panel a factor; a ring marks the params' own value.
 
     Args:
-        sweeps: by variant, as `results.read_gamma_sweep` returns it.
+        runs: by variant and factor, as `results.read_weight_sweep` returns it.
     """
-    groups = [name for name in GROUPS if any(not np.isnan(sweep[name]).all() for sweep in sweeps.values())] or ["full"]
+    factors = list(dict.fromkeys(name for sweeps in runs.values() for name in sweeps)) or ["detector"]
     with matplotlib.rc_context(STYLE):
-        figure, axes = panels(len(groups), "gamma", share_y=False)
-        for panel, group in zip(axes, groups, strict=True):
-            for (variant, sweep), (color, dashes) in zip(sweeps.items(), line_styles(), strict=False):
+        figure, axes = panels(len(factors), "weight", share_y=False)
+        for panel, factor in zip(axes, factors, strict=True):
+            for (variant, sweeps), (color, dashes) in zip(runs.items(), line_styles(), strict=False):
+                if (sweep := sweeps.get(factor)) is None:
+                    continue
+                x, y, own = sweep["weight"], sweep["full"], sweep["chosen"] > 0
+                panel.plot(x, y, color=color, linestyle=dashes, marker=".", markersize=5, label=variant)
                 panel.plot(
-                    sweep["gamma"], sweep[group], color=color, linestyle=dashes, marker=".", markersize=5, label=variant
+                    x[own], y[own], "o", markersize=10, markeredgewidth=1.6, markerfacecolor="none", markeredgecolor=color
                 )
-                own = sweep["chosen"] > 0
-                panel.plot(
-                    sweep["gamma"][own], sweep[group][own], "o", markersize=10, markeredgewidth=1.6,
-                    markerfacecolor="none", markeredgecolor=color,
-                )  # fmt: skip
-            panel.set(title=GROUPS[group])
+            panel.set(title=factor)
         axes[0].set_ylabel("mAP, percent")
-        legend(figure, axes[0])
+        legend(figure, axes[factors.index("detector")] if "detector" in factors else axes[0])
         return png_of(figure)

@@ -20,8 +20,7 @@ from pipeline.core.device import memory_format
 from pipeline.core.params import TrainParams
 from pipeline.core.seeding import torch_generator
 from pipeline.data.bags import BagDataset, EpochSampler, flip_batch, load_batches
-from pipeline.hoi.network import WeakHoiNetwork
-from pipeline.hoi.pairing import PairIndex, pair_proposals
+from pipeline.methods.pairing import PairIndex, PairRule
 from pipeline.training.distributed import Ranks
 
 
@@ -46,7 +45,7 @@ class Feed:
     Args:
         dataset: the training split.
         sampler: batches over all ranks.
-        network: says who pairs with whom.
+        rule: who is paired with whom.
         params: the `train` section.
         device: where to.
         ranks: who shares each batch.
@@ -60,7 +59,7 @@ class Feed:
         self,
         dataset: BagDataset,
         sampler: EpochSampler,
-        network: WeakHoiNetwork,
+        rule: PairRule,
         params: TrainParams,
         *,
         device: torch.device,
@@ -69,7 +68,7 @@ class Feed:
     ) -> None:
         self._dataset, self._sampler, self._params = dataset, sampler, params
         self._device, self._ranks = device, ranks
-        self._human_object_id, self._pairable = network.human_object_id, network.pairable.cpu()
+        self._rule = rule
         self._on_gpu = device.type == "cuda"
         self._format = memory_format(device, channels_last=channels_last)
         self._copying = torch.cuda.Stream(device) if self._on_gpu else None
@@ -92,9 +91,7 @@ class Feed:
             yield self._fed(batch, iteration, tuple(image_index))
 
     def _fed(self, batch: BagBatch, iteration: int, image_index: tuple[int, ...]) -> FedBatch:
-        pairs = pair_proposals(
-            batch.object_ids, batch.proposal_offsets, human_object_id=self._human_object_id, pairable=self._pairable
-        )
+        pairs = self._rule.pair(batch)
         batch, pairs, flipped = self._copied(batch, pairs, self._flips(iteration, len(image_index)))
         if self._params.flip_probability > 0:
             batch = flip_batch(batch, flipped)

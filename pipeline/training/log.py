@@ -6,20 +6,26 @@ from pathlib import Path
 
 from pipeline.store.files import write_text
 
-_HEADER = "iteration,epoch,loss,global,pair,relatedness"
 
 
 class TrainingLog:
-    """Rows of a run in order; `flush` writes them whole."""
+    """Rows of a run in order, a column per loss term; `flush` writes them whole."""
 
-    def __init__(self, path: Path, rows: list[str]) -> None:
-        self._path = path
+    def __init__(self, path: Path, terms: tuple[str, ...], rows: list[str]) -> None:
+        self._path, self._terms = path, terms
         self.rows = rows
 
     @classmethod
-    def read(cls, path: Path) -> TrainingLog:
-        """Return the log that a run has kept so far; an empty one where there is none."""
-        return cls(path, path.read_text().splitlines()[1:] if path.exists() else [])
+    def read(cls, path: Path, terms: tuple[str, ...]) -> TrainingLog:
+        """Return the log that a run has kept so far; an empty one where there is none, or one of other loss terms."""
+        header, *rows = path.read_text().splitlines() if path.exists() else [""]
+        log = cls(path, terms, [])
+        log.rows = rows if header == log._header else []
+        return log
+
+    @property
+    def _header(self) -> str:
+        return ",".join(("iteration", "epoch", "loss", *self._terms))
 
     def go_back(self, iteration: int) -> None:
         """Drop what came at `iteration` and after: the run goes on there."""
@@ -27,12 +33,12 @@ class TrainingLog:
 
     def append(self, iteration: int, epoch: float, losses: dict[str, float]) -> None:
         """Add one iteration."""
-        values = ",".join(f"{losses[name]:.6g}" for name in _HEADER.split(",")[2:])
+        values = ",".join(f"{losses[name]:.6g}" for name in ("loss", *self._terms))
         self.rows.append(f"{iteration},{epoch:.4f},{values}")
 
     def text(self) -> str:
         """Return the CSV."""
-        return "\n".join([_HEADER, *self.rows]) + "\n"
+        return "\n".join([self._header, *self.rows]) + "\n"
 
     def flush(self) -> None:
         """Write the rows so far beside the resume point."""

@@ -8,22 +8,23 @@ each batch (training/distributed.py) give what one process gives, up to the orde
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, ParamError, did_you_mean
+from pipeline.backbones.base import freeze_batch_norm
+from pipeline.core.bags import BagBatch
 from pipeline.core.params import IN_PROCESS, ExecutionParams, TrainParams
 from pipeline.core.seeding import torch_generator, torch_seed
 from pipeline.data.bags import BagDataset, EpochSampler, load_batches
-from pipeline.hoi.backbone import freeze_batch_norm
-from pipeline.hoi.losses import WeakHoiLoss
-from pipeline.hoi.network import WeakHoiNetwork
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.methods.model import HoiModel
+from pipeline.methods.pairing import PairRule
 from pipeline.store.ragged import row_owner
-from pipeline.training.calibration import calibrated_bias
 from pipeline.training.distributed import ALONE, Ranks, check_shares
 from pipeline.training.feed import Feed
 from pipeline.training.log import TrainingLog
@@ -60,30 +61,38 @@ class TrainingRun:
     ranks: Ranks = ALONE
 
 
-def train(network: WeakHoiNetwork, loss: WeakHoiLoss, dataset: BagDataset, run: TrainingRun) -> TrainingLog:
-    """Train the network in place and return the log of all iterations.
+def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: TrainingRun) -> TrainingLog:
+    """Train the model's network in place and return the log of all iterations.
 
     Raises:
         ParamError: the ranks cannot share the batch, or `execution` does not go with `train`.
         DataError: no training image has a pair, or the loss is not finite (names the images of the batch).
         ArtifactError: the ranks see different resume points.
     """
-    params, ranks = run.params, run.ranks
+    params, ranks, network = run.params, run.ranks, model.network
     per_epoch = _sampler(dataset, params, 0).batches_per_epoch
     iterations = per_epoch * params.epochs
-    state, log = _start(network, dataset, run, iterations)
+    rule = PairRule.of(vocabulary)
+    _check_pairs(rule, dataset)
+    weights = loss_weights(model.method.loss_names, params)
+    state, log = _start(model, dataset, run, iterations)
+    if not iterations:  # the weights that training would start from (Abl 1)
+        network.eval()
+        return log
     start = len(log.rows)
     feed = Feed(
         dataset,
         _sampler(dataset, params, start),
-        network,
+        rule,
         params,
         device=run.device,
         ranks=ranks,
         channels_last=run.execution.channels_last,
     )
-    batch_loss = ranks.share(BatchLoss(network, loss.to(run.device), params.precision))
-    watch = LossWatch(ranks, lag=1 if run.device.type == "cuda" else 0)
+    losses = model.method.losses(vocabulary, params).to(run.device)
+    whole_loss = BatchLoss(network, losses, weights, params.precision)
+    batch_loss = ranks.share(whole_loss)
+    watch = LossWatch(ranks, whole_loss.figures, lag=1 if run.device.type == "cuda" else 0)
     clock = _WaitingClock(feed)
     for iteration, batch in enumerate(feed, start):
         figures = optimizer_step(batch_loss, state.optimizer, batch, ranks, gradient_clip=params.gradient_clip)
@@ -104,12 +113,26 @@ def train(network: WeakHoiNetwork, loss: WeakHoiLoss, dataset: BagDataset, run: 
     return log
 
 
+def loss_weights(names: tuple[str, ...], params: TrainParams) -> dict[str, float]:
+    """Weight of each of a method's loss terms: that of `train.loss_weights`, or 1.
+
+    Raises:
+        ParamError: `train.loss_weights` names a term that the method does not have.
+    """
+    if unknown := [name for name in params.loss_weights if name not in names]:
+        raise ParamError(
+            f'train.loss_weights: no loss "{unknown[0]}"{did_you_mean(unknown[0], names)}; '
+            f"the method has {', '.join(names) or 'none'}"
+        )
+    return {name: params.loss_weights.get(name, 1.0) for name in names}
+
+
 def _start(
-    network: WeakHoiNetwork, dataset: BagDataset, run: TrainingRun, iterations: int
+    model: HoiModel, dataset: BagDataset, run: TrainingRun, iterations: int
 ) -> tuple[TrainingState, TrainingLog]:
     """Everything as it is before the next iteration, whose number is the length of the log."""
     params, ranks, moving_norms = run.params, run.ranks, not run.params.freeze_batch_norm
-    _check_pairs(network, dataset)
+    network = model.network
     check_shares(ranks, batch_size=min(params.batch_size, len(dataset)), moving_norms=moving_norms)
     if not moving_norms:
         freeze_batch_norm(network)
@@ -118,10 +141,10 @@ def _start(
     state = TrainingState(network, optimizer, build_schedule(optimizer, params, iterations), run.device, ranks)
     # Dropout draws from a stream of the rank's own.
     torch.manual_seed(torch_seed(params.seed, "training", *([ranks.rank] if ranks.rank else [])))
-    log = TrainingLog.read(run.work / "log.csv")
+    log = TrainingLog.read(run.work / "log.csv", model.method.loss_names)
     log.go_back(state.load(_resume_path(run), digest=run.digest, rows_logged=len(log.rows)))
-    if not log.rows and network.params.hoi_recognition and network.params.calibrate_global_bias:
-        _calibrate(network, dataset, run)
+    if not log.rows:
+        _calibrate(model, dataset, run)
     network.train()
     if not moving_norms:
         freeze_batch_norm(network)
@@ -153,15 +176,15 @@ class _WaitingClock:
         return (waited - self._began[1]) / (now - self._began[0])
 
 
-def _check_pairs(network: WeakHoiNetwork, dataset: BagDataset) -> None:
-    """Refuse a split in which no human has a partner, or nothing is labelled: there would be nothing to learn from."""
+def _check_pairs(rule: PairRule, dataset: BagDataset) -> None:
+    """Refuse a split in which no human has a partner, or nothing is labeled: there would be nothing to learn from."""
     if len(dataset) and not dataset.labels.any():
         raise DataError(f"training: none of {len(dataset)} images has a label; label some and prepare again")
     proposals = dataset.proposals
-    image, pairable = row_owner(proposals.offsets), network.pairable.cpu().numpy()
-    humans = np.bincount(image[proposals.object_ids == network.human_object_id], minlength=len(dataset))
+    image, pairable = row_owner(proposals.offsets), rule.pairable.numpy()
+    humans = np.bincount(image[proposals.object_ids == rule.human_object_id], minlength=len(dataset))
     partners = np.bincount(image[pairable[proposals.object_ids]], minlength=len(dataset))
-    partners -= pairable[network.human_object_id]  # no human is its own partner
+    partners -= pairable[rule.human_object_id]  # no human is its own partner
     if not ((humans > 0) & (partners > 0)).any():
         raise DataError(
             f"training: none of {len(dataset)} images has a human and an object to pair; "
@@ -170,19 +193,19 @@ def _check_pairs(network: WeakHoiNetwork, dataset: BagDataset) -> None:
 
 
 @torch.no_grad()
-def _calibrate(network: WeakHoiNetwork, dataset: BagDataset, run: TrainingRun) -> None:
-    """Set the bias of s_g from the first batches' scores and the training set's label rate."""
-    network.eval()
-    logits = []
-    batches = load_batches(
-        dataset,
-        _sampler(dataset, run.params, 0),
-        num_workers=run.params.num_workers,
-        pin_memory=run.device.type == "cuda",
-        generator=torch_generator(run.params.seed, "loader"),
-    )
-    for batch, _ in zip(batches, range(_CALIBRATION_BATCHES), strict=False):
-        logits.append(network.image_logits(network.backbone(batch.images.to(run.device)), len(batch)))
-    rate = float(dataset.labels.mean())
-    if 0 < rate < 1:
-        network.global_bias.fill_(calibrated_bias(torch.cat(logits), rate))
+def _calibrate(model: HoiModel, dataset: BagDataset, run: TrainingRun) -> None:
+    """Let the method look at the first batches before the first step; they are loaded only if it does."""
+    model.network.eval()
+
+    def first_batches() -> Iterator[BagBatch]:
+        batches = load_batches(
+            dataset,
+            _sampler(dataset, run.params, 0),
+            num_workers=run.params.num_workers,
+            pin_memory=run.device.type == "cuda",
+            generator=torch_generator(run.params.seed, "loader"),
+        )
+        for batch, _ in zip(batches, range(_CALIBRATION_BATCHES), strict=False):
+            yield batch.to(run.device)
+
+    model.method.calibrate(model.network, first_batches(), float(dataset.labels.mean()))

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from pipeline.core.params import TrainParams
+from pipeline.methods.base import HoiNetwork
 
 
-def build_optimizer(network: nn.Module, params: TrainParams) -> AdamW:
+def build_optimizer(network: HoiNetwork, params: TrainParams) -> AdamW:
     """AdamW over two groups: the pretrained backbone at its own learning rate, everything else at the other.
 
     Biases, norms, scales and the knowledge bank are not decayed: they are no weights of a layer. On a GPU one kernel
     steps them all.
     """
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    from_scratch = tuple(f"backbone.{prefix}" for prefix in network.backbone.from_scratch)
+    groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            pretrained = name.startswith("backbone.") and not name.startswith("backbone.projection.")
-            key = (pretrained, parameter.ndim >= 2 and name != "bank")
+            pretrained = name.startswith("backbone.") and not name.startswith(from_scratch)
+            key = (pretrained, parameter.ndim >= 2 and name not in network.not_decayed)
             groups.setdefault(key, []).append(parameter)
     return AdamW(
         [

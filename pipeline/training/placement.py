@@ -7,11 +7,11 @@ import torch
 from pipeline.core.device import place
 from pipeline.core.errors import ParamError
 from pipeline.core.params import ExecutionParams
-from pipeline.hoi.network import WeakHoiNetwork
+from pipeline.methods.base import HoiNetwork
 
 
 def place_network(
-    network: WeakHoiNetwork, execution: ExecutionParams, device: torch.device, *, moving_norms: bool
+    network: HoiNetwork, execution: ExecutionParams, device: torch.device, *, moving_norms: bool
 ) -> None:
     """Move a network to its device, in place; names and values of its parameters stay.
 

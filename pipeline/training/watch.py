@@ -10,14 +10,13 @@ from torch import Tensor
 
 from pipeline.core.errors import DataError
 from pipeline.training.distributed import Ranks
-from pipeline.training.step import FIGURES
 
 
 @dataclass(frozen=True)
 class _Pending:
     iteration: int
     image_ids: list[str]  # of the whole batch
-    figures: Tensor  # [ranks, 6] on the host, once `arrived`
+    figures: Tensor  # [ranks, F] on the host, once `arrived`
     arrived: torch.cuda.Event | None
 
 
@@ -25,15 +24,16 @@ class LossWatch:
     """Steps whose figures have not been looked at yet.
 
     Args:
+        names: of the F figures, `BatchLoss.figures`.
         lag: steps that may be pending: 0 looks at each at once.
     """
 
-    def __init__(self, ranks: Ranks, *, lag: int) -> None:
-        self._ranks, self._lag = ranks, lag
+    def __init__(self, ranks: Ranks, names: tuple[str, ...], *, lag: int) -> None:
+        self._ranks, self._names, self._lag = ranks, names, lag
         self._pending: deque[_Pending] = deque()
 
     def add(self, iteration: int, image_ids: list[str], figures: Tensor) -> list[tuple[int, dict[str, float]]]:
-        """Take a step's figures, float32 [6], with the ids of the whole batch; return those due, as `drain` does."""
+        """Take a step's figures, float32 [F], with the ids of the whole batch; return those due, as `drain` does."""
         rows = self._ranks.gather(figures)
         arrived = None
         if rows.is_cuda:
@@ -58,7 +58,7 @@ class LossWatch:
             if step.arrived is not None:
                 step.arrived.synchronize()
             self._check(step)
-            read.append((step.iteration, _of_batch(step.figures)))
+            read.append((step.iteration, self._of_batch(step.figures)))
         return read
 
     def _check(self, step: _Pending) -> None:
@@ -70,12 +70,11 @@ class LossWatch:
         parts = [self._ranks.part(len(step.image_ids), rank) for rank in culprits]
         ids = ", ".join(name for part in parts for name in step.image_ids[part])
         raise DataError(
-            f"training: loss is {_of_batch(step.figures)} at images {ids}; "
+            f"training: loss is {self._of_batch(step.figures)} at images {ids}; "
             "lower train.learning_rate or check these images"
         )
 
-
-def _of_batch(figures: Tensor) -> dict[str, float]:
-    """Figures [ranks, 6] by name: the ranks' losses add up, while the gradient is common to them."""
-    *losses, _ = figures.sum(0).tolist()
-    return dict(zip(FIGURES, [*losses, figures[0, -1].item()], strict=True))
+    def _of_batch(self, figures: Tensor) -> dict[str, float]:
+        """Figures [ranks, F] by name: the ranks' losses add up, while the gradient is common to them."""
+        *losses, _ = figures.sum(0).tolist()
+        return dict(zip(self._names, [*losses, figures[0, -1].item()], strict=True))

@@ -2,7 +2,6 @@
 // What the gallery shows: plain values and functions of them, no page. The record is described in gallery.py.
 
 const OUTCOMES = { right: ["✓", "Right"], wrong: ["✗", "Wrong"], missed: ["–", "Missed"] };
-const PARTS = ["pairwise", "global", "relatedness", "detector"]; // a row's parts in the order of the record
 const [RIGHT_VERDICT, REPEATED_VERDICT] = [1, 2];
 
 /** All entries of one image at a threshold: detections by falling score, then annotated pairs that none of them found.
@@ -11,13 +10,13 @@ function entriesOf(record, run, index, threshold) {
   const claimed = new Set();
   const entries = [];
   run.found[index].forEach((pair, pairIndex) => {
-    for (const [hoi, score, pairwise, global, relatedness, detector, verdict, annotation] of pair.rows) {
+    for (const [hoi, score, factors, verdict, annotation] of pair.rows) {
       if (score < threshold) continue;
       if (verdict === RIGHT_VERDICT) claimed.add(annotation);
       entries.push({
         outcome: verdict === RIGHT_VERDICT ? "right" : "wrong",
         repeated: verdict === REPEATED_VERDICT,
-        hoi, score, parts: [pairwise, global, relatedness, detector],
+        hoi, score, factors: factors.map((value, place) => [run.factors[place], value]),
         boxes: pair.boxes, pair: `d${pairIndex}`,
       });
     }
@@ -26,7 +25,7 @@ function entriesOf(record, run, index, threshold) {
   record.images[index].truth.forEach(([hoi, human, object], annotation) => {
     if (claimed.has(annotation)) return;
     entries.push({
-      outcome: "missed", repeated: false, hoi, score: null, parts: null,
+      outcome: "missed", repeated: false, hoi, score: null, factors: null,
       boxes: [human, object], pair: `m${[human, object].join()}`,
     });
   });

@@ -56,10 +56,9 @@ function entryItem(record, entry, row) {
 }
 
 function spoken(record, entry, name) {
-  const parts = entry.parts === null ? [] : entry.parts.map((part, place) =>
-    part === null ? `${PARTS[place]} not used` : `${PARTS[place]} ${formatScore(part)}`);
+  const factors = (entry.factors ?? []).map(([name, value]) => `${name} ${formatScore(value)}`);
   const score = entry.score === null ? [] : [`score ${formatScore(entry.score)}`];
-  return [`${name}: ${record.hois[entry.hoi]}`, ...score, ...parts].join(", ");
+  return [`${name}: ${record.hois[entry.hoi]}`, ...score, ...factors].join(", ");
 }
 
 /** One group per pair: line between the centres, object box, human box, each over a halo. */
@@ -110,13 +109,13 @@ function readout(record, entry) {
     element("span", { class: "mark" }, mark), element("b", {}, record.hois[entry.hoi]),
     element("span", { class: "score" }, entry.score === null ? "" : formatScore(entry.score)),
   );
-  if (entry.parts === null) return [title, element("p", { class: "why" }, "annotated, and no detection at this score found it")];
+  if (entry.factors === null) return [title, element("p", { class: "why" }, "annotated, and no detection at this score found it")];
   const bars = element("dl", { class: "parts" });
-  entry.parts.forEach((part, place) => {
+  entry.factors.forEach(([name, value]) => {
     const meter = element("i", { class: "meter" }, element("i"));
-    meter.firstChild.style.width = `${100 * (part ?? 0)}%`;
-    const cell = element("div", { class: part === null ? "unused" : "" });
-    cell.append(element("dt", {}, PARTS[place]), element("dd", {}, part === null ? "not used" : formatScore(part)), meter);
+    meter.firstChild.style.width = `${100 * value}%`;
+    const cell = element("div");
+    cell.append(element("dt", {}, name), element("dd", {}, formatScore(value)), meter);
     bars.append(cell);
   });
   return [title, bars];

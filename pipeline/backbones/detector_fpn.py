@@ -1,4 +1,4 @@
-"""A detector's backbone in place of CLIP's (Exp 8-10): its feature pyramid, and its box head for any region.
+"""`detector_fpn`: a detector's backbone in place of CLIP's (Exp 8-10): its feature pyramid, and its box head for any region.
 
 The paper starts the visual encoder from a ResNet50-FPN trained for detection and says no more. Here a region is pooled
 from the pyramid level that the detector would take, and embedded by the detector's own box head; the image is the
@@ -9,40 +9,46 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
 
-from pipeline.hoi.backbone import recomputed
-from pipeline.hoi.roi_tokens import map_cells, roi_tokens
+from pipeline.backbones.base import Backbone, Sources, recomputed
+from pipeline.backbones.roi_tokens import map_cells, roi_tokens
+from pipeline.core.normalisation import CLIP_MEAN, CLIP_STD
+from pipeline.detection.detectors import build_architecture
 
 
-class DetectorBackbone(nn.Module):
+@dataclass(frozen=True)
+class DetectorFpnParams:
+    """`detector_fpn` has no settings: it takes what `detect.detector` is."""
+
+
+class DetectorFpn(Backbone):
     """Feature pyramid and region embeddings of a Faster R-CNN.
 
     Args:
         detector: any torchvision Faster R-CNN over a feature pyramid; its parts are copied.
+        architecture: the detector's, as `detection.detectors.build_architecture` reads it.
         embed_dim: D, width of the embeddings.
-        image_side: pixels of the square images that `forward` gets.
-        input_mean, input_std: how the images that `forward` gets were normalised, RGB.
+        image_size: side of the input images in pixels.
     """
 
-    recompute = False  # the pyramid's inner activations in the backward pass, rather than keep them
+    Params = DetectorFpnParams
+    from_scratch = ("projection.",)
     pixel_scale: Tensor
     pixel_shift: Tensor
 
     def __init__(
-        self,
-        *,
-        detector: FasterRCNN,
-        embed_dim: int,
-        image_side: int,
-        input_mean: tuple[float, float, float],
-        input_std: tuple[float, float, float],
+        self, detector: FasterRCNN, architecture: Mapping[str, Any], *, embed_dim: int, image_size: int
     ) -> None:
         super().__init__()
-        self.embed_dim, self.image_side = embed_dim, image_side
+        self.embed_dim = embed_dim
+        self.architecture, self.image_size = dict(architecture), image_size
         self.pyramid = copy.deepcopy(detector.backbone)
         self.box_head = copy.deepcopy(detector.roi_heads.box_head)
         self.requires_grad_(True)  # detectors are loaded frozen
@@ -52,13 +58,31 @@ class DetectorBackbone(nn.Module):
         self.sampling_ratio = max(1, int(pool.sampling_ratio))
         self.canonical_scale, self.canonical_level = float(pool.canonical_scale), int(pool.canonical_level)
         mean, std = torch.tensor(transform.image_mean), torch.tensor(transform.image_std)
-        # From CLIP's normalisation to the detector's, in one step.
-        self.register_buffer("pixel_scale", (torch.tensor(input_std) / std).view(3, 1, 1))
-        self.register_buffer("pixel_shift", ((torch.tensor(input_mean) - mean) / std).view(3, 1, 1))
+        # From CLIP's normalization to the detector's, in one step.
+        self.register_buffer("pixel_scale", (torch.tensor(CLIP_STD) / std).view(3, 1, 1))
+        self.register_buffer("pixel_shift", ((torch.tensor(CLIP_MEAN) - mean) / std).view(3, 1, 1))
         empty = torch.zeros(1, int(detector.backbone.out_channels), self.roi_size, self.roi_size)
         with torch.no_grad():
             width = self.box_head(empty).shape[1]
         self.projection = nn.Linear(width, embed_dim)
+
+    @classmethod
+    def build(cls, sources: Sources, params: DetectorFpnParams) -> Self:
+        """The parts of the detector that params name."""
+        detector, architecture = sources.detector()
+        return cls(detector, architecture, embed_dim=sources.embed_dim, image_size=sources.image_size)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Inverse of `config`."""
+        detector = build_architecture(config["detector"])
+        assert isinstance(detector, FasterRCNN)
+        return cls(detector, config["detector"], embed_dim=config["embed_dim"], image_size=config["image_size"])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The detector's architecture and the sizes."""
+        return {"detector": self.architecture, "embed_dim": self.embed_dim, "image_size": self.image_size}
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Map images [I, 3, S, S] to the pyramid's levels, finest first, each [I, C, S / stride, S / stride]."""
@@ -88,8 +112,11 @@ class DetectorBackbone(nn.Module):
 
     def _level(self, boxes: Tensor, features: list[Tensor]) -> Tensor:
         """Row of `features` that each box is pooled from, int64 [R]: eq. (1) of Lin et al. 2017."""
-        lowest = round(math.log2(self.image_side / features[0].shape[3]))  # of the finest stride
-        extent = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0) * self.image_side
+        lowest = round(math.log2(self.image_size / features[0].shape[3]))  # of the finest stride
+        extent = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0) * self.image_size
         scale = extent.prod(1).sqrt() / self.canonical_scale
         level = torch.floor(self.canonical_level + torch.log2(scale) + 1e-6) - lowest
         return level.clamp(0, len(features) - 1).long()
+
+
+BACKBONE = DetectorFpn

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pipeline.hoi.pairing import PairIndex
-from pipeline.hoi.segments import segment_rank
+from pipeline.methods.pairing import PairIndex
+from pipeline.methods.segments import segment_rank
 
 
 @torch.no_grad()

@@ -1,18 +1,20 @@
-"""The backbone network: CLIP's visual encoder as a feature map, and its attention pool for any region (sec. 3.2.1)."""
+"""`clip_resnet`: CLIP's ResNet as a feature map, and its attention pool for any region (sec. 3.2.1)."""
 
 from __future__ import annotations
 
 import copy
 import functools
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, Self
 
 from clip.model import AttentionPool2d, ModifiedResNet
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from pipeline.hoi.attention_pooling import attention_pool
-from pipeline.hoi.roi_tokens import map_cells, roi_tokens
+from pipeline.backbones.attention_pooling import attention_pool
+from pipeline.backbones.base import Backbone, Sources, recomputed
+from pipeline.backbones.roi_tokens import map_cells, roi_tokens
+from pipeline.core.params import bounded
 
 _STEM_LAYERS = 10  # of the trunk: three times convolution, norm and ReLU, then an average pool
 
@@ -41,12 +43,8 @@ class VisualConfig:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> VisualConfig:
-        """Inverse of `to_json`."""
+        """Read the fields from JSON."""
         return cls(**{**data, "layers": tuple(data["layers"])})
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
 
     def build(self) -> ModifiedResNet:
         """Return a module of this architecture with fresh random weights."""
@@ -59,26 +57,33 @@ class VisualConfig:
         )
 
 
-class ClipBackbone(nn.Module):
+@dataclass(frozen=True)
+class ClipResNetParams:
+    """Settings of `clip_resnet`."""
+
+    last_stride: Literal[16, 32] = 16  # of the last stage: 32 is CLIP's own, 16 makes a map of twice the side
+    roi_size: int = bounded(1, 64, default=7)  # RoIAlign bins per side; 7 is the grid of RN50's positional embedding
+    sampling_ratio: int = bounded(1, 16, default=2)  # RoIAlign samples per bin and side
+    pretrained: bool = True  # false keeps CLIP's architecture with random weights (a control)
+
+
+class ClipResNet(Backbone):
     """Feature map before the attention pool, and region embeddings from it.
 
     Args:
         visual: CLIP's visual encoder; copied, the caller's module stays as it is.
-        last_stride: 32 is CLIP's own; 16 takes the stride out of the last stage, for a map of twice the side.
-        roi_size: RoIAlign bins per side.
-        sampling_ratio: RoIAlign samples per bin and side.
+        params: strides and RoI sizes.
     """
 
-    recompute = False  # inner activations of each stage in the backward pass, rather than keep them
+    Params = ClipResNetParams
 
-    def __init__(self, *, visual: ModifiedResNet, last_stride: int, roi_size: int, sampling_ratio: int) -> None:
+    def __init__(self, visual: ModifiedResNet, params: ClipResNetParams) -> None:
         super().__init__()
-        self.roi_size, self.sampling_ratio = roi_size, sampling_ratio
+        self.params, self.visual_config = params, VisualConfig.of(visual)
         visual = copy.deepcopy(visual)
-        self.stride = last_stride
-        self.embed_dim: int = visual.output_dim
+        self.embed_dim = visual.output_dim
         self.attnpool: AttentionPool2d = visual.attnpool
-        if last_stride == 16:
+        if params.last_stride == 16:
             first = visual.layer4[0]
             first.avgpool = nn.Identity()
             first.downsample[0] = nn.Identity()
@@ -86,8 +91,24 @@ class ClipBackbone(nn.Module):
         stem.append(visual.avgpool)
         self.trunk = nn.Sequential(*stem, visual.layer1, visual.layer2, visual.layer3, visual.layer4)
 
+    @classmethod
+    def build(cls, sources: Sources, params: ClipResNetParams) -> Self:
+        """CLIP's visual encoder, or one of its architecture with random weights."""
+        visual = sources.clip.model.visual
+        return cls(visual if params.pretrained else VisualConfig.of(visual).build(), params)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Inverse of `config`."""
+        return cls(VisualConfig.from_json(config["visual"]).build(), ClipResNetParams(**config["params"]))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Architecture and settings."""
+        return {"visual": asdict(self.visual_config), "params": asdict(self.params)}
+
     def forward(self, images: Tensor) -> Tensor:
-        """Map normalised images [I, 3, S, S] to the feature map [I, C, S / stride, S / stride]."""
+        """Map normalized images [I, 3, S, S] to the feature map [I, C, S / stride, S / stride]."""
         if self.recompute:
             stages = (self.trunk[:_STEM_LAYERS], *self.trunk[_STEM_LAYERS:])
             return functools.reduce(recomputed, stages, images)
@@ -102,18 +123,8 @@ class ClipBackbone(nn.Module):
     def region_embedding(self, features: Tensor, boxes: Tensor, image: Tensor) -> Tensor:
         """RoIAlign, then the attention pool: [R, D] of boxes [R, 4] in 0..1 of their images, maps `image` [R]."""
         cells = map_cells(boxes, features)
-        tokens = roi_tokens(features, cells, image, roi_size=self.roi_size, sampling_ratio=self.sampling_ratio)
-        return attention_pool(self.attnpool, tokens, (self.roi_size, self.roi_size))
+        tokens = roi_tokens(features, cells, image, roi_size=self.params.roi_size, sampling_ratio=self.params.sampling_ratio)
+        return attention_pool(self.attnpool, tokens, (self.params.roi_size, self.params.roi_size))
 
 
-def recomputed(features: Tensor, stage: nn.Module) -> Any:
-    """Run a stage without dropout, keeping of it only what goes in; the backward pass runs it once more."""
-    return checkpoint(stage, features, use_reentrant=False, preserve_rng_state=False)
-
-
-def freeze_batch_norm(module: nn.Module) -> None:
-    """Put every batch norm into evaluation mode and stop its gradients: statistics and affine stay as pretrained."""
-    for layer in module.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.eval()
-            layer.requires_grad_(False)
+BACKBONE = ClipResNet

@@ -1,7 +1,7 @@
 """Human-object pairs of a batch, in one pass over all its images.
 
 A pair is any human proposal with any other proposal of the same image whose category takes part in some HOI class.
-How many there are depends on the data: pairing on a GPU makes the host wait for it, so training pairs on the host.
+How many there are depends on the data: pairing on a GPU makes the host wait for it, so pairs are formed on the host.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
+
+from pipeline.core.bags import BagBatch
+from pipeline.core.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,32 @@ class PairIndex:
     def pin_memory(self) -> PairIndex:
         """Return the pairs in page-locked memory."""
         return PairIndex(**{item.name: getattr(self, item.name).pin_memory() for item in fields(self)})
+
+
+@dataclass(frozen=True)
+class PairRule:
+    """Who is paired with whom.
+
+    Attributes:
+        human_object_id: category whose proposals are humans.
+        pairable: bool [C], categories that occur in an HOI class, on the host.
+    """
+
+    human_object_id: int
+    pairable: Tensor
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary) -> PairRule:
+        """The rule of a vocabulary."""
+        pairable = torch.zeros(vocabulary.num_objects, dtype=torch.bool)
+        pairable[torch.from_numpy(vocabulary.hoi_object_ids)] = True
+        return cls(vocabulary.human_object_id, pairable)
+
+    def pair(self, batch: BagBatch) -> PairIndex:
+        """Pairs of a batch on the host."""
+        return pair_proposals(
+            batch.object_ids, batch.proposal_offsets, human_object_id=self.human_object_id, pairable=self.pairable
+        )
 
 
 def pair_proposals(

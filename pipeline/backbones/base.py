@@ -1,0 +1,94 @@
+"""What every backbone offers: features of images, and embeddings of whole images and of regions from them.
+
+I images, R regions, D embedding width, S side of the square input images. A backbone is one file here, or a module of
+yours: a subclass of `Backbone` under the name `BACKBONE`, and the dataclass of its settings as `BACKBONE.Params`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from torchvision.models.detection import FasterRCNN
+
+from pipeline.store.clip_checkpoint import ClipCheckpoint
+
+Features = Any  # what `forward` makes of images, and the embeddings are read from
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a backbone may start from.
+
+    Attributes:
+        clip: the CLIP that params name.
+        detector: loads the Faster R-CNN that params name, with its architecture as `detection.build_architecture`
+            reads it.
+        embed_dim: width D of the knowledge bank.
+        image_size: side S of the input images in pixels.
+    """
+
+    clip: ClipCheckpoint
+    detector: Callable[[], tuple[FasterRCNN, dict[str, Any]]]
+    embed_dim: int
+    image_size: int
+
+
+class Backbone(nn.Module, ABC):
+    """A visual encoder.
+
+    Attributes:
+        embed_dim: D.
+        recompute: recompute inner activations in the backward pass rather than keep them (saves memory).
+        from_scratch: prefixes of parameters that start from random weights; the others are pretrained, and train at
+            `train.backbone_learning_rate`.
+    """
+
+    Params: ClassVar[type]
+    embed_dim: int
+    recompute: bool = False
+    from_scratch: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    @abstractmethod
+    def build(cls, sources: Sources, params: Any) -> Self:
+        """Return the backbone before training; random weights come from torch's global generator."""
+
+    @classmethod
+    @abstractmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Return a backbone of the same architecture, with any weights, from `config`."""
+
+    @property
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """What rebuilds the architecture: plain JSON values."""
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Features:
+        """Map images [I, 3, S, S], normalized as CLIP expects, to features."""
+
+    @abstractmethod
+    def global_embedding(self, features: Features) -> Tensor:
+        """v_g [I, D] of whole images."""
+
+    @abstractmethod
+    def region_embedding(self, features: Features, boxes: Tensor, image: Tensor) -> Tensor:
+        """Embeddings [R, D] of boxes [R, 4], xyxy in 0..1 of their images; `image` int64 [R] are rows of the batch."""
+
+
+def recomputed(features: Tensor, stage: nn.Module) -> Any:
+    """Run a stage without dropout, keeping only its input; the backward pass runs it once more."""
+    return checkpoint(stage, features, use_reentrant=False, preserve_rng_state=False)
+
+
+def freeze_batch_norm(module: nn.Module) -> None:
+    """Put every batch norm into evaluation mode and stop its gradients: statistics and affine stay as pretrained."""
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.eval()
+            layer.requires_grad_(False)

@@ -1,0 +1,38 @@
+"""What a method's network puts out for each image and pair, as it declares it: the dump keeps these arrays, and
+`evaluate` makes a factor of the score of each. Plain data, so that neither needs the method's code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.core.vocabulary import Vocabulary
+
+Link = Literal["sigmoid", "softmax"]
+
+
+@dataclass(frozen=True)
+class OutputColumn:
+    """One array of logits, float32.
+
+    Attributes:
+        name: of the array, in the network's outputs and in the dump.
+        per: "image" (a row an image) or "pair" (a row a human-object pair).
+        classes: columns of a row: "hois", "verbs", or None for one number.
+        factor: name of the factor of the score that it becomes; `evaluate.weights` gives each its exponent.
+        link: from logits to the factor: "sigmoid", or "softmax", sigmoid(maximum over the image's pairs) times the
+            softmax over them (sec. 3.2.5).
+    """
+
+    name: str
+    per: Literal["image", "pair"]
+    classes: Literal["hois", "verbs"] | None
+    factor: str
+    link: Link = "sigmoid"
+
+    def width(self, vocabulary: Vocabulary) -> tuple[int, ...]:
+        """Shape of one row."""
+        if self.classes is None:
+            return ()
+        return (vocabulary.num_hois if self.classes == "hois" else vocabulary.num_verbs,)

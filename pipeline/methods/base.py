@@ -1,0 +1,144 @@
+"""What every method offers: a network, the losses that train it, and what of its outputs is kept and scored.
+
+I images, N proposals, M pairs, A verbs, H HOI classes, D embedding width. A method is one file or folder here, or a
+module of yours: a subclass of `Method` under the name `METHOD`, and the dataclass of its settings as `METHOD.Params`.
+The network never sees labels; the losses see them at image level only.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from pipeline.backbones.base import Backbone
+from pipeline.core.bags import BagBatch
+from pipeline.core.outputs import OutputColumn
+from pipeline.core.params import TrainParams
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.methods.pairing import PairIndex
+
+Outputs = dict[str, Tensor]  # of a network, by name: the declared columns, and what its losses and `represent` read
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a network is built from.
+
+    Attributes:
+        backbone: the visual encoder, pretrained or not.
+        bank: initial knowledge bank W_T, float32 [H, D], unit rows.
+        logit_scale: CLIP's temperature as a logarithm.
+        vocabulary: HOI classes and the human category.
+        teacher: a second backbone, where `Method.needs_teacher` asks for it in training; None elsewhere.
+    """
+
+    backbone: Backbone
+    bank: Tensor
+    logit_scale: float
+    vocabulary: Vocabulary
+    teacher: Backbone | None = None
+
+
+class HoiNetwork(nn.Module, ABC):
+    """A method's network.
+
+    Attributes:
+        backbone: the visual encoder, whose pretrained parameters train at their own learning rate.
+        not_decayed: names of matrices that weight decay leaves alone, since they are no layer's weights.
+    """
+
+    backbone: Backbone
+    not_decayed: ClassVar[frozenset[str]] = frozenset({"bank"})
+
+    @abstractmethod
+    def forward(self, batch: BagBatch, pairs: PairIndex) -> Outputs:
+        """Return the outputs of a ragged batch: every declared column, [I, *] or [M, *], and what losses read.
+
+        "representation" [M, D], where a method has one, is what `represent` keeps of a pair.
+        """
+
+
+@dataclass(frozen=True)
+class BatchCounts:
+    """What losses divide by: counts of the whole batch, of which a rank may hold a part.
+
+    Attributes:
+        images: I.
+        bags: images that have a pair, a number or an int64 scalar.
+    """
+
+    images: int
+    bags: int | Tensor
+
+
+class Losses(nn.Module, ABC):
+    """A method's loss terms.
+
+    Each is summed over its classes or pairs and divided by counts of the whole batch. Where ranks share a batch, each
+    rank sums over its own images, so that the ranks' terms add up to the batch's.
+    """
+
+    @abstractmethod
+    def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:
+        """Return the terms by name, in the order of `Method.loss_names`: scalars, not yet weighted."""
+
+
+class Method(ABC):
+    """A method with its settings: says what it needs, builds network and losses, and declares its outputs.
+
+    Attributes:
+        needs_teacher: build the backbone a second time, frozen, for the losses.
+    """
+
+    Params: ClassVar[type]
+    needs_teacher: bool = False
+
+    def __init__(self, params: Any) -> None:
+        self.params = params
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[OutputColumn, ...]:
+        """What the dump keeps and `evaluate` scores by."""
+
+    @property
+    @abstractmethod
+    def loss_names(self) -> tuple[str, ...]:
+        """Loss terms; log, plots and `train.loss_weights` follow them."""
+
+    @abstractmethod
+    def build(self, parts: Parts) -> HoiNetwork:
+        """Return the network before training; random weights come from torch's global generator."""
+
+    @abstractmethod
+    def losses(self, vocabulary: Vocabulary, train: TrainParams) -> Losses:
+        """Return the loss terms."""
+
+    def calibrate(self, network: Any, batches: Iterable[BagBatch], label_rate: float) -> None:
+        """Set what depends on data before the first step, in evaluation mode without gradients; nothing by default.
+
+        Args:
+            batches: a few batches of the training set, on the network's device.
+            label_rate: mean of the image-level labels.
+        """
+
+
+def in_float32(outputs: Mapping[str, Tensor]) -> Outputs:
+    """All outputs in float32, as losses want them after mixed precision."""
+    return {name: value.float() for name, value in outputs.items()}
+
+
+def trained_state(network: HoiNetwork) -> dict[str, Tensor]:
+    """Parameters and buffers that inference needs: all but a teacher's."""
+    return {name: value for name, value in network.state_dict().items() if not name.startswith("teacher.")}
+
+
+def at_least_one(count: int | Tensor) -> int | Tensor:
+    """A count to divide by, on any device without waiting for it."""
+    return count.clamp(min=1) if isinstance(count, Tensor) else max(count, 1)
+
+

@@ -1,0 +1,73 @@
+"""The multi-task loss of eq. (4): image-level HOI recognition, MIL over pairs, self-taught relatedness."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.core.bags import BagBatch
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.methods.base import BatchCounts, Losses, Outputs
+from pipeline.methods.bilevel.params import BilevelParams
+from pipeline.methods.bilevel.pseudo_labels import pseudo_relatedness
+from pipeline.methods.image_labels import ImageLabelMasks, mil_loss
+from pipeline.methods.pairing import PairIndex
+
+
+class BilevelLosses(Losses):
+    """L_g, L_p and L_b from the network's outputs and image-level labels.
+
+    Args:
+        top_k: positive pairs of a verb in the pseudo labels (App. F).
+    """
+
+    def __init__(self, vocabulary: Vocabulary, params: BilevelParams, *, top_k: int) -> None:
+        super().__init__()
+        self.params, self.top_k = params, top_k
+        self.masks = ImageLabelMasks(vocabulary)
+
+    def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:
+        """Return the terms whose parts are switched on."""
+        verbs, objects = self.masks.verbs(batch.labels), self.masks.objects(batch.labels)
+        terms = {}
+        if self.params.hoi_recognition:
+            terms["global"] = recognition_loss(outputs["image_logits"], batch.labels) / whole.images
+        terms["pair"] = mil_loss(outputs["interaction_logits"], pairs, verbs) / whole.images
+        if self.params.relatedness:
+            labels = pseudo_relatedness(
+                outputs["interaction_logits"],
+                pairs,
+                batch.object_ids[pairs.object],
+                image_verbs=verbs,
+                image_objects=objects,
+                top_k=self.top_k,
+            )
+            terms["relatedness"] = _summed_bce(outputs["relatedness_logits"], labels) / whole.images
+        return terms
+
+
+def recognition_loss(image_logits: Tensor, labels: Tensor) -> Tensor:
+    """L_g: binary cross-entropy of s_g [I, H] against image-level labels [I, H], summed."""
+    return _summed_bce(image_logits, labels)
+
+
+def _summed_bce(logits: Tensor, targets: Tensor) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
+
+
+def calibrated_bias(logits: Tensor, label_rate: float) -> float:
+    """Return b with mean sigmoid(logits + b) = label_rate, by bisection: where s_g starts.
+
+    Args:
+        logits: CLIP's scaled cosines, any shape.
+        label_rate: wanted mean probability, inside 0..1.
+    """
+    low, high = -1e3, 1e3
+    for _ in range(60):  # halvings: float64 has no more digits
+        middle = (low + high) / 2
+        if torch.sigmoid(logits.double() + middle).mean().item() < label_rate:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2

@@ -1,0 +1,73 @@
+"""The two-branch network of section 3.2: image-level HOI scores, and per-pair interaction and relatedness scores.
+
+One forward pass takes all images of a batch, ragged: each proposal is pooled once for its human and object roles, each
+union region once.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.backbones.base import Features
+from pipeline.core.bags import BagBatch
+from pipeline.methods.base import HoiNetwork, Outputs, Parts
+from pipeline.methods.bilevel.knowledge_transfer import meta_embedding
+from pipeline.methods.bilevel.params import BilevelParams
+from pipeline.methods.pair_trunk import PairTrunk, bank_logits, mlp, set_output_bias, to_mlp, union_embeddings
+from pipeline.methods.pairing import PairIndex
+
+
+class BilevelNetwork(HoiNetwork):
+    """HOI recognition, knowledge transfer and pairwise classification networks on a backbone.
+
+    Outputs: image_logits s_g [I, H], interaction_logits s_p [M, A], relatedness_logits s_b [M], and the relation-aware
+    representation of eq. (1) [M, D].
+    """
+
+    def __init__(self, parts: Parts, params: BilevelParams) -> None:
+        super().__init__()
+        self.params = params
+        width, num_verbs = parts.backbone.embed_dim, parts.vocabulary.num_verbs
+        self.backbone = parts.backbone
+        self.bank = nn.Parameter(parts.bank.clone(), requires_grad=not params.freeze_bank)
+        self.logit_scale = nn.Parameter(torch.tensor(parts.logit_scale))
+        self.global_bias = nn.Parameter(torch.zeros(()))
+        self.trunk = PairTrunk(width, params)
+        self.fusion = mlp(width, params.pair_hidden, width, params.dropout)  # F_K
+        self.interaction_head = mlp(width, params.pair_hidden, num_verbs, params.dropout)  # F_P
+        self.relatedness_head = mlp(width, params.pair_hidden, 1, params.dropout)  # F_B
+        set_output_bias(self.interaction_head, params.verb_bias)
+        set_output_bias(self.relatedness_head, params.relatedness_bias)
+
+    def forward(self, batch: BagBatch, pairs: PairIndex) -> Outputs:
+        """Run both branches over a batch."""
+        features = self.backbone(batch.images)
+        representation = self._representation(batch, features, pairs)
+        outputs = {
+            "representation": representation,
+            "interaction_logits": self.interaction_head(representation),
+        }
+        if self.params.hoi_recognition:
+            outputs["image_logits"] = self.image_logits(features)
+        if self.params.relatedness:
+            outputs["relatedness_logits"] = self.relatedness_head(representation).squeeze(1)
+        return outputs
+
+    def image_logits(self, features: Features) -> Tensor:
+        """s_g [I, H] (sec. 3.2.2): the bank as a classifier of v_g."""
+        return self._bank_logits(self.backbone.global_embedding(features), self.bank) + self.global_bias
+
+    def _representation(self, batch: BagBatch, features: Features, pairs: PairIndex) -> Tensor:
+        """The representation of eq. (1), [M, D]."""
+        embedded = self.trunk(self.backbone, features, batch, pairs)
+        if self.params.ktn != "none":
+            bank = self.bank.detach() if self.params.detach_bank else self.bank
+            union = union_embeddings(self.backbone, features, batch, pairs, self.params)
+            meta = meta_embedding(union, bank, self._bank_logits(union, bank), mode=self.params.ktn)
+            embedded = embedded + to_mlp(meta, self.params)
+        fused: Tensor = self.fusion(embedded)
+        return fused
+
+    def _bank_logits(self, embeddings: Tensor, bank: Tensor) -> Tensor:
+        return bank_logits(embeddings, bank, self.logit_scale, self.params)

@@ -1,0 +1,46 @@
+"""Image-level labels as losses use them: which verbs and objects an image shows, and multiple-instance learning."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.methods.pairing import PairIndex
+from pipeline.methods.segments import segment_max
+
+
+class ImageLabelMasks(nn.Module):
+    """From labels of HOI classes [I, H] to those of their verbs and objects."""
+
+    hoi_to_verb: Tensor
+    hoi_to_object: Tensor
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        verbs = functional.one_hot(torch.from_numpy(vocabulary.hoi_verb_ids), vocabulary.num_verbs)
+        objects = functional.one_hot(torch.from_numpy(vocabulary.hoi_object_ids), vocabulary.num_objects)
+        self.register_buffer("hoi_to_verb", verbs.float())  # [H, A]
+        self.register_buffer("hoi_to_object", objects.float())  # [H, C]
+
+    def verbs(self, labels: Tensor) -> Tensor:
+        """Bool [I, A]: verbs of some labelled class."""
+        return labels @ self.hoi_to_verb > 0
+
+    def objects(self, labels: Tensor) -> Tensor:
+        """Bool [I, C]: object categories of some labelled class."""
+        return labels @ self.hoi_to_object > 0
+
+
+def mil_loss(logits: Tensor, pairs: PairIndex, verbs: Tensor) -> Tensor:
+    """L_p: binary cross-entropy of the image's maximum over pairs [I, A] against labelled verbs [I, A], summed.
+
+    An image without any pair adds nothing.
+
+    Args:
+        logits: verb logits of the pairs [M, A].
+    """
+    best = segment_max(logits, pairs.image, len(verbs))
+    bags = pairs.bags
+    return functional.binary_cross_entropy_with_logits(best[bags], verbs[bags].to(best.dtype), reduction="sum")

@@ -1,0 +1,155 @@
+"""A method's network with what rebuilds it: from params and pretrained parts, and from a checkpoint.
+
+A checkpoint's config is JSON: names and settings of method and backbone, the vocabulary, and what the weights started
+from. Nothing else is needed to load it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline import backbones, methods
+from pipeline.backbones.base import Sources
+from pipeline.backbones.catalog import backbone_class
+from pipeline.backbones.clip_resnet import ClipResNet, ClipResNetParams
+from pipeline.core.errors import ArtifactError, ParamError, did_you_mean
+from pipeline.core.params import ModelParams
+from pipeline.core.plugins import names_of
+from pipeline.core.types import KnowledgeBank
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.methods.base import HoiNetwork, Method, Parts
+from pipeline.methods.catalog import method_class
+
+SCHEMA_VERSION = 3
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """What `model` of params.yaml chooses, checked.
+
+    Attributes:
+        params: the section.
+        method: with its settings.
+        backbone_settings: of the backbone.
+        teacher_settings: of CLIP's own encoder, where the method needs it as a teacher; else None.
+    """
+
+    params: ModelParams
+    method: Method
+    backbone_settings: Any
+    teacher_settings: ClipResNetParams | None
+
+    @classmethod
+    def of(cls, params: ModelParams) -> ModelChoice:
+        """Look up method and backbone and build their settings.
+
+        Raises:
+            ParamError: all faults at once: unknown names, unknown or wrong settings.
+        """
+        faults: list[str] = []
+        method_type, backbone_type = method_class(params.method), backbone_class(params.backbone)
+        known = {params.method.rpartition(".")[2], params.backbone.rpartition(".")[2], *names_of(methods), *names_of(backbones)}
+        faults += [
+            f'unknown section "model.{name}"{did_you_mean(name, sorted(known))}'
+            for name in params.settings
+            if name not in known
+        ]
+        settings = params.settings_of(params.method, method_type.Params, faults)
+        backbone_settings = params.settings_of(params.backbone, backbone_type.Params, faults)
+        teacher_settings = params.settings_of("clip_resnet", ClipResNetParams, faults)
+        if faults:
+            raise ParamError("params.yaml: " + "; ".join(faults))
+        method = method_type(settings)
+        return cls(params, method, backbone_settings, teacher_settings if method.needs_teacher else None)
+
+    def to_json(self) -> dict[str, Any]:
+        """The section as params.yaml would spell it, with every setting that is in use."""
+        plain = {name: value for name, value in asdict(self.params).items() if name != "settings"}
+        used = {self.params.method: self.method.params, self.params.backbone: self.backbone_settings}
+        if self.teacher_settings is not None:
+            used["clip_resnet"] = self.teacher_settings
+        return plain | {name.rpartition(".")[2]: asdict(settings) for name, settings in used.items()}
+
+
+@dataclass(frozen=True)
+class HoiModel:
+    """A method and its network; `config` rebuilds both."""
+
+    method: Method
+    network: HoiNetwork
+    config: dict[str, Any]
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square input images in pixels."""
+        return int(self.config["image_size"])
+
+
+def new_model(
+    choice: ModelChoice,
+    sources: Sources,
+    bank: KnowledgeBank,
+    vocabulary: Vocabulary,
+    *,
+    seed: int,
+    origin: Mapping[str, Any] | None = None,
+) -> HoiModel:
+    """Return a model before its first step; every random weight comes from `seed`.
+
+    `bank: random` draws unit rows of the same width.
+
+    Args:
+        origin: what the weights start from, for the config.
+    """
+    params, method = choice.params, choice.method
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        embeddings = torch.from_numpy(bank.hoi_embeddings)
+        if params.bank == "random":
+            embeddings = functional.normalize(torch.randn(embeddings.shape), dim=1)
+        backbone = backbone_class(params.backbone).build(sources, choice.backbone_settings)
+        teacher = None if choice.teacher_settings is None else ClipResNet.build(sources, choice.teacher_settings)
+        scale = float(sources.clip.model.logit_scale.detach())
+        network = method.build(Parts(backbone, embeddings, scale, vocabulary, teacher))
+    config = {
+        "schema_version": SCHEMA_VERSION,
+        "method": {"name": params.method, "settings": asdict(method.params)},
+        "backbone": {"name": params.backbone, **backbone.config},
+        "image_size": params.image_size,
+        "bank_shape": list(embeddings.shape),
+        "vocabulary": vocabulary.to_json(),
+        "origin": dict(origin or {}),
+    }
+    return HoiModel(method, network, config)
+
+
+def model_from_config(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> HoiModel:
+    """Return the model of a checkpoint, its network in evaluation mode.
+
+    Raises:
+        ArtifactError: of another version, of a method or backbone that is not here, or weights of another network.
+    """
+    try:
+        method_type = method_class(config["method"]["name"])
+        method = method_type(method_type.Params(**config["method"]["settings"]))
+        backbone = backbone_class(config["backbone"]["name"]).from_config(config["backbone"])
+        bank, vocabulary = torch.zeros(config["bank_shape"]), Vocabulary.from_json(config["vocabulary"])
+    except (TypeError, KeyError) as error:
+        raise ArtifactError(
+            f'checkpoint: config.json is of another version ({error!r}); run "dvc repro train"'
+        ) from None
+    except ParamError as error:
+        raise ArtifactError(f"checkpoint: config.json: {error}") from None
+    network = method.build(Parts(backbone, bank, 0.0, vocabulary))
+    try:
+        network.load_state_dict(dict(state))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise ArtifactError(f'checkpoint: weights do not fit config.json ({reason}); run "dvc repro train"') from None
+    return HoiModel(method, network.eval(), dict(config))

@@ -1,0 +1,99 @@
+"""What methods over proposals share: region embeddings, the appearance and layout of a pair, similarity to the bank.
+
+N proposals, M pairs, R regions, H HOI classes, D embedding width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline.backbones.base import Backbone, Features
+from pipeline.core.bags import BagBatch
+from pipeline.core.boxes import box_union
+from pipeline.core.params import bounded
+from pipeline.methods.pairing import PairIndex
+from pipeline.methods.spatial import SpatialEncoder, spatial_encoding
+
+
+@dataclass(frozen=True)
+class PairTrunkParams:
+    """Settings of the parts in this file; defaults are the paper's sizes (App. C)."""
+
+    spatial_hidden: int = bounded(1, 1 << 16, default=256)
+    pair_hidden: int = bounded(1, 1 << 16, default=1024)
+    spatial_epsilon: float = bounded(0, 1, default=1e-6)
+    dropout: float = bounded(0, 1, default=0.0)
+    normalize_rois: bool = True  # L2-normalize v_h, v_o, v_u
+    unit_variance: bool = True  # scale embeddings by sqrt(D) before an MLP
+    global_score: Literal["cosine", "inner_product"] = "cosine"  # similarity to the bank
+    verb_bias: float = bounded(-20, 20, default=-3.0)  # verb logits start at it: most pairs do nothing
+
+
+class PairTrunk(nn.Module):
+    """v_p = F_E([v_h; v_o; v_sp]) of pairs (sec. 3.2.3)."""
+
+    def __init__(self, width: int, params: PairTrunkParams) -> None:
+        super().__init__()
+        self.params = params
+        self.spatial = SpatialEncoder(hidden=params.spatial_hidden, width=width, epsilon=params.spatial_epsilon)
+        self.pair_embedding = mlp(3 * width, params.pair_hidden, width, params.dropout)  # F_E
+
+    def forward(self, backbone: Backbone, features: Features, batch: BagBatch, pairs: PairIndex) -> Tensor:
+        """v_p [M, D]."""
+        appearance = to_mlp(proposal_embeddings(backbone, features, batch, self.params), self.params)  # [N, D]
+        encoding = spatial_encoding(batch.boxes[pairs.human], batch.boxes[pairs.object], batch.image_sizes[pairs.image])
+        terms = [appearance[pairs.human], appearance[pairs.object], self.spatial(encoding)]
+        embedded: Tensor = self.pair_embedding(torch.cat(terms, 1))
+        return embedded
+
+
+def proposal_embeddings(backbone: Backbone, features: Features, batch: BagBatch, params: PairTrunkParams) -> Tensor:
+    """v_h and v_o: embeddings of all proposals [N, D]."""
+    return _regions(backbone, features, batch, batch.boxes, batch.proposal_image, params)
+
+
+def union_embeddings(
+    backbone: Backbone, features: Features, batch: BagBatch, pairs: PairIndex, params: PairTrunkParams
+) -> Tensor:
+    """v_u: embeddings of the pairs' union regions [M, D]."""
+    boxes = box_union(batch.boxes[pairs.human], batch.boxes[pairs.object])
+    return _regions(backbone, features, batch, boxes, pairs.image, params)
+
+
+def _regions(
+    backbone: Backbone, features: Features, batch: BagBatch, boxes: Tensor, image: Tensor, params: PairTrunkParams
+) -> Tensor:
+    """Embeddings [R, D] of boxes [R, 4] in original pixels."""
+    placed = boxes / batch.image_sizes[image].repeat(1, 2)
+    embeddings = backbone.region_embedding(features, placed, image)
+    return functional.normalize(embeddings, dim=1) if params.normalize_rois else embeddings
+
+
+def to_mlp(embeddings: Tensor, params: PairTrunkParams) -> Tensor:
+    """From unit length, which the bank needs, to unit variance, which an MLP's initial weights are made for."""
+    return embeddings * embeddings.shape[1] ** 0.5 if params.unit_variance else embeddings
+
+
+def bank_logits(embeddings: Tensor, bank: Tensor, logit_scale: Tensor, params: PairTrunkParams) -> Tensor:
+    """Similarity of embeddings [R, D] to every HOI class of a bank [H, D], [R, H]."""
+    if params.global_score == "inner_product":
+        return embeddings @ bank.T
+    cosine = functional.normalize(embeddings, dim=1) @ functional.normalize(bank, dim=1).T
+    return cosine * logit_scale.exp()
+
+
+def mlp(inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:
+    """Linear, ReLU, dropout, linear."""
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, outputs))
+
+
+def set_output_bias(head: nn.Sequential, value: float) -> None:
+    """Start a head's logits at a prior."""
+    last = head[-1]
+    assert isinstance(last, nn.Linear)
+    nn.init.constant_(last.bias, value)

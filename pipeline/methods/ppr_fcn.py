@@ -1,0 +1,85 @@
+"""`ppr_fcn`: PPR-FCN (Zhang et al., ICCV 2017) on the same backbone and pairs (Table 1).
+
+Two parallel branches say which pair of the image, and which verb: a pair's score is the softmax over the image's pairs
+of the selection times the sigmoid of the classification. Their sum over pairs, which is at most 1, is the image's score.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.core.bags import BagBatch
+from pipeline.core.outputs import OutputColumn
+from pipeline.core.params import TrainParams
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.methods.base import BatchCounts, HoiNetwork, Losses, Method, Outputs, Parts
+from pipeline.methods.hoi_prompts import logit_of_log
+from pipeline.methods.image_labels import ImageLabelMasks
+from pipeline.methods.pair_trunk import PairTrunk, PairTrunkParams, mlp, set_output_bias
+from pipeline.methods.pairing import PairIndex
+from pipeline.methods.segments import segment_log_softmax, segment_sum
+
+
+class PprFcnNetwork(HoiNetwork):
+    """Outputs: interaction_logits [M, A], the logits of the two branches' product, and the representation [M, D]."""
+
+    def __init__(self, parts: Parts, params: PairTrunkParams) -> None:
+        super().__init__()
+        width, hidden, verbs = parts.backbone.embed_dim, params.pair_hidden, parts.vocabulary.num_verbs
+        self.backbone = parts.backbone
+        self.trunk = PairTrunk(width, params)
+        self.fusion = mlp(width, hidden, width, params.dropout)
+        self.classification = mlp(width, hidden, verbs, params.dropout)
+        set_output_bias(self.classification, params.verb_bias)
+        mlp(width, hidden, 1, params.dropout)  # drawn and dropped: a seed gives the weights that it always gave
+        self.selection = mlp(width, hidden, verbs, params.dropout)
+
+    def forward(self, batch: BagBatch, pairs: PairIndex) -> Outputs:
+        """Run both branches over the pairs of a batch."""
+        embedded = self.trunk(self.backbone, self.backbone(batch.images), batch, pairs)
+        representation = self.fusion(embedded)
+        selected = segment_log_softmax(self.selection(representation), pairs.image, len(batch))
+        logits = logit_of_log(selected + functional.logsigmoid(self.classification(representation)))
+        return {"representation": representation, "interaction_logits": logits}
+
+
+class PprFcnLosses(Losses):
+    """Binary cross-entropy of the image's score, the sum of its pairs' probabilities."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.masks = ImageLabelMasks(vocabulary)
+
+    def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:
+        """Return the one term."""
+        verbs = self.masks.verbs(batch.labels)
+        return {"pair": summed_mil_loss(outputs["interaction_logits"], pairs, verbs) / whole.images}
+
+
+def summed_mil_loss(logits: Tensor, pairs: PairIndex, verbs: Tensor) -> Tensor:
+    """Binary cross-entropy of summed probabilities [I, A] against labelled verbs [I, A], summed; logits [M, A]."""
+    image_scores = segment_sum(torch.sigmoid(logits), pairs.image, len(verbs))
+    scores = image_scores[pairs.bags].clamp(1e-6, 1 - 1e-6)
+    return functional.binary_cross_entropy(scores, verbs[pairs.bags].to(scores.dtype), reduction="sum")
+
+
+class PprFcn(Method):
+    """Selection and classification in parallel."""
+
+    Params = PairTrunkParams
+    params: PairTrunkParams
+    columns = (OutputColumn("interaction_logits", "pair", "verbs", "pairwise"),)
+    loss_names = ("pair",)
+
+    def build(self, parts: Parts) -> PprFcnNetwork:
+        """The two parallel branches."""
+        return PprFcnNetwork(parts, self.params)
+
+    def losses(self, vocabulary: Vocabulary, train: TrainParams) -> Losses:
+        """The image's score against its labels."""
+        return PprFcnLosses(vocabulary)
+
+
+METHOD = PprFcn
