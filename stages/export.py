@@ -44,7 +44,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, form: str,
     vocabulary = read_vocabulary(inputs.take(layout.vocabulary, "prepare"))
     manifest = read_split(inputs.take(layout.split(split), "prepare"), vocabulary)
     predictions = inputs.take(layout.predictions(run, split), "infer", run, split)
-    dump = read_dump(predictions, vocabulary=vocabulary, image_ids=manifest.image_ids)
+    dump = read_dump(predictions, vocabulary=vocabulary, image_ids=manifest.image_ids, run=run)
     detections = fuse(dump, params.evaluate)
     if form == "vcoco-pickle":
         people = read_people(inputs.take(layout.people(split), "prepare"), manifest)

@@ -128,6 +128,17 @@ def read_json(path: Path, *, remedy: str) -> Any:
         raise ArtifactError(f"{path}: not JSON ({error}); {remedy}") from None
 
 
+def refuse_links(folder: Path) -> None:
+    """Refuse a folder that holds a link: what it leads to may be anybody's, and may change.
+
+    Raises:
+        ArtifactError: names the first.
+    """
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if path.is_symlink():
+            raise ArtifactError(f"{path}: a link that leads elsewhere; expected plain files only, copy what it means")
+
+
 def sha256_of(path: Path) -> str:
     """Return the sha256 of a file, or of a folder's relative names and contents in name order."""
     digest = hashlib.sha256()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.core.errors import ArtifactError
 from pipeline.core.layout import Layout
-from pipeline.store.files import sha256_of
+from pipeline.store.files import refuse_links, sha256_of
 from pipeline.store.manifests import read_stage_manifest, relative
 
 
@@ -36,7 +36,7 @@ class StageInputs:
         found = self.digests[self.note(path)]
         recorded = self.layout.stage_manifest(stage, *names)
         if not recorded.exists():
-            _refuse_links(path)
+            refuse_links(path)
             return path
         manifest = read_stage_manifest(recorded, remedy=f'run "dvc repro {stage}"')
         expected = manifest.outputs.get(relative(path, self.layout.root))
@@ -54,9 +54,3 @@ class StageInputs:
         if path not in self.digests:
             self.digests[path] = sha256_of(path)
         return path
-
-
-def _refuse_links(folder: Path) -> None:
-    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
-        if path.is_symlink():
-            raise ArtifactError(f"{path}: a link that leads elsewhere; expected plain files only, copy what it means")
