@@ -15,11 +15,9 @@ from pipeline.core.params import InferParams, RepresentParams, digest_of
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset
 from pipeline.data.split import read_split
-from pipeline.detection.detectors import build_architecture
-from pipeline.hoi.network import WeakHoiNetwork
-from pipeline.hoi.network_config import network_from_config
 from pipeline.inference.dump_split import InferWork
 from pipeline.inference.represent_split import RepresentWork
+from pipeline.methods.model import HoiModel, model_from_config
 from pipeline.store.checkpoint import load_checkpoint
 from pipeline.store.inputs import StageInputs
 from pipeline.store.manifests import relative
@@ -78,7 +76,7 @@ class SplitRun:
         vocabulary = read_vocabulary(layout.vocabulary)
         manifest = read_split(layout.split(self.split), vocabulary)
         state, config = load_checkpoint(layout.checkpoint(self.name), vocabulary=vocabulary)
-        network = network_from_config(config, state, build_detector=build_architecture)
+        model = model_from_config(config, state)
         proposals = read_proposals(
             layout.proposals(self.split), image_ids=manifest.image_ids, objects=vocabulary.objects
         )
@@ -87,22 +85,22 @@ class SplitRun:
             proposals=proposals,
             labels=np.broadcast_to(np.zeros(vocabulary.num_hois, np.float32), (len(manifest), vocabulary.num_hois)),
             root=self.root,
-            image_side=config["model"]["image_size"],
+            image_side=model.image_size,
             max_proposals=max_proposals,
         )
         device = open_device(self.device)
-        network = place(network, device, channels_last=self.channels_last).eval()
-        return OpenRun(inputs, vocabulary, bags, network, device)
+        place(model.network, device, channels_last=self.channels_last).eval()
+        return OpenRun(inputs, vocabulary, bags, model, device)
 
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A `SplitRun`, opened; `inputs` as this process found them, the network on the device, its labels are zeros."""
+    """A `SplitRun`, opened; `inputs` as this process found them, its network on the device, its labels are zeros."""
 
     inputs: StageInputs
     vocabulary: Vocabulary
     bags: BagDataset
-    network: WeakHoiNetwork
+    model: HoiModel
     device: torch.device
 
     def digest(self, params: Any) -> str:
@@ -133,13 +131,13 @@ class InferRecipe:
         """Raises UserError as `SplitRun.open`."""
         found = self.run.open(self.params.max_proposals)
         return InferWork(
-            network=found.network,
+            model=found.model,
+            vocabulary=found.vocabulary,
             bags=found.bags,
             batch_size=self.params.batch_size,
             digest=found.digest(digest_of(self.params)),
             device=found.device,
             inputs=found.inputs.digests,
-            vocabulary=found.vocabulary,
         )
 
 
@@ -166,7 +164,8 @@ class RepresentRecipe:
         found = self.run.open(self.batches.max_proposals)
         sections = {"infer": self.batches, "represent": self.params}
         return RepresentWork(
-            network=found.network,
+            model=found.model,
+            vocabulary=found.vocabulary,
             bags=found.bags,
             batch_size=self.batches.batch_size,
             digest=found.digest({name: digest_of(section) for name, section in sections.items()}),

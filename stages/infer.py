@@ -52,12 +52,13 @@ def command(
         scheduler=address,
         threads=execution.decode_threads,
     )
-    columns = dump_columns(parts.column)
+    columns = dump_columns(opened.model.method.columns, parts.column)
     write_dump_columns(
         layout.predictions(run.name, split),
         vocabulary=opened.vocabulary,
         image_ids=opened.bags.manifest.image_ids,
         variant=run.name,
+        outputs=opened.model.method.columns,
         columns=columns,
     )
     write_stage_manifest(

@@ -81,10 +81,10 @@ def command(
     from pipeline.core.layout import Layout, checkpoint_owner
     from pipeline.core.params import load_params, load_variants
     from pipeline.data.image_files import find_images, printable
-    from pipeline.detection.detectors import build_architecture, load_detector
-    from pipeline.evaluation.fusion import fuse_parts, of_trained_parts
-    from pipeline.hoi.network_config import network_from_config
+    from pipeline.detection.detectors import load_detector
+    from pipeline.evaluation.fusion import fuse_factors
     from pipeline.inference.predict import predict_images
+    from pipeline.methods.model import model_from_config
     from pipeline.report.prediction_folder import PictureFolder
     from pipeline.report.prediction_picture import draw_prediction
     from pipeline.report.prediction_record import best_of_image, image_record, summary_line
@@ -100,10 +100,9 @@ def command(
     folder = checkpoint or _trained(layout, load_variants(layout.params)[variant.partition("+")[0]].run or variant)
     state, config = load_checkpoint(folder)
     vocabulary = vocabulary_of(folder, config)
-    network = network_from_config(config, state, build_detector=build_architecture)
+    model = model_from_config(config, state)
     own = _detector(params.detect, detector, detector_weights, detector_threshold, detector_nms)
     loaded = load_detector(own, root=root)
-    fusion = of_trained_parts(params.evaluate, network.params)
     pictures = PictureFolder(draw) if draw else None
     records: list[dict[str, Any]] = []
     skipped: list[dict[str, str]] = []
@@ -117,16 +116,16 @@ def command(
 
         for batch in predict_images(
             files,
-            network=network,
+            model=model,
             detector=loaded,
             vocabulary=vocabulary,
             params=dataclasses.replace(params.infer, batch_size=batch_size or params.infer.batch_size),
             device=open_device(device),
             skipped=skip,
         ):
-            detections, parts = fuse_parts(batch.dump, fusion)
+            detections, factors = fuse_factors(batch.dump, params.evaluate)
             for row, (path, image) in enumerate(zip(batch.paths, batch.images, strict=True)):
-                best = best_of_image(detections, parts, vocabulary, row, top_k=top_k, threshold=threshold)
+                best = best_of_image(detections, factors, vocabulary, row, top_k=top_k, threshold=threshold)
                 name = printable(path.as_posix())
                 records.append(image_record(name, image.size, best))
                 if pictures:
@@ -137,7 +136,7 @@ def command(
     header = {
         "checkpoint": folder.as_posix(),
         "detector": f"{loaded.name} {loaded.digest}",
-        "fusion": {name: getattr(fusion, name) for name in ("pair_score", "score_fusion", "relatedness", "gamma")},
+        "fusion": {"weights": params.evaluate.weights, "links": params.evaluate.links},
     }
     _write(json_path, header | {"images": records, "skipped": skipped})
     if skipped:

@@ -41,7 +41,7 @@ def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
         inputs.take(layout.predictions(name), "infer", name, "test")
     for name in names:
         inputs.take(layout.training_log(name), "train", name)
-        for kind in (layout.metrics, layout.per_class, layout.precision_recall, layout.gamma_sweep):
+        for kind in (layout.metrics, layout.per_class, layout.precision_recall, layout.weight_sweeps):
             inputs.take(kind(name), "evaluate", name)
     split = read_test_split(layout)
     num_images, num_tiles = (

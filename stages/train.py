@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from stages._command import dataset_option, device_option, progress, root_option, run_options, stage_command
 
 if TYPE_CHECKING:
+    from torchvision.models.detection import FasterRCNN
+
     from pipeline.training.distributed import Ranks
 
 
@@ -32,6 +34,7 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     """All of it, on one of the ranks; the first alone writes."""
     import shutil
 
+    from pipeline.backbones.base import Sources
     from pipeline.core.device import open_device
     from pipeline.core.errors import ArtifactError
     from pipeline.core.layout import Layout, run_name
@@ -40,9 +43,8 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     from pipeline.data.bags import BagDataset, permuted_labels
     from pipeline.data.split import read_split
     from pipeline.detection.detectors import load_fasterrcnn
-    from pipeline.hoi.backbone import VisualConfig
-    from pipeline.hoi.losses import WeakHoiLoss
-    from pipeline.hoi.network_config import network_config
+    from pipeline.methods.base import trained_state
+    from pipeline.methods.model import ModelChoice, new_model
     from pipeline.store.bank_file import read_bank
     from pipeline.store.checkpoint import save_checkpoint
     from pipeline.store.files import write_text
@@ -51,11 +53,11 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     from pipeline.store.proposals_file import read_proposals
     from pipeline.store.vocabulary_file import read_vocabulary
     from pipeline.training.loop import TrainingRun, train
-    from pipeline.training.start import build_network
     from stages._clip import bank_source, clip_inputs, clip_of, open_clip
 
     layout, run = Layout(root, dataset), run_name(variant, seed)
     params = load_params(layout.params, dataset, variant)
+    choice = ModelChoice.of(params.model)
     section = params.train if seed is None else dataclasses.replace(params.train, seed=seed)
     inputs = StageInputs(layout)
     vocabulary = read_vocabulary(inputs.take(layout.vocabulary, "prepare"))
@@ -88,17 +90,23 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     opened = open_device(device, local_rank=ranks.local_rank if ranks.size > 1 else None)
     ranks.connect(opened)
     weights = clip_inputs(clip_params, root)
-    sections: dict[str, Any] = {"clip": params.clip, "model": params.model, "train": section}
-    detector, architecture = None, None
-    if params.model.backbone == "rn50_fpn_coco":
-        detector, architecture = load_fasterrcnn(params.detect, root=root)
+    sections: dict[str, Any] = {"clip": params.clip, "model": choice.to_json(), "train": section}
+
+    def detector() -> tuple[FasterRCNN, dict[str, Any]]:
         sections["detect"] = params.detect
-        weights += [root / params.detect.weights] if (root / params.detect.weights).exists() else []
+        weights.extend(path for path in [root / params.detect.weights] if path.exists())
+        return load_fasterrcnn(params.detect, root=root)
+
+    model = new_model(
+        choice,
+        Sources(clip_model, detector, bank.hoi_embeddings.shape[1], params.model.image_size),
+        bank,
+        vocabulary,
+        seed=torch_seed(section.seed, "network"),
+        origin={"clip": clip_model.name, "clip_digest": clip_model.digest, "prompts": list(bank.prompts)},
+    )
     for path in weights:
         inputs.note(path)
-    network = build_network(
-        clip_model, bank, vocabulary, params.model, seed=torch_seed(section.seed, "network"), detector=detector
-    )
     digest = digest_of(
         {
             "inputs": {relative(path, root): found for path, found in inputs.digests.items()},
@@ -108,8 +116,8 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     steps = section.epochs * max(1, len(manifest) // section.batch_size)
     with progress(steps * section.batch_size, f"train {run}", hidden=not ranks.writes) as advance:
         log = train(
-            network,
-            WeakHoiLoss(vocabulary=vocabulary, model=params.model, train=section),
+            model,
+            vocabulary,
             dataset_of_bags,
             TrainingRun(
                 params=section,
@@ -123,15 +131,7 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
         )
     if not ranks.writes:
         return
-    origin = {"clip": clip_model.name, "clip_digest": clip_model.digest, "prompts": list(bank.prompts)}
-    config = network_config(
-        visual=VisualConfig.of(clip_model.model.visual),
-        vocabulary=vocabulary,
-        model=params.model,
-        origin=origin,
-        detector=architecture,
-    )
-    save_checkpoint(layout.checkpoint(run), network.trained_state(), config)
+    save_checkpoint(layout.checkpoint(run), trained_state(model.network), model.config)
     write_text(layout.training_log(run), log.text())
     write_stage_manifest(
         layout.stage_manifest("train", run),

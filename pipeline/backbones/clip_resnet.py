@@ -123,7 +123,9 @@ class ClipResNet(Backbone):
     def region_embedding(self, features: Tensor, boxes: Tensor, image: Tensor) -> Tensor:
         """RoIAlign, then the attention pool: [R, D] of boxes [R, 4] in 0..1 of their images, maps `image` [R]."""
         cells = map_cells(boxes, features)
-        tokens = roi_tokens(features, cells, image, roi_size=self.params.roi_size, sampling_ratio=self.params.sampling_ratio)
+        tokens = roi_tokens(
+            features, cells, image, roi_size=self.params.roi_size, sampling_ratio=self.params.sampling_ratio
+        )
         return attention_pool(self.attnpool, tokens, (self.params.roi_size, self.params.roi_size))
 
 

@@ -1,4 +1,4 @@
-"""`detector_fpn`: a detector's backbone in place of CLIP's (Exp 8-10): its feature pyramid, and its box head for any region.
+"""`detector_fpn`: a detector's feature pyramid, and its box head for any region, in place of CLIP's encoder (Exp 8-10).
 
 The paper starts the visual encoder from a ResNet50-FPN trained for detection and says no more. Here a region is pooled
 from the pyramid level that the detector would take, and embedded by the detector's own box head; the image is the
@@ -69,7 +69,8 @@ class DetectorFpn(Backbone):
     @classmethod
     def build(cls, sources: Sources, params: DetectorFpnParams) -> Self:
         """The parts of the detector that params name."""
-        detector, architecture = sources.detector()
+        with torch.random.fork_rng(devices=[]):  # how many numbers loading draws must not change the projection
+            detector, architecture = sources.detector()
         return cls(detector, architecture, embed_dim=sources.embed_dim, image_size=sources.image_size)
 
     @classmethod

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from pipeline.core.vocabulary import Vocabulary
 
@@ -30,6 +30,14 @@ class OutputColumn:
     classes: Literal["hois", "verbs"] | None
     factor: str
     link: Link = "sigmoid"
+
+    def __post_init__(self) -> None:
+        if self.per not in ("image", "pair") or self.classes not in ("hois", "verbs", None):
+            raise ValueError(
+                f"column {self.name}: per {self.per}, classes {self.classes}; expected rows per image or pair"
+            )
+        if self.link not in get_args(Link):
+            raise ValueError(f"column {self.name}: link {self.link}; expected one of {', '.join(get_args(Link))}")
 
     def width(self, vocabulary: Vocabulary) -> tuple[int, ...]:
         """Shape of one row."""

@@ -136,7 +136,7 @@ class EvaluateParams:
     setting: Literal["default", "known_object", "explanation_hoi"]
     links: dict[str, Literal["sigmoid", "softmax"]]  # from logits to a factor, in place of what the method declares
     times_run: str | None  # a further factor "times": the sigmoid of this run's pair scores (Abl 3: CLIP's own)
-    weights: dict[str, float] = bounded(0, 100)  # exponent of each factor; 1 for one that is not named, 0 leaves it out
+    weights: dict[str, float] = bounded(0, 100)  # exponent of each factor; 1 for one that is not named, 0: left out
 
 
 @dataclass(frozen=True)
@@ -470,7 +470,8 @@ def _value(value: Any, hint: Any, where: str, limits: Mapping[str, float], fault
     if origin is Literal:
         if value not in choices:
             faults.append(
-                f"{where} is {value!r}{did_you_mean(str(value), choices)}; expected one of {', '.join(map(str, choices))}"
+                f"{where} is {value!r}{did_you_mean(str(value), map(str, choices))}; "
+                f"expected one of {', '.join(map(str, choices))}"
             )
         return value
     if origin is tuple and isinstance(value, list):

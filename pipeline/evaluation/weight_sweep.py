@@ -14,7 +14,7 @@ from pipeline.core.params import EvaluateParams
 from pipeline.evaluation.hicodet import HicoDetResult
 
 Weights = tuple[tuple[str, float], ...]  # changes to the params' weights; none: the params' own
-# 0 leaves a factor out. Of the detector's, the paper's 2.8 lies in the middle, and the ends are far from any best value.
+# 0 leaves a factor out. Of the detector's, the paper's 2.8 is in the middle, and the ends are far from any best value.
 SWEPT = {"detector": (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 2.4, 2.8, 3.2, 3.6, 4.0, 5.0, 6.0, 8.0, 10.0)}
 SWEPT_OTHERS = (0.0, 0.25, 0.5, 1.0, 2.0)
 _NOTHING = ""  # a mean over no class

@@ -23,4 +23,6 @@ class InferWork(BagWork):
         """Run the network on a batch."""
         arrays = batch_outputs(self.model, self.rule, loaded.batch, loaded.scores, self.device)
         per_proposal = dict.fromkeys(PROPOSAL_ARRAYS, arrays["proposal_counts"])
-        return cut_by_image(arrays, per_proposal | dict.fromkeys(pair_arrays(self.model.method.columns), arrays["pair_counts"]))
+        return cut_by_image(
+            arrays, per_proposal | dict.fromkeys(pair_arrays(self.model.method.columns), arrays["pair_counts"])
+        )

@@ -42,7 +42,8 @@ def batch_outputs(
         "human_index": pairs.human - first,
         "object_index": pairs.object - first,
     } | {column.name: outputs[column.name].float() for column in model.method.columns}
-    return {name: value.cpu().numpy() for name, value in tensors.items()} | {"proposal_scores": scores}
+    arrays: Arrays = {name: value.cpu().numpy() for name, value in tensors.items()}
+    return arrays | {"proposal_scores": scores}
 
 
 def empty_outputs(columns: Sequence[OutputColumn], vocabulary: Vocabulary) -> Arrays:
@@ -75,7 +76,9 @@ def dump_of(
     variant: str,
 ) -> PredictionDump:
     """The arrays of one batch as a dump in memory."""
-    columns = {name: column.read() for name, column in dump_columns(outputs, lambda name: Column.of(arrays[name])).items()}
+    columns = {
+        name: column.read() for name, column in dump_columns(outputs, lambda name: Column.of(arrays[name])).items()
+    }
     return PredictionDump(
         vocabulary=vocabulary,
         image_ids=image_ids,

@@ -69,7 +69,7 @@ def representation_columns(parts: FinishedParts, work: RepresentWork, *, run: st
     if not all(np.isfinite(piece).all() for piece in columns["representation"].pieces()):
         raise DataError(f"{run}: representations that {work.params.dtype} cannot hold; set represent.dtype to float32")
     columns["offsets"] = Column.of(offsets_of(parts.column("pair_counts").read()))
-    columns["bank"] = Column.of(work.network.bank.detach().float().cpu().numpy())
+    columns["bank"] = Column.of(work.model.network.bank.detach().float().cpu().numpy())
     return columns
 
 

@@ -1,1 +1,1 @@
-"""Methods: networks from images and proposals to interaction scores, and the losses that train them from weak labels."""
+"""Methods: networks from images and proposals to interaction scores, and their losses from image-level labels."""

@@ -118,7 +118,9 @@ class Method(ABC):
     def losses(self, vocabulary: Vocabulary, train: TrainParams) -> Losses:
         """Return the loss terms."""
 
-    def calibrate(self, network: Any, batches: Iterable[BagBatch], label_rate: float) -> None:
+    def calibrate(  # noqa: B027 (a method without anything to set needs none)
+        self, network: Any, batches: Iterable[BagBatch], label_rate: float
+    ) -> None:
         """Set what depends on data before the first step, in evaluation mode without gradients; nothing by default.
 
         Args:
@@ -140,5 +142,3 @@ def trained_state(network: HoiNetwork) -> dict[str, Tensor]:
 def at_least_one(count: int | Tensor) -> int | Tensor:
     """A count to divide by, on any device without waiting for it."""
     return count.clamp(min=1) if isinstance(count, Tensor) else max(count, 1)
-
-

@@ -1,4 +1,4 @@
-"""HOI sentences as a classifier of pairs: similarity to every HOI class, read as verbs of the pair's object category."""
+"""HOI sentences as a classifier of pairs: similarity to every HOI class, read as verbs of the pair's object."""
 
 from __future__ import annotations
 

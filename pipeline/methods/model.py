@@ -54,7 +54,12 @@ class ModelChoice:
         """
         faults: list[str] = []
         method_type, backbone_type = method_class(params.method), backbone_class(params.backbone)
-        known = {params.method.rpartition(".")[2], params.backbone.rpartition(".")[2], *names_of(methods), *names_of(backbones)}
+        known = {
+            params.method.rpartition(".")[2],
+            params.backbone.rpartition(".")[2],
+            *names_of(methods),
+            *names_of(backbones),
+        }
         faults += [
             f'unknown section "model.{name}"{did_you_mean(name, sorted(known))}'
             for name in params.settings

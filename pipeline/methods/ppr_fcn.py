@@ -1,7 +1,7 @@
 """`ppr_fcn`: PPR-FCN (Zhang et al., ICCV 2017) on the same backbone and pairs (Table 1).
 
 Two parallel branches say which pair of the image, and which verb: a pair's score is the softmax over the image's pairs
-of the selection times the sigmoid of the classification. Their sum over pairs, which is at most 1, is the image's score.
+of the selection times the sigmoid of the classification. Their sum over pairs, at most 1, is the image's score.
 """
 
 from __future__ import annotations

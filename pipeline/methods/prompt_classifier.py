@@ -1,4 +1,4 @@
-"""`prompt_classifier`: HOI sentences as the classifier of pairs, drawn towards CLIP's image vector (Abl 4, GEN-VLKT)."""
+"""`prompt_classifier`: HOI sentences as the classifier of pairs, drawn to CLIP's image vector (Abl 4, GEN-VLKT)."""
 
 from __future__ import annotations
 

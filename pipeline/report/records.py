@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.core.errors import ArtifactError
 from pipeline.core.layout import Layout
 from pipeline.report.results import (
     DoubleArray,
     PerClass,
     RunMetrics,
-    read_weight_sweep,
     read_mean_curves,
     read_metrics,
     read_per_class,
     read_training_log,
+    read_weight_sweep,
 )
 
 
@@ -43,9 +44,19 @@ def read_run_records(layout: Layout, name: str, desc: str) -> RunRecords:
         metrics=read_metrics(layout.metrics(name), evaluate),
         per_class=read_per_class(layout.per_class(name), evaluate),
         curves=read_mean_curves(layout.precision_recall(name), evaluate),
-        sweeps={path.stem: read_weight_sweep(path, evaluate) for path in sorted(layout.weight_sweeps(name).glob("*.csv"))},
+        sweeps={
+            path.stem: read_weight_sweep(path, evaluate) for path in sorted(layout.weight_sweeps(name).glob("*.csv"))
+        },
         training=read_training_log(layout.training_log(name), remedy("train", layout, name)),
     )
+
+
+def _sweep_files(layout: Layout, name: str, remedy: str) -> list[Path]:
+    """A CSV file per factor."""
+    folder = layout.weight_sweeps(name)
+    if not (files := sorted(folder.glob("*.csv"))):
+        raise ArtifactError(f"{folder} holds no sweep; {remedy}")
+    return files
 
 
 def record_files(layout: Layout, name: str) -> list[Path]:

@@ -150,7 +150,7 @@ def read_tuning(folder: Path) -> dict[str, RunMetrics]:
 
 
 def read_columns(path: Path, names: Iterable[str], remedy: str) -> dict[str, list[str]]:
-    """Read all columns of a CSV file with a header. Raises ArtifactError: no file, no rows, or one of `names` is missing."""
+    """Read all columns of a CSV file. Raises ArtifactError: no file, no rows, or one of `names` is missing."""
     try:
         with path.open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))

@@ -85,7 +85,13 @@ def weight_sweeps(runs: Mapping[str, Mapping[str, Mapping[str, DoubleArray]]]) -
                 x, y, own = sweep["weight"], sweep["full"], sweep["chosen"] > 0
                 panel.plot(x, y, color=color, linestyle=dashes, marker=".", markersize=5, label=variant)
                 panel.plot(
-                    x[own], y[own], "o", markersize=10, markeredgewidth=1.6, markerfacecolor="none", markeredgecolor=color
+                    x[own],
+                    y[own],
+                    "o",
+                    markersize=10,
+                    markeredgewidth=1.6,
+                    markerfacecolor="none",
+                    markeredgecolor=color,
                 )
             panel.set(title=factor)
         axes[0].set_ylabel("mAP, percent")

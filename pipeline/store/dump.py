@@ -1,16 +1,16 @@
 """The prediction dump: raw logits of a split in sharded zarr v3, with the proposals that they belong to.
 
 Everything that `evaluate` needs beside the ground truth is inside. I images, N proposals, M pairs of the whole split:
-`image_logits` [I, H], `proposal_offsets` [I + 1], `boxes` [N, 4], `proposal_scores` [N], `object_ids` [N],
-`pair_offsets` [I + 1], `human_index`, `object_index` [M] (rows of the image's proposals),
-`interaction_logits` [M, A], `relatedness_logits` [M]. Logits, boxes and scores are float32, all else int64.
-Attributes: vocabulary, image ids, variant.
+`proposal_offsets` [I + 1], `boxes` [N, 4], `proposal_scores` [N], `object_ids` [N], `pair_offsets` [I + 1],
+`human_index`, `object_index` [M] (rows of the image's proposals), and the outputs that the method declares, a row an
+image or a pair. Outputs, boxes and scores are float32, all else int64. Attributes: vocabulary, image ids, variant, and
+`columns`, the declaration of the outputs (`core/outputs.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import zarr
 from numpy.typing import NDArray
 
 from pipeline.core.errors import ArtifactError
+from pipeline.core.outputs import OutputColumn
 from pipeline.core.types import FloatArray, IntArray, Proposals, check_text
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.store.columns import Column
@@ -28,7 +29,6 @@ from pipeline.store.zarr_files import WRITE_ZEROS, open_whole_array, reading_zar
 _CHUNK_ROWS = 4096
 _SHARD_CHUNKS = 16
 _ARRAYS = {
-    "image_logits": "float32",
     "proposal_offsets": "int64",
     "boxes": "float32",
     "proposal_scores": "float32",
@@ -36,25 +36,26 @@ _ARRAYS = {
     "pair_offsets": "int64",
     "human_index": "int64",
     "object_index": "int64",
-    "interaction_logits": "float32",
-    "relatedness_logits": "float32",
 }
 _CUT_BY = {
     "proposal_offsets": ("boxes", "proposal_scores", "object_ids"),
-    "pair_offsets": ("human_index", "object_index", "interaction_logits", "relatedness_logits"),
+    "pair_offsets": ("human_index", "object_index"),
 }
-_LOGITS = ("image_logits", "interaction_logits", "relatedness_logits")
 _WHAT, _REMEDY = "not a prediction dump", 'run "dvc repro infer"'
 
 
 @dataclass(frozen=True)
 class PredictionDump:
-    """A split's raw predictions in memory; shapes as in this file's docstring. human/object_index are within-image."""
+    """A split's raw predictions in memory; shapes as in this file's docstring. human/object_index are within-image.
+
+    `outputs` holds an array for each of `columns`, by its name.
+    """
 
     vocabulary: Vocabulary
     image_ids: tuple[str, ...]
     variant: str
-    image_logits: FloatArray
+    columns: tuple[OutputColumn, ...]
+    outputs: Mapping[str, FloatArray]
     proposal_offsets: IntArray
     boxes: FloatArray
     proposal_scores: FloatArray
@@ -62,8 +63,6 @@ class PredictionDump:
     pair_offsets: IntArray
     human_index: IntArray
     object_index: IntArray
-    interaction_logits: FloatArray
-    relatedness_logits: FloatArray
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -71,20 +70,38 @@ class PredictionDump:
 
 def write_dump(path: Path, dump: PredictionDump) -> None:
     """Write a dump atomically as one zarr v3 group."""
-    columns = {name: Column.of(getattr(dump, name)) for name in _ARRAYS}
+    arrays = {name: getattr(dump, name) for name in _ARRAYS} | dict(dump.outputs)
     write_dump_columns(
-        path, vocabulary=dump.vocabulary, image_ids=dump.image_ids, variant=dump.variant, columns=columns
+        path,
+        vocabulary=dump.vocabulary,
+        image_ids=dump.image_ids,
+        variant=dump.variant,
+        outputs=dump.columns,
+        columns={name: Column.of(array) for name, array in arrays.items()},
     )
 
 
 def write_dump_columns(
-    path: Path, *, vocabulary: Vocabulary, image_ids: Sequence[str], variant: str, columns: Mapping[str, Column]
+    path: Path,
+    *,
+    vocabulary: Vocabulary,
+    image_ids: Sequence[str],
+    variant: str,
+    outputs: Sequence[OutputColumn],
+    columns: Mapping[str, Column],
 ) -> None:
     """Write a dump atomically from columns that need not be in memory, one shard of one array at a time."""
     with atomic_path(path) as temporary:
         group = zarr.open_group(temporary, mode="w", zarr_format=3)
-        group.attrs.update({"variant": variant, "vocabulary": vocabulary.to_json(), "image_ids": list(image_ids)})
-        for name in _ARRAYS:
+        group.attrs.update(
+            {
+                "variant": variant,
+                "vocabulary": vocabulary.to_json(),
+                "image_ids": list(image_ids),
+                "columns": [asdict(output) for output in outputs],
+            }
+        )
+        for name in (*_ARRAYS, *(output.name for output in outputs)):
             _write_column(group, name, columns[name])
 
 
@@ -114,6 +131,7 @@ class DumpReader:
     vocabulary: Vocabulary
     image_ids: tuple[str, ...]
     variant: str
+    columns: tuple[OutputColumn, ...]
     arrays: Mapping[str, zarr.Array[Any]]
 
     def __len__(self) -> int:
@@ -127,14 +145,21 @@ class DumpReader:
         """
         stop = len(self) if stop is None else stop
         with reading_zarr(self.path, _WHAT, _REMEDY):
-            arrays = {"image_logits": self._rows("image_logits", start, stop)}
+            of_pairs = [column.name for column in self.columns if column.per == "pair"]
+            of_images = [column.name for column in self.columns if column.per == "image"]
+            arrays = {name: self._rows(name, start, stop) for name in of_images}
             for offsets, names in _CUT_BY.items():
                 cuts = self._rows(offsets, start, stop + 1)
                 _check_offsets(offsets, cuts, start)
-                arrays |= {name: self._rows(name, int(cuts[0]), int(cuts[-1])) for name in names}
+                rows = [*names, *(of_pairs if offsets == "pair_offsets" else ())]
+                arrays |= {name: self._rows(name, int(cuts[0]), int(cuts[-1])) for name in rows}
                 arrays[offsets] = cuts - cuts[0]
-            _check_shapes(arrays, self.vocabulary, stop - start, [int(arrays[name][-1]) for name in _CUT_BY])
-            part = PredictionDump(self.vocabulary, self.image_ids[start:stop], self.variant, **arrays)
+            ends = [int(arrays[name][-1]) for name in _CUT_BY]
+            _check_shapes(arrays, self.columns, self.vocabulary, stop - start, ends)
+            outputs = {column.name: arrays.pop(column.name) for column in self.columns}
+            part = PredictionDump(
+                self.vocabulary, self.image_ids[start:stop], self.variant, self.columns, outputs, **arrays
+            )
             _check_values(part)
         return part
 
@@ -171,15 +196,18 @@ def open_dump(
         group = zarr.open_group(path, mode="r", zarr_format=3)
         attributes: dict[str, Any] = dict(group.attrs)
         _check_names(attributes)
+        columns = tuple(OutputColumn(**column) for column in attributes["columns"])
+        dtypes = _ARRAYS | {column.name: "float32" for column in columns}
         dump = DumpReader(
             path=path,
             vocabulary=Vocabulary.from_json(attributes["vocabulary"]),
             image_ids=tuple(attributes["image_ids"]),
             variant=attributes["variant"],
-            arrays={name: _open_array(path, group, name, dtype) for name, dtype in _ARRAYS.items()},
+            columns=columns,
+            arrays={name: _open_array(path, group, name, dtype) for name, dtype in dtypes.items()},
         )
         ends = [int(np.asarray(dump.arrays[name][-1:])[0]) for name in _CUT_BY]
-        _check_shapes(dump.arrays, dump.vocabulary, len(dump), ends)
+        _check_shapes(dump.arrays, columns, dump.vocabulary, len(dump), ends)
     if vocabulary is not None and dump.vocabulary != vocabulary:
         raise ArtifactError(f"{path}: made with another vocabulary; {_REMEDY}")
     if image_ids is not None and dump.image_ids != image_ids:
@@ -208,11 +236,12 @@ def _open_array(path: Path, group: zarr.Group, name: str, dtype: str) -> zarr.Ar
     return array
 
 
-def _check_shapes(arrays: Mapping[str, Any], vocabulary: Vocabulary, images: int, ends: list[int]) -> None:
+def _check_shapes(
+    arrays: Mapping[str, Any], columns: Sequence[OutputColumn], vocabulary: Vocabulary, images: int, ends: list[int]
+) -> None:
     """Refuse arrays whose sizes do not fit together; `ends` are the last offsets, of `_CUT_BY`."""
     proposals, pairs = ends
     expected = {
-        "image_logits": (images, vocabulary.num_hois),
         "proposal_offsets": (images + 1,),
         "boxes": (proposals, 4),
         "proposal_scores": (proposals,),
@@ -220,9 +249,9 @@ def _check_shapes(arrays: Mapping[str, Any], vocabulary: Vocabulary, images: int
         "pair_offsets": (images + 1,),
         "human_index": (pairs,),
         "object_index": (pairs,),
-        "interaction_logits": (pairs, vocabulary.num_verbs),
-        "relatedness_logits": (pairs,),
     }
+    for column in columns:
+        expected[column.name] = (images if column.per == "image" else pairs, *column.width(vocabulary))
     for name, shape in expected.items():
         if arrays[name].shape != shape:
             raise ValueError(f"{name} has shape {arrays[name].shape}, expected {shape}")
@@ -250,6 +279,6 @@ def _check_values(part: PredictionDump) -> None:
         if len(wrong):
             row = int(wrong[0])
             raise ValueError(f"{name} {index[row]} of pair {row} is none of the {counts[row]} proposals of its image")
-    for name in _LOGITS:
-        if not np.isfinite(getattr(part, name)).all():
+    for name, logits in part.outputs.items():
+        if not np.isfinite(logits).all():
             raise ValueError(f"{name} holds numbers that are not finite")

@@ -7,7 +7,6 @@ from pathlib import Path
 from pipeline.store.files import write_text
 
 
-
 class TrainingLog:
     """Rows of a run in order, a column per loss term; `flush` writes them whole."""
 

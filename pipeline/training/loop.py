@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pipeline.core.errors import DataError, ParamError, did_you_mean
 from pipeline.backbones.base import freeze_batch_norm
 from pipeline.core.bags import BagBatch
+from pipeline.core.errors import DataError, ParamError, did_you_mean
 from pipeline.core.params import IN_PROCESS, ExecutionParams, TrainParams
 from pipeline.core.seeding import torch_generator, torch_seed
-from pipeline.data.bags import BagDataset, EpochSampler, load_batches
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.data.bags import BagDataset, EpochSampler, load_batches
 from pipeline.methods.model import HoiModel
 from pipeline.methods.pairing import PairRule
 from pipeline.store.ragged import row_owner

@@ -10,9 +10,7 @@ from pipeline.core.params import ExecutionParams
 from pipeline.methods.base import HoiNetwork
 
 
-def place_network(
-    network: HoiNetwork, execution: ExecutionParams, device: torch.device, *, moving_norms: bool
-) -> None:
+def place_network(network: HoiNetwork, execution: ExecutionParams, device: torch.device, *, moving_norms: bool) -> None:
     """Move a network to its device, in place; names and values of its parameters stay.
 
     Args:
