@@ -30,8 +30,8 @@ from benchmarks.measure import (
     peak_resident_bytes,
     write_report,
 )
-from pipeline.hoi.attention_pooling import attention_pool
-from pipeline.hoi.roi_tokens import roi_tokens
+from pipeline.backbones.attention_pooling import attention_pool
+from pipeline.backbones.roi_tokens import roi_tokens
 
 FORWARD_BAR, BOTH_BAR, MEMORY_BAR = 4.0, 5.0, 0.6
 TOLERANCE = 1e-4

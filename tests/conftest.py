@@ -54,7 +54,9 @@ def toyworld_params() -> DatasetParams:
 
 @pytest.fixture
 def model_params(toyworld_params) -> ModelParams:
-    return dataclasses.replace(toyworld_params.model, image_size=64, roi_size=2, spatial_hidden=16, pair_hidden=16)
+    sizes = {"spatial_hidden": 16, "pair_hidden": 16}
+    settings = dict.fromkeys(("bilevel", "ppr_fcn", "prompt_classifier"), sizes) | {"clip_resnet": {"roi_size": 2}}
+    return dataclasses.replace(toyworld_params.model, image_size=64, settings=settings)
 
 
 @pytest.fixture

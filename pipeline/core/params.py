@@ -136,7 +136,7 @@ class EvaluateParams:
     setting: Literal["default", "known_object", "explanation_hoi"]
     links: dict[str, Literal["sigmoid", "softmax"]]  # from logits to a factor, in place of what the method declares
     times_run: str | None  # a further factor "times": the sigmoid of this run's pair scores (Abl 3: CLIP's own)
-    weights: dict[str, float] = bounded(0, 100)  # exponent of each factor; 1 for one that is not named, 0: left out
+    weights: dict[str, float] = bounded(0, 100)  # exponent of each factor; 1 for one that is not named, 0: left out  # noqa: RUF009
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pipeline import backbones, methods
 from pipeline.backbones.base import Sources
 from pipeline.backbones.catalog import backbone_class
 from pipeline.backbones.clip_resnet import ClipResNet, ClipResNetParams
-from pipeline.core.errors import ArtifactError, ParamError, did_you_mean
+from pipeline.core.errors import ArtifactError, DataError, ParamError, did_you_mean
 from pipeline.core.params import ModelParams
 from pipeline.core.plugins import names_of
 from pipeline.core.types import KnowledgeBank
@@ -149,8 +149,8 @@ def model_from_config(config: Mapping[str, Any], state: Mapping[str, Tensor]) ->
         raise ArtifactError(
             f'checkpoint: config.json is of another version ({error!r}); run "dvc repro train"'
         ) from None
-    except ParamError as error:
-        raise ArtifactError(f"checkpoint: config.json: {error}") from None
+    except (ParamError, DataError) as error:
+        raise ArtifactError(f'checkpoint: config.json: {error}; run "dvc repro train"') from None
     network = method.build(Parts(backbone, bank, 0.0, vocabulary))
     try:
         network.load_state_dict(dict(state))

@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import roi_attention
 from benchmarks.roi_attention import Problem, Sizes, command, largest_difference
-from pipeline.hoi.attention_pooling import attention_pool
+from pipeline.backbones.attention_pooling import attention_pool
 
 SMALL = Sizes(rois=9, channels=64, side=11, bins=7, heads=4, width=24)
 

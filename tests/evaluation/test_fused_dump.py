@@ -15,14 +15,14 @@ OBJECTS = [[0, 1, 2, 0], [0], [0, 1], [], [0, 0]]
 
 
 @pytest.mark.parametrize("cuts", [(0, 5), (0, 1, 2, 5), (0, 3, 4, 5)])
-@pytest.mark.parametrize("pair_score", ["softmax", "sigmoid"])
-def test_ranges_of_images_give_the_detections_of_the_whole(vocabulary, tmp_path, cuts, pair_score):
-    params = dataclasses.replace(WHOLE, pair_score=pair_score)
+@pytest.mark.parametrize("link", ["softmax", "sigmoid"])
+def test_ranges_of_images_give_the_detections_of_the_whole(vocabulary, tmp_path, cuts, link):
+    params = dataclasses.replace(WHOLE, links={"pairwise": link})
     dump, times = (dump_of(vocabulary, OBJECTS, PAIRS, seed=seed) for seed in (1, 2))
     times = dataclasses.replace(times, boxes=dump.boxes)
     write_dump(tmp_path / "dump.zarr", dump)
     write_dump(tmp_path / "times.zarr", times)
-    source = FusedDump(tmp_path / "dump.zarr", params, (0.5, params.gamma), tmp_path / "times.zarr")
+    source = FusedDump(tmp_path / "dump.zarr", params, ((("detector", 0.5),), ()), tmp_path / "times.zarr")
     parts = [(start, *source.read(start, stop)) for start, stop in pairwise(cuts)]
     whole = fuse(dump, params, times)
     for name in ("hoi_id", "human_boxes", "object_boxes", "scores"):
@@ -30,15 +30,15 @@ def test_ranges_of_images_give_the_detections_of_the_whole(vocabulary, tmp_path,
         np.testing.assert_array_equal(found, getattr(whole, name))
     images = np.concatenate([start + detections.image_index for start, detections, _ in parts])
     np.testing.assert_array_equal(images, whole.image_index)
-    for ranking, gamma in enumerate(source.gammas):
+    for ranking, changes in enumerate(source.rankings):
         scores = np.concatenate([rankings[ranking] for _, _, rankings in parts])
-        np.testing.assert_array_equal(scores, fuse(dump, dataclasses.replace(params, gamma=gamma), times).scores)
+        np.testing.assert_array_equal(scores, fuse(dump, dataclasses.replace(params, weights=params.weights | dict(changes)), times).scores)
 
 
 def test_dumps_over_other_pairs_are_refused(vocabulary, tmp_path):
     write_dump(tmp_path / "dump.zarr", dump_of(vocabulary, OBJECTS, PAIRS))
     write_dump(tmp_path / "times.zarr", dump_of(vocabulary, OBJECTS, [PAIRS[0], [], [], [], PAIRS[4]]))
-    source = FusedDump(tmp_path / "dump.zarr", WHOLE, (1.0,), tmp_path / "times.zarr")
+    source = FusedDump(tmp_path / "dump.zarr", WHOLE, ((),), tmp_path / "times.zarr")
     source.read(3, 5)
     with pytest.raises(ArtifactError, match="over other pairs"):
         source.read(0, 5)

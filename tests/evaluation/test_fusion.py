@@ -4,22 +4,23 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.core.errors import ArtifactError
+from pipeline.core.errors import ArtifactError, ParamError
+from pipeline.core.outputs import OutputColumn
 from pipeline.core.params import EvaluateParams
-from pipeline.evaluation.fusion import fuse, pair_classes, pair_scores, sigmoid
+from pipeline.evaluation.fusion import fuse, fuse_factors, pair_classes, pair_scores, sigmoid
 from pipeline.store.dump import PredictionDump
 from pipeline.store.ragged import offsets_of
 
-WHOLE = EvaluateParams(
-    protocol="hicodet",
-    setting="default",
-    pair_score="softmax",
-    score_fusion=True,
-    relatedness=True,
-    gamma=2.0,
-    times_run=None,
+COLUMNS = (
+    OutputColumn("interaction_logits", "pair", "verbs", "pairwise", "softmax"),
+    OutputColumn("image_logits", "image", "hois", "global"),
+    OutputColumn("relatedness_logits", "pair", None, "relatedness"),
 )
-PLAIN = dataclasses.replace(WHOLE, pair_score="sigmoid", score_fusion=False, relatedness=False, gamma=0.0)
+WHOLE = EvaluateParams(protocol="hicodet", setting="default", links={}, times_run=None, weights={"detector": 2.0})
+PLAIN = dataclasses.replace(
+    WHOLE, links={"pairwise": "sigmoid"}, weights={"global": 0.0, "relatedness": 0.0, "detector": 0.0}
+)
+MIXED = dataclasses.replace(WHOLE, links={"pairwise": "sigmoid"}, weights={"global": 0.5, "detector": 2.8})
 
 
 def logistic(x: float) -> float:
@@ -31,20 +32,27 @@ def dump_of(vocabulary, object_ids: list[list[int]], pairs: list[list[tuple[int,
     rng = np.random.default_rng(seed)
     rows, total = sum(map(len, object_ids)), sum(map(len, pairs))
     flat = np.array([pair for image in pairs for pair in image], np.int64).reshape(-1, 2)
+    boxes = np.sort(rng.random((rows, 2, 2)), axis=1).reshape(-1, 4).astype(np.float32)
+    scores = rng.random(rows).astype(np.float32)
+    outputs = {
+        "interaction_logits": 3 * rng.standard_normal((total, vocabulary.num_verbs)),
+        "image_logits": rng.standard_normal((len(pairs), vocabulary.num_hois)),
+        "relatedness_logits": rng.standard_normal(total),
+    }
+    outputs = {name: value.astype(np.float32) for name, value in outputs.items()}
     return PredictionDump(
         vocabulary=vocabulary,
         image_ids=tuple(map(str, range(len(pairs)))),
         variant="ours",
-        image_logits=rng.standard_normal((len(pairs), vocabulary.num_hois)).astype(np.float32),
+        columns=COLUMNS,
+        outputs=outputs,
         proposal_offsets=offsets_of(np.array([len(image) for image in object_ids], np.int64)),
-        boxes=np.sort(rng.random((rows, 2, 2)), axis=1).reshape(-1, 4).astype(np.float32),
-        proposal_scores=rng.random(rows).astype(np.float32),
+        boxes=boxes,
+        proposal_scores=scores,
         object_ids=np.array([name for image in object_ids for name in image], np.int64),
         pair_offsets=offsets_of(np.array([len(image) for image in pairs], np.int64)),
         human_index=flat[:, 0],
         object_index=flat[:, 1],
-        interaction_logits=(3 * rng.standard_normal((total, vocabulary.num_verbs))).astype(np.float32),
-        relatedness_logits=rng.standard_normal(total).astype(np.float32),
     )
 
 
@@ -55,9 +63,11 @@ def two_pairs(vocabulary):
     return dataclasses.replace(
         dump,
         proposal_scores=np.array([0.8, 0.5, 0.9], np.float32),
-        interaction_logits=np.array([[2, 1, 0], [-1, 3, 0.5]], np.float32),
-        relatedness_logits=np.array([1, -2], np.float32),
-        image_logits=np.array([[0, 1, -1, 2]], np.float32),
+        outputs={
+            "interaction_logits": np.array([[2, 1, 0], [-1, 3, 0.5]], np.float32),
+            "relatedness_logits": np.array([1, -2], np.float32),
+            "image_logits": np.array([[0, 1, -1, 2]], np.float32),
+        },
     )
 
 
@@ -85,18 +95,19 @@ def test_eq_3_by_hand(two_pairs):
 
 
 @pytest.mark.parametrize(
-    ("switch", "factors"),
+    ("weights", "factors"),
     [
         ({}, [1, 1, 1, 1]),
-        ({"score_fusion": True}, [logistic(0), logistic(1), logistic(-1), logistic(2)]),
-        ({"relatedness": True}, [logistic(1)] * 2 + [logistic(-2)] * 2),
-        ({"gamma": 1.0}, [0.4, 0.4, 0.72, 0.72]),
-        ({"gamma": 2.8}, [0.4**2.8] * 2 + [0.72**2.8] * 2),
+        ({"global": 1.0}, [logistic(0), logistic(1), logistic(-1), logistic(2)]),
+        ({"global": 0.5}, [logistic(0) ** 0.5, logistic(1) ** 0.5, logistic(-1) ** 0.5, logistic(2) ** 0.5]),
+        ({"relatedness": 1.0}, [logistic(1)] * 2 + [logistic(-2)] * 2),
+        ({"detector": 1.0}, [0.4, 0.4, 0.72, 0.72]),
+        ({"detector": 2.8}, [0.4**2.8] * 2 + [0.72**2.8] * 2),
     ],
 )
-def test_each_switch_is_one_factor(two_pairs, switch, factors):
+def test_a_score_is_the_product_of_factors_to_their_weights(two_pairs, weights, factors):
     interaction = [logistic(2), logistic(1), logistic(3), logistic(0.5)]
-    found = fuse(two_pairs, dataclasses.replace(PLAIN, **switch))
+    found = fuse(two_pairs, dataclasses.replace(PLAIN, weights=PLAIN.weights | weights))
     assert found.scores.tolist() == pytest.approx([a * b for a, b in zip(interaction, factors, strict=True)], rel=1e-5)
 
 
@@ -111,19 +122,20 @@ def loop(dump: PredictionDump, params: EvaluateParams) -> list[tuple]:
             for hoi_id, (verb, object_id) in enumerate(dump.vocabulary.hoi_classes):
                 if object_id != dump.object_ids[partner]:
                     continue
-                logits = [float(dump.interaction_logits[row, verb]) for row in range(low, high)]
-                own = float(dump.interaction_logits[pair, verb])
+                logits = [float(dump.outputs["interaction_logits"][row, verb]) for row in range(low, high)]
+                own = float(dump.outputs["interaction_logits"][pair, verb])
                 score = logistic(own)
-                if params.pair_score == "softmax":
+                if params.links.get("pairwise", "softmax") == "softmax":
                     score = logistic(max(logits)) * math.exp(own) / sum(math.exp(other) for other in logits)
-                score *= float(dump.proposal_scores[human] * dump.proposal_scores[partner]) ** params.gamma
-                score *= logistic(float(dump.image_logits[image, hoi_id])) if params.score_fusion else 1
-                score *= logistic(float(dump.relatedness_logits[pair])) if params.relatedness else 1
+                weight = {"global": 1, "relatedness": 1} | params.weights
+                score *= float(dump.proposal_scores[human] * dump.proposal_scores[partner]) ** weight["detector"]
+                score *= logistic(float(dump.outputs["image_logits"][image, hoi_id])) ** weight["global"]
+                score *= logistic(float(dump.outputs["relatedness_logits"][pair])) ** weight["relatedness"]
                 rows.append((image, hoi_id, human, partner, score))
     return rows
 
 
-@pytest.mark.parametrize("params", [WHOLE, PLAIN, dataclasses.replace(WHOLE, pair_score="sigmoid", gamma=2.8)])
+@pytest.mark.parametrize("params", [WHOLE, PLAIN, MIXED])
 def test_equals_the_loop(vocabulary, params):
     rng = np.random.default_rng(5)
     for seed in range(10):
@@ -177,7 +189,8 @@ def test_pair_classes_by_hand():
 
 
 def test_the_scores_of_another_run_are_one_factor_more(two_pairs):
-    other = dataclasses.replace(two_pairs, interaction_logits=two_pairs.interaction_logits[:, ::-1].copy())
+    logits = two_pairs.outputs["interaction_logits"][:, ::-1].copy()
+    other = dataclasses.replace(two_pairs, outputs={**two_pairs.outputs, "interaction_logits": logits})
     plain, product = fuse(two_pairs, WHOLE), fuse(two_pairs, WHOLE, other)
     pair, hoi = pair_classes(
         two_pairs.object_ids[two_pairs.object_index],
@@ -185,7 +198,7 @@ def test_the_scores_of_another_run_are_one_factor_more(two_pairs):
         two_pairs.vocabulary.num_objects,
     )
     factor = [
-        logistic(other.interaction_logits[p, two_pairs.vocabulary.hoi_verb_ids[h]])
+        logistic(logits[p, two_pairs.vocabulary.hoi_verb_ids[h]])
         for p, h in zip(pair, hoi, strict=True)
     ]
     np.testing.assert_allclose(product.scores, plain.scores * factor, rtol=1e-5)
@@ -195,3 +208,26 @@ def test_another_run_must_be_over_the_same_pairs(two_pairs):
     other = dataclasses.replace(two_pairs, variant="abl1", human_index=two_pairs.human_index[::-1] + 1)
     with pytest.raises(ArtifactError, match=r"abl1 are over other pairs .* \(human_index differ\)"):
         fuse(two_pairs, WHOLE, other)
+
+
+@pytest.mark.parametrize("params", [WHOLE, PLAIN, MIXED])
+def test_the_product_of_the_factors_is_the_score(vocabulary, params):
+    dump = dump_of(vocabulary, [[0, 1, 2], [0, 0, 2, 3], []], [[(0, 1), (0, 2)], [(0, 2), (1, 2), (0, 3), (1, 0)], []])
+    found, whole = fuse_factors(dump, params)
+    rows = np.arange(len(found))[::-2]
+    factors = whole.take(rows)
+    assert set(factors.in_use) == {name for name in factors.values if params.weights.get(name, 1)}
+    product = np.prod([factors.weighted(name) for name in factors.values], axis=0)
+    np.testing.assert_allclose(product, found.scores[rows], rtol=1e-6)
+    np.testing.assert_array_equal(factors.scores(), found.scores[rows])
+    np.testing.assert_array_equal(factors.values["detector"], factors.human * factors.object)
+    assert (factors.human != factors.object).any()
+
+
+def test_a_factor_that_the_predictions_lack_is_refused(two_pairs):
+    alone = dataclasses.replace(two_pairs, columns=COLUMNS[:1])
+    assert len(fuse(alone, WHOLE)) == 4
+    with pytest.raises(ParamError, match=r'evaluate.weights: no factor "global".*have pairwise, detector'):
+        fuse(alone, dataclasses.replace(WHOLE, weights={"global": 1.0}))
+    with pytest.raises(ParamError, match=r'evaluate.links: no factor "detector"'):
+        fuse(two_pairs, dataclasses.replace(WHOLE, links={"detector": "sigmoid"}))

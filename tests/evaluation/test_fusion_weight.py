@@ -5,7 +5,7 @@ import numpy as np
 import pipeline.evaluation.hicodet
 from pipeline.core.types import Detections, GroundTruth
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.evaluation.fusion import fuse_parts
+from pipeline.evaluation.fusion import fuse_factors
 from pipeline.evaluation.fusion_weight import KINDS, WEIGHTS, best_rows, sweep_fusion_weight, take
 from pipeline.evaluation.hicodet import evaluate_hicodet
 from pipeline.evaluation.matching import best_pairs
@@ -42,7 +42,7 @@ def test_every_point_is_a_whole_evaluation_though_boxes_are_matched_once(monkeyp
     dump = dump_of(VOCABULARY, [[0, 0, 0, 1, 1]] * 8, [pairs] * 8, seed=4)
     boxes = 10 * np.arange(len(dump.boxes), dtype=np.float32)[:, None] + np.array([0, 0, 8, 8], np.float32)
     dump = dataclasses.replace(dump, boxes=boxes)
-    detections, parts = fuse_parts(dump, WHOLE)
+    detections, factors = fuse_factors(dump, WHOLE)
     shown = take(detections, np.random.default_rng(0).permutation(len(detections))[: len(detections) // 5])
     truth = GroundTruth(shown.image_index, shown.hoi_id, shown.human_boxes, shown.object_boxes, num_images=8)
     matchings = []
@@ -51,10 +51,10 @@ def test_every_point_is_a_whole_evaluation_though_boxes_are_matched_once(monkeyp
     )
     found = sweep_fusion_weight(dump, WHOLE, truth, RARE)
     assert len(matchings) == 1
-    plain = dataclasses.replace(parts, global_=None).scores().astype(np.float64)
+    plain = factors.with_weights({"global": 0.0}).scores().astype(np.float64)
     for kind in KINDS:
         for weight in WEIGHTS:
-            scored = dataclasses.replace(detections, scores=(plain * parts.global_**weight).astype(np.float32))
+            scored = dataclasses.replace(detections, scores=(plain * factors.values["global"] ** weight).astype(np.float32))
             alone = evaluate_hicodet(
                 scored if kind == "all" else take(scored, best_rows(detections, plain)),
                 truth,

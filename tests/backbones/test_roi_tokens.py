@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision.ops import roi_align
 
-from pipeline.hoi.roi_tokens import roi_tokens
+from pipeline.backbones.roi_tokens import roi_tokens
 
 
 def _boxes(count, generator, height, width):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pipeline.training.calibration import calibrated_bias
+from pipeline.methods.bilevel.losses import calibrated_bias
 
 
 @pytest.mark.parametrize("rate", [0.001, 0.05, 0.5, 0.93])

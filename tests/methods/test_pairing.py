@@ -1,6 +1,6 @@
 import torch
 
-from pipeline.hoi.pairing import pair_proposals
+from pipeline.methods.pairing import pair_proposals
 
 
 def _loop(object_ids, offsets, human, pairable):

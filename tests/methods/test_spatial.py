@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from pipeline.hoi.spatial import NUM_TERMS, SpatialEncoder, spatial_encoding
+from pipeline.methods.spatial import NUM_TERMS, SpatialEncoder, spatial_encoding
 
 HUMAN = torch.tensor([[10.0, 20.0, 30.0, 60.0]])  # 20 x 40 around (20, 40)
 OBJECT = torch.tensor([[25.0, 30.0, 65.0, 50.0]])  # 40 x 20 around (45, 40)

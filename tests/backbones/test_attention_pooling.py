@@ -5,8 +5,8 @@ import torch
 from clip.model import AttentionPool2d
 from torchvision.ops import roi_align
 
-from pipeline.hoi.attention_pooling import attention_pool, positional_embedding
-from pipeline.hoi.roi_tokens import roi_tokens
+from pipeline.backbones.attention_pooling import attention_pool, positional_embedding
+from pipeline.backbones.roi_tokens import roi_tokens
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
-import dataclasses
-
 import pytest
 import torch
 
+from pipeline.backbones.detector_fpn import DetectorFpn
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
-from pipeline.hoi.backbones import detector_backbone
 
 
 @pytest.fixture
@@ -14,9 +12,9 @@ def detector():
 
 
 @pytest.fixture
-def backbone(detector, model_params):
+def backbone(detector):
     torch.manual_seed(1)
-    return detector_backbone(detector, 24, dataclasses.replace(model_params, image_size=160)).eval()
+    return DetectorFpn(detector, {}, embed_dim=24, image_size=160).eval()
 
 
 BOXES = torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.0, 0.0, 1.0, 1.0], [0.2, 0.2, 0.6, 0.6], [0.5, 0.5, 0.6, 0.55]])

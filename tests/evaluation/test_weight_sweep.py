@@ -9,10 +9,10 @@ import pytest
 
 from pipeline.core.errors import DataError
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.evaluation.fusion import fuse, fuse_parts
-from pipeline.evaluation.gamma import GAMMAS, gamma_csv, sweep_gammas
+from pipeline.evaluation.fusion import fuse
 from pipeline.evaluation.hicodet import evaluate_hicodet
 from pipeline.evaluation.row import score_dump
+from pipeline.evaluation.weight_sweep import SWEPT, SWEPT_OTHERS, sweep_csv
 from pipeline.store.dump import open_dump, write_dump
 from tests.evaluation.test_fusion import WHOLE, dump_of
 from tests.evaluation.worlds import ground_truth
@@ -50,28 +50,32 @@ def swept(dump, params, truth, rare, tmp_path):
 
 @pytest.mark.parametrize("setting", ["default", "known_object", "explanation_hoi"])
 def test_every_point_is_a_whole_evaluation(dump, truth, setting, tmp_path):
-    params = dataclasses.replace(WHOLE, gamma=2.3, setting=setting)
+    params = dataclasses.replace(WHOLE, weights={"detector": 2.3}, setting=setting)
     row = swept(dump, params, truth, RARE, tmp_path)
-    assert tuple(row.by_gamma) == sweep_gammas(2.3) == tuple(sorted({*GAMMAS, 2.3}))
-    for gamma, result in row.by_gamma.items():
-        alone = evaluate_hicodet(
-            fuse(dump, dataclasses.replace(params, gamma=gamma)),
-            truth,
-            num_hois=3,
-            rare=RARE,
-            hoi_object_ids=VOCABULARY.hoi_object_ids,
-            setting=setting,
-        )
-        np.testing.assert_array_equal(result.ap, alone.ap)
-        assert (result.full, result.rare) == (alone.full, alone.rare)
-    assert row.result is row.by_gamma[2.3]
-    assert setting != "default" or len({result.full for result in row.by_gamma.values()}) > 1  # gamma matters here
+    assert tuple(row.sweeps["detector"]) == tuple(sorted({*SWEPT["detector"], 2.3}))
+    for factor in ("pairwise", "global", "relatedness"):
+        assert tuple(row.sweeps[factor]) == SWEPT_OTHERS
+    for factor, results in row.sweeps.items():
+        for weight, result in results.items():
+            alone = evaluate_hicodet(
+                fuse(dump, dataclasses.replace(params, weights=params.weights | {factor: weight})),
+                truth,
+                num_hois=3,
+                rare=RARE,
+                hoi_object_ids=VOCABULARY.hoi_object_ids,
+                setting=setting,
+            )
+            np.testing.assert_array_equal(result.ap, alone.ap)
+            assert (result.full, result.rare) == (alone.full, alone.rare)
+    np.testing.assert_array_equal(row.result.ap, row.sweeps["detector"][2.3].ap)
+    assert setting != "default" or len({result.full for result in row.sweeps["detector"].values()}) > 1
 
 
 def test_csv_marks_the_chosen_one_and_leaves_means_over_nothing_empty(dump, truth, tmp_path):
-    results = swept(dump, dataclasses.replace(WHOLE, gamma=2.8), truth, np.zeros(3, bool), tmp_path).by_gamma
-    rows = list(csv.DictReader(io.StringIO(gamma_csv(results, 2.8))))
-    assert [row["gamma"] for row in rows if row["chosen"] == "1"] == ["2.8"]
+    params = dataclasses.replace(WHOLE, weights={"detector": 2.8})
+    results = swept(dump, params, truth, np.zeros(3, bool), tmp_path).sweeps["detector"]
+    rows = list(csv.DictReader(io.StringIO(sweep_csv(results, 2.8))))
+    assert [row["weight"] for row in rows if row["chosen"] == "1"] == ["2.8"]
     assert {row["rare"] for row in rows} == {""}
     assert float(rows[0]["full"]) == pytest.approx(100 * results[0.0].full, abs=1e-4)
 
@@ -86,17 +90,3 @@ def test_matches_of_other_detections_are_refused(dump, truth):
             hoi_object_ids=VOCABULARY.hoi_object_ids,
             matched_index=np.zeros(2, np.int64),
         )
-
-
-@pytest.mark.parametrize("pair_score", ["softmax", "sigmoid"])
-@pytest.mark.parametrize(("score_fusion", "relatedness"), [(True, True), (True, False), (False, True), (False, False)])
-def test_the_product_of_the_parts_is_the_score(dump, pair_score, score_fusion, relatedness):
-    params = dataclasses.replace(WHOLE, pair_score=pair_score, score_fusion=score_fusion, relatedness=relatedness)
-    found, whole = fuse_parts(dump, params)
-    rows = np.arange(len(found))[::-2]
-    parts = whole.take(rows)
-    assert (parts.global_ is not None, parts.relatedness is not None) == (score_fusion, relatedness)
-    product = parts.pairwise * parts.detector
-    for factor in (parts.global_, parts.relatedness):
-        product = product if factor is None else product * factor
-    np.testing.assert_array_equal(product.astype(np.float32), found.scores[rows])

@@ -1,0 +1,30 @@
+import torch
+from clip.model import CLIP
+
+from pipeline.backbones.clip_resnet import ClipResNet, ClipResNetParams
+
+
+def backbone_of(visual, last_stride):
+    return ClipResNet(visual, ClipResNetParams(last_stride=last_stride, roi_size=2))
+
+
+def test_global_vector_equals_encode_image():
+    torch.manual_seed(0)
+    clip_model = CLIP(
+        embed_dim=24, image_resolution=64, vision_layers=(1, 2, 1, 1), vision_width=8, vision_patch_size=None,
+        context_length=8, vocab_size=50, transformer_width=16, transformer_heads=2, transformer_layers=1,
+    ).eval()  # fmt: skip
+    for parameter in clip_model.visual.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    backbone = backbone_of(clip_model.visual, 32)
+    images = torch.randn(2, 3, 64, 64)
+    ours = backbone.global_embedding(backbone(images))
+    torch.testing.assert_close(ours, clip_model.encode_image(images), atol=1e-4, rtol=1e-4)
+
+
+def test_last_stride_doubles_the_map_and_leaves_the_given_module_alone(small_visual):
+    before = {name: value.clone() for name, value in small_visual.state_dict().items()}
+    assert backbone_of(small_visual, 32)(torch.zeros(1, 3, 64, 64)).shape[2:] == (2, 2)
+    assert backbone_of(small_visual, 16)(torch.zeros(1, 3, 64, 64)).shape[2:] == (4, 4)
+    assert small_visual.layer4[0].avgpool.__class__.__name__ == "AvgPool2d"
+    assert all(torch.equal(value, small_visual.state_dict()[name]) for name, value in before.items())

@@ -1,0 +1,84 @@
+import dataclasses
+
+import pytest
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits as bce
+
+from pipeline.methods.bilevel.losses import BilevelLosses
+from pipeline.methods.bilevel.params import BilevelParams
+from pipeline.methods.bilevel.pseudo_labels import pseudo_relatedness
+from pipeline.methods.image_labels import mil_loss
+from pipeline.methods.pairing import PairIndex
+from pipeline.methods.prompt_classifier import clip_regularization_loss
+from tests.conftest import make_batch
+from tests.small_model import counts_of
+
+PAIRS = PairIndex(
+    human=torch.tensor([0, 0, 4]),
+    object=torch.tensor([1, 2, 5]),
+    image=torch.tensor([0, 0, 2]),
+    offsets=torch.tensor([0, 2, 2, 3]),
+    bags=torch.tensor([0, 2]),
+)
+
+
+@pytest.fixture
+def outputs():
+    """Three images with 2, 0 and 1 pairs."""
+    generator = torch.Generator().manual_seed(3)
+    return {
+        "interaction_logits": torch.randn(3, 3, generator=generator, requires_grad=True),
+        "relatedness_logits": torch.randn(3, generator=generator, requires_grad=True),
+        "image_logits": torch.randn(3, 4, generator=generator, requires_grad=True),
+    }
+
+
+@pytest.fixture
+def batch(vocabulary):
+    batch = make_batch([3, 1, 2], vocabulary)
+    object_ids = torch.tensor([0, 1, 2, 1, 0, 2])
+    labels = torch.tensor([[1.0, 0, 0, 1], [0, 0, 0, 0], [0, 0, 1, 0]])  # ride bicycle, drink cup | - | hold cup
+    return dataclasses.replace(batch, object_ids=object_ids, labels=labels)
+
+
+def losses_of(vocabulary, **settings):
+    return BilevelLosses(vocabulary, BilevelParams(**settings), top_k=1)
+
+
+def test_terms_equal_the_paper_image_by_image(outputs, batch, vocabulary):
+    terms = losses_of(vocabulary)(outputs, batch, PAIRS, counts_of(batch, PAIRS))
+    verbs = torch.tensor([[1.0, 0, 1], [0, 0, 0], [0, 1, 0]])
+    first = bce(outputs["interaction_logits"][:2].max(0).values, verbs[0], reduction="sum")
+    third = bce(outputs["interaction_logits"][2], verbs[2], reduction="sum")
+    assert terms["pair"].item() == pytest.approx((first + third).item() / 3, rel=1e-5)
+    expected = bce(outputs["image_logits"], batch.labels, reduction="sum") / 3
+    assert terms["global"].item() == pytest.approx(expected.item(), rel=1e-5)
+    labels = pseudo_relatedness(
+        outputs["interaction_logits"], PAIRS, torch.tensor([1, 2, 2]), image_verbs=verbs > 0,
+        image_objects=torch.tensor([[False, True, True, False], [False] * 4, [False, False, True, False]]), top_k=1,
+    )  # fmt: skip
+    expected = bce(outputs["relatedness_logits"], labels, reduction="sum") / 3
+    assert terms["relatedness"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_switched_off_parts_have_no_term(outputs, batch, vocabulary):
+    losses = losses_of(vocabulary, hoi_recognition=False, relatedness=False)
+    assert set(losses(outputs, batch, PAIRS, counts_of(batch, PAIRS))) == {"pair"}
+
+
+def test_gradient_reaches_only_the_best_pair_of_a_bag(outputs):
+    logits = outputs["interaction_logits"]
+    mil_loss(logits, PAIRS, torch.tensor([[True, False, True], [False] * 3, [False] * 3])).backward()
+    best = logits[:2].detach().argmax(0)
+    assert (logits.grad[:2] != 0).nonzero()[:, 0].tolist() == sorted(best.tolist())
+
+
+def test_clip_regularization_is_the_distance_of_mean_pair_and_image():
+    generator = torch.Generator().manual_seed(4)
+    holistic, clip = torch.randn(3, 5, generator=generator), torch.randn(3, 5, generator=generator)
+    loss = clip_regularization_loss(holistic, clip, PAIRS)
+    unit = torch.nn.functional.normalize
+    first = (unit(holistic[:2].mean(0), dim=0) - unit(clip[0], dim=0)).square().sum()
+    third = (unit(holistic[2], dim=0) - unit(clip[2], dim=0)).square().sum()
+    torch.testing.assert_close(loss, first + third)
+    assert clip_regularization_loss(clip[[0, 0, 2]], clip, PAIRS).item() == pytest.approx(0, abs=1e-6)

@@ -1,0 +1,75 @@
+import dataclasses
+
+import pytest
+import torch
+
+from pipeline.backbones.base import freeze_batch_norm
+from tests.conftest import make_batch
+from tests.small_model import chosen, run, small_model
+
+
+def test_a_ragged_batch_equals_its_images_one_by_one(small_visual, vocabulary, model_params):
+    model = small_model(vocabulary, model_params, small_visual)
+    counts = [4, 0, 6, 1]
+    batch = make_batch(counts, vocabulary)
+    batch.object_ids[0::3] = 0
+    pairs, whole = run(model, vocabulary, batch)
+    for image, count in enumerate(counts):
+        rows = slice(int(batch.proposal_offsets[image]), int(batch.proposal_offsets[image + 1]))
+        _, alone = run(
+            model,
+            vocabulary,
+            dataclasses.replace(
+                batch,
+                images=batch.images[image : image + 1],
+                image_sizes=batch.image_sizes[image : image + 1],
+                proposal_offsets=torch.tensor([0, count]),
+                boxes=batch.boxes[rows],
+                object_ids=batch.object_ids[rows],
+                labels=batch.labels[image : image + 1],
+                image_index=batch.image_index[image : image + 1],
+            ),
+        )
+        mine = pairs.image == image
+        for name in ("interaction_logits", "relatedness_logits"):
+            torch.testing.assert_close(whole[name][mine], alone[name], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            whole["image_logits"][image : image + 1], alone["image_logits"], atol=1e-4, rtol=1e-4
+        )
+
+
+@pytest.mark.parametrize("ktn", ["none", "softmax", "sigmoid", "uniform", "union"])
+@pytest.mark.parametrize("detach", [True, False])
+def test_bank_gets_no_gradient_from_the_local_branch_when_detached(small_visual, vocabulary, model_params, ktn, detach):
+    model = small_model(vocabulary, chosen(model_params, ktn=ktn, detach_bank=detach), small_visual)
+    batch = make_batch([5, 5], vocabulary)
+    batch.object_ids[0] = 0
+    batch.object_ids[1] = 1
+    run(model, vocabulary, batch)[1]["interaction_logits"].sum().backward()
+    bank = model.network.bank
+    reaches = bank.grad is not None and bool(bank.grad.abs().sum() > 0)
+    assert reaches == (not detach and ktn in ("softmax", "sigmoid", "uniform"))
+
+
+def test_parts_that_are_switched_off_put_nothing_out(small_visual, vocabulary, model_params):
+    off = chosen(model_params, hoi_recognition=False, relatedness=False)
+    _, outputs = run(small_model(vocabulary, off, small_visual), vocabulary, make_batch([3], vocabulary))
+    assert set(outputs) == {"interaction_logits", "representation"}
+
+
+def test_biases_start_at_the_prior(small_visual, vocabulary, model_params):
+    network = small_model(
+        vocabulary, chosen(model_params, verb_bias=-3.0, relatedness_bias=-2.0), small_visual
+    ).network
+    assert network.interaction_head[-1].bias.tolist() == [-3.0] * 3
+    assert network.relatedness_head[-1].bias.tolist() == [-2.0]
+
+
+def test_frozen_batch_norm_stays_in_evaluation_mode(small_visual, vocabulary, model_params):
+    network = small_model(vocabulary, model_params, small_visual).network
+    network.train()
+    freeze_batch_norm(network)
+    before = {name: value.clone() for name, value in network.state_dict().items() if "running" in name}
+    network.backbone(make_batch([3], vocabulary).images)
+    assert before
+    assert all(torch.equal(value, network.state_dict()[name]) for name, value in before.items())

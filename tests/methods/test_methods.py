@@ -1,0 +1,114 @@
+"""What every method must do, whatever it is: each file and folder of pipeline/methods, on each backbone."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from pipeline import backbones, methods
+from pipeline.core.errors import ArtifactError, ParamError
+from pipeline.core.plugins import names_of
+from pipeline.methods.base import trained_state
+from pipeline.methods.catalog import method_class
+from pipeline.methods.model import ModelChoice, model_from_config
+from tests.conftest import make_batch
+from tests.small_model import chosen, counts_of, run, small_model
+
+
+def defined(room, attribute):
+    """Modules of a room that define the attribute."""
+    names = []
+    for name in names_of(room):
+        folder = __import__("pathlib").Path(room.__path__[0])
+        files = [folder / f"{name}.py", folder / name / f"{attribute.lower()}.py"]
+        names += [name for file in files if file.is_file() and f"\n{attribute} = " in file.read_text()]
+    return names
+
+
+METHODS, BACKBONES = defined(methods, "METHOD"), defined(backbones, "BACKBONE")
+
+
+@pytest.fixture(params=METHODS)
+def method(request):
+    return request.param
+
+
+@pytest.fixture(params=BACKBONES)
+def model(request, method, vocabulary, model_params, small_visual):
+    return small_model(vocabulary, chosen(model_params, method=method, backbone=request.param), small_visual)
+
+
+def test_there_are_some():
+    assert {"bilevel", "ppr_fcn", "clip_zero_shot", "prompt_classifier"} <= set(METHODS)
+    assert {"clip_resnet", "detector_fpn"} <= set(BACKBONES)
+
+
+@pytest.mark.parametrize("counts", [[4, 0, 6, 1], [0, 0]])
+def test_outputs_have_the_declared_shapes(model, vocabulary, counts):
+    batch = make_batch(counts, vocabulary)
+    batch.object_ids[0::3] = vocabulary.human_object_id
+    pairs, outputs = run(model, vocabulary, batch)
+    assert model.method.columns
+    for column in model.method.columns:
+        rows = len(pairs) if column.per == "pair" else len(batch)
+        assert outputs[column.name].shape == (rows, *column.width(vocabulary)), column.name
+        assert torch.isfinite(outputs[column.name]).all()
+
+
+@pytest.mark.parametrize("counts", [[4, 0, 6, 1], [0, 0]])
+def test_losses_are_the_declared_ones_finite_and_reach_the_network(model, vocabulary, toyworld_params, counts):
+    if not model.method.loss_names:
+        with pytest.raises(ParamError, match="is not trained"):
+            model.method.losses(vocabulary, toyworld_params.train)
+        return
+    batch = make_batch(counts, vocabulary)
+    batch.object_ids[0::3] = vocabulary.human_object_id
+    pairs, outputs = run(model, vocabulary, batch)
+    terms = model.method.losses(vocabulary, toyworld_params.train)(outputs, batch, pairs, counts_of(batch, pairs))
+    assert tuple(terms) == model.method.loss_names
+    assert all(torch.isfinite(term) and term.shape == () for term in terms.values())
+    sum(terms.values()).backward()
+    if len(pairs):
+        assert any(value.grad is not None and value.grad.any() for value in model.network.backbone.parameters())
+
+
+def test_config_and_weights_rebuild_the_same_model(model, vocabulary):
+    twin = model_from_config(model.config, trained_state(model.network))
+    batch = make_batch([4, 3], vocabulary)
+    batch.object_ids[0] = vocabulary.human_object_id
+    (_, ours), (_, theirs) = run(model, vocabulary, batch), run(twin, vocabulary, batch)
+    assert twin.image_size == 64
+    assert twin.method.columns == model.method.columns
+    for column in model.method.columns:
+        assert torch.equal(ours[column.name], theirs[column.name])
+
+
+def test_settings_are_checked_all_at_once(model_params, method):
+    settings = {**model_params.settings, method: {"unheard_of": 1, "pair_hidden": 0}, "bilevl": {}}
+    params = dataclasses.replace(model_params, method=method, settings=settings)
+    with pytest.raises(ParamError) as caught:
+        ModelChoice.of(params)
+    for fault in (f'unknown key "model.{method}.unheard_of"', f"model.{method}.pair_hidden is 0", 'section "model.bilevl"'):
+        assert fault in str(caught.value)
+
+
+def test_unknown_names_are_refused_with_a_suggestion():
+    with pytest.raises(ParamError, match='model.method: "ppr_fnc" is no module that defines METHOD.*ppr_fcn'):
+        method_class("ppr_fnc")
+    with pytest.raises(ParamError, match='"no.such.module" is no module that defines METHOD'):
+        method_class("no.such.module")
+    with pytest.raises(ParamError, match='"pairing" is no module that defines METHOD'):
+        method_class("pairing")
+
+
+@pytest.mark.parametrize("change", [{"method": {"name": "gone", "settings": {}}}, {"vocabulary": 3}, {"backbone": {}}])
+def test_a_config_of_another_version_is_refused(vocabulary, model_params, small_visual, change):
+    model = small_model(vocabulary, model_params, small_visual)
+    with pytest.raises(ArtifactError, match=r"checkpoint: config\.json"):
+        model_from_config({**model.config, **change}, trained_state(model.network))
+
+
+def test_weights_of_another_network_are_refused(vocabulary, model_params, small_visual):
+    model = small_model(vocabulary, model_params, small_visual)
+    with pytest.raises(ArtifactError, match="weights do not fit config.json"):
+        model_from_config(model.config, {})

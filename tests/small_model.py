@@ -1,0 +1,88 @@
+"""A model small enough to train in tests, of any method and settings."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from clip.model import ModifiedResNet
+from torch import Tensor
+
+from pipeline.backbones.base import Sources
+from pipeline.core.bags import BagBatch
+from pipeline.core.params import ModelParams, TrainParams
+from pipeline.core.types import KnowledgeBank
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.detection.small_fasterrcnn import small_fasterrcnn
+from pipeline.methods.base import BatchCounts, Outputs
+from pipeline.methods.model import HoiModel, ModelChoice, new_model
+from pipeline.methods.pairing import PairIndex, PairRule
+from pipeline.training.feed import FedBatch
+from pipeline.training.loop import loss_weights
+from pipeline.training.step import BatchLoss
+
+WIDTH = 24  # of the bank
+
+
+def chosen(params: ModelParams, *, method: str = "bilevel", backbone: str = "clip_resnet", **settings: Any) -> ModelParams:
+    """The section with another method or backbone, and with changed settings of the method."""
+    own = {**params.settings.get(method, {}), **settings}
+    return dataclasses.replace(params, method=method, backbone=backbone, settings={**params.settings, method: own})
+
+
+def small_model(vocabulary: Vocabulary, params: ModelParams, visual: ModifiedResNet, *, seed: int = 7) -> HoiModel:
+    """A model of a random bank, the same for the same seed; `detector_fpn` takes the toyworld's architecture."""
+    generator = torch.Generator().manual_seed(seed + 100)
+    rows = torch.nn.functional.normalize(torch.randn(vocabulary.num_hois, WIDTH, generator=generator), dim=1)
+    bank = KnowledgeBank(rows.numpy(), ("",) * len(rows), "small", "0")
+    clip = SimpleNamespace(model=SimpleNamespace(visual=visual, logit_scale=torch.tensor(2.0)))
+
+    def detector() -> tuple[Any, dict[str, Any]]:
+        torch.manual_seed(seed)
+        config = {"image_size": params.image_size}
+        architecture = {"name": "small_fasterrcnn", "num_categories": 5, "config": config}
+        return small_fasterrcnn(5, **config).eval(), architecture
+
+    sources = Sources(clip, detector, WIDTH, params.image_size)  # type: ignore[arg-type]
+    return new_model(ModelChoice.of(params), sources, bank, vocabulary, seed=seed)
+
+
+def run(model: HoiModel, vocabulary: Vocabulary, batch: BagBatch) -> tuple[PairIndex, Outputs]:
+    """Pairs and outputs of a batch, in evaluation mode."""
+    pairs = PairRule.of(vocabulary).pair(batch)
+    return pairs, model.network.eval()(batch, pairs)
+
+
+def small_loss(model: HoiModel, vocabulary: Vocabulary, params: TrainParams, precision: str = "float32") -> BatchLoss:
+    """The model's weighted losses."""
+    losses = model.method.losses(vocabulary, params)
+    return BatchLoss(model.network, losses, loss_weights(model.method.loss_names, params), precision)
+
+
+def counts_of(batch: BagBatch, pairs: PairIndex) -> BatchCounts:
+    """A batch that no other rank shares."""
+    return BatchCounts(len(batch), len(pairs.bags))
+
+
+def fed(batch: BagBatch, vocabulary: Vocabulary, device: torch.device) -> FedBatch:
+    """A batch on a device, paired on the host."""
+    pairs = PairRule.of(vocabulary).pair(batch)
+    return FedBatch(batch.to(device), pairs.to(device), tuple(range(len(batch))))
+
+
+def short_run(params: TrainParams, **changes: object) -> TrainParams:
+    """Four iterations of five images."""
+    settings = {
+        "epochs": 2, "batch_size": 5, "checkpoint_every": 2, "warmup_iterations": 2, "num_workers": 0,
+        "decay_at": (0.7,), "learning_rate": 3e-3, "backbone_learning_rate": 1e-3, "flip_probability": 0.5, "seed": 0,
+        "precision": "float32", "shuffle_labels": False, "freeze_batch_norm": True,
+    }  # fmt: skip
+    return dataclasses.replace(params, **(settings | changes))
+
+
+def image_logits(model: HoiModel, images: Tensor) -> Tensor:
+    """s_g of normalized images."""
+    network: Any = model.network
+    return network.image_logits(network.backbone(images))
