@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.evaluation.fusion import ScoreParts
+from pipeline.evaluation.fusion import Factors
 from pipeline.report.comparison import balances, choose_images
 from pipeline.report.selection import Findings
 from tests.evaluation.worlds import detections, ground_truth
@@ -18,7 +18,7 @@ def test_balance_is_right_minus_wrong_minus_missed():
         found,
         np.array([True, False, False, False]),
         np.full(4, -1),
-        ScoreParts(none, None, None, None, none, none, 1.0),
+        Factors({}, none, none, {}),
     )
     # image 0: one right, one wrong, one missed; image 1: one wrong, one missed; image 2: one wrong
     assert balances(findings, truth).tolist() == [-1, -2, -1]

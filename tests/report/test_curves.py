@@ -17,15 +17,15 @@ def mean_curves(height: float) -> dict:
     return {"full": (RECALL, height * (1 - RECALL)), "rare": (RECALL, height * (1 - RECALL) ** 2)}
 
 
-def log(relatedness: float = 1.0) -> dict:
+def log(relatedness: float | None = 1.0) -> dict:
     steps = np.arange(20.0)
-    return {
+    terms = {
         "epoch": steps / 10,
         "loss": 20 - steps,
         "global": 10 - steps / 2,
         "pair": 9 - steps / 3,
-        "relatedness": relatedness * (8 - steps / 4),
     }
+    return terms if relatedness is None else terms | {"relatedness": relatedness * (8 - steps / 4)}
 
 
 def classes(num_hois: int = 5, seed: int = 0) -> PerClass:
@@ -40,9 +40,9 @@ def classes(num_hois: int = 5, seed: int = 0) -> PerClass:
 
 
 def sweep(best: float) -> dict:
-    gamma = np.arange(6.0)
-    full = 60 - (gamma - best) ** 2
-    return {"gamma": gamma, "full": full, "rare": full * np.nan, "non_rare": full, "chosen": gamma == 2}
+    weight = np.arange(6.0)
+    full = 60 - (weight - best) ** 2
+    return {"weight": weight, "full": full, "rare": full * np.nan, "non_rare": full, "chosen": weight == 2}
 
 
 def size(png: bytes) -> tuple[int, int]:
@@ -62,10 +62,10 @@ def chunks(png: bytes) -> set[bytes]:
     ("draw", "same", "other"),
     [
         (curves.precision_recall, {"a": mean_curves(0.5), "b": mean_curves(0.7)}, {"a": mean_curves(0.6)}),
-        (curves.training, {"a": log(), "b": log(0)}, {"a": log(), "b": log(2)}),
+        (curves.training, {"a": log(), "b": log(None)}, {"a": log(), "b": log(2)}),
         (lambda runs: curves.per_class(runs, "a"), {"a": classes()}, {"a": classes(seed=1)}),
         (lambda runs: trends.training_frequency(runs, "a"), {"a": classes()}, {"a": classes(seed=1)}),
-        (trends.gamma_sweep, {"a": sweep(0), "b": sweep(5)}, {"a": sweep(1)}),
+        (trends.weight_sweeps, {"a": {"detector": sweep(0)}, "b": {}}, {"a": {"detector": sweep(1)}}),
     ],
 )
 def test_bytes_depend_on_the_numbers_alone(draw, same, other):
@@ -77,7 +77,7 @@ def test_bytes_depend_on_the_numbers_alone(draw, same, other):
 def test_only_groups_and_terms_in_use_have_a_panel():
     both = curves.precision_recall({"a": mean_curves(0.5)})
     assert size(curves.precision_recall({"a": mean_curves(0.5) | {"non_rare": (RECALL, RECALL)}}))[0] > size(both)[0]
-    assert size(curves.training({"a": log(0)}))[0] < size(curves.training({"a": log(0), "b": log()}))[0]
+    assert size(curves.training({"a": log(None)}))[0] < size(curves.training({"a": log(None), "b": log()}))[0]
 
 
 def test_classes_without_ground_truth_take_no_room():
@@ -105,9 +105,9 @@ def test_thirds_by_hand():
     assert len(trends.thirds(np.zeros(0), np.zeros(0))[0]) == 0
 
 
-def test_groups_without_classes_have_no_panel_of_gamma():
-    with_rare = sweep(0) | {"rare": np.arange(6.0)}
-    assert size(trends.gamma_sweep({"a": with_rare}))[0] > size(trends.gamma_sweep({"a": sweep(0)}))[0]
+def test_every_factor_has_a_panel():
+    few, many = ({"a": dict.fromkeys(names, sweep(0))} for names in (("detector",), ("pairwise", "global", "detector")))
+    assert size(trends.weight_sweeps(many))[0] > size(trends.weight_sweeps(few))[0]
 
 
 def test_a_split_without_annotated_pairs_is_legal():
@@ -117,6 +117,6 @@ def test_a_split_without_annotated_pairs_is_legal():
     for png in (
         curves.precision_recall({"a": {}, "b": {}}),
         trends.training_frequency({"a": nothing, "b": nothing}, "a", "b"),
-        trends.gamma_sweep({"a": empty}),
+        trends.weight_sweeps({"a": {"detector": empty}}),
     ):
         assert min(size(png)) > 100

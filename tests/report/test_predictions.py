@@ -8,7 +8,7 @@ from PIL import Image
 
 from pipeline.core.types import Detections
 from pipeline.data.images import open_image
-from pipeline.evaluation.fusion import ScoreParts
+from pipeline.evaluation.fusion import Factors
 from pipeline.report.prediction_folder import PictureFolder
 from pipeline.report.prediction_picture import COLORS, MAX_SIDE, MIN_SIDE, draw_prediction
 from pipeline.report.prediction_record import NamedDetection, best_of_image, image_record, summary_line
@@ -17,7 +17,7 @@ HUMAN, PARTNER = np.array([10, 20, 40, 80], np.float32), np.array([30, 60, 90, 9
 
 
 def detection(verb="ride", score=0.5, human=HUMAN, partner=PARTNER) -> NamedDetection:
-    return NamedDetection(verb, "bicycle", score, human, partner, {"pairwise": 0.123456789, "global": None})
+    return NamedDetection(verb, "bicycle", score, human, partner, {"pairwise": 0.123456789})
 
 
 def test_the_best_of_an_image_by_falling_score_first_row_first(vocabulary):
@@ -25,18 +25,23 @@ def test_the_best_of_an_image_by_falling_score_first_row_first(vocabulary):
     boxes = np.tile(HUMAN, (5, 1))
     found = Detections(np.array([0, 1, 0, 0, 0], np.int32), np.array([0, 1, 2, 3, 0], np.int16), boxes, boxes, scores)
     columns = np.arange(5) / 10
-    parts = ScoreParts(columns, None, None, columns + 0.01, columns + 0.02, columns + 0.03, 1.0)
-    best = best_of_image(found, parts, vocabulary, 0, top_k=3, threshold=0.1)
+    factors = Factors(
+        {"pairwise": columns, "detector": columns, "global": columns, "relatedness": columns + 0.01},
+        columns + 0.02,
+        columns + 0.03,
+        {"global": 0.0},
+    )
+    best = best_of_image(found, factors, vocabulary, 0, top_k=3, threshold=0.1)
     assert [(entry.verb, entry.object_name) for entry in best] == [
         ("hold", "cup"),
         ("drink_with", "cup"),
         ("ride", "bicycle"),
     ]
     assert best[0].parts == pytest.approx(
-        {"pairwise": 0.2, "global": None, "relatedness": 0.21, "human_detector": 0.22, "object_detector": 0.23}
+        {"pairwise": 0.2, "relatedness": 0.21, "human_detector": 0.22, "object_detector": 0.23}
     )
-    assert [entry.score for entry in best_of_image(found, parts, vocabulary, 0, top_k=2, threshold=0)] == [0.5, 0.5]
-    assert best_of_image(found, parts, vocabulary, 2, top_k=2, threshold=0) == []
+    assert [entry.score for entry in best_of_image(found, factors, vocabulary, 0, top_k=2, threshold=0)] == [0.5, 0.5]
+    assert best_of_image(found, factors, vocabulary, 2, top_k=2, threshold=0) == []
 
 
 def test_records_are_plain_json():
@@ -44,7 +49,7 @@ def test_records_are_plain_json():
     (entry,) = json.loads(json.dumps(record))["detections"]
     assert entry["score"] == 1.23457e-7
     assert entry["human_box"] == [10, 20, 40, 80]
-    assert entry["parts"] == {"pairwise": 0.123457, "global": None}
+    assert entry["parts"] == {"pairwise": 0.123457}
     assert summary_line("a.jpg", [detection()]) == "a.jpg: ride bicycle 0.500"
     assert "nothing found" in summary_line("a.jpg", [])
 

@@ -8,7 +8,7 @@ from pipeline.core.layout import Layout
 from pipeline.report.comparison import compared
 from pipeline.report.results import (
     check_metrics,
-    read_gamma_sweep,
+    read_weight_sweep,
     read_mean_curves,
     read_metrics,
     read_per_class,
@@ -73,13 +73,13 @@ def test_tables_are_read_with_gaps_as_nan(tmp_path):
     np.testing.assert_array_equal(table.ap, [50.5, np.nan])
     path.write_text("recall,full,rare,non_rare\n0.0,0.9,,0.8\n1.0,0.1,,0.2\n")
     curves = read_mean_curves(path, "")
-    path.write_text("gamma,full,rare,non_rare,chosen\n0,50,,49,0\n2.8,51,,52,1\n")
-    sweep = read_gamma_sweep(path, "")
-    assert sweep["gamma"][sweep["chosen"] > 0].tolist() == [2.8] and np.isnan(sweep["rare"]).all()
+    path.write_text("weight,full,rare,non_rare,chosen\n0,50,,49,0\n2.8,51,,52,1\n")
+    sweep = read_weight_sweep(path, "")
+    assert sweep["weight"][sweep["chosen"] > 0].tolist() == [2.8] and np.isnan(sweep["rare"]).all()
     assert list(curves) == ["full", "non_rare"] and curves["full"][1].tolist() == [0.9, 0.1]
 
 
-@pytest.mark.parametrize("text", ["", "epoch,loss\n1,2\n", "epoch,loss,global,pair,relatedness\n1,2,3,4,x\n"])
+@pytest.mark.parametrize("text", ["", "epoch,loss\n1,2\n", "iteration,epoch,loss,global,pair\n0,1,2,3,x\n"])
 def test_damaged_tables_name_file_and_remedy(tmp_path, text):
     path = tmp_path / "ours.csv"
     path.write_text(text)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.evaluation.fusion import ScoreParts
+from pipeline.evaluation.fusion import Factors
 from pipeline.evaluation.hicodet import evaluate_hicodet
 from pipeline.report.selection import DrawnPair, Findings, Label, best_rows, pairs_of_image, sample_indices
 from tests.evaluation.worlds import detections, ground_truth, take
@@ -37,10 +37,10 @@ def show(vocabulary, found_rows, truth_rows, pairs_per_image=4) -> tuple[DrawnPa
         keep_matches=True,
     )
     rows = best_rows(found, truth, vocabulary.num_hois)
-    parts = ScoreParts(
-        np.linspace(0, 1, len(rows)), None, None, np.full(len(rows), 0.25), *np.ones((2, len(rows))), 1.0
-    )
-    best = Findings(take(found, rows), result.hits[rows], result.matched_index[rows], parts)
+    ones = np.ones(len(rows))
+    values = {"pairwise": np.linspace(0, 1, len(rows)), "detector": ones, "relatedness": ones / 4}
+    factors = Factors(values, ones, ones, {})
+    best = Findings(take(found, rows), result.hits[rows], result.matched_index[rows], factors)
     return pairs_of_image(best, truth, vocabulary, image=0, pairs_per_image=pairs_per_image)
 
 
@@ -48,9 +48,9 @@ def test_classes_of_one_pair_share_it_and_a_missed_one_joins_the_found_pair(voca
     found = [(0, 0, PERSON, BICYCLE, 0.5), (0, 1, OTHER, CUP, 0.75)]
     truth = [(0, 0, PERSON, BICYCLE), (0, 1, PERSON, BICYCLE), (0, 2, OTHER, CUP)]
     wrong, right, missed = show(vocabulary, found, truth)
-    assert wrong.labels == (Label("hold bicycle", 0.75, "wrong", parts=(0.0, None, 0.25)),) and wrong.verdict == "wrong"
+    assert wrong.labels == (Label("hold bicycle", 0.75, "wrong", factors=(0.0, 0.25)),) and wrong.verdict == "wrong"
     assert right.labels == (
-        Label("ride bicycle", 0.5, "right", parts=(1.0, None, 0.25)),
+        Label("ride bicycle", 0.5, "right", factors=(1.0, 0.25)),
         Label("hold bicycle", None, "missed"),
     )
     assert right.verdict == "right"

@@ -18,6 +18,7 @@ from pipeline.store.dump import PredictionDump, write_dump
 from pipeline.store.files import sha256_of, write_json, write_text
 from pipeline.store.vocabulary_file import write_vocabulary
 from tests.conftest import ROOT
+from tests.evaluation.test_fusion import COLUMNS
 from tests.evaluation.worlds import ground_truth
 
 VARIANTS = ("baseline", "ours")
@@ -96,7 +97,12 @@ def _dump(manifest: SplitManifest, variant: str, seed: int) -> PredictionDump:
         vocabulary=VOCABULARY,
         image_ids=manifest.image_ids,
         variant=variant,
-        image_logits=logits(count, VOCABULARY.num_hois),
+        columns=COLUMNS,
+        outputs={
+            "image_logits": logits(count, VOCABULARY.num_hois),
+            "interaction_logits": logits(count, VOCABULARY.num_verbs),
+            "relatedness_logits": logits(count),
+        },
         proposal_offsets=np.arange(count + 1) * 2,
         boxes=np.array([PERSON, BICYCLE] * count, np.float32),
         proposal_scores=np.full(2 * count, 0.9, np.float32),
@@ -104,8 +110,6 @@ def _dump(manifest: SplitManifest, variant: str, seed: int) -> PredictionDump:
         pair_offsets=np.arange(count + 1),
         human_index=np.zeros(count, np.int64),
         object_index=np.ones(count, np.int64),
-        interaction_logits=logits(count, VOCABULARY.num_verbs),
-        relatedness_logits=logits(count),
     )
 
 
