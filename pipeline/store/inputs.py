@@ -36,7 +36,7 @@ class StageInputs:
         found = self.digests[self.note(path)]
         recorded = self.layout.stage_manifest(stage, *names)
         if not recorded.exists():
-            _refuse_links(path)
+            refuse_links(path)
             return path
         manifest = read_stage_manifest(recorded, remedy=f'run "dvc repro {stage}"')
         expected = manifest.outputs.get(relative(path, self.layout.root))
@@ -56,7 +56,12 @@ class StageInputs:
         return path
 
 
-def _refuse_links(folder: Path) -> None:
+def refuse_links(folder: Path) -> None:
+    """Refuse links inside a folder of unknown origin: they would make us read files that are none of it.
+
+    Raises:
+        ArtifactError: names the first.
+    """
     for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
         if path.is_symlink():
             raise ArtifactError(f"{path}: a link that leads elsewhere; expected plain files only, copy what it means")
