@@ -180,7 +180,8 @@ def _targets(files: list[Path], json_path: str | None, draw: Path | None) -> Pic
 def _given(root: Path, folder: Path) -> Path:
     """A checkpoint that the call names: one of the cache as its manifest records it, any other without links."""
     from pipeline.core.layout import Layout, checkpoint_owner
-    from pipeline.store.inputs import StageInputs, refuse_links
+    from pipeline.store.files import refuse_links
+    from pipeline.store.inputs import StageInputs
 
     if owner := checkpoint_owner(root, folder):
         layout = Layout(root, owner[0])

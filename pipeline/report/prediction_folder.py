@@ -14,7 +14,8 @@ from pathlib import Path
 from PIL import Image
 
 from pipeline.core.errors import DataError
-from pipeline.store.files import atomic_path, check_target
+from pipeline.store.files import atomic_path
+from pipeline.store.targets import check_target
 
 _MARK = b"drawn by weakhoi predict"
 _STEM_BYTES = 180  # of the image's name; a file's name may have 255, its temporary's included

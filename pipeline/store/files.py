@@ -29,7 +29,7 @@ def atomic_path(final: Path) -> Iterator[Path]:
         ArtifactError: the disk is full, read-only or closed to the user, or `final` is a pipe, a device or a link to
             an open file. Errors that name other files pass through.
     """
-    _refuse_special(final)
+    refuse_special(final)
     temporary = _temporary(final)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -39,30 +39,10 @@ def atomic_path(final: Path) -> Iterator[Path]:
     except OSError as error:
         if not _concerns(error, temporary, final):
             raise
-        raise _unwritable(final, error.strerror or str(error)) from error
+        raise unwritable(final, error.strerror or str(error)) from error
     finally:
         with suppress(OSError):  # of a disk that has become read-only: the error above says it already
             _remove(temporary)
-
-
-def check_target(final: Path) -> None:
-    """Refuse a path that could not be written, before the work whose result is to lie there.
-
-    Raises:
-        ArtifactError: as `atomic_path`, or the name is too long. A pipe or terminal is no obstacle to `write_bytes`.
-    """
-    if is_stream(final):
-        return
-    _refuse_special(final)
-    try:
-        final.lstat()
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise _unwritable(final, error.strerror or str(error)) from None
-    folder = next(path for path in final.absolute().parents if path.exists())
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise _unwritable(final, f"{folder} is closed to you, or read-only")
 
 
 def is_stream(path: Path) -> bool:
@@ -79,8 +59,12 @@ def _mode(path: Path) -> int:
         return 0
 
 
-def _refuse_special(final: Path) -> None:
-    """Refuse what nothing can be renamed over: a pipe or device would be gone for every process."""
+def refuse_special(final: Path) -> None:
+    """Refuse what nothing can be renamed over: a pipe or device would be gone for every process.
+
+    Raises:
+        ArtifactError: says what to give instead.
+    """
     if not final.name:
         raise ArtifactError(f"{final}: a folder that holds others' files; name a new file or folder in it")
     mode, folder = _mode(final), final.parent.resolve()
@@ -93,7 +77,8 @@ def _refuse_special(final: Path) -> None:
         )
 
 
-def _unwritable(final: Path, reason: str) -> ArtifactError:
+def unwritable(final: Path, reason: str) -> ArtifactError:
+    """The error of a target that cannot be written."""
     return ArtifactError(f"{final}: cannot be written ({reason}); free space or permissions, then run again")
 
 
@@ -192,6 +177,17 @@ def read_json(path: Path, *, remedy: str) -> Any:
         raise ArtifactError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
     except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, numbers or nesting without end
         raise ArtifactError(f"{path}: not JSON ({error}); {remedy}") from None
+
+
+def refuse_links(folder: Path) -> None:
+    """Refuse a folder that holds a link: what it leads to may be anybody's, and may change.
+
+    Raises:
+        ArtifactError: names the first.
+    """
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if path.is_symlink():
+            raise ArtifactError(f"{path}: a link that leads elsewhere; expected plain files only, copy what it means")
 
 
 def files_below(folder: Path) -> Iterator[Path]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.core.errors import ArtifactError
 from pipeline.core.layout import Layout
-from pipeline.store.files import sha256_of
+from pipeline.store.files import refuse_links, sha256_of
 from pipeline.store.manifests import read_stage_manifest, relative
 
 
@@ -54,14 +54,3 @@ class StageInputs:
         if path not in self.digests:
             self.digests[path] = sha256_of(path)
         return path
-
-
-def refuse_links(folder: Path) -> None:
-    """Refuse links inside a folder of unknown origin: they would make us read files that are none of it.
-
-    Raises:
-        ArtifactError: names the first.
-    """
-    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
-        if path.is_symlink():
-            raise ArtifactError(f"{path}: a link that leads elsewhere; expected plain files only, copy what it means")
