@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @stage_command("verify", help="Check all artifacts on disk against their manifests.")
-@click.argument("manifests", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("manifests", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--images", is_flag=True, help="Also digest every image of the split manifests.")
 @root_option
 def command(manifests: tuple[Path, ...], images: bool, root: Path) -> None:

@@ -275,6 +275,21 @@ def test_a_checkpoint_of_the_cache_brings_its_dataset(own_dataset, images):
     assert json.loads(done.stdout)["images"] == images(EXAMPLE)
 
 
+def test_a_linked_checkpoint_of_the_cache_is_taken_where_its_manifest_vouches(own_dataset, predict, tmp_path):
+    """DVC links its cache so, with `cache.type symlink`."""
+    root = copied(own_dataset, tmp_path / "root")
+    checkpoint = root / "cache/custom/checkpoints/ours"
+    (checkpoint / "model.safetensors").rename(tmp_path / "cached")
+    (checkpoint / "model.safetensors").symlink_to(tmp_path / "cached")
+    predict(EXAMPLE, "--checkpoint", checkpoint, root=root)
+    (tmp_path / "cached").write_bytes((tmp_path / "cached").read_bytes()[:-1] + b"x")
+    done = predict(EXAMPLE, "--checkpoint", checkpoint, root=root, code=2)
+    assert "checkpoints/ours: " in done.stderr and "train-ours.json records sha256" in done.stderr
+    (root / "manifests/custom/runs/train-ours.json").unlink()
+    done = predict(EXAMPLE, "--checkpoint", checkpoint, root=root, code=2)
+    assert "model.safetensors: a link that leads elsewhere" in done.stderr
+
+
 def test_a_checkpoint_whose_objects_the_detector_does_not_know(own_dataset, tmp_path):
     checkpoint = tmp_path / "elsewhere"
     shutil.copytree(own_dataset / "cache/custom/checkpoints/ours", checkpoint)
