@@ -1,6 +1,6 @@
 """`predict`: a trained model on a user's own images: detector and network in one pass, to JSON and drawn pictures.
 
-Exit codes: 0 every image was predicted; 2 a mistake of the user's, nothing was predicted; 3 some images were skipped.
+Exit codes: 0 every image was predicted; 2 a mistake of the user's, or what cannot be written; 3 some were skipped.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def command(
     import dataclasses
 
     from pipeline.core.device import open_device
-    from pipeline.core.errors import DataError, ParamError, printable
+    from pipeline.core.errors import ArtifactError, DataError, ParamError, printable
     from pipeline.core.layout import Layout, checkpoint_owner
     from pipeline.core.params import load_params, load_variants
     from pipeline.data.image_files import as_utf8
@@ -108,6 +108,7 @@ def command(
     fusion = of_trained_parts(params.evaluate, network.params)
     records: list[dict[str, Any]] = []
     skipped: list[dict[str, str]] = []
+    undrawn: ArtifactError | None = None
     with progress(len(files), "predict") as advance:
 
         def skip(path: Path, error: DataError) -> None:
@@ -130,8 +131,11 @@ def command(
                 best = best_of_image(detections, parts, vocabulary, row, top_k=top_k, threshold=threshold)
                 name = as_utf8(path.as_posix())
                 records.append(image_record(name, image.size, best))
-                if pictures:
-                    pictures.save(path, draw_prediction(image, best))
+                if pictures and not undrawn:
+                    try:
+                        pictures.save(path, draw_prediction(image, best))
+                    except ArtifactError as error:  # a full disk: the predictions are still worth having
+                        undrawn = error
                 if not json_path:
                     click.echo(summary_line(name, best))
                 advance()
@@ -141,6 +145,8 @@ def command(
         "fusion": {name: getattr(fusion, name) for name in ("pair_score", "score_fusion", "relatedness", "gamma")},
     }
     _write(json_path, header | {"images": records, "skipped": skipped})
+    if undrawn:
+        raise undrawn
     if skipped:
         click.echo(f"{len(skipped)} of {len(files)} images were skipped", err=True)
         raise SystemExit(SKIPPED)

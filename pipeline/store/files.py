@@ -190,20 +190,6 @@ def refuse_links(folder: Path) -> None:
             raise ArtifactError(f"{path}: a link that leads elsewhere; expected plain files only, copy what it means")
 
 
-def files_below(folder: Path) -> Iterator[Path]:
-    """Everything in a folder and its sub-folders that is no folder; links to folders are not followed.
-
-    Raises:
-        OSError: a folder cannot be read. `Path.rglob` leaves such a one out without a word.
-    """
-
-    def fail(error: OSError) -> None:
-        raise error
-
-    for place, _, names in os.walk(folder, onerror=fail):
-        yield from (Path(place) / name for name in names)
-
-
 def sha256_of(path: Path) -> str:
     """Return the sha256 of a file, or of a folder's relative names and contents in name order.
 
@@ -224,3 +210,17 @@ def sha256_of(path: Path) -> str:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Everything in a folder and its sub-folders that is no folder; links to folders are not followed.
+
+    Raises:
+        OSError: a folder cannot be read. `Path.rglob` leaves such a one out without a word.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for place, _, names in os.walk(folder, onerror=fail):
+        yield from (Path(place) / name for name in names)

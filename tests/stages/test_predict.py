@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.core.errors import ArtifactError
 from pipeline.core.params import load_params
 from pipeline.data.images import open_image
 from pipeline.evaluation.fusion import fuse
@@ -208,6 +209,18 @@ def test_a_long_name_and_one_that_a_terminal_would_obey(predict, tmp_path):
     assert f"{tmp_path}/a\\n\\x1b[2J.png: " in done.stdout
     assert f"Skipped: {tmp_path}/\\x1b]0;t\\x07.png: image cannot be decoded" in done.stderr
     assert len(done.stdout.splitlines()) == 2
+
+
+def test_a_picture_that_cannot_be_written_loses_no_prediction(predict, tmp_path, monkeypatch):
+    def full(self, source, picture):
+        raise ArtifactError(f"{source}: cannot be written (No space left on device); free space")
+
+    monkeypatch.setattr("pipeline.report.prediction_folder.PictureFolder.save", full)
+    for name in ("a.png", "b.png"):
+        shutil.copy(EXAMPLE, tmp_path / name)
+    done = predict(tmp_path, "--draw", tmp_path / "drawn", "--json", tmp_path / "out.json", code=2)
+    assert len(json.loads((tmp_path / "out.json").read_text())["images"]) == 2
+    assert done.stderr == f"Error: {tmp_path}/a.png: cannot be written (No space left on device); free space\n"
 
 
 def test_predictions_go_into_a_pipe_which_stays_one(predict, tmp_path):
