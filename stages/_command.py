@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from pipeline.core.errors import UserError, resource_error
+from pipeline.core.errors import UserError, closed_file_error, printable, resource_error
 
 # openai-clip 1.0.1 imports pkg_resources; nothing that a user of ours could mend.
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
@@ -25,8 +25,7 @@ class _OneLine(click.ClickException):
     exit_code = UserError.exit_code
 
     def __init__(self, error: UserError) -> None:
-        line = " ".join(str(error).split())
-        super().__init__(line.encode("utf-8", "replace").decode())  # names of files need not be UTF-8
+        super().__init__(printable(" ".join(str(error).split())))
 
 
 def stage_command(
@@ -48,9 +47,9 @@ def stage_command(
             except UserError as error:
                 raise _OneLine(error) from error
             except Exception as error:
-                if (lacking := resource_error(error)) is None:
+                if (known := resource_error(error) or closed_file_error(error)) is None:
                     raise
-                raise _OneLine(lacking) from error
+                raise _OneLine(known) from error
 
         return click.command(name, **options)(guarded)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.evaluation.vcoco import VCocoResult
 
 _FILE = click.Path(path_type=Path)  # whatever is wrong with it, the reader says so in one line
+_OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role"))  # of every file that was written here
 
 
 @stage_command("evaluate-detections", help=__doc__)
@@ -62,7 +63,9 @@ def command(
     """Evaluate, print a summary, write the JSON file."""
     from pipeline.core.errors import ParamError
     from pipeline.store.files import write_json
+    from pipeline.store.targets import check_json_target
 
+    check_json_target(output, *_OWN_KEYS, what="scores", option="--output")
     if dataset == "vcoco":
         if instances is None:
             raise ParamError("--instances is missing; V-COCO's boxes are in COCO's instances.json, give its path")

@@ -1,11 +1,10 @@
 """`predict`: a trained model on a user's own images: detector and network in one pass, to JSON and drawn pictures.
 
-Exit codes: 0 every image was predicted; 2 a mistake of the user's, nothing was predicted; 3 some images were skipped.
+Exit codes: 0 every image was predicted; 2 a mistake of the user's, or what cannot be written; 3 some were skipped.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +15,14 @@ from stages._command import device_option, progress, root_option, stage_command
 if TYPE_CHECKING:
     from pipeline.core.layout import Layout
     from pipeline.core.params import DetectParams
+    from pipeline.report.prediction_folder import PictureFolder
 
 SKIPPED = 3
 _HELP = """Find who does what to which object on your own images: files, folders, or quoted glob patterns.
 
 \b
 Exit code 0: every image was predicted; 2: a mistake in the call; 3: some images could not be read and were skipped.
+Only what an earlier call wrote is written over; pictures that one drew are left out as images.
 Boxes are x1, y1, x2, y2 in pixels of the image turned upright (EXIF), right and bottom exclusive.
 """
 
@@ -77,40 +78,41 @@ def command(
     import dataclasses
 
     from pipeline.core.device import open_device
-    from pipeline.core.errors import DataError, ParamError
+    from pipeline.core.errors import ArtifactError, DataError, ParamError, printable
     from pipeline.core.layout import Layout, checkpoint_owner
     from pipeline.core.params import load_params, load_variants
-    from pipeline.data.image_files import find_images, printable
+    from pipeline.data.image_files import as_utf8
     from pipeline.detection.detectors import load_detector
     from pipeline.evaluation.fusion import fuse_factors
     from pipeline.inference.predict import predict_images
     from pipeline.methods.model import model_from_config
-    from pipeline.report.prediction_folder import PictureFolder
     from pipeline.report.prediction_picture import draw_prediction
     from pipeline.report.prediction_record import best_of_image, image_record, summary_line
     from pipeline.store.checkpoint import load_checkpoint, vocabulary_of
 
-    owner = (checkpoint_owner(root, checkpoint) if checkpoint else None) or ("toyworld", "ours")
+    files = _images(paths)
+    pictures = _targets(files, json_path, draw)
+    owner = (checkpoint_owner(root, checkpoint) if checkpoint else None) or ("toyworld", "ours", "ours")
     dataset, variant = dataset or owner[0], variant or owner[1]
     layout = Layout(root, dataset)
     params = load_params(layout.params, dataset, variant)
     if params.evaluate.times_run:
         raise ParamError(f"{variant} multiplies scores by those of {params.evaluate.times_run}; predict runs one model")
-    files = find_images(paths)
-    folder = checkpoint or _trained(layout, load_variants(layout.params)[variant.partition("+")[0]].run or variant)
+    run = load_variants(layout.params)[variant.partition("+")[0]].run or variant
+    folder = _given(root, checkpoint) if checkpoint else _trained(layout, run)
     state, config = load_checkpoint(folder)
     vocabulary = vocabulary_of(folder, config)
     model = model_from_config(config, state)
     own = _detector(params.detect, detector, detector_weights, detector_threshold, detector_nms)
     loaded = load_detector(own, root=root)
-    pictures = PictureFolder(draw) if draw else None
     records: list[dict[str, Any]] = []
     skipped: list[dict[str, str]] = []
+    undrawn: ArtifactError | None = None
     with progress(len(files), "predict") as advance:
 
         def skip(path: Path, error: DataError) -> None:
             reason = printable(" ".join(str(error).split()))
-            skipped.append({"path": printable(path.as_posix()), "reason": reason})
+            skipped.append({"path": as_utf8(path.as_posix()), "reason": reason})
             click.echo(f"Skipped: {reason}", err=True)
             advance()
 
@@ -126,10 +128,13 @@ def command(
             detections, factors = fuse_factors(batch.dump, params.evaluate)
             for row, (path, image) in enumerate(zip(batch.paths, batch.images, strict=True)):
                 best = best_of_image(detections, factors, vocabulary, row, top_k=top_k, threshold=threshold)
-                name = printable(path.as_posix())
+                name = as_utf8(path.as_posix())
                 records.append(image_record(name, image.size, best))
-                if pictures:
-                    pictures.save(path, draw_prediction(image, best))
+                if pictures and not undrawn:
+                    try:
+                        pictures.save(path, draw_prediction(image, best))
+                    except ArtifactError as error:  # a full disk: the predictions are still worth having
+                        undrawn = error
                 if not json_path:
                     click.echo(summary_line(name, best))
                 advance()
@@ -139,9 +144,56 @@ def command(
         "fusion": {"weights": params.evaluate.weights, "links": params.evaluate.links},
     }
     _write(json_path, header | {"images": records, "skipped": skipped})
+    if undrawn:
+        raise undrawn
     if skipped:
         click.echo(f"{len(skipped)} of {len(files)} images were skipped", err=True)
         raise SystemExit(SKIPPED)
+
+
+def _images(paths: tuple[str, ...]) -> list[Path]:
+    """The images that the call names, without pictures that an earlier one drew."""
+    from pipeline.core.errors import DataError, printable
+    from pipeline.data.image_files import find_images
+    from pipeline.report.prediction_folder import is_drawn
+
+    found = find_images(paths)
+    drawn = [path for path in found if is_drawn(path)]
+    if not drawn:
+        return found
+    left = f"{len(drawn)} pictures that predict drew, first {printable(drawn[0].as_posix())}"
+    if len(drawn) == len(found):
+        raise DataError(f"nothing to predict on but {left}; name the images themselves")
+    click.echo(f"Left out: {left}", err=True)
+    return [path for path in found if path not in set(drawn)]
+
+
+def _targets(files: list[Path], json_path: str | None, draw: Path | None) -> PictureFolder | None:
+    """Refuse, before the work, to write where something else lies; return the folder of pictures, if any."""
+    from pipeline.core.errors import ParamError
+    from pipeline.report.prediction_file import check_predictions_target
+    from pipeline.report.prediction_folder import PictureFolder
+
+    pictures = PictureFolder(draw, files) if draw else None
+    if json_path and json_path != "-":
+        check_predictions_target(Path(json_path))
+        if pictures and Path(json_path).absolute() in {file.absolute() for file in pictures.files.values()}:
+            raise ParamError(f"--json {json_path}: a picture of --draw gets that name; choose another file")
+    return pictures
+
+
+def _given(root: Path, folder: Path) -> Path:
+    """A checkpoint that the call names: one of the cache as its manifest records it, any other without links."""
+    from pipeline.core.layout import Layout, checkpoint_owner
+    from pipeline.store.files import refuse_links
+    from pipeline.store.inputs import StageInputs
+
+    if owner := checkpoint_owner(root, folder):
+        layout = Layout(root, owner[0])
+        StageInputs(layout).take(layout.checkpoint(owner[2]), "train", owner[2])
+    else:
+        refuse_links(folder)
+    return folder
 
 
 def _trained(layout: Layout, run: str) -> Path:
@@ -178,13 +230,12 @@ def _detector(
 
 
 def _write(json_path: str | None, document: dict[str, Any]) -> None:
-    from pipeline.store.files import write_text
+    from pipeline.report.prediction_file import predictions_text, write_predictions
 
-    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     if json_path == "-":
-        click.echo(text, nl=False)
+        click.echo(predictions_text(document), nl=False)
     elif json_path:
-        write_text(Path(json_path), text)
+        write_predictions(Path(json_path), document)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
+import unicodedata
 from collections.abc import Iterable
 
 
@@ -53,7 +55,57 @@ def resource_error(error: BaseException) -> ResourceError | None:
     return None
 
 
+# What the owner of the files can mend; any other OSError is a bug, or the writer of a file says more.
+_CLOSED = (
+    errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EIO, errno.ESTALE
+)  # fmt: skip
+
+
+def closed_file_error(error: BaseException) -> UserError | None:
+    """Return what a file or folder that can't be opened means to a user; None for any other error."""
+    if isinstance(error, OSError) and error.errno in _CLOSED and isinstance(error.filename, str | bytes):
+        return UserError(
+            f"{os.fsdecode(error.filename)}: cannot be opened ({error.strerror}); check the path and its permissions"
+        )
+    return None
+
+
 def did_you_mean(found: str, known: Iterable[str]) -> str:
-    """Return `', did you mean "x"?'` for the closest known name, or an empty string."""
-    close = difflib.get_close_matches(found, list(known), n=1)
-    return f', did you mean "{close[0]}"?' if close else ""
+    """Return `', did you mean "x"?'` for the closest known name, or an empty string.
+
+    A name that differs in upper and lower case or in its Unicode form alone is the closest; the latter, which looks the
+    same, is told by the form.
+    """
+    names: dict[str, str] = {}
+    for name in known:
+        names.setdefault(_folded(name), name)
+    close = difflib.get_close_matches(_folded(found), names, n=1)
+    if not close:
+        return ""
+    name = names[close[0]]
+    if name != found and unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", found):
+        form, other = ("NFC", "NFD") if unicodedata.is_normalized("NFC", name) else ("NFD", "NFC")
+        return f", did you mean the same letters in Unicode form {form}? This is {other}, which only looks the same"
+    return f', did you mean "{name}"?'
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+_ESCAPED = ("Cc", "Zl", "Zp")  # Unicode categories: control characters, separators of lines and paragraphs
+
+
+def printable(text: str) -> str:
+    """Return text that a terminal shows and does not obey: control characters and line ends are written as escapes.
+
+    Names of files may hold any byte; those that are not UTF-8 become U+FFFD.
+    """
+    return "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Cs":  # half of a pair: what Python makes of a byte that is not UTF-8
+        return "\ufffd"
+    return character.encode("unicode_escape").decode() if category in _ESCAPED else character

@@ -17,17 +17,17 @@ def run_name(variant: str, seed: int | None = None) -> str:
     return f"tuning/{variant}" if "+" in variant else variant
 
 
-def checkpoint_owner(root: Path, folder: Path) -> tuple[str, str] | None:
-    """Return (dataset, variant) of a checkpoint folder in the cache of `root`, None elsewhere.
+def checkpoint_owner(root: Path, folder: Path) -> tuple[str, str, str] | None:
+    """Return (dataset, variant, run name) of a checkpoint folder in the cache of `root`, None elsewhere.
 
-    The inverse of `Layout.checkpoint` of a `run_name`, without the seed.
+    The inverse of `Layout.checkpoint` of a `run_name`.
     """
     cache, path = (root / "cache").resolve(), folder.resolve()
     parts = path.relative_to(cache).parts if path.is_relative_to(cache) else ()
     if len(parts) < 3 or parts[-2] != "checkpoints":
         return None
-    name = parts[-1]
-    return parts[0], name.rpartition("-")[0] if "seeds" in parts[1:-2] else name
+    name, folders = parts[-1], parts[1:-2]
+    return parts[0], name.rpartition("-")[0] if "seeds" in folders else name, "/".join((*folders, name))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pipeline.core.params import PrepareParams
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.annotated_images import hold_out
-from pipeline.data.image_files import images_in, printable
+from pipeline.data.image_files import as_utf8, images_in
 from pipeline.data.images import check_usable_size, open_image
 from pipeline.data.label_csv import LabelledImage, read_label_csv
 from pipeline.data.reader import PreparedSplit, note_source
@@ -128,8 +128,8 @@ def _check_files(source: Path, csv_file: Path, labelled: dict[str, LabelledImage
                 f"{did_you_mean(image.path, elsewhere or names)}; expected a path relative to that folder"
             )
     for name in names:
-        if name != printable(name):
-            raise DataError(f'{source}: the file name "{printable(name)}" is not UTF-8; rename it')
+        if name != as_utf8(name):
+            raise DataError(f'{source}: the file name "{as_utf8(name)}" is not UTF-8; rename it')
     unlabelled = [name for name in names if name not in labelled]
     if unlabelled:
         raise DataError(

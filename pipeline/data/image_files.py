@@ -7,25 +7,37 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, did_you_mean
+from pipeline.store.files import files_below
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+IMAGE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"
+)  # fmt: skip
+# Found as well, though none can be read: whoever opens one says so, where leaving it out would be silent.
+_UNREADABLE_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".jp2")
 
 
 def images_in(folder: Path, *, below: bool) -> list[Path]:
     """Image files of a folder by suffix, in name order, hidden ones left out; `below` includes its sub-folders.
 
-    Broken links and pipes are among them: whoever opens them is told what they are.
+    Broken links, pipes and kinds of image that we cannot read are among them: whoever opens them is told what they are.
+
+    Raises:
+        OSError: the folder, or one below, cannot be read.
     """
-    found = folder.rglob("*") if below else folder.iterdir()
+    found = files_below(folder) if below else folder.iterdir()
     return sorted(path for path in found if _is_image(path.relative_to(folder)) and not path.is_dir())
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not any(part.startswith(".") for part in path.parts)
+    return _has_suffix(path) and not any(part.startswith(".") for part in path.parts)
 
 
-def printable(text: str) -> str:
+def _has_suffix(path: Path) -> bool:
+    return path.suffix.lower() in (*IMAGE_SUFFIXES, *_UNREADABLE_SUFFIXES)
+
+
+def as_utf8(text: str) -> str:
     """Text that can be written as UTF-8: bytes of file names that are not become U+FFFD."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
@@ -37,12 +49,16 @@ def find_images(arguments: Sequence[str]) -> list[Path]:
     pattern (`**` for sub-folders) and stands for the image files that match.
 
     Raises:
-        DataError: something is not there, or holds no image; all such arguments are named.
+        DataError: something is not there, cannot be read, or holds no image; all such arguments are named.
     """
     found: dict[str, Path] = {}
     faults: list[str] = []
     for argument in arguments:
-        images = list(_expanded(argument))
+        try:
+            images = list(_expanded(argument))
+        except OSError as error:
+            faults.append(f"{argument}: cannot be read ({error.strerror}); check its permissions")
+            continue
         if not images:
             faults.append(_fault(argument))
         for path in images:
@@ -54,19 +70,34 @@ def find_images(arguments: Sequence[str]) -> list[Path]:
 
 def _expanded(argument: str) -> Iterable[Path]:
     path = Path(argument)
-    if path.is_dir():
+    if _is_folder(path):
         return images_in(path, below=False)
     if os.path.lexists(path):
         return [path]
     # Path.glob refuses absolute patterns.
     matches = (Path(match) for match in sorted(glob.glob(argument, recursive=True)))  # noqa: PTH207
-    return [match for match in matches if not match.is_dir() and match.suffix.lower() in IMAGE_SUFFIXES]
+    return [match for match in matches if not _is_folder(match) and _has_suffix(match)]
+
+
+def _is_folder(path: Path) -> bool:
+    """As `Path.is_dir`, which raises for what is longer than a file's name may be; a pattern may be."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _fault(argument: str) -> str:
-    known = ", ".join(IMAGE_SUFFIXES)
-    if Path(argument).is_dir():
+    known, path = ", ".join(IMAGE_SUFFIXES), Path(argument)
+    if _is_folder(path):
         return f"{argument}: no image file directly in this folder ({known}); for sub-folders give {argument}/**/*.jpg"
     if glob.has_magic(argument):
         return f"{argument}: the pattern matches no image file ({known})"
-    return f"{argument}: no such file or folder; check the path"
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        return f"{argument}: {error.strerror}; check the path"
+    names = [entry.name for entry in path.parent.iterdir()] if os.access(path.parent, os.R_OK) else []
+    return f"{argument}: no such file or folder{did_you_mean(path.name, names)}; check the path"

@@ -33,6 +33,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_TURNED_BACK = _TURNS | {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}  # the others undo themselves
 
 
 def open_image(path: Path, *, upright: bool = False, sha256: str | None = None) -> Image.Image:
@@ -58,8 +59,11 @@ def open_image(path: Path, *, upright: bool = False, sha256: str | None = None) 
                 stream.seek(0)
             with Image.open(stream, formats=FORMATS) as image:
                 _check_limit(path, image)
+                if image.format == "TIFF" and not upright:  # Pillow turns these while it decodes, then forgets the tag
+                    turn = _TURNED_BACK.get(_orientation(image))
+                    return _turned(_to_rgb(image), turn)
                 pixels = _to_rgb(image)
-                return _turned(pixels, image) if upright else pixels
+                return _turned(pixels, _TURNS.get(_orientation(image))) if upright else pixels
     except FileNotFoundError:
         raise DataError(f"{path}: image does not exist; restore it or run prepare again") from None
     except PermissionError as error:
@@ -125,14 +129,17 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _turned(pixels: Image.Image, stored: Image.Image) -> Image.Image:
-    """Apply the orientation tag of the decoded file; an unreadable tag turns nothing."""
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 (as stored) where there is none or it cannot be read."""
     try:
-        orientation = stored.getexif().get(_ORIENTATION_TAG)
+        orientation = image.getexif().get(_ORIENTATION_TAG)
     except _DAMAGED:
-        return pixels
-    method = _TURNS.get(orientation) if isinstance(orientation, int) else None
-    return pixels if method is None else pixels.transpose(method)
+        return 1
+    return orientation if isinstance(orientation, int) else 1
+
+
+def _turned(pixels: Image.Image, turn: Image.Transpose | None) -> Image.Image:
+    return pixels if turn is None else pixels.transpose(turn)
 
 
 def square_pixels(image: Image.Image, side: int) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.core.errors import printable
 from pipeline.core.types import Detections, FloatArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.evaluation.fusion import Factors
@@ -71,9 +72,9 @@ def image_record(path: str, size: tuple[int, int], detections: Sequence[NamedDet
 
 
 def summary_line(path: str, detections: Sequence[NamedDetection]) -> str:
-    """Return one image as a line of text: its triplets with their scores."""
+    """Return one image as a line of text for a terminal: its triplets with their scores."""
     found = ", ".join(f"{entry.verb} {entry.object_name} {entry.score:.3f}" for entry in detections)
-    return f"{path}: {found or 'nothing found above the threshold'}"
+    return f"{printable(path)}: {found or 'nothing found above the threshold'}"
 
 
 def _rounded(value: float) -> float:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from pipeline.core.errors import ArtifactError
 
 _CHUNK = 1 << 20
+_NAME_BYTES = 200  # of 255 that a file's name may have on most systems; the rest is for what `_temporary` adds
 
 
 @contextmanager
@@ -24,8 +26,10 @@ def atomic_path(final: Path) -> Iterator[Path]:
     Works for files and folders; a folder replaces an older one.
 
     Raises:
-        ArtifactError: the disk is full, read-only or closed to the user. Errors that name other files pass through.
+        ArtifactError: the disk is full, read-only or closed to the user, or `final` is a pipe, a device or a link to
+            an open file. Errors that name other files pass through.
     """
+    refuse_special(final)
     temporary = _temporary(final)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -35,20 +39,64 @@ def atomic_path(final: Path) -> Iterator[Path]:
     except OSError as error:
         if not _concerns(error, temporary, final):
             raise
-        raise ArtifactError(
-            f"{final}: cannot be written ({error.strerror or error}); free space or permissions, then run again"
-        ) from error
+        raise unwritable(final, error.strerror or str(error)) from error
     finally:
         with suppress(OSError):  # of a disk that has become read-only: the error above says it already
             _remove(temporary)
 
 
+def is_stream(path: Path) -> bool:
+    """Whether what is written there goes to a reader at once: a pipe, or a device such as a terminal."""
+    mode = _mode(path)
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+def _mode(path: Path) -> int:
+    """Kind of what a path leads to, 0 where nothing can be found."""
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return 0
+
+
+def refuse_special(final: Path) -> None:
+    """Refuse what nothing can be renamed over: a pipe or device would be gone for every process.
+
+    Raises:
+        ArtifactError: says what to give instead.
+    """
+    if not final.name:
+        raise ArtifactError(f"{final}: a folder that holds others' files; name a new file or folder in it")
+    mode, folder = _mode(final), final.parent.resolve()
+    if not mode:
+        return
+    link_to_open_file = final.is_symlink() and (folder == Path("/dev") or folder.is_relative_to("/proc"))
+    if link_to_open_file or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise ArtifactError(
+            f"{final}: a pipe, a device or a link to an open file, where none can be put; give the path of a file"
+        )
+
+
+def unwritable(final: Path, reason: str) -> ArtifactError:
+    """The error of a target that cannot be written."""
+    return ArtifactError(f"{final}: cannot be written ({reason}); free space or permissions, then run again")
+
+
 def _temporary(final: Path, suffix: str = "") -> Path:
-    return final.with_name(f".{final.name}.{os.getpid()}{suffix}.tmp")
+    return final.with_name(f".{_stem(final)}.{os.getpid()}{suffix}.tmp")
+
+
+def _stem(final: Path) -> str:
+    """The file's name, cut where a temporary's would be too long."""
+    name = os.fsencode(final.name)
+    return final.name if len(name) <= _NAME_BYTES else name[:_NAME_BYTES].decode("utf-8", "ignore")
 
 
 def _put(temporary: Path, final: Path) -> None:
     """Rename into place. An older folder is moved aside first: removing takes a while, and a kill must not halve it."""
+    if final.exists() and final.is_dir() != temporary.is_dir():
+        found, expected = ("folder", "file") if final.is_dir() else ("file", "folder")
+        raise ArtifactError(f"{final}: a {found}, where a {expected} is to be written; move it away")
     if not temporary.is_dir() or not final.exists():
         temporary.replace(final)
         return
@@ -79,7 +127,7 @@ def remove_leftovers(final: Path) -> None:
 
     It lists the folder: for artifacts, not for each of many files.
     """
-    name = re.compile(rf"\.{re.escape(final.name)}\.(\d+)(\.old)?\.tmp")
+    name = re.compile(rf"\.{re.escape(_stem(final))}\.(\d+)(\.old)?\.tmp")
     for path in final.parent.iterdir() if final.parent.is_dir() else ():
         if (found := name.fullmatch(path.name)) and not _is_alive(int(found[1])):
             _remove(path)
@@ -101,7 +149,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write bytes atomically."""
+    """Write bytes atomically; into a pipe or a device such as a terminal, as they are."""
+    if is_stream(path):
+        path.write_bytes(data)
+        return
     remove_leftovers(path)
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
@@ -140,15 +191,36 @@ def refuse_links(folder: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file, or of a folder's relative names and contents in name order."""
+    """Return the sha256 of a file, or of a folder's relative names and contents in name order.
+
+    Raises:
+        OSError: something cannot be read; nothing is left out of a folder without a word.
+        ArtifactError: a pipe or device, which would be read for ever.
+    """
     digest = hashlib.sha256()
     if path.is_dir():
-        for file in sorted(path.rglob("*")):
+        for file in sorted(files_below(path)):
             if file.is_file():
                 digest.update(file.relative_to(path).as_posix().encode() + b"\0")
                 digest.update(bytes.fromhex(sha256_of(file)))
         return digest.hexdigest()
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ArtifactError(f"{path}: a pipe or device, expected a file; put the file in its place")
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Everything in a folder and its sub-folders that is no folder; links to folders are not followed.
+
+    Raises:
+        OSError: a folder cannot be read. `Path.rglob` leaves such a one out without a word.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for place, _, names in os.walk(folder, onerror=fail):
+        yield from (Path(place) / name for name in names)

@@ -99,13 +99,26 @@ def read_stage_manifest(path: Path, *, remedy: str = "run the stage that writes 
 
 
 def differences(manifest: StageManifest, root: Path) -> list[str]:
-    """Compare a manifest's inputs and outputs with the files on disk; return one line per difference."""
+    """Compare a manifest's inputs and outputs with the files on disk; return one line per difference.
+
+    What cannot be read differs, too.
+    """
     lines = []
     for kind, entries in (("input", manifest.inputs), ("output", manifest.outputs)):
         for name, expected in entries.items():
-            path = root / name
-            if not path.exists():
-                lines.append(f"{name}: {kind} of {manifest.stage} is missing")
-            elif (found := sha256_of(path)) != expected:
-                lines.append(f"{name}: {kind} of {manifest.stage} has sha256 {found[:12]}, expected {expected[:12]}")
+            if fault := difference(root / name, expected):
+                lines.append(f"{name}: {kind} of {manifest.stage} {fault}")
     return lines
+
+
+def difference(path: Path, expected: str) -> str:
+    """What is wrong with a file or folder that should have a digest; empty where nothing is."""
+    try:
+        if not path.exists():
+            return "is missing"
+        found = sha256_of(path)
+    except OSError as error:
+        return f"cannot be read ({error.filename}: {error.strerror})"
+    except ArtifactError as error:
+        return f"cannot be read ({error})"
+    return "" if found == expected else f"has sha256 {found[:12]}, expected {expected[:12]}"

@@ -83,7 +83,7 @@ def test_the_pipelines_own_runs():
 @pytest.mark.parametrize("run", RUNS)
 def test_a_checkpoint_tells_its_dataset_and_variant(tmp_path, run):
     variant = run.split("/")[-1].removesuffix("-3")
-    assert checkpoint_owner(tmp_path, Layout(tmp_path, "vcoco").checkpoint(run)) == ("vcoco", variant)
+    assert checkpoint_owner(tmp_path, Layout(tmp_path, "vcoco").checkpoint(run)) == ("vcoco", variant, run)
 
 
 def test_checkpoints_from_elsewhere_tell_nothing(tmp_path):

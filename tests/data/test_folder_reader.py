@@ -105,6 +105,21 @@ def test_rows_and_files_that_do_not_match(source, rows, expected):
         open_reader(source, rows)
 
 
+def test_a_file_in_another_unicode_form_or_case_is_what_is_meant(source):
+    (source / "c.png").rename(source / "c.PNG")
+    with pytest.raises(DataError, match=r'image "c.png" is not in .*, did you mean "c.PNG"\?; expected a path'):
+        open_reader(source)
+    (source / "c.PNG").rename(source / "e\u0301.png")
+    with pytest.raises(DataError, match=r"did you mean the same letters in Unicode form NFD\? This is NFC"):
+        open_reader(source, [*ROWS[:3], "\u00e9.png,,,train", ROWS[4]])
+
+
+def test_an_image_of_a_kind_that_cannot_be_read_is_not_left_out_silently(source):
+    (source / "phone.heic").write_text("")
+    with pytest.raises(DataError, match=r'no line for 1 images of the folder, first "phone.heic"'):
+        open_reader(source)
+
+
 def test_nothing_to_train_on(source, tmp_path):
     rows = [row.replace(",train", ",test") for row in ROWS]
     with pytest.raises(DataError, match="no training image has an interaction"):

@@ -82,11 +82,22 @@ def test_pixels_of_32_bits_are_refused_rather_than_saturated(tmp_path, dtype):
         open_image(tmp_path / "x.tif")
 
 
-def test_exif_rotation_is_not_applied(tmp_path):
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", ["x.png", "x.webp", "x.tif"])
+def test_exif_rotation_is_not_applied(tmp_path, orientation, name):
+    """Annotations refer to the pixels as stored."""
     exif = Image.Exif()
-    exif[0x0112] = 6  # rotated by 90 degrees: annotations refer to the pixels as stored
-    Image.fromarray(PIXELS).save(tmp_path / "x.jpg", exif=exif)
-    assert open_image(tmp_path / "x.jpg").size == (20, 12)
+    exif[0x0112] = orientation
+    Image.fromarray(PIXELS).save(tmp_path / name, exif=exif, lossless=True)
+    np.testing.assert_array_equal(np.asarray(open_image(tmp_path / name)), PIXELS)
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "group4"])
+def test_a_packed_tiff_is_read_as_stored(tmp_path, compression):
+    stored = Image.fromarray(PIXELS).convert("1" if compression == "group4" else "RGB")
+    stored.save(tmp_path / "x.tif", compression=compression, tiffinfo={0x0112: 6})
+    np.testing.assert_array_equal(np.asarray(open_image(tmp_path / "x.tif")), np.asarray(stored.convert("RGB")))
+    assert open_image(tmp_path / "x.tif", upright=True).size == (12, 20)
 
 
 def test_normalisation_equals_torchvisions():
@@ -104,7 +115,7 @@ def test_square_pixels():
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.webp"])
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.webp", "x.tif"])
 def test_upright_images_are_turned_as_pillow_turns_them(tmp_path, orientation, name):
     exif = Image.Exif()
     exif[0x0112] = orientation

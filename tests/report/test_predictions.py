@@ -1,15 +1,19 @@
 """Records, pictures and their folder: what `predict` shows of an image."""
 
 import json
+import os
+import unicodedata
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.core.errors import DataError
 from pipeline.core.types import Detections
 from pipeline.data.images import open_image
 from pipeline.evaluation.fusion import Factors
-from pipeline.report.prediction_folder import PictureFolder
+from pipeline.report.prediction_file import check_predictions_target, predictions_text, write_predictions
+from pipeline.report.prediction_folder import PictureFolder, is_drawn
 from pipeline.report.prediction_picture import COLORS, MAX_SIDE, MIN_SIDE, draw_prediction
 from pipeline.report.prediction_record import NamedDetection, best_of_image, image_record, summary_line
 
@@ -84,9 +88,114 @@ def test_pictures_have_a_readable_size(size, longer):
     assert picture.width == longer
 
 
+# The folder of pictures
+
+
+def saved(folder, sources, width=10):
+    pictures = PictureFolder(folder, sources)
+    return [
+        pictures.save(source, Image.new("RGB", (width + index, 5))).name for index, source in enumerate(sources)
+    ]  # fmt: skip
+
+
+def widths(folder) -> dict[str, int]:
+    return {path.name: open_image(path).width for path in folder.iterdir()}
+
+
 def test_a_folder_never_writes_over_its_own_pictures(tmp_path):
-    folder = PictureFolder(tmp_path / "new")
-    for index, source in enumerate(("a/x.png", "b/x.jpg", "c/X.gif")):
-        folder.save(tmp_path / source, Image.new("RGB", (10 + index, 5)))
-    widths = {path.name: open_image(path).width for path in (tmp_path / "new").iterdir()}
-    assert widths == {"x-hoi.jpg": 10, "x-hoi-2.jpg": 11, "X-hoi-3.jpg": 12}  # some file systems ignore case
+    sources = [tmp_path / name for name in ("a/x.png", "b/x.jpg", "c/X.gif")]
+    saved(tmp_path / "new", sources)
+    # some file systems ignore case
+    assert widths(tmp_path / "new") == {"x-hoi.jpg": 10, "x-hoi-2.jpg": 11, "X-hoi-3.jpg": 12}
+
+
+def test_pictures_of_an_earlier_run_are_known_and_replaced(tmp_path):
+    saved(tmp_path / "new", [tmp_path / "x.png"])
+    assert is_drawn(tmp_path / "new/x-hoi.jpg")
+    saved(tmp_path / "new", [tmp_path / "x.png"], width=20)
+    assert widths(tmp_path / "new") == {"x-hoi.jpg": 20}
+
+
+def test_a_picture_of_somebody_elses_is_never_replaced(tmp_path):
+    photo = tmp_path / "x-hoi.jpg"
+    Image.new("RGB", (30, 5)).save(photo, comment=b"holiday")
+    before = photo.read_bytes()
+    for name in ("x", "y"):
+        (tmp_path / f"{name}.png").write_text("")
+    with pytest.raises(DataError, match=r"x-hoi.jpg: is there already and no picture that predict drew; .*for --draw"):
+        PictureFolder(tmp_path, [tmp_path / "y.png", tmp_path / "x.png"])
+    assert photo.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x-hoi.jpg", "x.png", "y.png"]  # nothing was begun
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("nowhere"), lambda path: path.mkdir()])
+def test_what_is_no_file_is_no_drawn_picture(tmp_path, make):
+    make(tmp_path / "x-hoi.jpg")
+    assert not is_drawn(tmp_path / "x-hoi.jpg")
+    with pytest.raises(DataError, match="is there already"):
+        PictureFolder(tmp_path, [tmp_path / "x.png"])
+
+
+@pytest.mark.parametrize("data", [b"", b"no image", b"\xff\xd8\xff\xfe\0\x1adrawn by weakhoi predict"])
+def test_damaged_files_are_no_drawn_pictures(tmp_path, data):
+    (tmp_path / "x.jpg").write_bytes(data)
+    assert not is_drawn(tmp_path / "x.jpg")
+    assert not is_drawn(tmp_path / "none.jpg")
+
+
+def test_long_names_are_cut_and_stay_apart(tmp_path):
+    sources = [tmp_path / folder / f"{letter * 251}.png" for folder, letter in ("ax", "bx")]
+    sources += [tmp_path / ("é" * 124 + ".png"), tmp_path / os.fsdecode(b"caf\xe9.png")]
+    names = saved(tmp_path / "new", sources)
+    assert len(set(names)) == 4
+    assert names[1] == f"{'x' * 180}-hoi-2.jpg"
+    assert names[2] == f"{'é' * 90}-hoi.jpg"
+    assert names[3] == os.fsdecode(b"caf\xe9-hoi.jpg")
+
+
+# The file of predictions
+
+DOCUMENT = {"checkpoint": "c", "detector": "d", "fusion": {}, "images": [{"path": "a\x1b\x9b\n.png"}], "skipped": []}
+
+
+def test_predictions_of_an_earlier_run_are_replaced(tmp_path):
+    path = tmp_path / "out" / "p.json"
+    for checkpoint in ("first", "second"):
+        check_predictions_target(path)
+        write_predictions(path, DOCUMENT | {"checkpoint": checkpoint})
+    assert json.loads(path.read_text())["checkpoint"] == "second"
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x89PNG\r\n", b"{}", b"[1]", b'{"images": [], "annotations": []}', b'{"checkpoint": "c", "images":']
+)
+def test_other_files_are_never_replaced_by_predictions(tmp_path, data):
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"file: is there already and holds no predictions; .*for --json"):
+        check_predictions_target(path)
+    assert path.read_bytes() == data
+
+
+def test_a_link_that_leads_nowhere_is_not_replaced_by_predictions(tmp_path):
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(DataError, match="is there already"):
+        check_predictions_target(tmp_path / "link")
+
+
+def test_predictions_go_into_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        check_predictions_target(tmp_path / "pipe")
+        write_predictions(tmp_path / "pipe", DOCUMENT)
+        assert json.loads(os.read(reader, 10_000)) == DOCUMENT
+    finally:
+        os.close(reader)
+
+
+def test_json_holds_names_as_they_are_and_no_control_character():
+    text = predictions_text(DOCUMENT)
+    assert json.loads(text) == DOCUMENT
+    assert not [character for character in text.replace("\n", "") if unicodedata.category(character) == "Cc"]
+    assert summary_line("a\n\x1b[2J.png", []).startswith("a\\n\\x1b[2J.png: ")

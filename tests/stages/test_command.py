@@ -27,6 +27,27 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(kind):
     assert result.stdout == ""
 
 
+def test_a_file_that_may_not_be_read_is_one_line():
+    """Root may read everything, so the system's answer is given here."""
+
+    def stage():
+        raise PermissionError(13, "Permission denied", "cache/toyworld/proposals/train.h5")
+
+    result = run(stage)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "Error: cache/toyworld/proposals/train.h5: cannot be opened (Permission denied); "
+        "check the path and its permissions\n"
+    )
+
+
+def test_control_characters_of_names_do_not_reach_the_terminal():
+    def stage():
+        raise DataError("\x1b]0;title\x07 \x9b2J caf\udce9.png: image is broken")
+
+    assert run(stage).stderr == "Error: \\x1b]0;title\\x07 \\x9b2J caf\ufffd.png: image is broken\n"
+
+
 def test_a_bug_keeps_its_traceback():
     def stage():
         return 1 / 0

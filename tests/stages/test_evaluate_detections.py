@@ -56,6 +56,18 @@ def hicodet(tmp_path, run):
     return invoke
 
 
+def test_scores_replace_scores_and_no_other_file(hicodet, tmp_path):
+    for _ in range(2):
+        assert hicodet(HICODET)[0].exit_code == 0
+    annotations = tmp_path / "annotations.json"
+    whole = annotations.read_bytes()
+    call = ("--dataset", "hicodet", "--annotations", annotations, "--detections", tmp_path / "d.npz")
+    done = CliRunner().invoke(command, [*map(str, call), "--output", str(annotations)])
+    assert done.exit_code == 2
+    assert "annotations.json: is there already and holds no scores" in done.output
+    assert annotations.read_bytes() == whole
+
+
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_hicodet_output_is_the_contract(hicodet, setting):
     result, scores = hicodet(HICODET, "--setting", setting)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.core.errors import ArtifactError
 from pipeline.core.params import load_params
 from pipeline.data.images import open_image
 from pipeline.evaluation.fusion import fuse
@@ -184,6 +185,56 @@ def test_a_file_name_that_is_not_utf_8(predict, tmp_path):
     assert len(list((tmp_path / "drawn").iterdir())) == 1
 
 
+def test_a_second_run_gives_the_same_and_leaves_its_own_pictures_out(predict, tmp_path):
+    shutil.copy(EXAMPLE, tmp_path / "x.png")
+    call = (tmp_path, "--json", tmp_path / "out.json", "--draw", tmp_path)
+    predict(*call)
+    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert first.keys() == {"x.png", "x-hoi.jpg", "out.json"}
+    done = predict(*call)
+    assert done.stderr == f"Left out: 1 pictures that predict drew, first {tmp_path}/x-hoi.jpg\n"
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
+
+
+def test_a_long_name_and_one_that_a_terminal_would_obey(predict, tmp_path):
+    names = ["x" * 251 + ".png", "a\n\x1b[2J.png"]
+    for name in names:
+        shutil.copy(EXAMPLE, tmp_path / name)
+    (tmp_path / "\x1b]0;t\x07.png").write_text("no image")
+    done = predict(tmp_path, "--draw", tmp_path / "drawn", "--json", tmp_path / "out.json", code=3)
+    found = json.loads((tmp_path / "out.json").read_text())["images"]
+    assert {Path(image["path"]).name for image in found} == set(names)
+    assert len(list((tmp_path / "drawn").iterdir())) == 2
+    done = predict(tmp_path, code=3)
+    assert f"{tmp_path}/a\\n\\x1b[2J.png: " in done.stdout
+    assert f"Skipped: {tmp_path}/\\x1b]0;t\\x07.png: image cannot be decoded" in done.stderr
+    assert len(done.stdout.splitlines()) == 2
+
+
+def test_a_picture_that_cannot_be_written_loses_no_prediction(predict, tmp_path, monkeypatch):
+    def full(self, source, picture):
+        raise ArtifactError(f"{source}: cannot be written (No space left on device); free space")
+
+    monkeypatch.setattr("pipeline.report.prediction_folder.PictureFolder.save", full)
+    for name in ("a.png", "b.png"):
+        shutil.copy(EXAMPLE, tmp_path / name)
+    done = predict(tmp_path, "--draw", tmp_path / "drawn", "--json", tmp_path / "out.json", code=2)
+    assert len(json.loads((tmp_path / "out.json").read_text())["images"]) == 2
+    assert done.stderr == f"Error: {tmp_path}/a.png: cannot be written (No space left on device); free space\n"
+
+
+def test_predictions_go_into_a_pipe_which_stays_one(predict, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        predict(EXAMPLE, "--json", pipe)
+        assert len(json.loads(os.read(reader, 60_000))["images"]) == 1
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+
+
 def test_an_image_without_people_has_no_detections(predict, tmp_path):
     Image.new("RGB", (90, 70), "gray").save(tmp_path / "x.png")
     done = predict(tmp_path / "x.png", "--draw", tmp_path / "drawn")
@@ -235,6 +286,21 @@ def test_a_checkpoint_of_the_cache_brings_its_dataset(own_dataset, images):
     done = weakhoi(own_dataset, "predict", str(EXAMPLE), "--checkpoint", str(checkpoint), "--json", "-", *ALL)
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["images"] == images(EXAMPLE)
+
+
+def test_a_linked_checkpoint_of_the_cache_is_taken_where_its_manifest_vouches(own_dataset, predict, tmp_path):
+    """DVC links its cache so, with `cache.type symlink`."""
+    root = copied(own_dataset, tmp_path / "root")
+    checkpoint = root / "cache/custom/checkpoints/ours"
+    (checkpoint / "model.safetensors").rename(tmp_path / "cached")
+    (checkpoint / "model.safetensors").symlink_to(tmp_path / "cached")
+    predict(EXAMPLE, "--checkpoint", checkpoint, root=root)
+    (tmp_path / "cached").write_bytes((tmp_path / "cached").read_bytes()[:-1] + b"x")
+    done = predict(EXAMPLE, "--checkpoint", checkpoint, root=root, code=2)
+    assert "checkpoints/ours: " in done.stderr and "train-ours.json records sha256" in done.stderr
+    (root / "manifests/custom/runs/train-ours.json").unlink()
+    done = predict(EXAMPLE, "--checkpoint", checkpoint, root=root, code=2)
+    assert "model.safetensors: a link that leads elsewhere" in done.stderr
 
 
 def test_a_checkpoint_whose_objects_the_detector_does_not_know(own_dataset, tmp_path):

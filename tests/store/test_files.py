@@ -1,5 +1,6 @@
 import hashlib
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import ArtifactError
-from pipeline.store.files import atomic_path, read_json, remove_leftovers, sha256_of, write_json, write_text
+from pipeline.store.files import (
+    atomic_path,
+    files_below,
+    read_json,
+    remove_leftovers,
+    sha256_of,
+    write_json,
+    write_text,
+)
 
 
 def contents(folder) -> dict[str, str]:
@@ -130,3 +139,96 @@ def test_digest_of_a_file_and_of_a_folder(tmp_path):
     (tmp_path / "one").rename(tmp_path / "two")
     (tmp_path / "two" / "b").write_bytes(b"abc")
     assert sha256_of(tmp_path / "two") == renamed  # of what is inside, not of where it lies
+
+
+# What is no regular file
+
+
+def test_text_goes_into_a_pipe_which_stays_one(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # so that the writer need not wait
+    try:
+        write_json(pipe, {"a": 1})
+        assert os.read(reader, 100) == b'{\n "a": 1\n}\n'
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_what_must_be_a_file_is_never_put_over_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        refused = pytest.raises(ArtifactError, match=rf"{name}: a pipe, a device or a link .*; give the path of a file")
+        with refused, atomic_path(tmp_path / name) as temporary:
+            temporary.write_text("x")
+        assert stat.S_ISFIFO((tmp_path / name).stat().st_mode)
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_link_to_an_open_file_is_refused(tmp_path):
+    """As /dev/stdout is, where standard output goes to a file."""
+    with (tmp_path / "open").open("w") as stream:
+        path = Path(f"/proc/self/fd/{stream.fileno()}")
+        with pytest.raises(ArtifactError, match=r"a pipe, a device or a link to an open file"):
+            write_text(path, "x")
+
+
+def test_a_digest_of_a_pipe_is_refused_rather_than_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ArtifactError, match=r"pipe: a pipe or device, expected a file"):
+        sha256_of(tmp_path / "pipe")
+
+
+def test_a_link_to_a_regular_file_is_replaced_and_not_followed(tmp_path):
+    """DVC links artifacts into its cache, whose files must not change."""
+    (tmp_path / "cached").write_text("cached")
+    (tmp_path / "artifact").symlink_to("cached")
+    write_text(tmp_path / "artifact", "new")
+    assert contents(tmp_path) == {"cached": "cached", "artifact": "new"}
+
+
+def test_a_folder_and_a_file_never_take_each_others_place(tmp_path):
+    (tmp_path / "photo.jpg").write_text("photo")
+    (tmp_path / "folder").mkdir()
+    refused = pytest.raises(ArtifactError, match=r"photo.jpg: a file, where a folder is to be written; move it away")
+    with refused, atomic_path(tmp_path / "photo.jpg") as temporary:
+        temporary.mkdir()
+    with pytest.raises(ArtifactError, match=r"folder: a folder, where a file is to be written; move it away"):
+        write_text(tmp_path / "folder", "x")
+    assert contents(tmp_path) == {"photo.jpg": "photo"}
+    assert (tmp_path / "folder").is_dir()
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 127])
+def test_a_name_as_long_as_a_name_may_be_is_written(tmp_path, name, dead_pid):
+    write_text(tmp_path / name, "text")
+    write_text(tmp_path / name, "again")
+    assert contents(tmp_path) == {name: "again"}
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error_not_an_empty_one(tmp_path, monkeypatch):
+    for name in ("a/x", "b/y", "z"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "link").symlink_to("a")
+    found = {path.relative_to(tmp_path).as_posix() for path in files_below(tmp_path)}
+    assert found == {"a/x", "b/y", "z"}
+    scandir = os.scandir
+
+    def closed(path):
+        if Path(path) == tmp_path / "b":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", closed)
+    with pytest.raises(PermissionError):
+        sha256_of(tmp_path)
+
+
+def test_the_current_folder_is_no_target(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ArtifactError, match=r"\.: a folder that holds others' files"), atomic_path(Path()) as temporary:
+        temporary.mkdir()

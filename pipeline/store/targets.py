@@ -1,0 +1,58 @@
+"""Where a user wants a command's output: checked before the work, so that no result and no file of the user is lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from pipeline.core.errors import ArtifactError, DataError
+from pipeline.store.files import is_stream, read_json, refuse_special, unwritable
+
+
+def check_target(final: Path) -> None:
+    """Refuse a path that could not be written. A pipe or terminal is no obstacle to `write_bytes`.
+
+    Raises:
+        ArtifactError: as `atomic_path`, or the name is too long.
+    """
+    if is_stream(final):
+        return
+    refuse_special(final)
+    try:
+        final.lstat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise unwritable(final, error.strerror or str(error)) from None
+    folder = next(path for path in final.absolute().parents if path.exists())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise unwritable(final, f"{folder} is closed to you, or read-only")
+
+
+def check_json_target(final: Path, *own: Collection[str], what: str, option: str) -> None:
+    """Refuse a path that could not be written, or where something else than an earlier output lies.
+
+    Args:
+        own: keys that all earlier outputs of one kind have.
+        what: what such an output holds, e.g. "predictions".
+        option: the option that names the path.
+
+    Raises:
+        DataError: a file is there that is no such output.
+        ArtifactError: as `check_target`.
+    """
+    check_target(final)
+    if os.path.lexists(final) and not is_stream(final) and not any(_has_keys(final, keys) for keys in own):
+        raise DataError(
+            f"{final}: is there already and holds no {what}; it is never written over: choose another file for "
+            f"{option}, or move this one away"
+        )
+
+
+def _has_keys(path: Path, keys: Collection[str]) -> bool:
+    try:
+        data = read_json(path, remedy="")
+    except ArtifactError:
+        return False
+    return isinstance(data, dict) and set(keys) <= data.keys()
