@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from stages._command import dataset_option, progress, root_option, run_options, stage_command
+from stages._command import dataset_option, progress, root_option, run_options, split_option, stage_command
 
 
 @stage_command(
@@ -14,7 +14,7 @@ from stages._command import dataset_option, progress, root_option, run_options, 
 )
 @dataset_option
 @run_options
-@click.option("--split", default="test", show_default=True, help="val or test.")
+@split_option(default="test")
 @click.option(
     "--format",
     "form",

@@ -19,7 +19,6 @@ from pipeline.core.types import ImageLabels, ImageRecord, check_text
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.store.files import read_json, write_json
 
-SPLITS = ("train", "val", "test")
 _PREPARE = 'run "dvc repro prepare"'
 _HEADER, _OPTIONAL = ("dataset", "split", "image_root", "images"), ("upright",)
 _RECORD = ("image_id", "path", "width", "height", "sha256")
