@@ -26,6 +26,7 @@ Section = TypeVar("Section")
 RERUN_MARK = "rerun_of"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, ten times as fast, where libyaml is at hand
 _NO_DATASET = ("variants", "execution")  # sections that are no dataset's
+OPTIONAL = {"optional": True}  # of a field that a section may leave out; manifests and digests then leave it out too
 _ABSENT = object()  # a section that such a file leaves out; it is never read
 
 
@@ -77,6 +78,8 @@ class PromptParams:
     template: str
     instrument_template: str  # V-COCO's role `instr` (App. G)
     text_encoder: str  # of bank `roberta`: "words" (a stand-in, no download), or a name or path for transformers
+    # What {verb} becomes where a verb's -ing form won't do: {look: looking at}.
+    verb_forms: dict[str, str] = field(default_factory=dict, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True)
@@ -236,10 +239,18 @@ _SECTIONS = tuple(item.name for item in dataclasses.fields(DatasetParams))
 _OVERRIDDEN = ("model", "train", "evaluate")
 
 
+def plain_params(params: Any) -> Any:
+    """Return a params dataclass as a plain dict without optional keys that are empty; other values as they are."""
+    if not dataclasses.is_dataclass(params) or isinstance(params, type):
+        return params
+    empty = {item.name for item in dataclasses.fields(params) if item.metadata.get("optional")}
+    return {name: value for name, value in dataclasses.asdict(params).items() if value or name not in empty}
+
+
 def digest_of(params: Any) -> str:
     """Return the sha256 of a params dataclass or plain value in canonical JSON."""
-    plain = dataclasses.asdict(params) if dataclasses.is_dataclass(params) and not isinstance(params, type) else params
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    text = json.dumps(plain_params(params), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def load_params(path: Path, dataset: str, variant: str | None = None) -> DatasetParams:
@@ -449,7 +460,8 @@ def _build(kind: type[Section], data: Any, where: str, faults: list[str]) -> Sec
     names = [item.name for item in dataclasses.fields(kind)]  # type: ignore[arg-type]
     before = len(faults)
     faults.extend(f'unknown key "{where}.{key}"{did_you_mean(str(key), names)}' for key in data if key not in names)
-    faults.extend(f'missing key "{where}.{name}"' for name in names if name not in data)
+    optional = {item.name for item in dataclasses.fields(kind) if item.metadata.get("optional")}  # type: ignore[arg-type]
+    faults.extend(f'missing key "{where}.{name}"' for name in names if name not in data and name not in optional)
     values: dict[str, Any] = {}
     for item in dataclasses.fields(kind):  # type: ignore[arg-type]
         if item.name in data:
@@ -463,7 +475,7 @@ def _build(kind: type[Section], data: Any, where: str, faults: list[str]) -> Sec
     return kind(**values) if len(faults) == before else None
 
 
-def _value(value: Any, hint: Any, where: str, limits: Mapping[str, float], faults: list[str]) -> Any:
+def _value(value: Any, hint: Any, where: str, limits: Mapping[str, Any], faults: list[str]) -> Any:
     origin, choices = get_origin(hint), get_args(hint)
     if hint is Any:
         return value
@@ -488,6 +500,6 @@ def _value(value: Any, hint: Any, where: str, limits: Mapping[str, float], fault
     if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
         hint_text = "; YAML reads 1e-4 as text, write 1.0e-4" if expected is float and isinstance(value, str) else ""
         faults.append(f"{where} is {value!r} ({type(value).__name__}); expected {expected.__name__}{hint_text}")
-    elif limits and not limits["low"] <= value <= limits["high"]:
+    elif "low" in limits and not limits["low"] <= value <= limits["high"]:
         faults.append(f"{where} is {value}; expected {limits['low']} to {limits['high']}")
     return value

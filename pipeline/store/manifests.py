@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import ArtifactError
-from pipeline.core.params import digest_of
+from pipeline.core.params import digest_of, plain_params
 from pipeline.core.types import StageManifest
 from pipeline.store.files import read_json, remove_leftovers, sha256_of, write_json
 
@@ -51,10 +51,7 @@ def write_stage_manifest(
         params: the resolved sections that the stage read, by section name (dataclasses or plain values).
         arguments: the choices made on the command line, e.g. {"dataset": "toyworld", "split": "train"}.
     """
-    plain = {
-        name: dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
-        for name, value in params.items()
-    }
+    plain = {name: plain_params(value) for name, value in params.items()}
     outputs = sorted(outputs)
     for item in outputs:
         remove_leftovers(item)

@@ -15,6 +15,7 @@ from pipeline.core.params import (
     load_params,
     load_run_variants,
     load_variants,
+    plain_params,
 )
 from tests.conftest import ROOT
 
@@ -262,3 +263,23 @@ def test_execution_is_needed_except_where_a_manifest_is_run_again(tmp_path):
 
 def test_execution_is_no_dataset(load):
     assert 'no dataset "execution"; it has custom, hicodet' in faults_of(load, dataset="execution")
+
+
+def test_an_optional_key_leaves_no_trace_where_it_is_absent_or_empty(load, document):
+    section = dict(document["toyworld"]["encode_prompts"])
+    absent = load().encode_prompts
+    assert plain_params(absent) == section
+    assert digest_of(absent) == digest_of(section)
+    document["toyworld"]["encode_prompts"]["verb_forms"] = {}
+    assert digest_of(load().encode_prompts) == digest_of(section)
+    document["toyworld"]["encode_prompts"]["verb_forms"] = {"look": "looking at"}
+    given = load().encode_prompts
+    assert plain_params(given) == section | {"verb_forms": {"look": "looking at"}}
+    assert digest_of(given) != digest_of(section)
+
+
+def test_wrong_verb_forms_are_named(load, document):
+    document["toyworld"]["encode_prompts"]["verb_forms"] = {"look": 1}
+    assert "toyworld.encode_prompts.verb_forms.look is 1 (int); expected str" in faults_of(load)
+    document["toyworld"]["encode_prompts"]["verb_forms"] = None
+    assert "toyworld.encode_prompts.verb_forms is None (NoneType); expected dict" in faults_of(load)
