@@ -131,9 +131,9 @@ def _read_npz(path: Path, fields: Mapping[str, tuple[tuple[str, ...], int]]) -> 
         if "allow_pickle" in reason:  # numpy takes any other file for a pickle, and advises to load it
             reason = "an array of objects" if zipfile.is_zipfile(path) else "not a zip archive"
         content = content_of(path, "npz")
-        reason = content.what if content else reason
+        hint = f"; it holds {content.what}: {content.remedy}" if content else ""
         raise DataError(
-            f"{path}: not a readable npz file without pickle ({reason}); write it with numpy.savez"
+            f"{path}: not a readable npz file without pickle ({reason}){hint}; write it with numpy.savez"
         ) from None
     for name, (dtypes, axes) in fields.items():
         _check_field(arrays[name], dtypes, axes, f"{path}: {name}")

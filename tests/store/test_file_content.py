@@ -17,6 +17,7 @@ from pipeline.store.clip_checkpoint import load_clip
 from pipeline.store.file_content import content_of, first_line, torch_fault
 from pipeline.store.json_file import load_json
 from pipeline.store.proposals_file import read_proposals
+from pipeline.store.restricted_pickle import read_restricted_pickle
 from tests.other_files import LFS, OTHER_FILES
 
 KINDS = ("torch", "safetensors", "hdf5", "mat", "npz", "image", "pickle")
@@ -126,6 +127,7 @@ READERS = {
         DataError,
         "not a readable npz file",
     ),
+    "d.pkl": (read_restricted_pickle, DataError, "not a pickle of builtins"),
     "a.png": (open_image, DataError, "image cannot be decoded"),
 }
 
