@@ -44,8 +44,6 @@ def command(dataset: str, clip_weights: str | None, bank: str, root: Path) -> No
     vocabulary = read_vocabulary(inputs.take(layout.vocabulary, "prepare"))
     templates = params.encode_prompts
     prompts = hoi_prompts(vocabulary, templates.template, templates.instrument_template, templates.verb_forms)
-    for prompt in prompts:
-        click.echo(prompt)
     open_device("cpu")
     clip_params = clip_of(params.clip, clip_weights)
     clip_model = open_clip(clip_params, root)
@@ -70,6 +68,8 @@ def command(dataset: str, clip_weights: str | None, bank: str, root: Path) -> No
         counts={"hoi_classes": len(embeddings.prompts), "width": int(embeddings.hoi_embeddings.shape[1])},
         seed=0,
     )
+    for prompt in prompts:
+        click.echo(prompt)
 
 
 if __name__ == "__main__":
