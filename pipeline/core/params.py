@@ -13,7 +13,7 @@ import hashlib
 import json
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -86,6 +86,7 @@ class PromptParams(KnownKeys):
     template: Template
     instrument_template: Template  # V-COCO's role `instr` (App. G)
     text_encoder: Text  # of bank `roberta`: "words" (a stand-in, no download), or a name or path for transformers
+    verb_forms: dict[Text, Text] = field(default_factory=dict)  # what {verb} becomes in place of its -ing form
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from pipeline.core.errors import DataError
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.ground_truth_file import RARE_BELOW
 from pipeline.data.hicodet_annotations import HicoDetAnnotations, check_annotations, from_inclusive, known_ids
+from pipeline.store.file_content import reason_and_remedy
 
 Split = Literal["train", "test"]
 _RELEASE = "expected anno_bbox.mat of HICO-DET, release 20160224"
@@ -98,8 +99,8 @@ def _load_mat(path: Path, names: tuple[str, ...], release: str) -> dict[str, Any
     try:
         variables = loadmat(path, variable_names=names)
     except Exception as error:  # on damaged files scipy raises whatever it trips over
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path}: not a readable MATLAB file ({reason}); {release}") from None
+        fault = reason_and_remedy(path, "mat", error, "download it again")
+        raise DataError(f"{path}: not a readable MATLAB file ({fault.what}); {release}; {fault.remedy}") from None
     missing = [name for name in names if name not in variables]
     if missing:
         raise DataError(f"{path}: {', '.join(missing)} missing; {release}")

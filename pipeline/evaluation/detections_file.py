@@ -22,6 +22,7 @@ from pipeline.core.image_bounds import check_inside
 from pipeline.core.types import Detections, IntArray, check_boxes
 from pipeline.evaluation.ranges import check_range
 from pipeline.evaluation.vcoco import RoleDetections
+from pipeline.store.file_content import content_of
 
 _HICODET_FIELDS: dict[str, tuple[tuple[str, ...], int]] = {
     "image_index": (("int32",), 1),
@@ -129,8 +130,10 @@ def _read_npz(path: Path, fields: Mapping[str, tuple[tuple[str, ...], int]]) -> 
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if "allow_pickle" in reason:  # numpy takes any other file for a pickle, and advises to load it
             reason = "an array of objects" if zipfile.is_zipfile(path) else "not a zip archive"
+        content = content_of(path, "npz")
+        hint = f"; it holds {content.what}: {content.remedy}" if content else ""
         raise DataError(
-            f"{path}: not a readable npz file without pickle ({reason}); write it with numpy.savez"
+            f"{path}: not a readable npz file without pickle ({reason}){hint}; write it with numpy.savez"
         ) from None
     for name, (dtypes, axes) in fields.items():
         _check_field(arrays[name], dtypes, axes, f"{path}: {name}")

@@ -376,3 +376,11 @@ def test_execution_is_needed_except_where_a_manifest_is_run_again(tmp_path):
 
 def test_execution_is_no_dataset(load):
     assert 'no dataset "execution"; it has custom, hicodet' in faults_of(load, dataset="execution")
+
+
+def test_wrong_verb_forms_are_named(load, document):
+    assert load().encode_prompts.verb_forms == {}
+    document["toyworld"]["encode_prompts"]["verb_forms"] = {"look": 1}
+    assert "toyworld.encode_prompts.verb_forms.look is 1 (int); expected a valid string" in faults_of(load)
+    document["toyworld"]["encode_prompts"]["verb_forms"] = None
+    assert "toyworld.encode_prompts.verb_forms is None (NoneType); expected a valid dict" in faults_of(load)
