@@ -54,7 +54,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, form: str,
         click.echo(f"{output}: {rows} pairs of {len(manifest)} images")
         if len(kept) < len(found):
             click.echo(
-                f"{len(found) - len(kept)} detections are of images without annotated people, where vsrl_eval.py stops: "
+                f"{len(found) - len(kept)} detections are of images without people, where vsrl_eval.py stops; "
                 "left out (evaluate counts them as false positives)",
                 err=True,
             )

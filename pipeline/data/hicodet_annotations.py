@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
-from pipeline.core.image_bounds import check_inside
-from pipeline.core.types import FloatArray, ImageLabels, IntArray, check_boxes
+from pipeline.core.types import FloatArray, ImageLabels, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.store.json_file import read_annotation_json
 
@@ -144,20 +143,6 @@ def check_annotations(annotations: HicoDetAnnotations, path: Path, num_images: i
         if not np.isfinite(boxes).all():
             row = int(np.flatnonzero(~np.isfinite(boxes).all(axis=1))[0])
             raise DataError(f"{path}: a box of pair {row} is {boxes[row].tolist()}; expected finite numbers")
-
-
-def check_scored_boxes(annotations: HicoDetAnnotations, path: Path) -> None:
-    """Refuse annotated boxes that nothing could match: inverted, or clearly outside their image.
-
-    For files to score against, whose official boxes all lie in their images; training needs no boxes.
-
-    Raises:
-        DataError: names the first.
-    """
-    sizes = annotations.sizes[annotations.image_index]
-    for name, boxes in (("boxes_h", annotations.human_boxes), ("boxes_o", annotations.object_boxes)):
-        check_boxes(boxes, f"{path}: {name}")
-        check_inside(boxes, sizes, f"{path}: {name}")
 
 
 def image_labels(annotations: HicoDetAnnotations) -> tuple[ImageLabels, ...]:

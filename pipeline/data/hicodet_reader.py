@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.core.errors import DataError, ParamError
+from pipeline.core.image_bounds import check_scored_boxes
 from pipeline.core.params import PrepareParams
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.annotated_images import AnnotatedImages, hold_out, manifest_of
@@ -59,6 +60,10 @@ class HicoDetReader:
             "val": training.take(val_rows),
             "test": _annotated_images(self._test, "test"),
         }
+        for split in ("val", "test"):
+            images = splits[split]
+            assert images.sizes is not None
+            check_scored_boxes(images.truth, images.sizes, images.paths, str(self._source))
         instances = np.bincount(self._train.hoi_id, minlength=self.vocabulary.num_hois).astype(np.int64)
         prepared = []
         for split, images in splits.items():

@@ -21,7 +21,6 @@ from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.coco_categories import COCO_80, object_ids_of
 from pipeline.store.files import atomic_path
 
-
 _FILE_NAME = re.compile(r"detections_\d\d\.mat")
 
 

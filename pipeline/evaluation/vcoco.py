@@ -10,8 +10,8 @@ prediction (all NaN or all zero), scenario 2 takes anything. Object category is 
 
 Ties of equal scores:
 - `row_order` (default): the first row comes first.
-- `official`: the order of `vsrl_eval.py` where its sort is stable (it is on some machines): scores are float32; the last
-  row of an image claims a person first; in the ranked list the last image (highest id) comes first, in row order.
+- `official`: the order of `vsrl_eval.py` on machines where its sort is stable: scores are float32; the last row of an
+  image claims a person first; in the ranked list the last image (highest id) comes first, its rows in order.
 
 Axis legend: T detections, I images, P people, B boxes, A actions, R roles per action, S verb-roles.
 """
@@ -85,6 +85,15 @@ class VCocoResult:
     num_met: int
 
     @property
+    def without_positives(self) -> str:
+        """How many verb-roles and actions nobody is annotated with, for people; empty where there are none."""
+        roles, actions = int(np.isnan(self.role_s1).sum()), int(np.isnan(self.agent).sum())
+        if not roles + actions:
+            return ""
+        found = f"{roles} of {len(self.role_s1)} verb-roles and {actions} of {len(self.agent)} actions"
+        return f"{found} have no annotated person"
+
+    @property
     def usual(self) -> NDArray[np.bool_]:
         """Verb-roles of the usual mean: all but those of "point", bool [S]."""
         return np.array([name.split(" ")[0] != EXCLUDED_ACTION for name in self.verb_roles], dtype=np.bool_)
@@ -120,9 +129,7 @@ def _mean(values: DoubleArray) -> float:
     return float(np.nan_to_num(values).mean()) if len(values) else float("nan")
 
 
-def evaluate_vcoco(
-    detections: RoleDetections, annotations: VCocoAnnotations, ties: Ties = "row_order"
-) -> VCocoResult:
+def evaluate_vcoco(detections: RoleDetections, annotations: VCocoAnnotations, ties: Ties = "row_order") -> VCocoResult:
     """Evaluate role detections.
 
     Args:

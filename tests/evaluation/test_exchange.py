@@ -59,18 +59,22 @@ def test_hicodet_files_are_what_the_official_evaluator_reads(tmp_path):
 
 
 # COCO's 80 categories in the order of ho-rcnn's `get_list_coco_obj.m`, by which `eval_one.m` numbers the files
+# fmt: off
 COCO_ORDER = (
-    "person bicycle car motorcycle airplane bus train truck boat traffic_light fire_hydrant stop_sign parking_meter bench "
-    "bird cat dog horse sheep cow elephant bear zebra giraffe backpack umbrella handbag tie suitcase frisbee skis "
-    "snowboard sports_ball kite baseball_bat baseball_glove skateboard surfboard tennis_racket bottle wine_glass cup fork "
-    "knife spoon bowl banana apple sandwich orange broccoli carrot hot_dog pizza donut cake chair couch potted_plant bed "
-    "dining_table toilet tv laptop mouse remote keyboard cell_phone microwave oven toaster sink refrigerator book clock "
-    "vase scissors teddy_bear hair_drier toothbrush"
-).split()
+    "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic_light",
+    "fire_hydrant", "stop_sign", "parking_meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow",
+    "elephant", "bear", "zebra", "giraffe", "backpack", "umbrella", "handbag", "tie", "suitcase", "frisbee", "skis",
+    "snowboard", "sports_ball", "kite", "baseball_bat", "baseball_glove", "skateboard", "surfboard",
+    "tennis_racket", "bottle", "wine_glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple", "sandwich",
+    "orange", "broccoli", "carrot", "hot_dog", "pizza", "donut", "cake", "chair", "couch", "potted_plant", "bed",
+    "dining_table", "toilet", "tv", "laptop", "mouse", "remote", "keyboard", "cell_phone", "microwave", "oven",
+    "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors", "teddy_bear", "hair_drier", "toothbrush",
+)
+# fmt: on
 
 
 def official_hicodet(folder: Path, nouns: list[str], truth) -> np.ndarray:
-    """AP of every class as `eval_one.m` finds the detections: file of the noun, row within the noun, cells, plus one."""
+    """AP of every class as `eval_one.m` finds its detections: file of the noun, row within it, cells, plus one."""
     ap = []
     for action, noun in enumerate(nouns):
         cells = loadmat(folder / f"detections_{COCO_ORDER.index(noun) + 1:02d}.mat")["all_boxes"]
@@ -159,11 +163,9 @@ def official_rows(people: list[dict], truth, action: int, role: int | None) -> l
 
 
 def official_figures(people: list[dict], truth, reference, wanted) -> dict[tuple, float]:
-    """AP by (action, role or None for the agent, scenario) as the official file computes it; it stops where that does."""
+    """AP by (action, role or None for the agent, scenario), computed, and stopped, as in the official file."""
     return {
-        (action, role, scenario): reference.evaluate(
-            official_rows(people, truth, action, role), action, role, scenario
-        )
+        (action, role, scenario): reference.evaluate(official_rows(people, truth, action, role), action, role, scenario)
         for action, role in wanted
         for scenario in ((1,) if role is None else (1, 2))
     }
@@ -171,7 +173,7 @@ def official_figures(people: list[dict], truth, reference, wanted) -> dict[tuple
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_official_evaluator_scores_an_export(tmp_path, seed):
-    """Rules of PROTOCOLS.md: it takes a maximum over the scores of each action and role, so each needs one; ours stay."""
+    """It takes a maximum over the scores of each action and role, so each needs one; the figures are ours."""
     people, world, rows = random_world(seed)
     truth = annotations(tmp_path, people, world)
     rows = [row for row in rows if row[1] in (0, 2)]  # nothing for "walk" and "point", as of most vocabularies
