@@ -46,7 +46,7 @@ _FILE = click.Path(path_type=Path)  # whatever is wrong with it, the reader says
 )
 @click.option("--instances", type=_FILE, help="vcoco only: COCO instances that hold the ann_ids.")
 @click.option(
-    "--image-labels", type=_FILE, help="hicodet with anno_bbox.mat: anno.mat, whose labels define known_object."
+    "--image-labels", type=_FILE, help="hicodet: anno.mat of the release, whose test labels define known_object."
 )
 @click.option(
     "--ties",
@@ -124,17 +124,13 @@ def _evaluate_hicodet(
 
 
 def _read_hicodet(path: Path, image_labels: Path | None) -> HicoDetAnnotations:
-    from pipeline.core.errors import ParamError
+    from pipeline.data.hicodet_annotations import read_hicodet_json
+    from pipeline.data.hicodet_mat import read_hicodet_mat, with_image_labels
 
     if path.suffix == ".mat":
-        from pipeline.data.hicodet_mat import read_hicodet_mat
-
         return read_hicodet_mat(path, "test", image_labels)
-    if image_labels is not None:
-        raise ParamError(f"--image-labels goes with anno_bbox.mat; {path.name} is no .mat file")
-    from pipeline.data.hicodet_annotations import read_hicodet_json
-
-    return read_hicodet_json(path)
+    annotations = read_hicodet_json(path)
+    return annotations if image_labels is None else with_image_labels(annotations, "test", image_labels)
 
 
 def _hicodet_json(result: HicoDetResult) -> dict[str, Any]:

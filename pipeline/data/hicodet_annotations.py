@@ -4,9 +4,10 @@ Both forms give boxes as 1-based inclusive pixels `[x1, y1, x2, y2]`; the reader
 ours, here and nowhere else. Interactions without a visible pair have no box: they are no ground truth, and their image
 stays. Vocabulary: 117 verbs, 80 objects, 600 HOI classes, all in the file's order.
 
-- JSON form: annotation, filenames, objects, verbs, correspondence, size, empty, rare, non_rare.
-- `anno_bbox.mat` (release 20160224): bbox_train, bbox_test, list_action; `anno.mat` of that release holds image-level
-  labels. `hicodet_mat.py` reads both.
+- JSON form: annotation, filenames, objects, verbs, correspondence, size, empty, rare, non_rare; `human` names the human
+  category where it is none of the usual names.
+- `anno_bbox.mat` (release 20160224): bbox_train, bbox_test, list_action. `hicodet_mat.py` reads it.
+- `anno.mat` of that release holds image-level labels for either form; `hicodet_mat.py` reads them too.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
 from pipeline.core.types import FloatArray, ImageLabels, IntArray
-from pipeline.core.vocabulary import Vocabulary
+from pipeline.core.vocabulary import Vocabulary, human_category
 from pipeline.store.json_file import read_annotation_json
 
 _REQUIRED = ("annotation", "filenames", "objects", "verbs", "correspondence", "size", "rare")
@@ -97,6 +98,7 @@ def _vocabulary_of(data: dict[str, Any], path: Path) -> Vocabulary:
             objects=tuple(data["objects"]),
             verbs=tuple(data["verbs"]),
             hoi_classes=tuple((verb, obj) for _, obj, verb in rows),
+            human=human_category(data["objects"], data.get("human")),
         )
     except (TypeError, DataError) as error:
         raise DataError(f"{path}: objects, verbs and correspondence do not fit together ({error})") from None

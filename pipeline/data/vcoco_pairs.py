@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
 from pipeline.core.types import FloatArray, ImageLabels, IntArray
-from pipeline.core.vocabulary import Vocabulary
+from pipeline.core.vocabulary import Vocabulary, human_category
 from pipeline.data.vcoco_annotations import PERSON_CATEGORY, VCocoAnnotations
 from pipeline.store.json_file import read_annotation_json
 
@@ -92,7 +92,9 @@ def _vocabulary_of(data: dict[str, Any]) -> Vocabulary:
     classes = [
         (verb, obj) for verb, objects in enumerate(data["action_to_object"]) for obj in sorted(o - 1 for o in objects)
     ]
-    return Vocabulary(objects=tuple(data["objects"][1:]), verbs=tuple(data["classes"]), hoi_classes=tuple(classes))
+    objects = tuple(data["objects"][1:])
+    human = human_category(objects, data.get("human"))
+    return Vocabulary(objects=objects, verbs=tuple(data["classes"]), hoi_classes=tuple(classes), human=human)
 
 
 def vcoco_vocabulary(splits: Sequence[VCocoAnnotations]) -> Vocabulary:

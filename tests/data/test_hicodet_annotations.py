@@ -64,6 +64,38 @@ def test_labels_are_sorted_unique_and_without_boxes(tmp_path):
     assert [(label.image_id, label.hoi_ids.tolist()) for label in labels] == [("a", [0, 2]), ("b", [])]
 
 
+@pytest.mark.parametrize(
+    ("objects", "declared", "human"),
+    [
+        (["bicycle", "person"], {}, "person"),
+        (["bicycle", "human"], {}, "human"),
+        (["bicycle", "people"], {"human": None}, "people"),
+        (["human", "person"], {}, "person"),
+        (["human", "person"], {"human": "human"}, "human"),
+        (["bicycle", "worker"], {"human": "worker"}, "worker"),
+    ],
+)
+def test_the_human_category_may_have_another_name(tmp_path, objects, declared, human):
+    assert read_hicodet_json(small(tmp_path, objects=objects, **declared)).vocabulary.human == human
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"objects": ["bicycle", "worker"]},
+            "no human category .* expected one of person, human, people",
+        ),
+        ({"objects": ["bicycle", "worker"], "human": "workers"}, '"workers" is not among the 2 .* mean "worker"'),
+        ({"objects": ["bicycle", "worker"], "human": 5}, '"5" is not among the 2 objects'),
+    ],
+)
+def test_a_human_category_that_is_none_is_one_line(tmp_path, changes, message):
+    with pytest.raises(DataError, match=rf"annotations\.json: .*{message}") as error:
+        read_hicodet_json(small(tmp_path, **changes))
+    assert "\n" not in str(error.value)
+
+
 def test_real_test_set():
     annotations = read_hicodet_json(real_ground_truth("hicodet", "instances_test2015.json"))
     vocabulary = annotations.vocabulary

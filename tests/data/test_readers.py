@@ -171,6 +171,24 @@ def test_vcoco_pairs_are_checked_too(prepare, tmp_path):
     refused(prepare("vcoco", folder)[0], "human box of pair 0", first["file_name"])
 
 
+def test_image_level_labels_beside_the_json_form(prepare, hicodet_folder, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(hicodet_folder, copy)
+    content = {}
+    for split in ("train", "test"):
+        names = json.loads((copy / f"instances_{split}2015.json").read_text())["filenames"]
+        shown = np.ones((600, len(names)))
+        shown[7, 1] = -1
+        content |= {f"anno_{split}": shown, f"list_{split}": np.array(names, dtype=object)[:, None]}
+    savemat(copy / "anno.mat", content)
+    done, layout = prepare("hicodet", copy)
+    assert done.exit_code == 0, done.output
+    test = read_split(layout.split("test"), read_vocabulary(layout.vocabulary))
+    assert [len(labels.hoi_ids) for labels in test.labels] == [600, 599, 600, 600]  # not the visible pairs
+    recorded = json.loads(layout.stage_manifest("prepare").read_text())["inputs"]
+    assert any(path.endswith("anno.mat") for path in recorded)
+
+
 def test_hicodet_missing_parts_say_what_to_download(prepare, hicodet_folder, tmp_path):
     refused(prepare("hicodet", tmp_path / "nothing")[0], "nothing: folder does not exist", "hico_20160224_det.tar.gz")
     copy = tmp_path / "copy"

@@ -40,6 +40,12 @@ def test_json_form(tmp_path):
     assert [label.hoi_ids.tolist() for label in vcoco_image_labels(pairs)] == [[2], []]
 
 
+def test_the_human_category_may_have_another_name(tmp_path):
+    assert read_vcoco_pairs(small(tmp_path, objects=["background", "human", "knife"])).vocabulary.human == "human"
+    path = small(tmp_path, objects=["background", "worker", "knife"], human="worker")
+    assert read_vcoco_pairs(path).vocabulary.human == "worker"
+
+
 @pytest.mark.parametrize(("split", "images", "num_pairs"), [("test", 4946, 12402), ("train", 2533, None)])
 def test_real_files(split, images, num_pairs):
     pairs = read_vcoco_pairs(real_ground_truth("vcoco", f"instances_vcoco_{split}.json"))

@@ -403,7 +403,21 @@ def test_options_of_the_other_dataset_are_refused(vcoco, hicodet, tmp_path):
     assert "belong to --dataset hicodet" in vcoco({}, "--setting", "known_object")[0].output
     assert "--ties belongs to --dataset vcoco" in hicodet(HICODET, "--ties", "official")[0].output
     assert "belongs to --dataset vcoco" in hicodet(HICODET, "--instances", str(tmp_path / "i.json"))[0].output
-    assert "goes with anno_bbox.mat" in hicodet(HICODET, "--image-labels", str(tmp_path / "anno.mat"))[0].output
+    assert "anno.mat: does not exist" in hicodet(HICODET, "--image-labels", str(tmp_path / "anno.mat"))[0].output
+
+
+def test_known_object_of_the_json_form_with_image_level_labels(tmp_path, hicodet):
+    """Class 2 is right in a.jpg; a wrong one in b.jpg counts there only if b.jpg is labelled with a person."""
+    found = {name: np.concatenate([array[:1]] * 2) for name, array in HICODET.items()}
+    small = np.float32([[0, 0, 10, 20], [0, 0, 9, 9]])
+    found |= {"image_index": np.array([0, 1], np.int32), "scores": np.float32([0.5, 0.9]), "human_boxes": small}
+    found["object_boxes"] = np.float32([[2, 3, 30, 40], [0, 0, 9, 9]])
+    options = ("--setting", "known_object")
+    result, scores = hicodet(found, *options)
+    assert scores["ap"][2] == 1 and "from annotated pairs" in result.output
+    labels = label_file(tmp_path, [[1, 0], [0, 0], [1, 1]], ("a.jpg", "b.jpg"))
+    result, scores = hicodet(found, *options, "--image-labels", str(labels))
+    assert scores["ap"][2] == 0.5 and "from image-level labels" in result.output
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
