@@ -198,6 +198,27 @@ def test_zarr_detections_score_the_same(tmp_path, hicodet, run):
     assert "rows from 0 on: human_boxes: box 1 is [0.0, 0.0, 98.0, 5.0], outside its image" in result.output
 
 
+def test_zarr_detections_that_are_not_whole_are_one_line(tmp_path, hicodet, run):
+    hicodet(HICODET)
+    (tmp_path / "out" / "m.json").unlink()
+    chunk = tmp_path / "d.zarr" / "scores" / "c" / "0"
+
+    def damage():
+        chunk.write_bytes(b"x" + chunk.read_bytes()[1:])
+
+    def link():
+        chunk.rename(tmp_path / "elsewhere")
+        chunk.symlink_to(tmp_path / "elsewhere")
+
+    for change, message in ((chunk.unlink, "scores has 0 chunks"), (damage, "damaged"), (link, "a link that leads")):
+        write_detections(tmp_path / "d.zarr", [Detections(**HICODET)])
+        change()
+        files = {"annotations": tmp_path / "annotations.json", "detections": tmp_path / "d.zarr"}
+        result, scores = run("--dataset", "hicodet", **files)
+        assert (result.exit_code, scores) == (2, None)
+        assert message in result.output and result.output.count("\n") == 1
+
+
 def test_a_failed_run_leaves_an_older_result_alone(tmp_path, hicodet):
     _, before = hicodet(HICODET)
     result, after = hicodet({})
