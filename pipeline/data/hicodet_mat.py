@@ -154,7 +154,10 @@ def _image_pairs(image: Any) -> _ImagePairs:
         if not np.asarray(interaction["id"]).size or _number(interaction["invis"]):
             continue
         humans, objects = _boxes(interaction["bboxhuman"]), _boxes(interaction["bboxobject"])
-        for human, obj in np.asarray(interaction["connection"], dtype=np.int64).reshape(-1, 2).tolist():
+        connection = np.asarray(interaction["connection"], dtype=np.int64).reshape(-1, 2)
+        if (connection < 1).any():  # 0 would be Python's last box
+            raise ValueError(f"connection {connection.min()}, expected rows from 1")
+        for human, obj in connection.tolist():
             pairs.hoi_id.append(int(_number(interaction["id"])) - 1)
             pairs.human.append(humans[human - 1])
             pairs.object.append(objects[obj - 1])

@@ -158,6 +158,15 @@ def test_another_structure_is_refused(tmp_path):
         read_hicodet_mat(path, "test")
 
 
+@pytest.mark.parametrize("connection", [(0, 1), (1, -1), (2, 1)])
+def test_a_connection_to_no_box_is_refused(tmp_path, connection):
+    test = [image("a.jpg", [interaction(2, [(1, 1, 5, 5)], [(2, 2, 9, 9)], [connection])])]
+    path = tmp_path / "anno_bbox.mat"
+    savemat(path, {"bbox_train": structs(TRAIN), "bbox_test": structs(test), "list_action": actions(ACTIONS)})
+    with pytest.raises(DataError, match="unexpected structure"):
+        read_hicodet_mat(path, "test")
+
+
 @pytest.mark.parametrize("number", [4, 70_000])
 def test_an_unknown_class_is_refused(tmp_path, number):
     test = [image("a.jpg", [interaction(number, [(1, 1, 5, 5)], [(2, 2, 9, 9)], [(1, 1)])])]

@@ -56,11 +56,18 @@ def test_real_files(split, images, num_pairs):
     assert all(str(image_id) in name for image_id, name in zip(pairs.image_ids, pairs.filenames, strict=True))
 
 
+def pair(**changes):
+    return {"annotations": [SMALL["annotations"][0] | changes, SMALL["annotations"][1]]}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"action_to_object": [[1], [1]]}, "no HOI class"),
         ({"images": [10]}, "different lengths"),
+        (pair(actions=[-1]), "actions are not all ids"),  # of the last verb, had it counted from the end
+        (pair(actions=[1.5]), "actions are not all ids"),
+        (pair(objects=[0]), "objects are not all ids"),  # the background
         ({"annotations": [{"file_name": "a"}]}, "KeyError: 'actions'"),
     ],
 )
