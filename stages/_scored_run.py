@@ -68,4 +68,4 @@ class ScoredSplit:
         """Open the dump of the run of `variant`; raises ArtifactError as `score`."""
         run = run_name(variant, self.seed)
         path = self.inputs.take(self.layout.predictions(run, self.split), "infer", run, self.split)
-        return open_dump(path, vocabulary=self.vocabulary, image_ids=self.manifest.image_ids)
+        return open_dump(path, vocabulary=self.vocabulary, image_ids=self.manifest.image_ids, run=run)

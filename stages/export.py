@@ -31,7 +31,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, form: str,
     from pipeline.data.split import read_split
     from pipeline.data.vcoco_people_file import read_people
     from pipeline.evaluation.exchange_hicodet import write_hicodet_mat
-    from pipeline.evaluation.exchange_vcoco import write_vcoco_pickle
+    from pipeline.evaluation.exchange_vcoco import on_people, write_vcoco_pickle
     from pipeline.evaluation.fusion import fuse
     from pipeline.evaluation.vcoco_triplets import role_detections
     from pipeline.store.dump import read_dump
@@ -44,12 +44,20 @@ def command(dataset: str, variant: str, seed: int | None, split: str, form: str,
     vocabulary = read_vocabulary(inputs.take(layout.vocabulary, "prepare"))
     manifest = read_split(inputs.take(layout.split(split), "prepare"), vocabulary)
     predictions = inputs.take(layout.predictions(run, split), "infer", run, split)
-    dump = read_dump(predictions, vocabulary=vocabulary, image_ids=manifest.image_ids)
+    dump = read_dump(predictions, vocabulary=vocabulary, image_ids=manifest.image_ids, run=run)
     detections = fuse(dump, params.evaluate)
     if form == "vcoco-pickle":
         people = read_people(inputs.take(layout.people(split), "prepare"), manifest)
-        rows = write_vcoco_pickle(output, role_detections(detections, vocabulary, people), people)
+        found = role_detections(detections, vocabulary, people)
+        kept = on_people(found, people)
+        rows = write_vcoco_pickle(output, kept, people)
         click.echo(f"{output}: {rows} pairs of {len(manifest)} images")
+        if len(kept) < len(found):
+            click.echo(
+                f"{len(found) - len(kept)} detections are of images without people, where vsrl_eval.py stops; "
+                "left out (evaluate counts them as false positives)",
+                err=True,
+            )
         return
     with progress(80, "export", unit="file") as advance:
         write_hicodet_mat(output, detections, vocabulary, len(manifest), advance)

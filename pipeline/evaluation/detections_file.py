@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,14 @@ def check_role_detections(detections: RoleDetections, image_ids: IntArray, sizes
     for name, boxes in (("human_boxes", detections.human_boxes), ("role_boxes", role_boxes)):
         check_boxes(boxes, f"{where}: {name}")
         check_inside(boxes, image_sizes, f"{where}: {name}")
+
+
+def meets_nothing(num_detections: int, what: str, boxes: Sequence[NDArray[np.floating]]) -> str:
+    """Say that every AP is 0 because no detection fits the annotations; `boxes` are of some of them, [T, 4] each."""
+    line = f"no detection meets an annotated box: none of {num_detections} overlaps {what} by IoU 0.5, every AP is 0"
+    if all(not (np.abs(corners) > 1).any() for corners in boxes):
+        return f"{line}; all boxes lie in 0..1, expected pixels: multiply them by the image's width and height"
+    return f"{line}; check that they are of this split, with its ids, and boxes x1, y1, x2, y2 in pixels"
 
 
 def _read_npz(path: Path, fields: Mapping[str, tuple[tuple[str, ...], int]]) -> dict[str, NDArray[Any]]:

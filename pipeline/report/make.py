@@ -80,10 +80,11 @@ def make_report(
     sheets: dict[str, VariantSheet] = {}
     for name, variant in variants.items():
         records[name] = read_run_records(layout, name, variant.desc)
-        dump = read_dump(layout.predictions(name), vocabulary=vocabulary, image_ids=manifest.image_ids)
+        dump = read_dump(layout.predictions(name), vocabulary=vocabulary, image_ids=manifest.image_ids, run=name)
         times = None
         if (factor := evaluate[name].times_run) is not None:
-            times = read_dump(layout.predictions(factor), vocabulary=vocabulary, image_ids=manifest.image_ids)
+            path = layout.predictions(factor)
+            times = read_dump(path, vocabulary=vocabulary, image_ids=manifest.image_ids, run=factor)
         scored[name] = score_run(dump, split.annotated, vocabulary, evaluate[name], images, times)
         stale = remedy("evaluate", layout, name)
         check_metrics(layout.metrics(name), records[name].metrics, scored[name].metrics, stale)

@@ -3,7 +3,8 @@
 Everything that `evaluate` needs beside the ground truth is inside. I images, N proposals, M pairs of the whole split:
 `image_logits` [I, H], `proposal_offsets` [I + 1], `boxes` [N, 4], `proposal_scores` [N], `object_ids` [N],
 `pair_offsets` [I + 1], `human_index`, `object_index` [M] (rows of the image's proposals),
-`interaction_logits` [M, A], `relatedness_logits` [M]. Attributes: vocabulary, image ids, variant.
+`interaction_logits` [M, A], `relatedness_logits` [M]. Logits, boxes and scores are float32, all else int64.
+Attributes: vocabulary, image ids, variant.
 """
 
 from __future__ import annotations
@@ -17,32 +18,33 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from pipeline.core.errors import ArtifactError, DataError
-from pipeline.core.types import FloatArray, IntArray
+from pipeline.core.errors import ArtifactError
+from pipeline.core.types import FloatArray, IntArray, Proposals, check_text
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.store.columns import Column
 from pipeline.store.files import atomic_path
+from pipeline.store.zarr_files import WRITE_ZEROS, open_whole_array, reading_zarr
 
 _CHUNK_ROWS = 4096
 _SHARD_CHUNKS = 16
-_ARRAYS = (
-    "image_logits",
-    "proposal_offsets",
-    "boxes",
-    "proposal_scores",
-    "object_ids",
-    "pair_offsets",
-    "human_index",
-    "object_index",
-    "interaction_logits",
-    "relatedness_logits",
-)
-
+_ARRAYS = {
+    "image_logits": "float32",
+    "proposal_offsets": "int64",
+    "boxes": "float32",
+    "proposal_scores": "float32",
+    "object_ids": "int64",
+    "pair_offsets": "int64",
+    "human_index": "int64",
+    "object_index": "int64",
+    "interaction_logits": "float32",
+    "relatedness_logits": "float32",
+}
 _CUT_BY = {
     "proposal_offsets": ("boxes", "proposal_scores", "object_ids"),
     "pair_offsets": ("human_index", "object_index", "interaction_logits", "relatedness_logits"),
 }
-_DAMAGE = (KeyError, TypeError, ValueError, OSError, RuntimeError, DataError)  # what zarr raises on damaged files
+_LOGITS = ("image_logits", "interaction_logits", "relatedness_logits")
+_WHAT, _REMEDY = "not a prediction dump", 'run "dvc repro infer"'
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def _write_column(group: zarr.Group, name: str, column: Column) -> None:
         dtype=column.dtype,
         chunks=(rows, *trailing),
         shards=(shard_rows, *trailing),
-        config={"write_empty_chunks": True},  # else a lost shard could not be told from one of zeros
+        config=WRITE_ZEROS,
     )
     if column.size:
         for start, block in column.blocks(shard_rows):
@@ -121,79 +123,88 @@ class DumpReader:
         """Predictions of the images start..stop-1, to the last by default: a dump of a split that has only those.
 
         Raises:
-            ArtifactError: damaged.
+            ArtifactError: damaged, or values that no run writes.
         """
         stop = len(self) if stop is None else stop
-        try:
+        with reading_zarr(self.path, _WHAT, _REMEDY):
             arrays = {"image_logits": self._rows("image_logits", start, stop)}
             for offsets, names in _CUT_BY.items():
                 cuts = self._rows(offsets, start, stop + 1)
+                _check_offsets(offsets, cuts, start)
                 arrays |= {name: self._rows(name, int(cuts[0]), int(cuts[-1])) for name in names}
                 arrays[offsets] = cuts - cuts[0]
             _check_shapes(arrays, self.vocabulary, stop - start, [int(arrays[name][-1]) for name in _CUT_BY])
-        except _DAMAGE as error:
-            raise _damaged(self.path, error) from None
-        return PredictionDump(self.vocabulary, self.image_ids[start:stop], self.variant, **arrays)
+            part = PredictionDump(self.vocabulary, self.image_ids[start:stop], self.variant, **arrays)
+            _check_values(part)
+        return part
 
     def _rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
         return np.asarray(self.arrays[name][start:stop])
 
 
 def read_dump(
-    path: Path, *, vocabulary: Vocabulary | None = None, image_ids: tuple[str, ...] | None = None
+    path: Path,
+    *,
+    vocabulary: Vocabulary | None = None,
+    image_ids: tuple[str, ...] | None = None,
+    run: str | None = None,
 ) -> PredictionDump:
     """Read a dump into memory; arguments and errors as `open_dump`."""
-    return open_dump(path, vocabulary=vocabulary, image_ids=image_ids).read()
+    return open_dump(path, vocabulary=vocabulary, image_ids=image_ids, run=run).read()
 
 
 def open_dump(
-    path: Path, *, vocabulary: Vocabulary | None = None, image_ids: tuple[str, ...] | None = None
+    path: Path,
+    *,
+    vocabulary: Vocabulary | None = None,
+    image_ids: tuple[str, ...] | None = None,
+    run: str | None = None,
 ) -> DumpReader:
     """Open a dump.
 
     Raises:
-        ArtifactError: missing, damaged, or made with another vocabulary or other images than expected.
+        ArtifactError: missing, damaged, or made with another vocabulary, other images or by another run than expected.
     """
     if not path.exists():
-        raise ArtifactError(f'{path} does not exist; run "dvc repro infer"')
-    try:
+        raise ArtifactError(f"{path} does not exist; {_REMEDY}")
+    with reading_zarr(path, _WHAT, _REMEDY):
         group = zarr.open_group(path, mode="r", zarr_format=3)
         attributes: dict[str, Any] = dict(group.attrs)
+        _check_names(attributes)
         dump = DumpReader(
             path=path,
             vocabulary=Vocabulary.from_json(attributes["vocabulary"]),
             image_ids=tuple(attributes["image_ids"]),
             variant=attributes["variant"],
-            arrays={name: _open_array(path, group, name) for name in _ARRAYS},
+            arrays={name: _open_array(path, group, name, dtype) for name, dtype in _ARRAYS.items()},
         )
         ends = [int(np.asarray(dump.arrays[name][-1:])[0]) for name in _CUT_BY]
         _check_shapes(dump.arrays, dump.vocabulary, len(dump), ends)
-    except _DAMAGE as error:
-        raise _damaged(path, error) from None
     if vocabulary is not None and dump.vocabulary != vocabulary:
-        raise ArtifactError(f'{path}: made with another vocabulary; run "dvc repro infer"')
+        raise ArtifactError(f"{path}: made with another vocabulary; {_REMEDY}")
     if image_ids is not None and dump.image_ids != image_ids:
         raise ArtifactError(
-            f"{path}: made from {len(dump.image_ids)} other images than the manifest's {len(image_ids)}; "
-            'run "dvc repro infer"'
+            f"{path}: made from {len(dump.image_ids)} other images than the manifest's {len(image_ids)}; {_REMEDY}"
         )
+    if run is not None and dump.variant != run:
+        raise ArtifactError(f'{path}: made by the run "{dump.variant}", expected "{run}"; {_REMEDY}')
     return dump
 
 
-def _damaged(path: Path, error: Exception) -> ArtifactError:
-    reason = " ".join(str(error).split())
-    return ArtifactError(f'{path}: damaged or not a prediction dump ({reason}); run "dvc repro infer"')
+def _check_names(attributes: Mapping[str, Any]) -> None:
+    check_text(attributes["variant"], "variant")
+    if not isinstance(attributes["image_ids"], list):
+        raise TypeError("image_ids is no list")
+    for row, image_id in enumerate(attributes["image_ids"]):
+        check_text(image_id, f"image_ids: row {row}")
 
 
-def _open_array(path: Path, group: zarr.Group, name: str) -> zarr.Array[Any]:
-    """Open one array; zarr takes an absent or empty shard for zeros, here it is damage."""
-    array = group[name]
-    if not isinstance(array, zarr.Array) or array.shards is None:
+def _open_array(path: Path, group: zarr.Group, name: str, dtype: str) -> zarr.Array[Any]:
+    array = open_whole_array(path, group, name)
+    if array.shards is None:
         raise ValueError(f"{name} is not a sharded array")
-    counts = [-(-size // rows) for size, rows in zip(array.shape, array.shards, strict=True)]
-    files = [file for file in (path / name / "c").rglob("*") if file.is_file() and file.stat().st_size]
-    if len(files) != int(np.prod(counts)):
-        raise ValueError(f"{name} has {len(files)} shards, expected {int(np.prod(counts))}")
+    if array.dtype != np.dtype(dtype):
+        raise ValueError(f"{name} is {array.dtype}, expected {dtype}")
     return array
 
 
@@ -215,3 +226,30 @@ def _check_shapes(arrays: Mapping[str, Any], vocabulary: Vocabulary, images: int
     for name, shape in expected.items():
         if arrays[name].shape != shape:
             raise ValueError(f"{name} has shape {arrays[name].shape}, expected {shape}")
+
+
+def _check_offsets(name: str, cuts: IntArray, start: int) -> None:
+    """Refuse offsets [images + 1] of the images from `start` on that fall, or that do not begin at 0."""
+    if start == 0 and cuts[0] != 0:
+        raise ValueError(f"{name} begins at {cuts[0]}, expected 0")
+    falls = np.flatnonzero(np.diff(cuts) < 0)
+    if len(falls):
+        row = int(falls[0])
+        raise ValueError(f"{name} falls from {cuts[row]} to {cuts[row + 1]} after image {start + row}")
+
+
+def _check_values(part: PredictionDump) -> None:
+    """Refuse what scoring would turn into nonsense; rows in messages count from the part's first."""
+    Proposals(part.boxes, part.proposal_scores, part.object_ids)  # their own checks
+    if part.object_ids.max(initial=0) >= part.vocabulary.num_objects:
+        raise ValueError(f"object_ids holds {part.object_ids.max()}, expected 0..{part.vocabulary.num_objects - 1}")
+    counts = np.repeat(np.diff(part.proposal_offsets), np.diff(part.pair_offsets))  # proposals of each pair's image
+    for name in ("human_index", "object_index"):
+        index = getattr(part, name)
+        wrong = np.flatnonzero((index < 0) | (index >= counts))
+        if len(wrong):
+            row = int(wrong[0])
+            raise ValueError(f"{name} {index[row]} of pair {row} is none of the {counts[row]} proposals of its image")
+    for name in _LOGITS:
+        if not np.isfinite(getattr(part, name)).all():
+            raise ValueError(f"{name} holds numbers that are not finite")

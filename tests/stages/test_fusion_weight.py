@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 
 import pytest
 from click.testing import CliRunner
@@ -17,7 +18,8 @@ from tests.report.worlds import VOCABULARY, write_world
 @pytest.fixture
 def layout(tmp_path) -> Layout:
     layout = write_world(tmp_path)
-    write_dump(layout.predictions(run_name("ours", 3)), read_dump(layout.predictions("ours"), vocabulary=VOCABULARY))
+    dump, run = read_dump(layout.predictions("ours"), vocabulary=VOCABULARY), run_name("ours", 3)
+    write_dump(layout.predictions(run), dataclasses.replace(dump, variant=run))
     return layout
 
 

@@ -6,12 +6,13 @@ import dataclasses
 import json
 import shutil
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from pipeline.core.layout import Layout, run_name
 from pipeline.report.results import read_study
-from pipeline.store.dump import read_dump, write_dump
+from pipeline.store.dump import PredictionDump, read_dump, write_dump
 from stages.score import command
 from tests.report.worlds import VOCABULARY, write_world
 
@@ -20,11 +21,14 @@ from tests.report.worlds import VOCABULARY, write_world
 def layout(tmp_path) -> Layout:
     layout = write_world(tmp_path)
     dump = read_dump(layout.predictions("ours"), vocabulary=VOCABULARY)
-    write_dump(layout.predictions(run_name("ours", 3)), dump)
-    write_dump(layout.predictions(run_name("exp8", 3)), dump)
-    zero_shot = dataclasses.replace(dump, variant="abl1", interaction_logits=-dump.interaction_logits)
-    write_dump(layout.predictions(run_name("abl1", 3)), zero_shot)
+    for variant in ("ours", "exp8"):
+        write_run(layout, run_name(variant, 3), dump, dump.interaction_logits)
+    write_run(layout, run_name("abl1", 3), dump, -dump.interaction_logits)
     return layout
+
+
+def write_run(layout: Layout, run: str, dump: PredictionDump, logits: np.ndarray) -> None:
+    write_dump(layout.predictions(run), dataclasses.replace(dump, variant=run, interaction_logits=logits))
 
 
 def score(layout: Layout, variant: str, seed: int = 3):

@@ -15,20 +15,22 @@ PAIR_ARRAYS = ("human_index", "object_index", "interaction_logits", "relatedness
 
 
 def make_dump(vocabulary, proposals: list[int], pairs: list[int], seed: int = 0) -> PredictionDump:
+    """Random numbers, but for what a dump must be: boxes, and indices of proposals (of which a pair needs one)."""
     rng = np.random.default_rng(seed)
     rows, total = sum(proposals), sum(pairs)
+    most = np.repeat(proposals, pairs).astype(np.int64)  # proposals of each pair's image
     return PredictionDump(
         vocabulary=vocabulary,
         image_ids=tuple(f"image {i}" for i in range(len(proposals))),
         variant="ours",
         image_logits=rng.standard_normal((len(proposals), vocabulary.num_hois)).astype(np.float32),
         proposal_offsets=offsets_of(np.array(proposals, np.int64)),
-        boxes=rng.random((rows, 4)).astype(np.float32),
+        boxes=np.sort(rng.random((rows, 2, 2)), axis=1).reshape(-1, 4).astype(np.float32),
         proposal_scores=rng.random(rows).astype(np.float32),
         object_ids=rng.integers(0, vocabulary.num_objects, rows),
         pair_offsets=offsets_of(np.array(pairs, np.int64)),
-        human_index=rng.integers(0, 9, total),
-        object_index=rng.integers(0, 9, total),
+        human_index=rng.integers(0, most),
+        object_index=rng.integers(0, most),
         interaction_logits=rng.standard_normal((total, vocabulary.num_verbs)).astype(np.float32),
         relatedness_logits=np.zeros(total, np.float32),
     )
@@ -142,3 +144,59 @@ def test_arrays_that_do_not_fit_together_are_refused(tmp_path, vocabulary, name)
     write_dump(tmp_path / "x.zarr", dataclasses.replace(dump, **{name: getattr(dump, name)[:-1]}))
     with pytest.raises(ArtifactError, match=r"\w+ has shape .*, expected"):
         read_dump(tmp_path / "x.zarr")
+
+
+def changed(array, row, value):
+    array = array.copy()
+    array[row] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("pair_offsets", lambda a: changed(a, 1, 6), "pair_offsets falls from 6 to 5 after image 1"),
+        ("pair_offsets", lambda a: changed(a, 1, -3), "pair_offsets falls from 0 to -3 after image 0"),
+        ("pair_offsets", lambda a: changed(a, 0, 2), "pair_offsets begins at 2, expected 0"),
+        ("proposal_offsets", lambda a: changed(a, 1, 9), "proposal_offsets falls from 9 to 4 after image 1"),
+        ("human_index", lambda a: changed(a, 4, 3), "human_index 3 of pair 4 is none of the 1 proposals of its image"),
+        ("human_index", lambda a: changed(a, 0, -1), "human_index -1 of pair 0 is none of the 3 proposals"),
+        ("object_index", lambda a: changed(a, 0, 9999), "object_index 9999 of pair 0"),
+        ("object_ids", lambda a: changed(a, 0, 999), r"object_ids holds 999, expected 0\.\.3"),
+        ("object_ids", lambda a: a - 9, "object_ids: -[89] is negative"),
+        ("boxes", lambda a: a * np.nan, "boxes: box 0 is .*nan.*expected finite"),
+        ("boxes", lambda a: a[:, [2, 3, 0, 1]], "boxes: box 0 is .*expected finite x1 <= x2"),
+        ("proposal_scores", lambda a: a + 1, "scores: outside 0..1"),
+        ("proposal_scores", lambda a: a * np.nan, "scores: outside 0..1"),
+        ("interaction_logits", lambda a: changed(a, 0, np.nan), "interaction_logits holds numbers that are not finite"),
+        ("image_logits", lambda a: changed(a, 0, np.inf), "image_logits holds numbers that are not finite"),
+        ("pair_offsets", lambda a: a.astype(float), "pair_offsets is float64, expected int64"),
+        ("human_index", lambda a: a.astype(np.float32), "human_index is float32, expected int64"),
+        ("object_ids", lambda a: a.astype(np.uint8), "object_ids is uint8, expected int64"),
+        ("interaction_logits", lambda a: a.astype(np.float16), "interaction_logits is float16, expected float32"),
+        ("variant", lambda _: 5, "variant is 5; expected a text"),
+        ("image_ids", lambda _: (3, "image 1"), "image_ids: row 0 is 3; expected a text"),
+    ],
+)
+def test_values_that_no_run_writes_are_one_line(tmp_path, vocabulary, name, change, message):
+    dump = make_dump(vocabulary, [3, 1], [4, 1])
+    write_dump(tmp_path / "x.zarr", dataclasses.replace(dump, **{name: change(getattr(dump, name))}))
+    with pytest.raises(ArtifactError, match=f"x.zarr: damaged or not a prediction dump .*{message}") as error:
+        read_dump(tmp_path / "x.zarr")
+    assert "\n" not in str(error.value)
+
+
+def test_a_range_is_checked_like_the_whole(tmp_path, vocabulary):
+    dump = make_dump(vocabulary, [3, 2, 4], [4, 1, 3])
+    write_dump(tmp_path / "x.zarr", dataclasses.replace(dump, object_index=changed(dump.object_index, 5, 4)))
+    reader = open_dump(tmp_path / "x.zarr")
+    reader.read(0, 2)
+    with pytest.raises(ArtifactError, match="object_index 4 of pair 0 is none of the 4 proposals of its image"):
+        reader.read(2, 3)
+
+
+def test_the_dump_of_another_run_is_refused(tmp_path, vocabulary):
+    write_dump(tmp_path / "x.zarr", make_dump(vocabulary, [3], [2]))
+    read_dump(tmp_path / "x.zarr", run="ours")
+    with pytest.raises(ArtifactError, match='made by the run "ours", expected "baseline"'):
+        read_dump(tmp_path / "x.zarr", run="baseline")

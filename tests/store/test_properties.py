@@ -90,7 +90,8 @@ def test_proposals(proposals, limit):
 @through_files
 @given(vocabularies(), st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), max_size=5), SEEDS)
 def test_dumps(vocabulary, counts, seed):
-    dump = make_dump(vocabulary, [count for count, _ in counts], [count for _, count in counts], seed)
+    pairs = [count if proposals else 0 for proposals, count in counts]
+    dump = make_dump(vocabulary, [proposals for proposals, _ in counts], pairs, seed)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "x.zarr")
         write_dump(path, dump)
