@@ -62,9 +62,7 @@ class ClipResNetParams(KnownKeys):
     """Settings of `clip_resnet`."""
 
     last_stride: Literal[16, 32] = 16  # of the last stage: 32 is CLIP's own, 16 makes a map of twice the side
-    roi_size: Annotated[Whole, within(1, 32)] = (
-        7  # RoIAlign bins per side; 7 is the grid of RN50's positional embedding
-    )
+    roi_size: Annotated[Whole, within(1, 32)] = 7  # RoIAlign bins per side; 7: RN50's own grid
     sampling_ratio: Annotated[Whole, within(1, 16)] = 2  # RoIAlign samples per bin and side
     pretrained: Switch = True  # false keeps CLIP's architecture with random weights (a control)
 
