@@ -20,6 +20,7 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
     """Detect on all images, or take the proposals file that `detect.source` names."""
     import shutil
 
+    from pipeline.core.boxes import has_extent
     from pipeline.core.layout import Layout
     from pipeline.core.params import load_execution, load_params
     from pipeline.data.split import read_split
@@ -48,7 +49,10 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
             inputs.take(source, "import_proposals", split)
         for path in files_handed_over(source, split):
             inputs.note(path)
-        proposals = read_handed_over(source, layout.split(split), manifest, vocabulary)
+        given = read_handed_over(source, layout.split(split), manifest, vocabulary)
+        proposals = given.kept(has_extent(given.boxes))
+        if dropped := len(given.scores) - len(proposals.scores):
+            click.echo(f"{source}: {dropped} boxes without width or height are left out", err=True)
         write_proposals(layout.proposals(split), proposals)
         num_proposals = len(proposals.scores)
         num_humans = int((proposals.object_ids == vocabulary.human_object_id).sum())
