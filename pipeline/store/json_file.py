@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ def load_json(path: Path) -> Any:
         raise DataError(f"{path}: nested too deeply to be annotations; download it again") from None
     except UnicodeDecodeError:
         raise DataError(f"{path}: not a text file; expected JSON") from None
+    except ValueError:  # Python reads no longer number
+        raise DataError(f"{path}: holds a number of more than {sys.get_int_max_str_digits()} digits") from None
 
 
 def looks_like(data: Any) -> str:
