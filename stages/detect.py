@@ -24,6 +24,7 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
     from pipeline.core.layout import Layout
     from pipeline.core.params import load_execution, load_params
     from pipeline.data.split import read_split
+    from pipeline.detection.detectors import detector_files
     from pipeline.detection.handed_over import files_handed_over, read_handed_over
     from pipeline.detection.leakage import leakage_warning
     from pipeline.detection.proposals import count_humans, proposal_columns
@@ -57,8 +58,8 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
         num_proposals = len(proposals.scores)
         num_humans = int((proposals.object_ids == vocabulary.human_object_id).sum())
     else:
-        if (root / params.weights).exists():
-            inputs.note(root / params.weights)
+        for path in detector_files(params, root=root):
+            inputs.note(path)
         address, base = chosen_cluster(scheduler, execution, root)
         opened, parts = run_parts(
             DetectRecipe(base, dataset, split, params, device, execution.channels_last),

@@ -39,7 +39,7 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     from pipeline.core.seeding import torch_seed
     from pipeline.data.bags import BagDataset, permuted_labels
     from pipeline.data.split import read_split
-    from pipeline.detection.detectors import load_fasterrcnn
+    from pipeline.detection.detectors import detector_files, load_fasterrcnn
     from pipeline.hoi.backbone import VisualConfig
     from pipeline.hoi.losses import WeakHoiLoss
     from pipeline.hoi.network_config import network_config
@@ -93,7 +93,7 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     if params.model.backbone == "rn50_fpn_coco":
         detector, architecture = load_fasterrcnn(params.detect, root=root)
         sections["detect"] = params.detect
-        weights += [root / params.detect.weights] if (root / params.detect.weights).exists() else []
+        weights += detector_files(params.detect, root=root)
     for path in weights:
         inputs.note(path)
     network = build_network(

@@ -1,7 +1,7 @@
 """Names of a detector's categories, as a small JSON file: {"categories": ["__background__", "person", ...]}.
 
 The name at place n is that of label n; names that are in no vocabulary, such as the background, are left out of
-proposals. Weights of one's own have such a file beside them: `detector.json` for `detector.pt`.
+proposals. Weights of one's own have such a file beside them: `detector.categories.json` for `detector.pt`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FORM = '{"categories": ["__background__", "person", ...]}'
 
 def categories_beside(weights: Path) -> Path:
     """Where the names of a weights file's categories lie, if anywhere."""
-    return weights.with_suffix(".json")
+    return weights.with_suffix(".categories.json")
 
 
 def read_categories(path: Path) -> tuple[str, ...]:

@@ -82,12 +82,13 @@ class DetectWork:
 
     @cached_property
     def digest(self) -> str:
-        """Names params, weights, images and categories."""
+        """Names params, weights, images, and the categories of both sides."""
         return digest_of(
             {
                 "params": digest_of(self.params),
                 "weights": self.detector.digest,
                 "images": [[record.path, record.sha256] for record in self.manifest.images],
+                "categories": list(self.detector.categories),
                 "objects": list(self.vocabulary.objects),
             }
         )
