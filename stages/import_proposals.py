@@ -22,7 +22,7 @@ from stages._command import dataset_option, root_option, stage_command
     "source",
     type=click.Path(exists=True, path_type=Path),
     required=True,
-    help="COCO-results JSON (bbox x, y, w, h), or a folder of <image id>.json with boxes, scores, labels.",
+    help="COCO-results JSON (bbox x, y, w, h), or a folder with <image>.json for each image: boxes, scores, labels.",
 )
 @click.option(
     "--labels",

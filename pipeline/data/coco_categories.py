@@ -36,7 +36,6 @@ def object_ids_of(labels: NDArray[np.int64], names: Mapping[int, str], vocabular
     unknown = [int(label) for label in distinct if int(label) not in table]
     if unknown:
         raise DataError(
-            f"label {unknown[0]} is none of the {len(names)} of this numbering ({min(names)}..{max(names)}); "
-            "choose another with --labels"
+            f"label {unknown[0]} is none of the {len(names)} of this numbering ({min(names)}..{max(names)})"
         )
     return np.array([table[int(label)] for label in distinct], np.int64)[rows.ravel()]

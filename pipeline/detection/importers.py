@@ -61,7 +61,7 @@ def import_proposals(
     try:
         object_ids = object_ids_of(found.labels, names, vocabulary)
     except DataError as error:
-        raise DataError(f"{source}: {error}") from None
+        raise DataError(f"{source}: {error}; {_other_numberings(found.labels, vocabulary)}") from None
     if len(manifest) and not (object_ids == vocabulary.human_object_id).any():
         raise DataError(f"{source}: {_without_humans(found.labels, names, vocabulary, labels)}")
     whole = _proposals(found, object_ids, manifest, vocabulary, f"{detector} {sha256_of(source)}")
@@ -122,8 +122,15 @@ def _counts(labels: NDArray[np.int64], names: Mapping[int, str]) -> dict[str, in
 
 
 def _without_humans(labels: NDArray[np.int64], names: Mapping[int, str], vocabulary: Vocabulary, numbering: str) -> str:
-    """What to say of detections of which none is a human: most often another numbering is meant."""
     first = ", ".join(f'{label} is "{names[label]}"' for label in np.unique(labels)[:3].tolist())
+    return (
+        f'no "{vocabulary.human}" among {len(labels)} detections by --labels {numbering} ({first}); '
+        f"{_other_numberings(labels, vocabulary)}"
+    )
+
+
+def _other_numberings(labels: NDArray[np.int64], vocabulary: Vocabulary) -> str:
+    """What to do with labels that do not fit: most often another numbering is meant, by which there are humans."""
     humans = {}
     for name in LABELS:
         try:
@@ -131,8 +138,5 @@ def _without_humans(labels: NDArray[np.int64], names: Mapping[int, str], vocabul
         except DataError:
             continue  # a label that this numbering lacks
         humans[name] = int((ids == vocabulary.human_object_id).sum())
-    better = ", ".join(f"--labels {name} finds {count}" for name, count in humans.items() if count)
-    return (
-        f'no "{vocabulary.human}" among {len(labels)} detections by --labels {numbering} ({first}); '
-        f"{better or 'check the labels, or name them in a file for --labels'}"
-    )
+    found = ", ".join(f"--labels {name} finds {count} humans" for name, count in humans.items() if count)
+    return found or "name the labels in a file for --labels"
