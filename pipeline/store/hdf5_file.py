@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pipeline.core.errors import ArtifactError
 from pipeline.store.columns import Column
 from pipeline.store.files import atomic_path
+from pipeline.store.ragged import decode_strings
 
 _BLOCK_CHUNKS = 16  # chunks of a column written at a time
 _SLACK = 1 << 20  # bytes for everything but the data itself: headers, indices, the last chunk's padding
@@ -87,6 +88,15 @@ def read_column(file: h5py.File, name: str, dtype: type, *shape: int | str) -> N
     values: NDArray[Any] = dataset[()]
     with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, which the caller refuses
         return values if dtype in (str, np.floating) else values.astype(dtype, copy=False)
+
+
+def read_text(file: h5py.File, name: str) -> str:
+    """Read an attribute that is a text, in any form that h5py writes one.
+
+    Raises:
+        KeyError, TypeError, UnicodeDecodeError: no such attribute, or no text.
+    """
+    return decode_strings(np.asarray([file.attrs[name]]))[0]
 
 
 def _is_kind(found: np.dtype[Any], wanted: type) -> bool:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pipeline.core.errors import ArtifactError
 from pipeline.core.types import FloatArray, IntArray, Proposals, check_boxes
 from pipeline.store.columns import Column
-from pipeline.store.hdf5_file import create_hdf5, open_hdf5, read_column, write_columns
+from pipeline.store.hdf5_file import create_hdf5, open_hdf5, read_column, read_text, write_columns
 from pipeline.store.ragged import decode_strings, encode_strings, offsets_of, row_owner
 
 _ROWS_PER_CHUNK = 8192
@@ -92,7 +92,7 @@ def read_proposals(
             }
             image_id = decode_strings(read_column(file, "image_id", str, "I"))
             found_objects = decode_strings(np.asarray(file.attrs["objects"]))
-            (detector,) = decode_strings(np.asarray([file.attrs["detector"]]))
+            detector = read_text(file, "detector")
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ArtifactError(f'{path}: damaged or not a proposals file ({reason}); run "dvc repro detect"') from None

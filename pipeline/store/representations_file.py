@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pipeline.core.errors import ArtifactError, DataError
 from pipeline.core.types import FloatArray, IntArray, check_boxes
 from pipeline.store.columns import Column
-from pipeline.store.hdf5_file import create_hdf5, open_hdf5, read_column, write_columns
+from pipeline.store.hdf5_file import create_hdf5, open_hdf5, read_column, read_text, write_columns
 from pipeline.store.ragged import decode_strings, encode_strings, row_owner
 
 _ROWS_PER_CHUNK = 4096
@@ -95,7 +95,7 @@ def read_representations(
         with open_hdf5(path) as file:
             columns = {name: read_column(file, name, dtype, *shape) for name, (dtype, shape) in _FORMS.items()}
             found = tuple(decode_strings(read_column(file, "image_id", str, "I")))
-            run = str(file.attrs["run"])
+            run = read_text(file, "run")
         split = SplitRepresentations(image_ids=found, run=run, **columns)
         _check_structure(split)
     except (OSError, KeyError, RuntimeError, TypeError, ValueError, UnicodeDecodeError, DataError) as error:
