@@ -28,9 +28,11 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
     """Detect on all images, or take the proposals file that `detect.source` names."""
     import shutil
 
+    from pipeline.core.boxes import has_extent
     from pipeline.core.layout import Layout
     from pipeline.core.params import load_execution, load_params
     from pipeline.data.split import read_split
+    from pipeline.detection.detectors import detector_files
     from pipeline.detection.handed_over import files_handed_over, read_handed_over
     from pipeline.detection.leakage import leakage_warning
     from pipeline.detection.proposals import count_humans, proposal_columns
@@ -56,13 +58,16 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
             inputs.take(source, "import_proposals", split)
         for path in files_handed_over(source, split):
             inputs.note(path)
-        proposals = read_handed_over(source, layout.split(split), manifest, vocabulary)
+        given = read_handed_over(source, layout.split(split), manifest, vocabulary)
+        proposals = given.kept(has_extent(given.boxes))
+        if dropped := len(given.scores) - len(proposals.scores):
+            click.echo(f"{source}: {dropped} boxes without width or height are left out", err=True)
         write_proposals(layout.proposals(split), proposals)
         num_proposals = len(proposals.scores)
         num_humans = int((proposals.object_ids == vocabulary.human_object_id).sum())
     else:
-        if (root / params.weights).exists():
-            inputs.note(root / params.weights)
+        for path in detector_files(params, root=root):
+            inputs.note(path)
         address, base = chosen_cluster(scheduler, execution, root)
         opened, parts = run_parts(
             DetectRecipe(base, dataset, split, params, device, execution.channels_last),

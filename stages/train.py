@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from stages._command import dataset_option, device_option, progress, root_option, run_options, stage_command
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ def command(dataset: str, variant: str, seed: int | None, device: str, root: Pat
 def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path, ranks: Ranks) -> None:
     """All of it, on one of the ranks; the first alone writes."""
     import shutil
+    from functools import partial
 
     from pipeline.core.device import open_device
     from pipeline.core.errors import ArtifactError
@@ -39,7 +42,7 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     from pipeline.core.seeding import torch_seed
     from pipeline.data.bags import BagDataset, permuted_labels
     from pipeline.data.split import read_split
-    from pipeline.detection.detectors import load_fasterrcnn
+    from pipeline.detection.detectors import detector_files, load_fasterrcnn
     from pipeline.hoi.backbone import VisualConfig
     from pipeline.hoi.losses import WeakHoiLoss
     from pipeline.hoi.network_config import network_config
@@ -93,7 +96,7 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     if params.model.backbone == "rn50_fpn_coco":
         detector, architecture = load_fasterrcnn(params.detect, root=root)
         sections["detect"] = params.detect
-        weights += [root / params.detect.weights] if (root / params.detect.weights).exists() else []
+        weights += detector_files(params.detect, root=root)
     for path in weights:
         inputs.note(path)
     network = build_network(
@@ -119,6 +122,7 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
                 progress=lambda losses: advance(section.batch_size, **losses),
                 execution=load_execution(layout.params),
                 ranks=ranks,
+                tell=partial(click.echo, err=True),
             ),
         )
     if not ranks.writes:

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.core.errors import ArtifactError, DataError
 from pipeline.core.types import KnowledgeBank
-from pipeline.store.hdf5_file import create_hdf5, open_hdf5
+from pipeline.store.hdf5_file import create_hdf5, open_hdf5, read_column, read_text
 from pipeline.store.ragged import decode_strings, encode_strings
 
 
@@ -36,10 +36,10 @@ def read_bank(path: Path, *, num_hois: int | None = None) -> KnowledgeBank:
     try:
         with open_hdf5(path) as file:
             bank = KnowledgeBank(
-                hoi_embeddings=np.asarray(file["hoi_embeddings"][()], np.float32),
-                prompts=tuple(decode_strings(file["prompts"][()])),
-                clip_name=str(file.attrs["clip_name"]),
-                clip_digest=str(file.attrs["clip_digest"]),
+                hoi_embeddings=read_column(file, "hoi_embeddings", np.float32, "H", "D"),
+                prompts=tuple(decode_strings(read_column(file, "prompts", str, "H"))),
+                clip_name=read_text(file, "clip_name"),
+                clip_digest=read_text(file, "clip_digest"),
             )
     except (OSError, KeyError, RuntimeError, TypeError, UnicodeDecodeError, DataError) as error:
         reason = " ".join(str(error).split())

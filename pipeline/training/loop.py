@@ -49,6 +49,7 @@ class TrainingRun:
             iteration in which no batch was ready.
         execution: how, not what.
         ranks: who shares each batch.
+        tell: told, in one line, what a user should look at while training goes on.
     """
 
     params: TrainParams
@@ -58,6 +59,7 @@ class TrainingRun:
     progress: Callable[[dict[str, float]], None]
     execution: ExecutionParams = IN_PROCESS
     ranks: Ranks = ALONE
+    tell: Callable[[str], None] | None = None
 
 
 def train(network: WeakHoiNetwork, loss: WeakHoiLoss, dataset: BagDataset, run: TrainingRun) -> TrainingLog:
@@ -83,7 +85,7 @@ def train(network: WeakHoiNetwork, loss: WeakHoiLoss, dataset: BagDataset, run: 
         channels_last=run.execution.channels_last,
     )
     batch_loss = ranks.share(BatchLoss(network, loss.to(run.device), params.precision))
-    watch = LossWatch(ranks, lag=1 if run.device.type == "cuda" else 0)
+    watch = LossWatch(ranks, lag=1 if run.device.type == "cuda" else 0, tell=run.tell)
     clock = _WaitingClock(feed)
     for iteration, batch in enumerate(feed, start):
         figures = optimizer_step(batch_loss, state.optimizer, batch, ranks, gradient_clip=params.gradient_clip)

@@ -6,7 +6,9 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torchvision.models import get_model_builder
 
 from pipeline.data.images import open_image
 from pipeline.store.dump import read_dump
@@ -66,6 +68,26 @@ def test_the_trained_model_predicts_by_its_own_vocabulary(own_dataset):
     classes = json.loads((own_dataset / "manifests/custom/vocabulary.json").read_text())["hoi_classes"]
     assert image["detections"]
     assert all([entry["verb"], entry["object"]] in classes for entry in image["detections"])
+
+
+def test_predict_takes_a_detector_of_own_categories(own_dataset, tmp_path):
+    """Random weights: what is found is nothing to look at, but it is named by the file beside the weights."""
+    builder = "ssdlite320_mobilenet_v3_large"
+    objects = json.loads((own_dataset / "manifests/custom/vocabulary.json").read_text())["objects"]
+    torch.manual_seed(0)
+    model = get_model_builder(builder)(weights=None, weights_backbone=None, num_classes=len(objects) + 1)
+    torch.save({"model": model.state_dict()}, tmp_path / "own.pt")
+    call = (
+        "predict", str(own_dataset / SOURCE / "test/photo 0.png"), "--dataset", "custom", "--json", "-",
+        "--threshold", "0", "--detector", builder, "--detector-weights", str(tmp_path / "own.pt"),
+        "--detector-threshold", "0",
+    )  # fmt: skip
+    assert f"has {len(objects) + 1} categories" in weakhoi(own_dataset, *call).output
+    names = {"categories": ["__background__", *reversed(objects)]}
+    (tmp_path / "own.categories.json").write_text(json.dumps(names))
+    done = weakhoi(own_dataset, *call)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.output)["detector"].startswith(builder)
 
 
 def test_an_object_that_the_detector_does_not_know(tmp_path):

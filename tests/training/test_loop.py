@@ -1,10 +1,12 @@
 import dataclasses
+import re
 
 import pytest
 import torch
 
 from pipeline.core.errors import DataError
 from pipeline.data.images import normalize_pixels
+from pipeline.training import loop
 from pipeline.training.distributed import ALONE
 from pipeline.training.loop import TrainingRun, train
 from pipeline.training.resume import TrainingState
@@ -30,7 +32,7 @@ def bags(tmp_path, vocabulary):
 def start(tmp_path, vocabulary, model_params, small_visual, bags, params):
     """Train a fresh copy of the same network; returns (network, log rows, iterations done in this call)."""
 
-    def run(work="work", digest="x", stop=None, **changes):
+    def run(work="work", digest="x", stop=None, tell=None, **changes):
         section = dataclasses.replace(params, **changes)
         # Dropout on, so that the global generator's state matters as well.
         model = dataclasses.replace(model_params, dropout=0.2)
@@ -43,7 +45,8 @@ def start(tmp_path, vocabulary, model_params, small_visual, bags, params):
             steps.append(losses)
 
         loss = small_loss(vocabulary, model, section)
-        log = train(network, loss, bags, TrainingRun(section, digest, tmp_path / work, torch.device("cpu"), progress))
+        job = TrainingRun(section, digest, tmp_path / work, torch.device("cpu"), progress, tell=tell)
+        log = train(network, loss, bags, job)
         return network, log, len(steps)
 
     return run
@@ -125,6 +128,17 @@ def test_a_resume_point_beyond_the_log_is_not_used(start, tmp_path, rows):
     assert steps == 6
     assert_same(again, straight)
     assert again_log.text() == log.text()
+
+
+def test_a_loss_far_from_its_level_is_told_with_the_images_and_training_goes_on(start, bags, monkeypatch):
+    told, losses = [], iter([5.0] * 9 + [777.0])
+    step = loop.optimizer_step
+    monkeypatch.setattr(loop, "optimizer_step", lambda *a, **k: torch.full_like(step(*a, **k), next(losses)))
+    _, log, steps = start(epochs=5, tell=told.append)
+    assert steps == len(log.rows) == 10
+    (line,) = told
+    assert "loss 777 in iteration 9, 5 before, at images image " in line
+    assert len(set(bags.manifest.image_ids) & set(re.findall(r"image \d", line))) == 3
 
 
 def test_weights_that_are_not_finite_are_never_saved(start, bags, tmp_path, monkeypatch):
