@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node
 
-from pipeline.core.errors import ParamError, did_you_mean
+from pipeline.core.errors import ParamError, did_you_mean, resource_error
 
 Section = TypeVar("Section")
 # What the parser raises beside its own errors is of tags whose value does not fit: "!!bool x".
@@ -41,7 +41,9 @@ def read_params_file(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ParamError(f"{path} does not exist; run from the repository root or give --root") from None
     except OSError as error:
-        raise ParamError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from None
+        raise resource_error(error) or ParamError(
+            f"{path}: cannot be read ({error.strerror}); check the file and its permissions"
+        ) from None
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise ParamError(f"{path.name}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8") from None

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, resource_error
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.ground_truth_file import RARE_BELOW
 from pipeline.data.hicodet_annotations import HicoDetAnnotations, check_annotations, from_inclusive, known_ids
@@ -99,7 +99,7 @@ def _load_mat(path: Path, names: tuple[str, ...], release: str) -> dict[str, Any
         variables = loadmat(path, variable_names=names)
     except Exception as error:  # on damaged files scipy raises whatever it trips over
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path}: not a readable MATLAB file ({reason}); {release}") from None
+        raise resource_error(error) or DataError(f"{path}: not a readable MATLAB file ({reason}); {release}") from None
     missing = [name for name in names if name not in variables]
     if missing:
         raise DataError(f"{path}: {', '.join(missing)} missing; {release}")

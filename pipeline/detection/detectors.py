@@ -20,7 +20,7 @@ from torchvision.models import detection as torchvision_detection
 from torchvision.models import get_model_builder, get_model_weights, list_models
 from torchvision.models.detection import FasterRCNN
 
-from pipeline.core.errors import WeightsError, did_you_mean
+from pipeline.core.errors import WeightsError, did_you_mean, resource_error
 from pipeline.core.params import DetectParams
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 from pipeline.store.files import sha256_of
@@ -118,7 +118,7 @@ def _load_small(path: Path, trained_on: str) -> Detector:
         model = build_architecture(architecture)
         _load_state(model, state, path)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise WeightsError(
+        raise resource_error(error) or WeightsError(
             f"detect.weights: {path} cannot be read ({error!r}); expected a file of stages.toy_detector"
         ) from None
     return Detector(model, SMALL, categories, sha256_of(path), trained_on, architecture)
@@ -133,12 +133,12 @@ def _load_torchvision(name: str, weights: str, path: Path, trained_on: str) -> D
             state = entry.get_state_dict(progress=False, check_hash=True)
         except (URLError, OSError) as error:
             folder = Path(torch.hub.get_dir()) / "checkpoints"
-            raise WeightsError(
+            raise resource_error(error) or WeightsError(
                 f"detect.weights: {weights} of {name} is neither in {folder} nor downloadable ({error}); "
                 f"put {Path(entry.url).name} there, or give a path"
             ) from None
         except _UNREADABLE as error:
-            raise WeightsError(
+            raise resource_error(error) or WeightsError(
                 f"detect.weights: {Path(entry.url).name} of {weights} is damaged ({_first_line(error)}); "
                 f"delete it from {Path(torch.hub.get_dir()) / 'checkpoints'} and fetch it again"
             ) from None
@@ -162,7 +162,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, *_UNREADABLE) as error:
-        raise WeightsError(
+        raise resource_error(error) or WeightsError(
             f"detect.weights: {path} cannot be read ({_first_line(error)}); expected torch.save of a state dict"
         ) from None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
@@ -179,4 +179,6 @@ def _load_state(model: nn.Module, state: dict[str, Tensor], path: Path) -> None:
         model.load_state_dict(state)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
-        raise WeightsError(f"detect.weights: {path} is of another architecture ({reason})") from None
+        raise resource_error(error) or WeightsError(
+            f"detect.weights: {path} is of another architecture ({reason})"
+        ) from None

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from pipeline.core.errors import ArtifactError, DataError
+from pipeline.core.errors import ArtifactError, DataError, resource_error
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.store.files import atomic_path, read_json, write_json
 
@@ -41,7 +41,9 @@ def load_checkpoint(
     try:
         state = load_file(folder / "model.safetensors")
     except (SafetensorError, OSError) as error:
-        raise ArtifactError(f"{folder / 'model.safetensors'}: cannot be read ({error}); {_RETRAIN}") from None
+        raise resource_error(error) or ArtifactError(
+            f"{folder / 'model.safetensors'}: cannot be read ({error}); {_RETRAIN}"
+        ) from None
     if vocabulary is not None:
         own = vocabulary_of(folder, config)
         if own != vocabulary:

@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from pipeline.core.errors import WeightsError, did_you_mean
+from pipeline.core.errors import WeightsError, did_you_mean, resource_error
 from pipeline.store.clip_architecture import ClipConfig, load_clip_state
 from pipeline.store.files import atomic_path, sha256_of
 from pipeline.store.torchscript_file import is_torchscript, read_torchscript
@@ -102,7 +102,7 @@ def _fetch(name: str, root: Path) -> Path:
     try:
         return Path(_download(_MODELS[name], str(root)))
     except (URLError, OSError, RuntimeError) as error:
-        raise WeightsError(
+        raise resource_error(error) or WeightsError(
             f"CLIP {name} is not at {path} and can't be downloaded ({error}); put the file there"
         ) from None
 
@@ -124,7 +124,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise WeightsError(
+        raise resource_error(error) or WeightsError(
             f"{path}: neither a TorchScript archive nor a state dict of tensors ({reason}); "
             "save it again with torch.save(model.state_dict(), path)"
         ) from None
@@ -140,7 +140,9 @@ def _load_safetensors(path: Path) -> ClipCheckpoint:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         config = ClipConfig.from_json(metadata["config"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise WeightsError(f"{path}: not a CLIP of ours ({error!r}); expected a file of stages.toy_clip") from None
+        raise resource_error(error) or WeightsError(
+            f"{path}: not a CLIP of ours ({error!r}); expected a file of stages.toy_clip"
+        ) from None
     token_ids = state.pop("token_ids", None)
     if token_ids is not None:
         token_ids = token_ids.long()

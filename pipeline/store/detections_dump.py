@@ -15,7 +15,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from pipeline.core.errors import ArtifactError
+from pipeline.core.errors import ArtifactError, resource_error
 from pipeline.core.types import Detections
 from pipeline.store.files import atomic_path
 
@@ -82,7 +82,9 @@ def open_detections(path: Path) -> DetectionsDump:
         dump = DetectionsDump(path, {name: _column(group, name) for name in COLUMNS})
     except (KeyError, ValueError, OSError, TypeError) as error:
         reason = " ".join(str(error).split())
-        raise ArtifactError(f"{path}: no detections in zarr v3 ({reason}); write it with write_detections") from None
+        raise resource_error(error) or ArtifactError(
+            f"{path}: no detections in zarr v3 ({reason}); write it with write_detections"
+        ) from None
     for name, (dtype, trailing) in COLUMNS.items():
         found = dump.columns[name]
         if found.dtype != np.dtype(dtype) or found.shape != (len(dump), *trailing):

@@ -17,7 +17,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from pipeline.core.errors import ArtifactError, DataError
+from pipeline.core.errors import ArtifactError, DataError, resource_error
 from pipeline.core.types import FloatArray, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.store.columns import Column
@@ -132,7 +132,7 @@ class DumpReader:
                 arrays[offsets] = cuts - cuts[0]
             _check_shapes(arrays, self.vocabulary, stop - start, [int(arrays[name][-1]) for name in _CUT_BY])
         except _DAMAGE as error:
-            raise _damaged(self.path, error) from None
+            raise resource_error(error) or _damaged(self.path, error) from None
         return PredictionDump(self.vocabulary, self.image_ids[start:stop], self.variant, **arrays)
 
     def _rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
@@ -169,7 +169,7 @@ def open_dump(
         ends = [int(np.asarray(dump.arrays[name][-1:])[0]) for name in _CUT_BY]
         _check_shapes(dump.arrays, dump.vocabulary, len(dump), ends)
     except _DAMAGE as error:
-        raise _damaged(path, error) from None
+        raise resource_error(error) or _damaged(path, error) from None
     if vocabulary is not None and dump.vocabulary != vocabulary:
         raise ArtifactError(f'{path}: made with another vocabulary; run "dvc repro infer"')
     if image_ids is not None and dump.image_ids != image_ids:

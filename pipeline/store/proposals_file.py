@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.core.errors import ArtifactError
+from pipeline.core.errors import ArtifactError, resource_error
 from pipeline.core.types import FloatArray, IntArray, Proposals, check_boxes
 from pipeline.store.columns import Column
 from pipeline.store.hdf5_file import create_hdf5, open_hdf5, write_columns
@@ -86,7 +86,9 @@ def read_proposals(
             detector = str(file.attrs["detector"])
     except (OSError, KeyError, RuntimeError, TypeError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        raise ArtifactError(f'{path}: damaged or not a proposals file ({reason}); run "dvc repro detect"') from None
+        raise resource_error(error) or ArtifactError(
+            f'{path}: damaged or not a proposals file ({reason}); run "dvc repro detect"'
+        ) from None
     split = SplitProposals(
         image_ids=tuple(columns["image_id"]),
         objects=found_objects,

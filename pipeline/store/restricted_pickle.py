@@ -11,7 +11,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, resource_error
 
 _BUILTINS = frozenset(
     ("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "set", "str", "tuple")
@@ -46,6 +46,6 @@ def read_restricted_pickle(path: Path) -> Any:
         raise DataError(f"{path}: does not exist; check the path") from None
     except Exception as error:  # damaged pickles raise whatever they trip over
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(
+        raise resource_error(error) or DataError(
             f"{path}: not a pickle of builtins and numpy arrays ({reason}); nothing else is read, save it as those"
         ) from None
