@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from pipeline.core.errors import UserError, closed_file_error, printable, resource_error
+from pipeline.core.errors import NoMemoryError, UserError, closed_file_error, printable, resource_error
 from pipeline.core.names import MAX_SEED, SPLITS
 
 RUN_SEED = click.IntRange(0, MAX_SEED)
@@ -22,13 +22,27 @@ RUN_SEED = click.IntRange(0, MAX_SEED)
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
 
+# What lowers a stage's use of memory. Pairs of an image grow with the square of its proposals.
+_LESS_MEMORY = {
+    "detect": "lower detect.batch_size",
+    "train": "lower train.batch_size, train.max_proposals or train.num_workers",
+    "infer": "lower infer.batch_size, or infer.max_proposals where one image is too much",
+    "represent": "lower infer.batch_size, or infer.max_proposals where one image is too much",
+    "predict": "lower --batch-size, or infer.max_proposals where one image is too much",
+    "evaluate-detections": "lower --memory for zarr detections, or close other programs",
+}
+
+
 class _OneLine(click.ClickException):
     """A user's mistake: printed as one line."""
 
     exit_code = UserError.exit_code
 
-    def __init__(self, error: UserError) -> None:
-        super().__init__(printable(" ".join(str(error).split())))
+    def __init__(self, error: UserError, stage: str) -> None:
+        line = " ".join(str(error).split())
+        if isinstance(error, NoMemoryError):
+            line += f"; {_LESS_MEMORY.get(stage, 'close other programs, or take a machine with more memory')}"
+        super().__init__(printable(line))
 
 
 class _Command(click.Command):
@@ -59,11 +73,11 @@ def stage_command(
                 with nullcontext() if one_of is None else _only_run(name, one_of, kwargs):
                     return function(*args, **kwargs)
             except UserError as error:
-                raise _OneLine(error) from error
+                raise _OneLine(error, name) from error
             except Exception as error:
                 if (known := resource_error(error) or closed_file_error(error)) is None:
                     raise
-                raise _OneLine(known) from error
+                raise _OneLine(known, name) from error
 
         return click.command(name, cls=_Command, **options)(guarded)
 

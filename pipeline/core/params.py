@@ -51,7 +51,7 @@ class PrepareParams(KnownKeys):
     source: Annotated[Text, placeholders()] | None  # folder of the dataset, here or anywhere; null: toyworld, drawn
     num_images: dict[Split, Annotated[Whole, within(1, 1_000_000)]] | None  # toyworld: images per split; else null
     exponents: dict[Split, Annotated[Real, within(-10, 10)]] | None  # toyworld: power of the class frequencies
-    image_size: Annotated[Whole, within(64, 4096)] | None  # toyworld: pixels
+    image_size: Annotated[Whole, within(32, 4096)] | None  # toyworld: pixels
     val_fraction: Annotated[Real, within(0, 0.5)] | None  # of train, held out as val; null: the dataset's own val
     seed: Seed
 

@@ -21,7 +21,7 @@ from torchvision.models import detection as torchvision_detection
 from torchvision.models import get_model_builder, get_model_weights, list_models
 from torchvision.models.detection import FasterRCNN
 
-from pipeline.core.errors import WeightsError, did_you_mean
+from pipeline.core.errors import WeightsError, did_you_mean, resource_error
 from pipeline.core.params import DetectParams
 from pipeline.detection.categories_file import categories_beside, read_categories
 from pipeline.detection.own_weights import check_num_categories, weights_of
@@ -150,12 +150,12 @@ def _load_torchvision(name: str, weights: str, path: Path, trained_on: str) -> D
             state = entry.get_state_dict(progress=False, check_hash=True)
         except (URLError, OSError) as error:
             folder = Path(torch.hub.get_dir()) / "checkpoints"
-            raise WeightsError(
+            raise resource_error(error) or WeightsError(
                 f"detect.weights: {weights} of {name} is neither in {folder} nor downloadable ({error}); "
                 f"put {Path(entry.url).name} there, or give a path"
             ) from None
         except _UNREADABLE as error:
-            raise WeightsError(
+            raise resource_error(error) or WeightsError(
                 f"detect.weights: {Path(entry.url).name} of {weights} is damaged ({first_line(error)}); "
                 f"delete it from {Path(torch.hub.get_dir()) / 'checkpoints'} and fetch it again"
             ) from None
@@ -193,8 +193,6 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     try:
         with torch.serialization.safe_globals([Namespace]):  # options, which torchvision's script saves beside weights
             state = weights_of(torch.load(path, map_location="cpu", weights_only=True))
-    except MemoryError:
-        raise
     except Exception as error:  # on damaged files torch raises whatever it trips over
         fault = torch_fault(path, error, "save it with torch.save(model.state_dict(), path)")
         raise WeightsError(f"detect.weights: {path} cannot be read ({fault.what}); {fault.remedy}") from None
@@ -208,4 +206,6 @@ def _load_state(model: nn.Module, state: dict[str, Tensor], path: Path) -> None:
         model.load_state_dict(state)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
-        raise WeightsError(f"detect.weights: {path} is of another architecture ({reason})") from None
+        raise resource_error(error) or WeightsError(
+            f"detect.weights: {path} is of another architecture ({reason})"
+        ) from None

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 
-from pipeline.core.errors import ArtifactError
+from pipeline.core.errors import ArtifactError, resource_error
 from pipeline.core.params import ModelParams
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.hoi.backbone import VisualConfig
@@ -75,5 +75,7 @@ def network_from_config(
         network.load_state_dict(dict(state))
     except RuntimeError as error:
         reason = " ".join(str(error).split())
-        raise ArtifactError(f'checkpoint: weights do not fit config.json ({reason}); run "dvc repro train"') from None
+        raise resource_error(error) or ArtifactError(
+            f'checkpoint: weights do not fit config.json ({reason}); run "dvc repro train"'
+        ) from None
     return network.eval()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.core.errors import ArtifactError, DataError
+from pipeline.core.errors import ArtifactError, DataError, resource_error
 from pipeline.core.types import KnowledgeBank
 from pipeline.store.hdf5_file import create_hdf5, open_hdf5, read_column, read_text
 from pipeline.store.ragged import decode_strings, encode_strings
@@ -43,7 +43,7 @@ def read_bank(path: Path, *, num_hois: int | None = None) -> KnowledgeBank:
             )
     except (OSError, KeyError, RuntimeError, TypeError, UnicodeDecodeError, DataError) as error:
         reason = " ".join(str(error).split())
-        raise ArtifactError(
+        raise resource_error(error) or ArtifactError(
             f'{path}: damaged or not a knowledge bank ({reason}); run "dvc repro encode_prompts"'
         ) from None
     if num_hois is not None and len(bank.prompts) != num_hois:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.errors import ArtifactError
+from pipeline.core.errors import ArtifactError, resource_error
 
 _CHUNK = 1 << 20
 _NAME_BYTES = 200  # of 255 that a file's name may have on most systems; the rest is for what `_temporary` adds
@@ -174,7 +174,7 @@ def read_json(path: Path, *, remedy: str) -> Any:
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist; {remedy}") from None
     except OSError as error:
-        raise ArtifactError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+        raise resource_error(error) or ArtifactError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
     except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, numbers or nesting without end
         raise ArtifactError(f"{path}: not JSON ({error}); {remedy}") from None
 

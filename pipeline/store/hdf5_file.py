@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.errors import ArtifactError
+from pipeline.core.errors import ArtifactError, resource_error
 from pipeline.store.columns import Column
 from pipeline.store.file_content import content_of
 from pipeline.store.files import atomic_path
@@ -68,7 +68,7 @@ def _opened(path: Path) -> h5py.File:
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        found = content_of(path, "hdf5")
+        found = None if resource_error(error) else content_of(path, "hdf5")
         if found is None:
             raise
         raise OSError(found.what) from error

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from pipeline.core.errors import ArtifactError
+from pipeline.core.errors import ArtifactError, resource_error
 from pipeline.store.columns import Column
 from pipeline.store.tensors_file import load_tensors, save_tensors
 
@@ -88,7 +88,9 @@ class FinishedParts:
                     taken = take(file)
             except (SafetensorError, OSError) as error:
                 reason = " ".join(str(error).split())
-                raise ArtifactError(f"{path}: {name} cannot be read ({reason}); run the stage again") from None
+                raise resource_error(error) or ArtifactError(
+                    f"{path}: {name} cannot be read ({reason}); run the stage again"
+                ) from None
             yield taken
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.errors import ArtifactError
+from pipeline.core.errors import ArtifactError, resource_error
 from pipeline.core.types import FloatArray, IntArray, Proposals, check_boxes
 from pipeline.store.columns import Column
 from pipeline.store.hdf5_file import create_hdf5, open_hdf5, read_column, read_text, write_columns
@@ -95,7 +95,9 @@ def read_proposals(
             detector = read_text(file, "detector")
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise ArtifactError(f'{path}: damaged or not a proposals file ({reason}); run "dvc repro detect"') from None
+        raise resource_error(error) or ArtifactError(
+            f'{path}: damaged or not a proposals file ({reason}); run "dvc repro detect"'
+        ) from None
     split = SplitProposals(image_ids=tuple(image_id), objects=tuple(found_objects), detector=detector, **columns)
     _check_structure(path, split)
     if image_ids is not None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.errors import ArtifactError, DataError
+from pipeline.core.errors import ArtifactError, DataError, resource_error
 from pipeline.core.types import FloatArray, IntArray, check_boxes
 from pipeline.store.columns import Column
 from pipeline.store.hdf5_file import create_hdf5, open_hdf5, read_column, read_text, write_columns
@@ -100,7 +100,9 @@ def read_representations(
         _check_structure(split)
     except (OSError, KeyError, RuntimeError, TypeError, ValueError, UnicodeDecodeError, DataError) as error:
         reason = " ".join(str(error).split())
-        raise ArtifactError(f"{path}: damaged or not pair representations ({reason}); {remedy}") from None
+        raise resource_error(error) or ArtifactError(
+            f"{path}: damaged or not pair representations ({reason}); {remedy}"
+        ) from None
     if image_ids is not None and found != tuple(image_ids):
         raise ArtifactError(
             f"{path}: made from {len(found)} other images than the manifest's {len(image_ids)}; {remedy}"

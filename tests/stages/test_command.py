@@ -107,6 +107,18 @@ def test_mistakes_on_the_command_line(arguments, part):
     assert part in result.stderr
 
 
+def test_memory_that_runs_out_gets_the_advice_of_its_stage():
+    def stage():
+        raise MemoryError("of 5 GiB")
+
+    infer = CliRunner().invoke(stage_command("infer")(stage), [])
+    assert infer.stderr == (
+        "Error: memory ran out (of 5 GiB); lower infer.batch_size, or infer.max_proposals where one image is too much\n"
+    )
+    assert "lower train.batch_size" in CliRunner().invoke(stage_command("train")(stage), []).stderr
+    assert "a machine with more memory" in CliRunner().invoke(stage_command("report")(stage), []).stderr
+
+
 COMMANDS = {name: main.get_command(click.Context(main), name) for name in main.list_commands(click.Context(main))}
 
 
