@@ -61,8 +61,17 @@ class ScoredSplit:
             people = read_people(self.inputs.take(self.layout.people(self.split), "prepare"), self.manifest)
         if params.times_run is not None:
             times = self.open_predictions(params.times_run)
-        truth, rare = self.annotated.truth, self.annotated.rare
-        return score_dump(dump, params, truth, rare, people=people, times=times, sweep=sweep, client=client)
+        return score_dump(
+            dump,
+            params,
+            self.annotated.truth,
+            self.annotated.rare,
+            people=people,
+            times=times,
+            sweep=sweep,
+            client=client,
+            digests={item.path: self.inputs.digests[item.path] for item in (dump, times) if item is not None},
+        )
 
     def open_predictions(self, variant: str) -> DumpReader:
         """Open the dump of the run of `variant`; raises ArtifactError as `score`."""
