@@ -77,4 +77,7 @@ class ScoredSplit:
         """Open the dump of the run of `variant`; raises ArtifactError as `score`."""
         run = run_name(variant, self.seed)
         path = self.inputs.take(self.layout.predictions(run, self.split), "infer", run, self.split)
-        return open_dump(path, vocabulary=self.vocabulary, image_ids=self.manifest.image_ids)
+        seed = "" if self.seed is None else f" --seed {self.seed}"
+        split = "" if self.split == "test" else f" --split {self.split}"
+        remedy = f'run "weakhoi infer --dataset {self.layout.dataset} --variant {variant}{seed}{split}"'
+        return open_dump(path, vocabulary=self.vocabulary, image_ids=self.manifest.image_ids, remedy=remedy)

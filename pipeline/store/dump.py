@@ -42,6 +42,7 @@ _CUT_BY = {
     "proposal_offsets": ("boxes", "proposal_scores", "object_ids"),
     "pair_offsets": ("human_index", "object_index", "interaction_logits", "relatedness_logits"),
 }
+_INFER = 'run "dvc repro infer"'
 _DAMAGE = (KeyError, TypeError, ValueError, OSError, RuntimeError, DataError)  # what zarr raises on damaged files
 
 
@@ -140,22 +141,31 @@ class DumpReader:
 
 
 def read_dump(
-    path: Path, *, vocabulary: Vocabulary | None = None, image_ids: tuple[str, ...] | None = None
+    path: Path,
+    *,
+    vocabulary: Vocabulary | None = None,
+    image_ids: tuple[str, ...] | None = None,
+    remedy: str = _INFER,
 ) -> PredictionDump:
     """Read a dump into memory; arguments and errors as `open_dump`."""
-    return open_dump(path, vocabulary=vocabulary, image_ids=image_ids).read()
+    return open_dump(path, vocabulary=vocabulary, image_ids=image_ids, remedy=remedy).read()
 
 
 def open_dump(
-    path: Path, *, vocabulary: Vocabulary | None = None, image_ids: tuple[str, ...] | None = None
+    path: Path,
+    *,
+    vocabulary: Vocabulary | None = None,
+    image_ids: tuple[str, ...] | None = None,
+    remedy: str = _INFER,
 ) -> DumpReader:
     """Open a dump.
 
     Raises:
-        ArtifactError: missing, damaged, or made with another vocabulary or other images than expected.
+        ArtifactError: missing (`remedy` says what makes it), damaged, or made with another vocabulary or other images
+            than expected.
     """
     if not path.exists():
-        raise ArtifactError(f'{path} does not exist; run "dvc repro infer"')
+        raise ArtifactError(f"{path} does not exist; {remedy}")
     try:
         group = zarr.open_group(path, mode="r", zarr_format=3)
         attributes: dict[str, Any] = dict(group.attrs)
