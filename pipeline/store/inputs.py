@@ -5,6 +5,7 @@ An artifact that no manifest describes (a colleague's, handed over alone) is tak
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +26,7 @@ class StageInputs:
         """Check an artifact against the manifest of the run of `stage` that `names` tell apart, and return its path.
 
         A path where nothing is passes: its reader says what makes it. Links inside a folder pass where a manifest
-        vouches for what they lead to, as DVC makes them with `cache.type symlink`.
+        vouches for what they lead to, and into a DVC cache, as DVC makes them with `cache.type symlink`.
 
         Raises:
             ArtifactError: the artifact is not what its manifest says, or the manifest is damaged; a link inside a
@@ -58,5 +59,14 @@ class StageInputs:
 
 def _refuse_links(folder: Path) -> None:
     for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
-        if path.is_symlink():
+        if path.is_symlink() and not _is_cached_by_dvc(path.resolve()):
             raise ArtifactError(f"{path}: a link that leads elsewhere; expected plain files only, copy what it means")
+
+
+def _is_cached_by_dvc(path: Path) -> bool:
+    """Whether a file lies where its content says, files/md5/<2 digits>/<30 digits>: a stranger's link leads to no other
+    file of the user's that way."""
+    if path.parts[-4:-2] != ("files", "md5") or not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "md5").hexdigest() == path.parent.name + path.name
