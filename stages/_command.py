@@ -136,14 +136,27 @@ def device_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def scheduler_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --scheduler; where it is not given, the stage takes `execution.scheduler` of params.yaml."""
+    """Add --scheduler; where it is not given, the stage takes `execution.scheduler` of params.yaml.
+
+    The stage is handed the address, None for this process, and a root that means the same to the cluster's workers.
+    """
+
+    @functools.wraps(function)
+    def chosen(*args: Any, dataset: str, scheduler: str | None, root: Path, **kwargs: Any) -> Any:
+        from pipeline.core.layout import Layout
+        from pipeline.core.params import load_execution
+        from pipeline.store.cluster import chosen_cluster
+
+        address, base = chosen_cluster(scheduler, load_execution(Layout(root, dataset).params), root)
+        return function(*args, dataset=dataset, scheduler=address, root=base, **kwargs)
+
     return click.option(
         "--scheduler",
         metavar="ADDRESS",
         default=None,
         show_default="execution.scheduler of params.yaml",
         help="A running dask.distributed scheduler, e.g. tcp://host:8786; its workers see the same files.",
-    )(function)
+    )(chosen)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ _ARGUMENTS = {  # that each stage records
     "prepare": ("dataset",),
     "detect": ("dataset", "split"),
     "import_proposals": ("dataset", "split", "input", "labels", "trained-on"),
-    "encode_prompts": ("dataset", "clip", "bank"),
+    "encode_prompts": ("dataset",),
     "train": ("dataset", "variant", "seed"),
     "infer": _PLAIN,
     "evaluate": _PLAIN,

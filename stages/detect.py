@@ -36,7 +36,6 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
     from pipeline.detection.handed_over import files_handed_over, read_handed_over
     from pipeline.detection.leakage import leakage_warning
     from pipeline.detection.proposals import count_humans, proposal_columns
-    from pipeline.store.cluster import chosen_cluster
     from pipeline.store.engine import run_parts
     from pipeline.store.inputs import StageInputs
     from pipeline.store.manifests import write_stage_manifest
@@ -68,11 +67,10 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
     else:
         for path in detector_files(params, root=root):
             inputs.note(path)
-        address, base = chosen_cluster(scheduler, execution, root)
         opened, parts = run_parts(
-            DetectRecipe(base, dataset, split, params, device, execution.channels_last),
+            DetectRecipe(root, dataset, split, params, device, execution.channels_last),
             progress=partial(progress, label=f"detect {dataset} {split}"),
-            scheduler=address,
+            scheduler=scheduler,
             threads=execution.decode_threads,
         )
         columns = proposal_columns(parts)

@@ -36,7 +36,6 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     from functools import partial
 
     from pipeline.core.device import open_device
-    from pipeline.core.errors import ArtifactError
     from pipeline.core.layout import Layout, run_name
     from pipeline.core.params import digest_of, load_execution, load_params
     from pipeline.core.seeding import torch_seed
@@ -46,7 +45,6 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     from pipeline.hoi.backbone import VisualConfig
     from pipeline.hoi.losses import WeakHoiLoss
     from pipeline.hoi.network_config import network_config
-    from pipeline.store.bank_file import read_bank
     from pipeline.store.checkpoint import save_checkpoint
     from pipeline.store.files import write_text
     from pipeline.store.inputs import StageInputs
@@ -55,7 +53,7 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     from pipeline.store.vocabulary_file import read_vocabulary
     from pipeline.training.loop import TrainingRun, train
     from pipeline.training.start import build_network
-    from stages._clip import bank_source, clip_inputs, clip_of, open_clip
+    from stages._clip import clip_inputs, clip_of, encode_prompts, has_own_bank, open_clip, read_dataset_bank
 
     layout, run = Layout(root, dataset), run_name(variant, seed)
     params = load_params(layout.params, dataset, variant)
@@ -68,17 +66,14 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
         image_ids=manifest.image_ids,
         objects=vocabulary.objects,
     )
-    source = bank_source(params.model)
-    bank_path = layout.bank(source)
-    inputs.take(bank_path, "encode_prompts", *([bank_path.stem] if source else []))
-    bank = read_bank(bank_path, num_hois=vocabulary.num_hois)
     clip_params = clip_of(params.clip, params.model.clip)
     clip_model = open_clip(clip_params, root)
-    if params.model.bank == "clip" and bank.clip_digest != clip_model.digest:
-        raise ArtifactError(
-            f"{bank_path}: made by CLIP {bank.clip_name} ({bank.clip_digest[:12]}), the backbone is {clip_model.name} "
-            f'({clip_model.digest[:12]}); run "weakhoi encode-prompts" for this CLIP'
-        )
+    own_bank = has_own_bank(params.model)
+    if own_bank:
+        text_only = params.model.bank == "roberta"
+        bank = encode_prompts(clip_model, vocabulary, params.encode_prompts, text_only=text_only)
+    else:
+        bank = read_dataset_bank(inputs, vocabulary, clip_model if params.model.bank == "clip" else None)
     labels = manifest.label_matrix(vocabulary.num_hois)
     dataset_of_bags = BagDataset(
         manifest=manifest,
@@ -92,6 +87,8 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     ranks.connect(opened)
     weights = clip_inputs(clip_params, root)
     sections: dict[str, Any] = {"clip": params.clip, "model": params.model, "train": section}
+    if own_bank:
+        sections["encode_prompts"] = params.encode_prompts
     detector, architecture = None, None
     if params.model.backbone == "rn50_fpn_coco":
         detector, architecture = load_fasterrcnn(params.detect, root=root)

@@ -47,7 +47,9 @@ def command(dataset: str, variants: tuple[str, ...], seed_texts: tuple[str, ...]
     manifest = read_split(inputs.take(layout.split("test"), "prepare"), vocabulary)
     truth = read_ground_truth(inputs.take(layout.ground_truth("test"), "prepare"), manifest, vocabulary.num_hois).truth
     prompts = read_bank(
-        inputs.take(layout.knowledge_bank, "encode_prompts"), num_hois=vocabulary.num_hois
+        inputs.take(layout.knowledge_bank, "encode_prompts"),
+        num_hois=vocabulary.num_hois,
+        remedy=f'run "weakhoi encode-prompts --dataset {dataset}"',
     ).hoi_embeddings
     runs = {}
     for name in names:

@@ -107,10 +107,6 @@ class Layout:
         """Knowledge bank of the dataset's own CLIP, HDF5."""
         return self._cache / "knowledge_bank.h5"
 
-    def bank(self, source: str | None) -> Path:
-        """Knowledge bank of another text encoder, HDF5; None is the dataset's own CLIP."""
-        return self.knowledge_bank if source is None else self._cache / "banks" / f"{Path(source).stem}.h5"
-
     def checkpoint(self, run: str) -> Path:
         """Folder of a trained model: model.safetensors and config.json."""
         folder, name = _folder_and_name(run)

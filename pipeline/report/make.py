@@ -19,7 +19,7 @@ from pipeline.report.results import check_metrics
 from pipeline.report.scored import ScoredRun, score_run
 from pipeline.report.selection import sample_indices
 from pipeline.report.variant_sheet import VariantSheet, draw_variant
-from pipeline.store.dump import read_dump
+from pipeline.store.dump import PredictionDump, read_dump
 from pipeline.store.vocabulary_file import read_vocabulary
 
 Progress = Callable[[int], None]
@@ -80,11 +80,9 @@ def make_report(
     sheets: dict[str, VariantSheet] = {}
     for name, variant in variants.items():
         records[name] = read_run_records(layout, name, variant.desc)
-        dump = read_dump(layout.predictions(name), vocabulary=vocabulary, image_ids=manifest.image_ids, run=name)
-        times = None
+        dump, times = _predictions(layout, name, split), None
         if (factor := evaluate[name].times_run) is not None:
-            path = layout.predictions(factor)
-            times = read_dump(path, vocabulary=vocabulary, image_ids=manifest.image_ids, run=factor)
+            times = _predictions(layout, factor, split)
         scored[name] = score_run(dump, split.annotated, vocabulary, evaluate[name], images, times)
         stale = remedy("evaluate", layout, name)
         check_metrics(layout.metrics(name), records[name].metrics, scored[name].metrics, stale)
@@ -100,6 +98,16 @@ def make_report(
     files += [file for name in variants for file in record_files(layout, name)]
     files += [manifest.image_path(image, layout.root) for image in sorted(shown)]
     return Report(records, sheets, gallery, beside, files)
+
+
+def _predictions(layout: Layout, name: str, split: EvaluatedSplit) -> PredictionDump:
+    return read_dump(
+        layout.predictions(name),
+        vocabulary=split.vocabulary,
+        image_ids=split.manifest.image_ids,
+        run=name,
+        remedy=remedy("infer", layout, name),
+    )
 
 
 def _side_by_side(

@@ -116,9 +116,9 @@ def read_gamma_sweep(path: Path, remedy: str) -> dict[str, DoubleArray]:
 
 
 def read_training_log(path: Path, remedy: str) -> dict[str, DoubleArray]:
-    """Read epoch and the loss terms of every iteration. Raises ArtifactError."""
+    """Read epoch and the loss terms of every iteration, none for a run of no epoch. Raises ArtifactError."""
     names = ("epoch", *LOSS_TERMS)
-    columns = read_columns(path, names, remedy)
+    columns = read_columns(path, names, remedy, may_be_empty=True)
     return {name: numbers(path, columns[name], remedy) for name in names}
 
 
@@ -151,18 +151,25 @@ def read_tuning(folder: Path) -> dict[str, RunMetrics]:
     return dict(sorted(runs.items(), key=lambda item: -(item[1].full or 0.0)))
 
 
-def read_columns(path: Path, names: Iterable[str], remedy: str) -> dict[str, list[str]]:
-    """Read a CSV file with a header by column. Raises ArtifactError: no file, no rows, or a column is missing."""
+def read_columns(path: Path, names: Iterable[str], remedy: str, *, may_be_empty: bool = False) -> dict[str, list[str]]:
+    """Read a CSV file with a header by column.
+
+    Raises:
+        ArtifactError: no file, no rows where it may not be empty, or a column is missing.
+    """
     try:
         with path.open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
+            reader = csv.DictReader(stream)
+            rows, header = list(reader), reader.fieldnames or ()
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist; {remedy}") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise ArtifactError(f"{path}: not CSV ({error}); {remedy}") from None
-    missing = [name for name in names if not rows or rows[0].get(name) is None]
+    missing = [name for name in names if name not in header or (rows and rows[0][name] is None)]
     if missing:
-        raise ArtifactError(f"{path}: {', '.join(missing)} missing or no rows at all; {remedy}")
+        raise ArtifactError(f"{path}: {', '.join(missing)} missing; {remedy}")
+    if not rows and not may_be_empty:
+        raise ArtifactError(f"{path}: no rows at all; {remedy}")
     return {name: [row[name] for row in rows] for name in names}
 
 

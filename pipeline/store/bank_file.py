@@ -25,14 +25,16 @@ def write_bank(path: Path, bank: KnowledgeBank) -> None:
         file.create_dataset("prompts", data=prompts, track_times=False)
 
 
-def read_bank(path: Path, *, num_hois: int | None = None) -> KnowledgeBank:
+def read_bank(
+    path: Path, *, num_hois: int | None = None, remedy: str = 'run "weakhoi encode-prompts"'
+) -> KnowledgeBank:
     """Read a knowledge bank.
 
     Raises:
-        ArtifactError: missing, damaged, or made for another number of HOI classes.
+        ArtifactError: missing, damaged, or made for another number of HOI classes; `remedy` says what to do.
     """
     if not path.exists():
-        raise ArtifactError(f'{path} does not exist; run "dvc repro encode_prompts"')
+        raise ArtifactError(f"{path} does not exist; {remedy}")
     try:
         with open_hdf5(path) as file:
             bank = KnowledgeBank(
@@ -44,10 +46,8 @@ def read_bank(path: Path, *, num_hois: int | None = None) -> KnowledgeBank:
     except (OSError, KeyError, RuntimeError, TypeError, UnicodeDecodeError, DataError) as error:
         reason = " ".join(str(error).split())
         raise resource_error(error) or ArtifactError(
-            f'{path}: damaged or not a knowledge bank ({reason}); run "dvc repro encode_prompts"'
+            f"{path}: damaged or not a knowledge bank ({reason}); {remedy}"
         ) from None
     if num_hois is not None and len(bank.prompts) != num_hois:
-        raise ArtifactError(
-            f'{path}: {len(bank.prompts)} HOI classes, expected {num_hois}; run "dvc repro encode_prompts"'
-        )
+        raise ArtifactError(f"{path}: {len(bank.prompts)} HOI classes, expected {num_hois}; {remedy}")
     return bank

@@ -182,12 +182,22 @@ def read_json(path: Path, *, remedy: str) -> Any:
 def refuse_links(folder: Path) -> None:
     """Refuse a folder that holds a link: what it leads to may be anybody's, and may change.
 
+    A link into a DVC cache passes where the file there is what its name says: its content cannot be another's.
+
     Raises:
         ArtifactError: names the first.
     """
     for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
-        if path.is_symlink():
+        if path.is_symlink() and not _is_cached_by_dvc(path.resolve()):
             raise ArtifactError(f"{path}: a link that leads elsewhere; expected plain files only, copy what it means")
+
+
+def _is_cached_by_dvc(path: Path) -> bool:
+    """Whether a file is named by its content, files/md5/<2 digits>/<30 digits>."""
+    if path.parts[-4:-2] != ("files", "md5") or not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "md5").hexdigest() == path.parent.name + path.name
 
 
 def sha256_of(path: Path) -> str:

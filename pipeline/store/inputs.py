@@ -25,7 +25,7 @@ class StageInputs:
         """Check an artifact against the manifest of the run of `stage` that `names` tell apart, and return its path.
 
         A path where nothing is passes: its reader says what makes it. Links inside a folder pass where a manifest
-        vouches for what they lead to, as DVC makes them with `cache.type symlink`.
+        vouches for what they lead to, and into a DVC cache, as DVC makes them with `cache.type symlink`.
 
         Raises:
             ArtifactError: the artifact is not what its manifest says, or the manifest is damaged; a link inside a

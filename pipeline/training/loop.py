@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -173,12 +173,12 @@ def _check_pairs(network: WeakHoiNetwork, dataset: BagDataset) -> None:
 
 @torch.no_grad()
 def _calibrate(network: WeakHoiNetwork, dataset: BagDataset, run: TrainingRun) -> None:
-    """Set the bias of s_g from the first batches' scores and the training set's label rate."""
+    """Set the bias of s_g from the first batches' scores and the training set's label rate; without epochs as well."""
     network.eval()
     logits = []
     batches = load_batches(
         dataset,
-        _sampler(dataset, run.params, 0),
+        _sampler(dataset, replace(run.params, epochs=max(1, run.params.epochs)), 0),
         num_workers=run.params.num_workers,
         pin_memory=run.device.type == "cuda",
         generator=torch_generator(run.params.seed, "loader"),

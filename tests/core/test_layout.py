@@ -34,7 +34,6 @@ def every_path(layout: Layout, run: str) -> dict[str, Path]:
         "figures": layout.figures,
         "people": layout.people("test"),
         "imported_proposals": layout.imported_proposals("test"),
-        "bank": layout.bank("RN101"),
         "study": layout.study("ours", 3),
         "ablations": layout.ablations("md"),
         "report": layout.report,

@@ -201,3 +201,12 @@ def test_a_split_without_any_pair_is_refused(start, bags, object_id):
     bags.proposals.object_ids[:] = object_id  # humans alone, bicycles alone; lamps, that no HOI class has
     with pytest.raises(DataError, match="none of 8 images has a human and an object to pair"):
         start()
+
+
+def test_no_epoch_keeps_the_weights_that_training_starts_from(start):
+    """The calibrated bias of s_g among them."""
+    network, log, steps = start(work="none", epochs=0)
+    assert steps == 0 and log.text().count("\n") == 1  # the header
+    resting = start(epochs=1, learning_rate=0.0, backbone_learning_rate=0.0, weight_decay=0.0)[0]
+    assert_same(network, resting)
+    assert network.global_bias.item() != 0
