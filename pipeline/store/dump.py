@@ -44,7 +44,7 @@ _CUT_BY = {
     "pair_offsets": ("human_index", "object_index", "interaction_logits", "relatedness_logits"),
 }
 _LOGITS = ("image_logits", "interaction_logits", "relatedness_logits")
-_WHAT, _REMEDY = "not a prediction dump", 'run "dvc repro infer"'
+_WHAT, _INFER = "not a prediction dump", 'run "dvc repro infer"'
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class DumpReader:
             ArtifactError: damaged, or values that no run writes.
         """
         stop = len(self) if stop is None else stop
-        with reading_zarr(self.path, _WHAT, _REMEDY):
+        with reading_zarr(self.path, _WHAT, _INFER):
             arrays = {"image_logits": self._rows("image_logits", start, stop)}
             for offsets, names in _CUT_BY.items():
                 cuts = self._rows(offsets, start, stop + 1)
@@ -148,9 +148,10 @@ def read_dump(
     vocabulary: Vocabulary | None = None,
     image_ids: tuple[str, ...] | None = None,
     run: str | None = None,
+    remedy: str = _INFER,
 ) -> PredictionDump:
     """Read a dump into memory; arguments and errors as `open_dump`."""
-    return open_dump(path, vocabulary=vocabulary, image_ids=image_ids, run=run).read()
+    return open_dump(path, vocabulary=vocabulary, image_ids=image_ids, run=run, remedy=remedy).read()
 
 
 def open_dump(
@@ -159,15 +160,17 @@ def open_dump(
     vocabulary: Vocabulary | None = None,
     image_ids: tuple[str, ...] | None = None,
     run: str | None = None,
+    remedy: str = _INFER,
 ) -> DumpReader:
     """Open a dump.
 
     Raises:
-        ArtifactError: missing, damaged, or made with another vocabulary, other images or by another run than expected.
+        ArtifactError: missing, damaged, or made with another vocabulary, other images or by another run than expected;
+            `remedy` says what makes it.
     """
     if not path.exists():
-        raise ArtifactError(f"{path} does not exist; {_REMEDY}")
-    with reading_zarr(path, _WHAT, _REMEDY):
+        raise ArtifactError(f"{path} does not exist; {remedy}")
+    with reading_zarr(path, _WHAT, remedy):
         group = zarr.open_group(path, mode="r", zarr_format=3)
         attributes: dict[str, Any] = dict(group.attrs)
         _check_names(attributes)
@@ -181,13 +184,13 @@ def open_dump(
         ends = [int(np.asarray(dump.arrays[name][-1:])[0]) for name in _CUT_BY]
         _check_shapes(dump.arrays, dump.vocabulary, len(dump), ends)
     if vocabulary is not None and dump.vocabulary != vocabulary:
-        raise ArtifactError(f"{path}: made with another vocabulary; {_REMEDY}")
+        raise ArtifactError(f"{path}: made with another vocabulary; {remedy}")
     if image_ids is not None and dump.image_ids != image_ids:
         raise ArtifactError(
-            f"{path}: made from {len(dump.image_ids)} other images than the manifest's {len(image_ids)}; {_REMEDY}"
+            f"{path}: made from {len(dump.image_ids)} other images than the manifest's {len(image_ids)}; {remedy}"
         )
     if run is not None and dump.variant != run:
-        raise ArtifactError(f'{path}: made by the run "{dump.variant}", expected "{run}"; {_REMEDY}')
+        raise ArtifactError(f'{path}: made by the run "{dump.variant}", expected "{run}"; {remedy}')
     return dump
 
 
