@@ -238,7 +238,7 @@ def _check_offsets(name: str, cuts: IntArray, start: int) -> None:
     falls = np.flatnonzero(np.diff(cuts) < 0)
     if len(falls):
         row = int(falls[0])
-        raise ValueError(f"{name} falls from {cuts[row]} to {cuts[row + 1]} after image {start + row}")
+        raise ValueError(f"{name} falls from {cuts[row]} to {cuts[row + 1]} at image {start + row}")
 
 
 def _check_values(part: PredictionDump) -> None:
