@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
+
 from stages._command import dataset_option, root_option, stage_command
 
 

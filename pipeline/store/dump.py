@@ -44,7 +44,7 @@ _CUT_BY = {
     "pair_offsets": ("human_index", "object_index", "interaction_logits", "relatedness_logits"),
 }
 _LOGITS = ("image_logits", "interaction_logits", "relatedness_logits")
-_WHAT, _REMEDY = "not a prediction dump", 'run "dvc repro infer"'
+_WHAT, _INFER = "not a prediction dump", 'run "dvc repro infer"'
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class DumpReader:
             ArtifactError: damaged, or values that no run writes.
         """
         stop = len(self) if stop is None else stop
-        with reading_zarr(self.path, _WHAT, _REMEDY):
+        with reading_zarr(self.path, _WHAT, _INFER):
             arrays = {"image_logits": self._rows("image_logits", start, stop)}
             for offsets, names in _CUT_BY.items():
                 cuts = self._rows(offsets, start, stop + 1)
@@ -148,7 +148,7 @@ def read_dump(
     vocabulary: Vocabulary | None = None,
     image_ids: tuple[str, ...] | None = None,
     run: str | None = None,
-    remedy: str = _REMEDY,
+    remedy: str = _INFER,
 ) -> PredictionDump:
     """Read a dump into memory; arguments and errors as `open_dump`."""
     return open_dump(path, vocabulary=vocabulary, image_ids=image_ids, run=run, remedy=remedy).read()
@@ -160,7 +160,7 @@ def open_dump(
     vocabulary: Vocabulary | None = None,
     image_ids: tuple[str, ...] | None = None,
     run: str | None = None,
-    remedy: str = _REMEDY,
+    remedy: str = _INFER,
 ) -> DumpReader:
     """Open a dump.
 
@@ -238,7 +238,7 @@ def _check_offsets(name: str, cuts: IntArray, start: int) -> None:
     falls = np.flatnonzero(np.diff(cuts) < 0)
     if len(falls):
         row = int(falls[0])
-        raise ValueError(f"{name} falls from {cuts[row]} to {cuts[row + 1]} after image {start + row}")
+        raise ValueError(f"{name} falls from {cuts[row]} to {cuts[row + 1]} at image {start + row}")
 
 
 def _check_values(part: PredictionDump) -> None:

@@ -26,6 +26,7 @@ def reading_zarr(path: Path, what: str, remedy: str) -> Iterator[None]:
 
     Raises:
         ArtifactError: says that `path` is damaged or `what` ("not a ..."), and with `remedy` what to do.
+        ResourceError: memory or disk ran out.
     """
     try:
         yield
