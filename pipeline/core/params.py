@@ -372,7 +372,7 @@ def _variant_names(path: Path, key: str) -> tuple[str, ...]:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.load(path.read_text(), Loader=_LOADER)
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
     except FileNotFoundError:
         raise ParamError(f"{path} does not exist; run from the repository root or give --params") from None
     except yaml.YAMLError as error:
