@@ -8,14 +8,14 @@ from pipeline.hoi.backbones import detector_backbone
 
 
 @pytest.fixture
-def detector():
-    torch.manual_seed(0)
+def detector(seed):
+    torch.manual_seed(seed)
     return small_fasterrcnn(5).eval().requires_grad_(False)
 
 
 @pytest.fixture
-def backbone(detector, model_params):
-    torch.manual_seed(1)
+def backbone(detector, model_params, seed):
+    torch.manual_seed(1 + seed)
     return detector_backbone(detector, 24, dataclasses.replace(model_params, image_size=160)).eval()
 
 

@@ -21,19 +21,17 @@ COUNTS = [4, 0, 6, 1, 5]  # one image without a proposal, one without a pair
 
 
 @pytest.fixture
-def batch(vocabulary):
-    batch = make_batch(COUNTS, vocabulary)
-    batch.object_ids[0::2] = vocabulary.human_object_id
-    return batch
+def batch(vocabulary, seed):
+    return make_batch(COUNTS, vocabulary, seed=seed)
 
 
 @pytest.fixture
-def build(small_visual, vocabulary, model_params, toyworld_params):
+def build(small_visual, vocabulary, model_params, toyworld_params, seed):
     """(network, loss) of model params with changes."""
 
     def make(**changes):
         model = dataclasses.replace(model_params, **changes)
-        torch.manual_seed(3)
+        torch.manual_seed(3 + seed)
         network = WeakHoiNetwork(
             backbone=clip_backbone(small_visual, model),
             hoi_embeddings=torch.nn.functional.normalize(torch.randn(vocabulary.num_hois, 24), dim=1),
@@ -93,8 +91,8 @@ def test_network_losses_and_gradients(build, batch, device, changes, on_host):
         torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-3 * scale + 1e-6, msg=lambda m, n=name: n + m)
 
 
-def test_a_detectors_backbone(vocabulary, model_params, device):
-    torch.manual_seed(0)
+def test_a_detectors_backbone(vocabulary, model_params, device, seed):
+    torch.manual_seed(seed)
     detector = small_fasterrcnn(5, image_size=64).eval()
     backbone = detector_backbone(detector, 24, model_params).eval()
     twin = copy.deepcopy(backbone).to(device)
@@ -106,8 +104,8 @@ def test_a_detectors_backbone(vocabulary, model_params, device):
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_roi_tokens(device, memory_format):
-    generator = torch.Generator().manual_seed(1)
+def test_roi_tokens(device, memory_format, seed):
+    generator = torch.Generator().manual_seed(1 + seed)
     features = torch.randn(3, 16, 9, 9, generator=generator)
     corner = torch.rand(50, 2, generator=generator) * 8 - 1
     boxes = torch.cat([corner, corner + torch.rand(50, 2, generator=generator) * 6], 1)
@@ -122,8 +120,8 @@ def test_roi_tokens(device, memory_format):
     torch.testing.assert_close(results[1][1], results[0][1], rtol=1e-4, atol=1e-4)
 
 
-def test_attention_pool(device):
-    torch.manual_seed(0)
+def test_attention_pool(device, seed):
+    torch.manual_seed(seed)
     pool = AttentionPool2d(4, 16, 4, 12)
     tokens = torch.randn(20, 16, 16)
     expected = attention_pool(pool, tokens, (4, 4))

@@ -12,9 +12,9 @@ from tests.conftest import make_batch
 
 
 @pytest.fixture
-def output() -> HoiOutput:
+def output(seed) -> HoiOutput:
     """Three images with 2, 0 and 1 pairs."""
-    generator = torch.Generator().manual_seed(3)
+    generator = torch.Generator().manual_seed(3 + seed)
     pairs = PairIndex(
         human=torch.tensor([0, 0, 4]),
         object=torch.tensor([1, 2, 5]),

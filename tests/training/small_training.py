@@ -6,6 +6,7 @@ import dataclasses
 
 import torch
 from clip.model import ModifiedResNet
+from torch import Tensor, nn
 
 from pipeline.core.bags import BagBatch
 from pipeline.core.params import ModelParams, TrainParams
@@ -17,9 +18,11 @@ from pipeline.hoi.pairing import pair_proposals
 from pipeline.training.feed import FedBatch
 
 
-def small_network(vocabulary: Vocabulary, model: ModelParams, visual: ModifiedResNet) -> WeakHoiNetwork:
-    """The same weights each time."""
-    torch.manual_seed(7)
+def small_network(
+    vocabulary: Vocabulary, model: ModelParams, visual: ModifiedResNet, *, seed: int = 0
+) -> WeakHoiNetwork:
+    """The same weights each time for one seed."""
+    torch.manual_seed(7 + seed)
     return WeakHoiNetwork(
         backbone=clip_backbone(visual, model),
         hoi_embeddings=torch.nn.functional.normalize(torch.randn(vocabulary.num_hois, 24), dim=1),
@@ -28,6 +31,16 @@ def small_network(vocabulary: Vocabulary, model: ModelParams, visual: ModifiedRe
         params=model,
         teacher=clip_backbone(visual, model) if model.clip_regularization else None,
     )
+
+
+@torch.no_grad()
+def fit_norms(visual: ModifiedResNet, images: Tensor) -> None:
+    """Set the moving means of batch norm to those of the images: a pretrained encoder's fit its images as well."""
+    for module in visual.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # the mean of all batches so far, of which there is one
+    visual.train()(images)
+    visual.eval()
 
 
 def small_loss(vocabulary: Vocabulary, model: ModelParams, params: TrainParams) -> WeakHoiLoss:

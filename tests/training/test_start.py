@@ -11,8 +11,8 @@ from pipeline.training.start import build_network
 
 
 @pytest.fixture
-def checkpoint():
-    torch.manual_seed(0)
+def checkpoint(seed):
+    torch.manual_seed(seed)
     config = ClipConfig(
         embed_dim=12, image_resolution=64, vision_layers=(1, 1, 1, 1), vision_width=4, context_length=8,
         vocab_size=50, transformer_width=64, transformer_heads=1, transformer_layers=1,
