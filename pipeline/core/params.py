@@ -269,21 +269,28 @@ def load_params(path: Path, dataset: str, variant: str | None = None) -> Dataset
             )
         others = {key for key, value in document.items() if isinstance(value, Mapping)} - {dataset, *_NO_DATASET}
         section = _override(section, variants[variant], dataset, variant, others, faults)
-    section = _override_by_hand(section, overrides, faults)
     absent = set(_SECTIONS) - set(section) if document.get(RERUN_MARK) else set()
+    section = _override_by_hand(section, overrides, absent, faults)
     params = _build(DatasetParams, {**section, **dict.fromkeys(absent, _ABSENT)}, dataset, faults)
     if faults:
         raise ParamError(f"{path.name}: " + "; ".join(faults))
     return typing.cast(DatasetParams, params)
 
 
-def _override_by_hand(section: Mapping[str, Any], overrides: list[str], faults: list[str]) -> dict[str, Any]:
-    """Apply overrides written as "train.learning_rate=0.001", the tail of a variant's name."""
+def _override_by_hand(
+    section: Mapping[str, Any], overrides: list[str], absent: set[str], faults: list[str]
+) -> dict[str, Any]:
+    """Apply overrides written as "train.learning_rate=0.001", the tail of a variant's name.
+
+    A section that a file of `rerun` leaves `absent` has none; the others are as recorded, with the overrides in them.
+    """
     merged = {name: dict(stage) if isinstance(stage, Mapping) else stage for name, stage in section.items()}
     for override in overrides:
         name, _, value = override.partition("=")
         stage, _, key = name.partition(".")
         known = [f"{stage}.{key}" for stage in _OVERRIDDEN for key in _mapping(merged.get(stage))]
+        if stage in absent:
+            continue
         if name not in known:
             faults.append(f'override "+{override}": unknown key{did_you_mean(name, known)}; expected +stage.key=value')
             continue
@@ -292,6 +299,11 @@ def _override_by_hand(section: Mapping[str, Any], overrides: list[str], faults: 
         except yaml.YAMLError:
             faults.append(f'override "+{override}": "{value}" is not a YAML value; expected +stage.key=value')
     return merged
+
+
+def is_rerun(path: Path) -> bool:
+    """Whether `weakhoi rerun` wrote this params file, and checked and linked all inputs of one stage beside it."""
+    return path.is_file() and RERUN_MARK in _read_yaml(path)
 
 
 def load_variants(path: Path) -> dict[str, Variant]:
