@@ -59,6 +59,7 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
         opened, parts = run_parts(
             DetectRecipe(base, dataset, split, params, device, execution.channels_last),
             progress=partial(progress, label=f"detect {dataset} {split}"),
+            tell=partial(click.echo, err=True),
             scheduler=address,
             threads=execution.decode_threads,
         )

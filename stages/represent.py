@@ -53,6 +53,7 @@ def command(
     opened, parts = run_parts(
         recipe,
         progress=partial(progress, label=f"represent {run.name} {split}"),
+        tell=partial(click.echo, err=True),
         scheduler=address,
         threads=execution.decode_threads,
     )

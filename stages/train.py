@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from stages._command import dataset_option, device_option, progress, root_option, run_options, stage_command
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ def command(dataset: str, variant: str, seed: int | None, device: str, root: Pat
 def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path, ranks: Ranks) -> None:
     """All of it, on one of the ranks; the first alone writes."""
     import shutil
+    from functools import partial
 
     from pipeline.core.device import open_device
     from pipeline.core.errors import ArtifactError
@@ -49,7 +52,9 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     from pipeline.store.inputs import StageInputs
     from pipeline.store.manifests import relative, write_stage_manifest
     from pipeline.store.proposals_file import read_proposals
+    from pipeline.store.running_code import code_digest
     from pipeline.store.vocabulary_file import read_vocabulary
+    from pipeline.store.work_folder import tell_of_other_work, work_folder
     from pipeline.training.loop import TrainingRun, train
     from pipeline.training.start import build_network
     from stages._clip import bank_source, clip_inputs, clip_of, open_clip
@@ -103,8 +108,13 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
         {
             "inputs": {relative(path, root): found for path, found in inputs.digests.items()},
             "params": {name: digest_of(value) for name, value in sections.items()},
+            "code": code_digest("stages.train"),
+            "random streams": {"ranks": ranks.size, "device": opened.type},  # each draws numbers of its own
         }
     )
+    work = layout.work("train", run)
+    if ranks.writes:
+        tell_of_other_work(work, digest, partial(click.echo, err=True))
     steps = section.epochs * max(1, len(manifest) // section.batch_size)
     with progress(steps * section.batch_size, f"train {run}", hidden=not ranks.writes) as advance:
         log = train(
@@ -114,7 +124,7 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
             TrainingRun(
                 params=section,
                 digest=digest,
-                work=layout.work("train", run),
+                work=work_folder(work, digest),
                 device=opened,
                 progress=lambda losses: advance(section.batch_size, **losses),
                 execution=load_execution(layout.params),
@@ -145,7 +155,7 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
         | ({} if ranks.size == 1 else {"ranks": ranks.size}),  # for the order of float sums
         seed=section.seed,
     )
-    shutil.rmtree(layout.work("train", run), ignore_errors=True)
+    shutil.rmtree(work, ignore_errors=True)
 
 
 if __name__ == "__main__":
