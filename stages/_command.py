@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,11 @@ def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
     seed = click.option("--seed", type=int, default=None, help="Run seed of a study; default: train.seed.")
     variant = click.option("--variant", default="ours", show_default=True, help="A row of params.yaml: variants.")
     return variant(seed(function))
+
+
+def split_names(texts: Iterable[str]) -> tuple[str, ...]:
+    """Names of an option that may be repeated or hold several, separated by commas; not those inside brackets."""
+    return tuple(name for text in texts for name in re.split(r",(?![^\[]*\])", text))
 
 
 def device_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.layout import Layout
+from pipeline.core.layout import Layout, run_name
 from pipeline.core.params import EvaluateParams, ReportParams, Variant
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.ground_truth_file import AnnotatedSplit, read_ground_truth
@@ -65,7 +65,7 @@ def make_report(
     """Make all parts of the report.
 
     Args:
-        variants: rows of params.yaml by run name, in the order in which they are shown.
+        variants: rows of params.yaml by variant, with the overrides in its name, in the order in which they are shown.
         evaluate: each run's own section.
         done: called with 1 after each variant, and after each image of a sheet and of the gallery.
 
@@ -80,13 +80,13 @@ def make_report(
     sheets: dict[str, VariantSheet] = {}
     for name, variant in variants.items():
         records[name] = read_run_records(layout, name, variant.desc)
-        dump = read_dump(layout.predictions(name), vocabulary=vocabulary, image_ids=manifest.image_ids)
+        dump = read_dump(layout.predictions(run_name(name)), vocabulary=vocabulary, image_ids=manifest.image_ids)
         times = None
         if (factor := evaluate[name].times_run) is not None:
             times = read_dump(layout.predictions(factor), vocabulary=vocabulary, image_ids=manifest.image_ids)
         scored[name] = score_run(dump, split.annotated, vocabulary, evaluate[name], images, times)
         stale = remedy("evaluate", layout, name)
-        check_metrics(layout.metrics(name), records[name].metrics, scored[name].metrics, stale)
+        check_metrics(layout.metrics(run_name(name)), records[name].metrics, scored[name].metrics, stale)
         done(1)
         sheets[name] = draw_variant(
             name, scored[name].best, truth, manifest, vocabulary, report, root=layout.root, done=done

@@ -9,7 +9,7 @@ import dataclasses
 import importlib.metadata
 import platform
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -125,14 +125,25 @@ def command_of(manifest: StageManifest) -> str:
     return " ".join(("weakhoi", manifest.stage.replace("_", "-"), *options))
 
 
-def differences(manifest: StageManifest, root: Path) -> list[str]:
-    """Compare a manifest's inputs and outputs with the files on disk; return one line per difference."""
+def differences(
+    manifest: StageManifest, root: Path, maker: Callable[[str], StageManifest | None] = lambda name: None
+) -> list[str]:
+    """Compare a manifest's inputs and outputs with the files on disk; return one line per difference, with its remedy.
+
+    Args:
+        maker: gives the run that made an input, None where no run did.
+    """
     lines = []
     for kind, entries in (("input", manifest.inputs), ("output", manifest.outputs)):
         for name, expected in entries.items():
-            path = root / name
-            if not path.exists():
-                lines.append(f"{name}: {kind} of {manifest.stage} is missing")
-            elif (found := sha256_of(path)) != expected:
-                lines.append(f"{name}: {kind} of {manifest.stage} has sha256 {found[:12]}, expected {expected[:12]}")
+            path, made_by = root / name, maker(name) if kind == "input" else manifest
+            found = sha256_of(path) if path.exists() else None
+            if found == expected:
+                continue
+            said = f"has sha256 {found[:12]}, expected {expected[:12]}" if found else "is missing"
+            is_of_maker = made_by is not None and made_by.outputs.get(name) == expected  # so the file is at fault
+            remedy = f'run "{command_of(made_by if made_by and is_of_maker else manifest)}"'
+            if found is None and made_by is None:
+                remedy = "put it back"
+            lines.append(f"{name}: {kind} of {manifest.stage} {said}; {remedy}")
     return lines

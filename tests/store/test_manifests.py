@@ -53,9 +53,19 @@ def test_differences_name_each_file(root):
     (root / "out" / "part").write_text("changed")
     (root / "in.txt").unlink()
     lines = differences(manifest, root)
-    assert lines[0] == "in.txt: input of stage is missing"
+    assert lines[0] == "in.txt: input of stage is missing; put it back"
     assert lines[1].startswith("out: output of stage has sha256 ")
+    assert lines[1].endswith('; run "weakhoi stage --dataset toyworld"')
     assert len(lines) == 2
+
+
+def test_an_input_is_mended_by_who_made_it_or_else_by_who_took_it(root):
+    taker = read_stage_manifest(root / "runs" / "stage.json")
+    (root / "in.txt").write_text("changed")
+    for digest, command in ((taker.inputs["in.txt"], "weakhoi make"), ("0" * 64, "weakhoi stage --dataset toyworld")):
+        maker = dataclasses.replace(taker, stage="make", arguments={}, outputs={"in.txt": digest})
+        (line,) = differences(taker, root, {"in.txt": maker}.get)
+        assert line.startswith("in.txt: input of stage has sha256 ") and line.endswith(f'; run "{command}"')
 
 
 @pytest.mark.parametrize(
