@@ -54,7 +54,8 @@ class StageInputs:
         if not record.exists():
             _refuse_links(path, self.layout)
             return path
-        run, name = Run(record, read_stage_manifest(record, remedy=f'run "dvc repro {stage}"')), self._name(path)
+        run = Run(record, read_stage_manifest(record, remedy=f'run "dvc repro {stage}"'))
+        name = relative(path, self.layout.root)
         expected = run.manifest.outputs.get(name)
         if expected != found:
             said = f"records sha256 {expected[:12]}, found {found[:12]}" if expected else "does not name it"
@@ -69,9 +70,6 @@ class StageInputs:
         """Note an input that no stage made, such as pretrained weights, and return its path."""
         self.digests[path] = self._digest(path)
         return path
-
-    def _name(self, path: Path) -> str:
-        return relative(path, self.layout.root)
 
     def _digest(self, path: Path) -> str:
         """Digest of a file or folder, which is read once."""
