@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipeline.store.chain import Run
 
 
-@stage_command("verify", help="Check all artifacts on disk against their manifests.")
+@stage_command("verify", help="Check all artifacts on disk against their manifests, and these against params.yaml.")
 @click.argument("manifests", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--images", is_flag=True, help="Also digest every image of the split manifests.")
 @root_option

@@ -1,6 +1,7 @@
 """Where a stage keeps finished work until it is done: a folder for each key, so that work of two kinds never mixes.
 
-The key names all that shapes the work: inputs, params, code, library versions. The stage removes the whole when done.
+The key names all that shapes the work: inputs, params, code, libraries, and of a training run its ranks and kind of
+device. The stage removes the whole when done.
 """
 
 from __future__ import annotations
@@ -21,5 +22,5 @@ def tell_of_other_work(folder: Path, key: str, tell: Callable[[str], None]) -> N
         if count := len(list(other.glob("*.safetensors"))):
             tell(
                 f"{other}: {count} {'file' if count == 1 else 'files'} of a run that was stopped, with other inputs, "
-                "params, code or library versions than now; set aside, and removed when this run ends"
+                "params, code, libraries, ranks or kind of device than now; set aside, and removed when this run ends"
             )

@@ -112,4 +112,4 @@ def test_other_code_starts_anew_and_says_so(root, name, what, monkeypatch, as_in
     done, found = finished(root, name)
     assert found == before
     assert done.output.count("set aside") == 1
-    assert f"{left}: " in done.output and "code or library versions than now" in done.output
+    assert f"{left}: " in done.output and "code, libraries, ranks or kind of device than now" in done.output
