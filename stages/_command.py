@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,11 @@ def split_option(*choices: str, default: str | None = None) -> Callable[[Callabl
         show_default=True,
         help="Images of the dataset.",
     )
+
+
+def split_names(texts: Iterable[str]) -> tuple[str, ...]:
+    """Names of an option that may be repeated or hold several, separated by commas; not those inside brackets."""
+    return tuple(name for text in texts for name in re.split(r",(?![^\[]*\])", text))
 
 
 def device_option(function: Callable[..., Any]) -> Callable[..., Any]:

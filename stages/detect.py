@@ -70,6 +70,7 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
         opened, parts = run_parts(
             DetectRecipe(root, dataset, split, params, device, execution.channels_last),
             progress=partial(progress, label=f"detect {dataset} {split}"),
+            tell=partial(click.echo, err=True),
             scheduler=scheduler,
             threads=execution.decode_threads,
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+import click
+
 from stages._command import (
     dataset_option,
     device_option,
@@ -46,6 +48,7 @@ def command(
     opened, parts = run_parts(
         recipe,
         progress=partial(progress, label=f"infer {run.name} {split}"),
+        tell=partial(click.echo, err=True),
         scheduler=scheduler,
         threads=execution.decode_threads,
     )

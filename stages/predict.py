@@ -211,7 +211,7 @@ def _trained(layout: Layout, run: str) -> Path:
         remedy = f'put "datasets: [{layout.dataset}]" into params.yaml and run "dvc repro train@{layout.dataset}-{run}"'
         remedy = 'run "make repro" once, which trains it' if layout.dataset == "toyworld" else remedy
         raise ArtifactError(f"{folder}: no trained model here yet; {remedy}, or name another with --checkpoint")
-    return StageInputs(layout).take(folder, "train", run_name(run))
+    return StageInputs(layout).take(folder, "train", run_name(run), alone=True)
 
 
 def _detector(

@@ -52,6 +52,7 @@ def command(
     opened, parts = run_parts(
         recipe,
         progress=partial(progress, label=f"represent {run.name} {split}"),
+        tell=partial(click.echo, err=True),
         scheduler=scheduler,
         threads=execution.decode_threads,
     )

@@ -50,7 +50,9 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     from pipeline.store.inputs import StageInputs
     from pipeline.store.manifests import relative, write_stage_manifest
     from pipeline.store.proposals_file import read_proposals
+    from pipeline.store.running_code import code_digest
     from pipeline.store.vocabulary_file import read_vocabulary
+    from pipeline.store.work_folder import tell_of_other_work, work_folder
     from pipeline.training.loop import TrainingRun, train
     from pipeline.training.start import build_network
     from stages._clip import clip_inputs, clip_of, encode_prompts, has_own_bank, open_clip, read_dataset_bank
@@ -103,8 +105,13 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
         {
             "inputs": {relative(path, root): found for path, found in inputs.digests.items()},
             "params": {name: digest_of(value) for name, value in sections.items()},
+            "code": code_digest("stages.train"),
+            "random streams": {"ranks": ranks.size, "device": opened.type},  # each draws numbers of its own
         }
     )
+    work = layout.work("train", run)
+    if ranks.writes:
+        tell_of_other_work(work, digest, partial(click.echo, err=True))
     steps = section.epochs * max(1, len(manifest) // section.batch_size)
     with progress(steps * section.batch_size, f"train {run}", hidden=not ranks.writes) as advance:
         log = train(
@@ -114,7 +121,7 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
             TrainingRun(
                 params=section,
                 digest=digest,
-                work=layout.work("train", run),
+                work=work_folder(work, digest),
                 device=opened,
                 progress=lambda losses: advance(section.batch_size, **losses),
                 execution=load_execution(layout.params),
@@ -146,7 +153,7 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
         | ({} if ranks.size == 1 else {"ranks": ranks.size}),  # for the order of float sums
         seed=section.seed,
     )
-    shutil.rmtree(layout.work("train", run), ignore_errors=True)
+    shutil.rmtree(work, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -278,8 +278,9 @@ def load_params(path: Path, dataset: str, variant: str | None = None) -> Dataset
             faults = faults or [f'no variant "{name}"{did_you_mean(name, variants)}; it has {", ".join(variants)}']
             raise _refused(path, faults)
         section = _override(section, variants[name], dataset, name, {*datasets} - {dataset}, faults)
-    section = _override_by_hand(section, overrides, faults)
-    params = _build_dataset(section, dataset, bool(document.get(RERUN_MARK)), faults)
+    is_rerun = RERUN_MARK in document
+    section = _override_by_hand(section, overrides, {*_SECTIONS} - {*section} if is_rerun else set(), faults)
+    params = _build_dataset(section, dataset, is_rerun, faults)
     if faults or params is None:
         raise _refused(path, faults)
     return params
@@ -289,13 +290,20 @@ def _refused(path: Path, faults: list[str]) -> ParamError:
     return ParamError(f"{path.name}: " + "; ".join(faults))
 
 
-def _override_by_hand(section: Mapping[str, Any], overrides: list[str], faults: list[str]) -> dict[str, Any]:
-    """Apply overrides written as "train.learning_rate=0.001", the tail of a variant's name."""
+def _override_by_hand(
+    section: Mapping[str, Any], overrides: list[str], absent: set[str], faults: list[str]
+) -> dict[str, Any]:
+    """Apply overrides written as "train.learning_rate=0.001", the tail of a variant's name.
+
+    A section that a file of `rerun` leaves `absent` has none; the others are as recorded, with the overrides in them.
+    """
     merged = {name: dict(stage) if isinstance(stage, Mapping) else stage for name, stage in section.items()}
     for override in overrides:
         name, _, value = override.partition("=")
         stage, _, key = name.partition(".")
         known = [f"{stage}.{key}" for stage in _OVERRIDDEN for key in _mapping(merged.get(stage))]
+        if stage in absent:
+            continue
         if name not in known:
             faults.append(f'override "+{override}": unknown key{did_you_mean(name, known)}; expected +stage.key=value')
             continue
@@ -304,6 +312,11 @@ def _override_by_hand(section: Mapping[str, Any], overrides: list[str], faults: 
         except NOT_YAML:
             faults.append(f'override "+{override}": "{value}" is not a YAML value; expected +stage.key=value')
     return merged
+
+
+def is_rerun_file(path: Path) -> bool:
+    """Whether `weakhoi rerun` wrote this params file, and checked and linked all inputs of one stage beside it."""
+    return path.is_file() and RERUN_MARK in read_params_file(path)
 
 
 def load_variants(path: Path) -> dict[str, Variant]:

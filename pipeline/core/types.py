@@ -68,6 +68,11 @@ def check_text(value: Any, where: str) -> None:
         raise DataError(f"{where} is {shortened(value)}; expected a text of UTF-8 characters")
 
 
+def is_sha256(value: Any) -> bool:
+    """Whether a value is a digest as this project writes them: 64 hexadecimal digits, lower case."""
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
+
+
 def shortened(value: Any) -> str:
     """A value for a message, whatever its length, in ASCII."""
     if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
@@ -101,7 +106,7 @@ class ImageRecord:
                     f'ImageRecord.{name} of "{self.image_id}" is {shortened(value)}; expected whole pixels, '
                     f"1 to {_LARGEST_SIDE}"
                 )
-        if not isinstance(self.sha256, str) or not _SHA256.fullmatch(self.sha256):
+        if not is_sha256(self.sha256):
             raise DataError(
                 f'ImageRecord.sha256 of "{self.image_id}" is {shortened(self.sha256)}; expected 64 hexadecimal digits'
             )

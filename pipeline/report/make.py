@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.layout import Layout
+from pipeline.core.layout import Layout, run_name
 from pipeline.core.params import EvaluateParams, ReportParams, Variant
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.ground_truth_file import AnnotatedSplit, read_ground_truth
@@ -65,7 +65,7 @@ def make_report(
     """Make all parts of the report.
 
     Args:
-        variants: rows of params.yaml by run name, in the order in which they are shown.
+        variants: rows of params.yaml by variant, with the overrides in its name, in the order in which they are shown.
         evaluate: each run's own section.
         done: called with 1 after each variant, and after each image of a sheet and of the gallery.
 
@@ -85,7 +85,7 @@ def make_report(
             times = _predictions(layout, factor, split)
         scored[name] = score_run(dump, split.annotated, vocabulary, evaluate[name], images, times)
         stale = remedy("evaluate", layout, name)
-        check_metrics(layout.metrics(name), records[name].metrics, scored[name].metrics, stale)
+        check_metrics(layout.metrics(run_name(name)), records[name].metrics, scored[name].metrics, stale)
         done(1)
         sheets[name] = draw_variant(
             name, scored[name].best, truth, manifest, vocabulary, report, root=layout.root, done=done
@@ -102,10 +102,10 @@ def make_report(
 
 def _predictions(layout: Layout, name: str, split: EvaluatedSplit) -> PredictionDump:
     return read_dump(
-        layout.predictions(name),
+        layout.predictions(run_name(name)),
         vocabulary=split.vocabulary,
         image_ids=split.manifest.image_ids,
-        run=name,
+        run=run_name(name),
         remedy=remedy("infer", layout, name),
     )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.core.layout import Layout
+from pipeline.core.layout import Layout, run_name
 from pipeline.report.results import (
     DoubleArray,
     PerClass,
@@ -37,23 +38,23 @@ def read_run_records(layout: Layout, name: str, desc: str) -> RunRecords:
     Raises:
         ArtifactError: a file is missing or damaged; names the command that makes it.
     """
-    evaluate = remedy("evaluate", layout, name)
+    evaluate, run = remedy("evaluate", layout, name), run_name(name)
     return RunRecords(
         desc=desc,
-        metrics=read_metrics(layout.metrics(name), evaluate),
-        per_class=read_per_class(layout.per_class(name), evaluate),
-        curves=read_mean_curves(layout.precision_recall(name), evaluate),
-        gamma=read_gamma_sweep(layout.gamma_sweep(name), evaluate),
-        training=read_training_log(layout.training_log(name), remedy("train", layout, name)),
+        metrics=read_metrics(layout.metrics(run), evaluate),
+        per_class=read_per_class(layout.per_class(run), evaluate),
+        curves=read_mean_curves(layout.precision_recall(run), evaluate),
+        gamma=read_gamma_sweep(layout.gamma_sweep(run), evaluate),
+        training=read_training_log(layout.training_log(run), remedy("train", layout, name)),
     )
 
 
 def record_files(layout: Layout, name: str) -> list[Path]:
     """The files that `read_run_records` reads, and the dump that they were evaluated from."""
     kinds = (layout.metrics, layout.per_class, layout.precision_recall, layout.gamma_sweep, layout.training_log)
-    return [*(kind(name) for kind in kinds), layout.predictions(name)]
+    return [*(kind(run_name(name)) for kind in kinds), layout.predictions(run_name(name))]
 
 
 def remedy(stage: str, layout: Layout, name: str) -> str:
     """What to do where a file of a variant is missing or stale."""
-    return f'run "weakhoi {stage} --dataset {layout.dataset} --variant {name}"'
+    return f'run "weakhoi {stage} --dataset {layout.dataset} --variant {shlex.quote(name)}"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from pipeline.store.files import write_text
@@ -19,7 +20,12 @@ class TrainingLog:
     @classmethod
     def read(cls, path: Path) -> TrainingLog:
         """Return the log that a run has kept so far; an empty one where there is none."""
-        return cls(path, path.read_text().splitlines()[1:] if path.exists() else [])
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        return cls(path, text.splitlines()[1:])
+
+    def digest(self, iteration: int) -> str:
+        """Return the sha256 of the rows before `iteration`, by which a resume point knows them."""
+        return hashlib.sha256("\n".join(self.rows[:iteration]).encode()).hexdigest()
 
     def go_back(self, iteration: int) -> None:
         """Drop what came at `iteration` and after: the run goes on there."""

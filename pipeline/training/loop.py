@@ -42,7 +42,7 @@ class TrainingRun:
 
     Attributes:
         params: the `train` section.
-        digest: names params and inputs; a resume point of another run is not used.
+        digest: names params, inputs, code, number of ranks and kind of device; a resume point of another is not used.
         work: folder of the resume point and of the growing log.
         device: where to train.
         progress: told the losses after every iteration, and under "waiting" the share of the time since the first
@@ -101,7 +101,7 @@ def train(network: WeakHoiNetwork, loss: WeakHoiLoss, dataset: BagDataset, run: 
         if saves:
             if ranks.writes:
                 log.flush()
-            state.save(_resume_path(run), digest=run.digest, iteration=iteration + 1)
+            state.save(_resume_path(run), digest=run.digest, log=log)
     network.eval()
     return log
 
@@ -121,7 +121,7 @@ def _start(
     # Dropout draws from a stream of the rank's own.
     torch.manual_seed(torch_seed(params.seed, "training", *([ranks.rank] if ranks.rank else [])))
     log = TrainingLog.read(run.work / "log.csv")
-    log.go_back(state.load(_resume_path(run), digest=run.digest, rows_logged=len(log.rows)))
+    log.go_back(state.load(_resume_path(run), digest=run.digest, log=log))
     if not log.rows and network.params.hoi_recognition and network.params.calibrate_global_bias:
         _calibrate(network, dataset, run)
     network.train()

@@ -16,6 +16,7 @@ def every_path(layout: Layout, run: str) -> dict[str, Path]:
         "split": layout.split("train"),
         "ground_truth": layout.ground_truth("test"),
         "stage_manifest": layout.stage_manifest("train", run),
+        "stage_manifests": layout.stage_manifests,
         "proposals": layout.proposals("train"),
         "knowledge_bank": layout.knowledge_bank,
         "checkpoint": layout.checkpoint(run),

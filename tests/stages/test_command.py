@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from pipeline.core.errors import ArtifactError, DataError, ParamError, UserError, WeightsError
 from pipeline.core.names import SPLITS
-from stages._command import progress, stage_command
+from stages._command import progress, split_names, stage_command
 from stages.cli import main
 from tests.conftest import ROOT
 
@@ -179,3 +179,17 @@ def test_progress_is_silent_where_there_is_no_terminal(capsys):
         advance(2, loss=0.5)
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
+
+
+@pytest.mark.parametrize(
+    ("texts", "names"),
+    [
+        ((), ()),
+        (("ours",), ("ours",)),
+        (("baseline,ours", "exp1"), ("baseline", "ours", "exp1")),
+        (("ours+train.decay_at=[0.5,0.7],exp1",), ("ours+train.decay_at=[0.5,0.7]", "exp1")),
+        (("ours+train.decay_at=[0.5,0.7]+train.top_k=3",), ("ours+train.decay_at=[0.5,0.7]+train.top_k=3",)),
+    ],
+)
+def test_several_names_are_told_apart_by_commas_outside_of_brackets(texts, names):
+    assert split_names(texts) == names

@@ -54,6 +54,7 @@ def _record_images(root: Path, split: str) -> None:
         image["sha256"] = sha256_of(root / document["image_root"] / image["path"])
     path.write_text(json.dumps(document))
     _without_manifest(root, "prepare")
+    _without_manifest(root, f"detect-{split}")
 
 
 @pytest.fixture(scope="module")

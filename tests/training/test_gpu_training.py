@@ -8,6 +8,7 @@ import torch
 
 from pipeline.core.params import IN_PROCESS
 from pipeline.training.distributed import ALONE
+from pipeline.training.log import TrainingLog
 from pipeline.training.loop import TrainingRun, train
 from pipeline.training.optimizer import build_optimizer, build_schedule
 from pipeline.training.placement import place_network
@@ -140,10 +141,11 @@ def test_random_numbers_and_moments_are_resumed(tmp_path, vocabulary, model, sma
 
     first, second = state_of(), state_of()
     figures(first)
-    first.save(tmp_path / "point", digest="x", iteration=1)
+    log = TrainingLog(tmp_path / "log.csv", ["one row"])
+    first.save(tmp_path / "point", digest="x", log=log)
     expected = figures(first)
     torch.manual_seed(12345)  # of every device
-    assert second.load(tmp_path / "point", digest="x", rows_logged=1) == 1
+    assert second.load(tmp_path / "point", digest="x", log=log) == 1
     found = figures(second)
     torch.testing.assert_close(torch.stack(found), torch.stack(expected), rtol=1e-4, atol=1e-5)
     layouts = [

@@ -8,6 +8,7 @@ from pipeline.core.errors import DataError
 from pipeline.data.images import normalize_pixels
 from pipeline.training import loop
 from pipeline.training.distributed import ALONE
+from pipeline.training.log import TrainingLog
 from pipeline.training.loop import TrainingRun, train
 from pipeline.training.resume import TrainingState
 from tests.small_split import small_bags
@@ -144,6 +145,23 @@ def test_a_loss_far_from_its_level_is_told_with_the_images_and_training_goes_on(
     assert len(set(bags.manifest.image_ids) & set(re.findall(r"image \d", line))) == 3
 
 
+@pytest.mark.parametrize("bit", [0, 7])  # another digit; what is no UTF-8
+@pytest.mark.parametrize("place", ["first row", "last row"])
+def test_a_log_that_is_damaged_is_not_gone_on_with(start, tmp_path, place, bit):
+    straight, log, _ = start(work="other")
+    with pytest.raises(KeyboardInterrupt):
+        start(stop=3)
+    path = tmp_path / "work" / "log.csv"
+    damaged = bytearray(path.read_bytes())
+    position = damaged.index(b"\n") + 3 if place == "first row" else len(damaged) - 4
+    damaged[position] ^= 1 << bit
+    path.write_bytes(damaged)
+    again, again_log, steps = start()
+    assert steps == 6
+    assert_same(again, straight)
+    assert again_log.text() == log.text()
+
+
 def test_weights_that_are_not_finite_are_never_saved(start, bags, tmp_path, monkeypatch):
     """A gradient may be infinite where the loss is not: the step is stopped before its resume point is written."""
 
@@ -162,7 +180,8 @@ def test_no_resume_point_starts_at_zero(tmp_path):
     optimizer = torch.optim.AdamW(network.parameters())
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
     state = TrainingState(network, optimizer, schedule, torch.device("cpu"), ALONE)
-    assert state.load(tmp_path / "none.safetensors", digest="x", rows_logged=9) == 0
+    log = TrainingLog(tmp_path / "log.csv", ["a row"] * 9)
+    assert state.load(tmp_path / "none.safetensors", digest="x", log=log) == 0
 
 
 def test_a_run_is_a_function_of_its_seed(start):
