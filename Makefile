@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 # One thread by default, so that artifacts come out the same whatever the number of cores; override it to go faster.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup repro study figures test unit lint types
+.PHONY: setup repro study figures test unit seeds lint types
 
 setup: $(VENV)/.installed
 
@@ -39,6 +39,14 @@ test: setup
 
 unit: setup
 	python -m pytest -m "not slow" -n auto --dist loadfile
+
+# Tests that take a seed, over ten of them, with this CPU's kernels and those of older ones (CONTRIBUTING.md).
+KERNELS := OWN=1 ATEN_CPU_CAPABILITY=default ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=SSE41
+
+seeds: setup
+	for kernels in $(KERNELS); do \
+		echo "$$kernels" && env $$kernels python -m pytest -m "not slow" -k seed --seeds 10 -n auto --dist loadfile || exit 1; \
+	done
 
 lint: setup
 	ruff check .

@@ -5,8 +5,16 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from pipeline.core.params import ClipParams, ModelParams
+from pipeline.core.errors import ArtifactError
+from pipeline.core.params import ClipParams, ModelParams, PromptParams
+from pipeline.core.types import KnowledgeBank
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.prompts.bank import encode_bank
+from pipeline.prompts.templates import hoi_prompts
+from pipeline.prompts.text_only import encode_text_only
+from pipeline.store.bank_file import read_bank
 from pipeline.store.clip_checkpoint import ClipCheckpoint, load_clip
+from pipeline.store.inputs import StageInputs
 
 
 def open_clip(params: ClipParams, root: Path) -> ClipCheckpoint:
@@ -26,6 +34,38 @@ def clip_of(params: ClipParams, weights: str | None) -> ClipParams:
     return params if weights is None else dataclasses.replace(params, weights=weights)
 
 
-def bank_source(params: ModelParams) -> str | None:
-    """Which knowledge bank a row starts from, as `Layout.bank` names it: None is that of the dataset's own CLIP."""
-    return "roberta" if params.bank == "roberta" else params.clip
+def has_own_bank(params: ModelParams) -> bool:
+    """Whether a row starts from another knowledge bank than the dataset's: `train` encodes it then, so that it is never
+    of older prompts."""
+    return params.bank == "roberta" or params.clip is not None
+
+
+def read_dataset_bank(inputs: StageInputs, vocabulary: Vocabulary, clip_model: ClipCheckpoint | None) -> KnowledgeBank:
+    """Read the bank of the dataset's own CLIP; `clip_model` is the one that must have made it, None if any will do.
+
+    Raises:
+        ArtifactError: missing, damaged, or of another vocabulary or CLIP.
+    """
+    path = inputs.take(inputs.layout.knowledge_bank, "encode_prompts")
+    remedy = f'run "weakhoi encode-prompts --dataset {inputs.layout.dataset}"'
+    bank = read_bank(path, num_hois=vocabulary.num_hois, remedy=remedy)
+    if clip_model is not None and bank.clip_digest != clip_model.digest:
+        raise ArtifactError(
+            f"{path}: made by CLIP {bank.clip_name} ({bank.clip_digest[:12]}), the backbone is {clip_model.name} "
+            f"({clip_model.digest[:12]}); {remedy}"
+        )
+    return bank
+
+
+def encode_prompts(
+    clip_model: ClipCheckpoint, vocabulary: Vocabulary, params: PromptParams, *, text_only: bool = False
+) -> KnowledgeBank:
+    """Encode one sentence per HOI class: by CLIP, or by `encode_prompts.text_encoder` at the width of that CLIP.
+
+    Raises:
+        ParamError, WeightsError: a template or the text encoder is of no use.
+    """
+    prompts = hoi_prompts(vocabulary, params.template, params.instrument_template, params.verb_forms)
+    if text_only:
+        return encode_text_only(params.text_encoder, prompts, clip_model.model.text_projection.shape[1])
+    return encode_bank(clip_model, prompts)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pipeline.core.errors import UserError, closed_file_error, printable, resource_error
+from pipeline.core.errors import NoMemoryError, UserError, closed_file_error, printable, resource_error
 from pipeline.core.names import MAX_SEED, SPLITS
 
 RUN_SEED = click.IntRange(0, MAX_SEED)
@@ -22,13 +23,27 @@ RUN_SEED = click.IntRange(0, MAX_SEED)
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
 
+# What lowers a stage's use of memory. Pairs of an image grow with the square of its proposals.
+_LESS_MEMORY = {
+    "detect": "lower detect.batch_size",
+    "train": "lower train.batch_size, train.max_proposals or train.num_workers",
+    "infer": "lower infer.batch_size, or infer.max_proposals where one image is too much",
+    "represent": "lower infer.batch_size, or infer.max_proposals where one image is too much",
+    "predict": "lower --batch-size, or infer.max_proposals where one image is too much",
+    "evaluate-detections": "lower --memory for zarr detections, or close other programs",
+}
+
+
 class _OneLine(click.ClickException):
     """A user's mistake: printed as one line."""
 
     exit_code = UserError.exit_code
 
-    def __init__(self, error: UserError) -> None:
-        super().__init__(printable(" ".join(str(error).split())))
+    def __init__(self, error: UserError, stage: str) -> None:
+        line = " ".join(str(error).split())
+        if isinstance(error, NoMemoryError):
+            line += f"; {_LESS_MEMORY.get(stage, 'close other programs, or take a machine with more memory')}"
+        super().__init__(printable(line))
 
 
 class _Command(click.Command):
@@ -59,11 +74,11 @@ def stage_command(
                 with nullcontext() if one_of is None else _only_run(name, one_of, kwargs):
                     return function(*args, **kwargs)
             except UserError as error:
-                raise _OneLine(error) from error
+                raise _OneLine(error, name) from error
             except Exception as error:
                 if (known := resource_error(error) or closed_file_error(error)) is None:
                     raise
-                raise _OneLine(known) from error
+                raise _OneLine(known, name) from error
 
         return click.command(name, cls=_Command, **options)(guarded)
 
@@ -116,20 +131,38 @@ def split_option(*choices: str, default: str | None = None) -> Callable[[Callabl
     )
 
 
+def split_names(texts: Iterable[str]) -> tuple[str, ...]:
+    """Names of an option that may be repeated or hold several, separated by commas; not those inside brackets."""
+    return tuple(name for text in texts for name in re.split(r",(?![^\[]*\])", text))
+
+
 def device_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add --device."""
     return click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")(function)
 
 
 def scheduler_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --scheduler; where it is not given, the stage takes `execution.scheduler` of params.yaml."""
+    """Add --scheduler; where it is not given, the stage takes `execution.scheduler` of params.yaml.
+
+    The stage is handed the address, None for this process, and a root that means the same to the cluster's workers.
+    """
+
+    @functools.wraps(function)
+    def chosen(*args: Any, dataset: str, scheduler: str | None, root: Path, **kwargs: Any) -> Any:
+        from pipeline.core.layout import Layout
+        from pipeline.core.params import load_execution
+        from pipeline.store.cluster import chosen_cluster
+
+        address, base = chosen_cluster(scheduler, load_execution(Layout(root, dataset).params), root)
+        return function(*args, dataset=dataset, scheduler=address, root=base, **kwargs)
+
     return click.option(
         "--scheduler",
         metavar="ADDRESS",
         default=None,
         show_default="execution.scheduler of params.yaml",
         help="A running dask.distributed scheduler, e.g. tcp://host:8786; its workers see the same files.",
-    )(function)
+    )(chosen)
 
 
 @contextmanager

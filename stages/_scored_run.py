@@ -61,11 +61,23 @@ class ScoredSplit:
             people = read_people(self.inputs.take(self.layout.people(self.split), "prepare"), self.manifest)
         if params.times_run is not None:
             times = self.open_predictions(params.times_run)
-        truth, rare = self.annotated.truth, self.annotated.rare
-        return score_dump(dump, params, truth, rare, people=people, times=times, sweep=sweep, client=client)
+        return score_dump(
+            dump,
+            params,
+            self.annotated.truth,
+            self.annotated.rare,
+            people=people,
+            times=times,
+            sweep=sweep,
+            client=client,
+            digests={item.path: self.inputs.digests[item.path] for item in (dump, times) if item is not None},
+        )
 
     def open_predictions(self, variant: str) -> DumpReader:
         """Open the dump of the run of `variant`; raises ArtifactError as `score`."""
         run = run_name(variant, self.seed)
         path = self.inputs.take(self.layout.predictions(run, self.split), "infer", run, self.split)
-        return open_dump(path, vocabulary=self.vocabulary, image_ids=self.manifest.image_ids, run=run)
+        seed = "" if self.seed is None else f" --seed {self.seed}"
+        split = "" if self.split == "test" else f" --split {self.split}"
+        remedy = f'run "weakhoi infer --dataset {self.layout.dataset} --variant {variant}{seed}{split}"'
+        return open_dump(path, vocabulary=self.vocabulary, image_ids=self.manifest.image_ids, run=run, remedy=remedy)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import ArtifactError
+from pipeline.core.layout import Layout
+from pipeline.core.names import SPLITS
 from pipeline.core.params import RERUN_MARK
 from pipeline.core.types import StageManifest
+from pipeline.data.split import read_split
 from pipeline.store.files import sha256_of, write_json
+from pipeline.store.manifests import relative
+from pipeline.store.vocabulary_file import read_vocabulary
 
 _PLAIN = ("dataset", "variant", "split", "seed")  # arguments that become part of paths
 _ARGUMENTS = {  # that each stage records
     "prepare": ("dataset",),
     "detect": ("dataset", "split"),
     "import_proposals": ("dataset", "split", "input", "labels", "trained-on"),
-    "encode_prompts": ("dataset", "clip", "bank"),
+    "encode_prompts": ("dataset",),
     "train": ("dataset", "variant", "seed"),
     "infer": _PLAIN,
     "evaluate": _PLAIN,
@@ -30,36 +35,61 @@ _ARGUMENTS = {  # that each stage records
 def build_scratch(manifest: StageManifest, root: Path, folder: Path) -> None:
     """Link every input, with the images that split manifests among them refer to, and write params.yaml.
 
+    Files are linked one by one: no folder inside is a link, so that nothing is written to where the inputs are.
+
+    Args:
+        folder: new or empty.
+
     Raises:
-        ArtifactError: an input is missing or is not the one that the manifest recorded, or the manifest names what no
-            stage records.
+        ArtifactError: the folder holds something; an input is missing or is not the one that the manifest recorded; the
+            manifest names what no stage records.
     """
     _check_names(manifest)
-    download = (manifest.params.get("prepare") or {}).get("source")
-    if download and ".." in Path(download).parts:
-        manifest.params["prepare"]["source"] = (root / download).resolve().as_posix()
-    elif download and not (folder / download).exists():
-        _link(root / download, folder / download)
+    if folder.exists() and any(folder.iterdir()):
+        raise ArtifactError(f"{folder}: not empty; a run needs a scratch folder of its own, give a new or an empty one")
     for name, expected in manifest.inputs.items():
         source = root / name
         if not source.exists():
             raise ArtifactError(f"{name}: input of {manifest.stage} is missing; run dvc repro or dvc pull")
         if (found := sha256_of(source)) != expected:
             raise ArtifactError(f"{name}: sha256 {found[:12]}, the manifest recorded {expected[:12]}; dvc checkout it")
-        if not (folder / name).exists():  # absolute paths lead elsewhere, and a download is linked whole
+        if not Path(name).is_absolute():  # absolute paths lead to the same file from everywhere
             _link(source, folder / name)
-        if source.suffix == ".json" and name.startswith("manifests/"):
-            image_root = json.loads(source.read_text()).get("image_root")
-            if image_root and not (folder / image_root).exists():
-                _link(root / image_root, folder / image_root)
-    dataset = manifest.arguments["dataset"]
-    sections = {name: value for name, value in manifest.params.items() if name != "variants"}
-    document = {RERUN_MARK: manifest.stage, dataset: sections, "variants": manifest.params.get("variants", {})}
-    names = [text.partition("+")[0] for text in manifest.arguments.get("variant", "").split(",")]
-    if any(names) and not document["variants"]:  # the overrides are already in the recorded sections
+    _link_images(manifest, root, folder)
+    if manifest.stage == "prepare":
+        _link_download(manifest.params.get("prepare", {}), root, folder)
+    write_json(folder / "params.yaml", _params(manifest))  # JSON is YAML
+
+
+def _params(manifest: StageManifest) -> dict[str, Any]:
+    """A params file of the sections that the manifest recorded, with the overrides of its variant in them already."""
+    recorded = dict(manifest.params)
+    rows = {name.split("+")[0]: row for name, row in recorded.pop("variants", {}).items()}
+    names = [name.partition("+")[0] for name in manifest.arguments.get("variant", "").split(",")]
+    if any(names) and not rows:
         unchanged: dict[str, Any] = {"desc": "as recorded", "model": {}, "train": {}, "evaluate": {}}
-        document["variants"] = dict.fromkeys(names, unchanged)
-    write_json(folder / "params.yaml", document)  # JSON is YAML
+        rows = dict.fromkeys(names, unchanged)
+    return {RERUN_MARK: manifest.stage, manifest.arguments["dataset"]: recorded, "variants": rows}
+
+
+def _link_images(manifest: StageManifest, root: Path, folder: Path) -> None:
+    layout = Layout(root, manifest.arguments["dataset"])
+    for split in SPLITS:
+        if relative(layout.split(split), root) not in manifest.inputs:
+            continue
+        images = read_split(layout.split(split), read_vocabulary(layout.vocabulary))
+        if not Path(images.image_root).is_absolute():
+            for index in range(len(images)):
+                _link(images.image_path(index, root), images.image_path(index, folder))
+
+
+def _link_download(params: dict[str, Any], root: Path, folder: Path) -> None:
+    """What `prepare` reads: every file of the download, or the path to it where it lies outside of the repository."""
+    download = params.get("source")
+    if download and ".." in Path(download).parts:
+        params["source"] = (root / download).resolve().as_posix()
+    elif download and not Path(download).is_absolute():
+        _link(root / download, folder / download)
 
 
 def _check_names(manifest: StageManifest) -> None:
@@ -71,12 +101,17 @@ def _check_names(manifest: StageManifest) -> None:
             raise ArtifactError(
                 f'argument "{name}" is not one that {manifest.stage} records; give a manifest as written'
             )
-        if name in _PLAIN and not re.fullmatch(r"[\w+=.,-]+", value):
+        if name in _PLAIN and not re.fullmatch(r"[^/\x00-\x1f.-][^/\x00-\x1f]*", value):
             raise ArtifactError(f"{name} is {value!r}; expected a plain name, as {manifest.stage} records it")
+    if "dataset" not in manifest.arguments:
+        raise ArtifactError(f"argument dataset is missing; give a manifest as {manifest.stage} wrote it")
     for kind, paths in (("input", manifest.inputs), ("output", manifest.outputs)):
         for path in paths:
-            if ".." in Path(path).parts:
+            if ".." in Path(path).parts or (kind == "output" and Path(path).is_absolute()):
                 raise ArtifactError(f'{kind} "{path}" leaves the repository; give a manifest as written')
+    for name in ("prepare", "variants"):
+        if not isinstance(manifest.params.get(name, {}), dict):
+            raise ArtifactError(f"params: {name} is no section; give a manifest as {manifest.stage} wrote it")
 
 
 def stage_arguments(manifest: StageManifest) -> list[str]:
@@ -85,5 +120,19 @@ def stage_arguments(manifest: StageManifest) -> list[str]:
 
 
 def _link(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.symlink_to(source.resolve(), target_is_directory=source.is_dir())
+    """Link a file, or each file of a folder."""
+    for file in list(_files(source)) if source.is_dir() else [source]:
+        place = target / file.relative_to(source)
+        if not place.is_symlink():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(file.resolve())
+
+
+def _files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Every file inside, through links to folders as well, but not round in circles."""
+    real = folder.resolve()
+    for path in sorted(folder.iterdir()) if real not in above else ():
+        if path.is_dir():
+            yield from _files(path, above | {real})
+        else:
+            yield path

@@ -28,13 +28,14 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
     """Detect on all images, or take the proposals file that `detect.source` names."""
     import shutil
 
+    from pipeline.core.boxes import has_extent
     from pipeline.core.layout import Layout
     from pipeline.core.params import load_execution, load_params
     from pipeline.data.split import read_split
+    from pipeline.detection.detectors import detector_files
     from pipeline.detection.handed_over import files_handed_over, read_handed_over
     from pipeline.detection.leakage import leakage_warning
     from pipeline.detection.proposals import count_humans, proposal_columns
-    from pipeline.store.cluster import chosen_cluster
     from pipeline.store.engine import run_parts
     from pipeline.store.inputs import StageInputs
     from pipeline.store.manifests import write_stage_manifest
@@ -56,18 +57,21 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
             inputs.take(source, "import_proposals", split)
         for path in files_handed_over(source, split):
             inputs.note(path)
-        proposals = read_handed_over(source, layout.split(split), manifest, vocabulary)
+        given = read_handed_over(source, layout.split(split), manifest, vocabulary)
+        proposals = given.kept(has_extent(given.boxes))
+        if dropped := len(given.scores) - len(proposals.scores):
+            click.echo(f"{source}: {dropped} boxes without width or height are left out", err=True)
         write_proposals(layout.proposals(split), proposals)
         num_proposals = len(proposals.scores)
         num_humans = int((proposals.object_ids == vocabulary.human_object_id).sum())
     else:
-        if (root / params.weights).exists():
-            inputs.note(root / params.weights)
-        address, base = chosen_cluster(scheduler, execution, root)
+        for path in detector_files(params, root=root):
+            inputs.note(path)
         opened, parts = run_parts(
-            DetectRecipe(base, dataset, split, params, device, execution.channels_last),
+            DetectRecipe(root, dataset, split, params, device, execution.channels_last),
             progress=partial(progress, label=f"detect {dataset} {split}"),
-            scheduler=address,
+            tell=partial(click.echo, err=True),
+            scheduler=scheduler,
             threads=execution.decode_threads,
         )
         columns = proposal_columns(parts)

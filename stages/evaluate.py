@@ -18,7 +18,7 @@ from stages._command import dataset_option, root_option, run_options, scheduler_
 def command(dataset: str, variant: str, seed: int | None, split: str, scheduler: str | None, root: Path) -> None:
     """Write metrics, per-class AP, precision-recall curves and sweeps of weights of one run."""
     from pipeline.core.layout import Layout, run_name
-    from pipeline.core.params import load_execution, load_params
+    from pipeline.core.params import load_params
     from pipeline.evaluation.summary import mean_curve_csv, per_class_csv
     from pipeline.evaluation.weight_sweep import sweep_csv
     from pipeline.store.cluster import connect
@@ -29,7 +29,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, scheduler:
     layout, run = Layout(root, dataset), run_name(variant, seed)
     params = load_params(layout.params, dataset, variant).evaluate
     scored = ScoredSplit.open(layout, split, seed)
-    with connect(scheduler or load_execution(layout.params).scheduler) as client:
+    with connect(scheduler) as client:
         row = scored.score(variant, params, client, sweep=True)
     name = layout.scored_run(run, split)
     outputs = [layout.metrics(name), layout.per_class(name), layout.precision_recall(name), layout.weight_sweeps(name)]

@@ -114,7 +114,7 @@ def _evaluate_hicodet(
         from pipeline.store.detections_dump import open_detections
 
         dump = open_detections(detections_path)
-        num_detections, found = len(dump), dump.read(slice(0, dump.block_rows))
+        num_detections, found = len(dump), dump.read(slice(0, dump.block_rows))  # enough to tell boxes in 0..1
         result = evaluate_dump(detections_path, truth, memory_bytes=memory_bytes, sizes=annotations.sizes, **keywords)
     else:
         found = read_hicodet_detections(detections_path, annotations.sizes, annotations.vocabulary.num_hois)

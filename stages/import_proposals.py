@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -21,14 +22,15 @@ from stages._command import dataset_option, root_option, split_option, stage_com
     "source",
     type=click.Path(exists=True, path_type=Path),
     required=True,
-    help="COCO-results JSON (bbox x, y, w, h), or a folder of <image id>.json with boxes, scores, labels.",
+    help="COCO-results JSON (bbox x, y, w, h), or a folder with <image>.json for each image: boxes, scores, labels.",
 )
 @click.option(
     "--labels",
-    type=click.Choice(["coco91", "coco80", "vocabulary"]),
     default=None,
-    help="What labels count: COCO's ids 1..90, 0..79, or ids of the dataset's own categories. "
-    "Default: coco91 for COCO results, vocabulary for a folder.",
+    metavar="NAME|FILE",
+    help="What labels count: coco91 (COCO's ids 1..90), coco80 (0..79), coco81 (1..80, 0 is the background), "
+    "vocabulary (the dataset's own categories from 0), or a JSON file with the names of all labels from 0: "
+    '{"categories": ["__background__", "person", ...]}. Default: coco91 for COCO results, vocabulary for a folder.',
 )
 @click.option("--trained-on", default="not stated", show_default=True, help="What the detector was trained on.")
 @root_option
@@ -36,7 +38,7 @@ def command(dataset: str, split: str, source: Path, labels: str | None, trained_
     """Read, check, map categories by name, write."""
     from pipeline.core.layout import Layout
     from pipeline.data.split import read_split
-    from pipeline.detection.importers import import_proposals
+    from pipeline.detection.importers import LABELS, import_proposals
     from pipeline.detection.leakage import leakage_warning
     from pipeline.store.inputs import StageInputs
     from pipeline.store.manifests import write_stage_manifest
@@ -50,9 +52,12 @@ def command(dataset: str, split: str, source: Path, labels: str | None, trained_
     manifest = read_split(inputs.take(layout.split(split), "prepare"), vocabulary)
     if warning := leakage_warning(manifest.dataset, trained_on):
         click.echo(warning, err=True)
-    proposals = import_proposals(
+    if labels not in LABELS and Path(labels).is_file():
+        labels = inputs.note(Path(labels).absolute()).as_posix()
+    imported = import_proposals(
         inputs.note(source), manifest, vocabulary, labels=labels, detector=f"imported, {trained_on}:"
     )
+    proposals = imported.proposals
     target = layout.imported_proposals(split)
     write_proposals(target, proposals)
     humans = int((proposals.object_ids == vocabulary.human_object_id).sum())
@@ -70,15 +75,28 @@ def command(dataset: str, split: str, source: Path, labels: str | None, trained_
         inputs=inputs.digests,
         params={},
         outputs=[target],
-        counts={"images": len(manifest), "proposals": len(proposals.scores), "humans": humans},
+        counts={
+            "images": len(manifest),
+            "proposals": len(proposals.scores),
+            "humans": humans,
+            "dropped": sum(imported.dropped.values()) + imported.without_extent,
+        },
         seed=0,
     )
-    empty = int((proposals.offsets[1:] == proposals.offsets[:-1]).sum())
+    filled = int((proposals.offsets[1:] > proposals.offsets[:-1]).sum())
     name = layout.imported_proposals("{split}").relative_to(root)
     click.echo(
-        f"{target}: {len(proposals.scores)} proposals, {humans} of them humans, none in {empty} of {len(manifest)} "
-        f'images; to use it, set {dataset}.detect.source to "{name}" in params.yaml'
+        f"{target}: {len(proposals.scores)} proposals, {humans} of them humans, in {filled} of {len(manifest)} images; "
+        f"kept {_listed(imported.kept)}; dropped {_listed(imported.dropped)} that the vocabulary lacks, and "
+        f"{imported.without_extent} boxes without width or height"
     )
+    click.echo(f'To use it, set {dataset}.detect.source to "{name}" in params.yaml')
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    """Categories with their numbers of boxes, the most frequent ten by name."""
+    named = ", ".join(f"{name} {count}" for name, count in list(counts.items())[:10])
+    return f"{len(counts)} categories" + (f" ({named}{', ...' if len(counts) > 10 else ''})" if counts else "")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+import click
+
 from stages._command import (
     dataset_option,
     device_option,
@@ -33,7 +35,6 @@ def command(
     from pipeline.core.layout import Layout
     from pipeline.core.params import load_execution, load_params
     from pipeline.inference.pair_outputs import dump_columns
-    from pipeline.store.cluster import chosen_cluster
     from pipeline.store.dump import write_dump_columns
     from pipeline.store.engine import run_parts
     from pipeline.store.manifests import write_stage_manifest
@@ -42,13 +43,13 @@ def command(
     layout = Layout(root, dataset)
     params = load_params(layout.params, dataset, variant).infer
     execution = load_execution(layout.params)
-    address, base = chosen_cluster(scheduler, execution, root)
-    run = SplitRun(base, dataset, variant, seed, split, device, execution.channels_last)
+    run = SplitRun(root, dataset, variant, seed, split, device, execution.channels_last)
     recipe = InferRecipe(run, params)
     opened, parts = run_parts(
         recipe,
         progress=partial(progress, label=f"infer {run.name} {split}"),
-        scheduler=address,
+        tell=partial(click.echo, err=True),
+        scheduler=scheduler,
         threads=execution.decode_threads,
     )
     columns = dump_columns(opened.model.method.columns, parts.column)

@@ -51,7 +51,10 @@ Boxes are x1, y1, x2, y2 in pixels of the image turned upright (EXIF), right and
 @click.option("--top-k", type=click.IntRange(1), default=10, show_default=True, help="Triplets of an image, at most.")
 @click.option("--threshold", type=click.FloatRange(0, 1), default=0.01, show_default=True, help="Lowest score shown.")
 @click.option("--detector", help="Another detector: small_fasterrcnn, or one of torchvision's by name.")
-@click.option("--detector-weights", help="A torchvision weights name, or a file.")
+@click.option(
+    "--detector-weights",
+    help="A torchvision weights name, or a file; NAME.categories.json beside NAME.pt names its own categories.",
+)
 @click.option("--detector-threshold", type=click.FloatRange(0, 1), help="Lowest score of a box.")
 @click.option("--detector-nms", type=click.FloatRange(0, 1), help="Highest IoU of two boxes of one category.")
 @click.option("--batch-size", type=click.IntRange(1), help="Images at a time.")
@@ -207,7 +210,7 @@ def _trained(layout: Layout, run: str) -> Path:
         remedy = f'put "datasets: [{layout.dataset}]" into params.yaml and run "dvc repro train@{layout.dataset}-{run}"'
         remedy = 'run "make repro" once, which trains it' if layout.dataset == "toyworld" else remedy
         raise ArtifactError(f"{folder}: no trained model here yet; {remedy}, or name another with --checkpoint")
-    return StageInputs(layout).take(folder, "train", run_name(run))
+    return StageInputs(layout).take(folder, "train", run_name(run), alone=True)
 
 
 def _detector(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from stages._command import dataset_option, progress, root_option, stage_command
+from stages._command import dataset_option, progress, root_option, split_names, stage_command
 
 
 @stage_command(
@@ -19,7 +19,7 @@ def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
     """Write the report folder of a dataset."""
     import dataclasses
 
-    from pipeline.core.layout import Layout
+    from pipeline.core.layout import Layout, run_name
     from pipeline.core.params import load_params, load_run_variants, load_variants
     from pipeline.report.ablations import ablations_html
     from pipeline.report.comparison import compared
@@ -28,21 +28,23 @@ def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
     from pipeline.store.files import write_bytes
     from pipeline.store.inputs import StageInputs
     from pipeline.store.manifests import write_stage_manifest
+    from pipeline.store.run_params import refuse_other_params, shown_rows
 
     layout = Layout(root, dataset)
-    names = tuple(name for text in variants for name in text.split(",")) or load_run_variants(layout.params)
+    names = split_names(variants) or load_run_variants(layout.params)
     params = load_params(layout.params, dataset)
     own = {name: load_params(layout.params, dataset, name).evaluate for name in names}
-    rows = {name: load_variants(layout.params)[name.split("+")[0]] for name in names}
+    rows = shown_rows(names, load_variants(layout.params))
     inputs = StageInputs(layout)
     for path in (layout.vocabulary, layout.split("test"), layout.ground_truth("test")):
         inputs.take(path, "prepare")
-    for name in dict.fromkeys([*names, *filter(None, (section.times_run for section in own.values()))]):
-        inputs.take(layout.predictions(name), "infer", name, "test")
-    for name in names:
-        inputs.take(layout.training_log(name), "train", name)
+    for name in [*names, *filter(None, (section.times_run for section in own.values()))]:
+        inputs.take(layout.predictions(run_name(name)), "infer", run_name(name), "test")
+    for run in map(run_name, names):
+        inputs.take(layout.training_log(run), "train", run)
         for kind in (layout.metrics, layout.per_class, layout.precision_recall, layout.weight_sweeps):
-            inputs.take(kind(name), "evaluate", name)
+            inputs.take(kind(run), "evaluate", run)
+    refuse_other_params(inputs.chain.runs, layout.params)
     split = read_test_split(layout)
     num_images, num_tiles = (
         min(len(split.manifest), count) for count in (params.report.gallery_images, params.report.num_images)
@@ -71,9 +73,7 @@ def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
         params={
             "report": params.report,
             "evaluate": params.evaluate,
-            "variants": {
-                name: dataclasses.asdict(dataclasses.replace(row, model={}, train={})) for name, row in rows.items()
-            },
+            "variants": {name: dataclasses.asdict(row) for name, row in rows.items()},
         },
         outputs=[layout.report, layout.examples],
         counts={"variants": len(names), "images": num_images},

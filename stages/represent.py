@@ -39,7 +39,6 @@ def command(
     from pipeline.core.layout import Layout
     from pipeline.core.params import load_execution, load_params
     from pipeline.inference.represent_split import representation_columns
-    from pipeline.store.cluster import chosen_cluster
     from pipeline.store.engine import run_parts
     from pipeline.store.manifests import write_stage_manifest
     from pipeline.store.representations_file import write_representation_columns
@@ -48,13 +47,13 @@ def command(
     layout = Layout(root, dataset)
     params = load_params(layout.params, dataset, variant)
     execution = load_execution(layout.params)
-    address, base = chosen_cluster(scheduler, execution, root)
-    run = SplitRun(base, dataset, variant, seed, split, device, execution.channels_last)
+    run = SplitRun(root, dataset, variant, seed, split, device, execution.channels_last)
     recipe = RepresentRecipe(run, params.represent, params.infer)
     opened, parts = run_parts(
         recipe,
         progress=partial(progress, label=f"represent {run.name} {split}"),
-        scheduler=address,
+        tell=partial(click.echo, err=True),
+        scheduler=scheduler,
         threads=execution.decode_threads,
     )
     columns = representation_columns(parts, opened, run=run.name)

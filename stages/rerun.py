@@ -11,7 +11,12 @@ from stages._command import root_option, stage_command
 
 @stage_command("rerun", help="Run a stage again from its manifest and compare output digests.")
 @click.argument("manifest", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--scratch", type=click.Path(file_okay=False, path_type=Path), default=None, help="Keep the run here.")
+@click.option(
+    "--scratch",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    help="Keep the run here, in a new or an empty folder.",
+)
 @root_option
 def command(manifest: Path, scratch: Path | None, root: Path) -> None:
     """Link the manifest's inputs into a scratch root, write its params there, run the stage, compare."""
@@ -35,7 +40,7 @@ def command(manifest: Path, scratch: Path | None, root: Path) -> None:
             raise ArtifactError(f"{manifest}: the stage failed when run again ({last})")
         changed = []
         for name, expected in recorded.outputs.items():
-            found = sha256_of(folder / name)
+            found = sha256_of(folder / name) if (folder / name).exists() else "not made"
             if found == expected:
                 click.echo(f"same     {name} {found[:12]}")
             else:

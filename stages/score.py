@@ -20,7 +20,7 @@ from stages._command import RUN_SEED, dataset_option, root_option, scheduler_opt
 def command(dataset: str, variant: str, seed: int, scheduler: str | None, root: Path) -> None:
     """Write the metrics of the row, and of the rows whose `run` it is, as one JSON file."""
     from pipeline.core.layout import Layout
-    from pipeline.core.params import load_execution, load_params, load_variants
+    from pipeline.core.params import load_params, load_variants
     from pipeline.store.cluster import connect
     from pipeline.store.files import write_json
     from stages._scored_run import ScoredSplit
@@ -30,7 +30,7 @@ def command(dataset: str, variant: str, seed: int, scheduler: str | None, root: 
     own = {name: load_params(layout.params, dataset, name).evaluate for name in names}
     scored = ScoredSplit.open(layout, "test", seed)
     rows = {}
-    with connect(scheduler or load_execution(layout.params).scheduler) as client:
+    with connect(scheduler) as client:
         for name, params in own.items():
             row = scored.score(variant, params, client)
             rows[name] = row.metrics

@@ -23,6 +23,7 @@ def command(dataset: str, write: bool, root: Path) -> None:
     from pipeline.report.table import headline_markdown, tuning_markdown
     from pipeline.store.files import write_text
     from pipeline.store.inputs import StageInputs
+    from pipeline.store.run_params import refuse_other_params
 
     layout = Layout(root, dataset)
     load_params(layout.params, dataset)
@@ -36,6 +37,7 @@ def command(dataset: str, write: bool, root: Path) -> None:
         )
         for name in names
     ]
+    refuse_other_params(inputs.chain.runs, layout.params)
     click.echo(headline_markdown(runs, descriptions))
 
     study_folder = layout.study("ours", 0).parent

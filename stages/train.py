@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from stages._command import dataset_option, device_option, progress, root_option, run_options, stage_command
 
 if TYPE_CHECKING:
@@ -33,27 +35,28 @@ def command(dataset: str, variant: str, seed: int | None, device: str, root: Pat
 def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path, ranks: Ranks) -> None:
     """All of it, on one of the ranks; the first alone writes."""
     import shutil
+    from functools import partial
 
     from pipeline.backbones.base import Sources
     from pipeline.core.device import open_device
-    from pipeline.core.errors import ArtifactError
     from pipeline.core.layout import Layout, run_name
     from pipeline.core.params import digest_of, load_execution, load_params
     from pipeline.core.seeding import torch_seed
     from pipeline.data.bags import BagDataset, permuted_labels
     from pipeline.data.split import read_split
-    from pipeline.detection.detectors import load_fasterrcnn
+    from pipeline.detection.detectors import detector_files, load_fasterrcnn
     from pipeline.methods.base import trained_state
     from pipeline.methods.model import ModelChoice, new_model
-    from pipeline.store.bank_file import read_bank
     from pipeline.store.checkpoint import save_checkpoint
     from pipeline.store.files import write_text
     from pipeline.store.inputs import StageInputs
     from pipeline.store.manifests import relative, write_stage_manifest
     from pipeline.store.proposals_file import read_proposals
+    from pipeline.store.running_code import code_digest
     from pipeline.store.vocabulary_file import read_vocabulary
+    from pipeline.store.work_folder import tell_of_other_work, work_folder
     from pipeline.training.loop import TrainingRun, train
-    from stages._clip import bank_source, clip_inputs, clip_of, open_clip
+    from stages._clip import clip_inputs, clip_of, encode_prompts, has_own_bank, open_clip, read_dataset_bank
 
     layout, run = Layout(root, dataset), run_name(variant, seed)
     params = load_params(layout.params, dataset, variant)
@@ -67,17 +70,14 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
         image_ids=manifest.image_ids,
         objects=vocabulary.objects,
     )
-    source = bank_source(params.model)
-    bank_path = layout.bank(source)
-    inputs.take(bank_path, "encode_prompts", *([bank_path.stem] if source else []))
-    bank = read_bank(bank_path, num_hois=vocabulary.num_hois)
     clip_params = clip_of(params.clip, params.model.clip)
     clip_model = open_clip(clip_params, root)
-    if params.model.bank == "clip" and bank.clip_digest != clip_model.digest:
-        raise ArtifactError(
-            f"{bank_path}: made by CLIP {bank.clip_name} ({bank.clip_digest[:12]}), the backbone is {clip_model.name} "
-            f'({clip_model.digest[:12]}); run "weakhoi encode-prompts" for this CLIP'
-        )
+    own_bank = has_own_bank(params.model)
+    if own_bank:
+        text_only = params.model.bank == "roberta"
+        bank = encode_prompts(clip_model, vocabulary, params.encode_prompts, text_only=text_only)
+    else:
+        bank = read_dataset_bank(inputs, vocabulary, clip_model if params.model.bank == "clip" else None)
     labels = manifest.label_matrix(vocabulary.num_hois)
     dataset_of_bags = BagDataset(
         manifest=manifest,
@@ -90,11 +90,13 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     opened = open_device(device, local_rank=ranks.local_rank if ranks.size > 1 else None)
     ranks.connect(opened)
     weights = clip_inputs(clip_params, root)
-    sections: dict[str, Any] = {"clip": params.clip, "model": choice.to_json(), "train": section}
+    sections: dict[str, Any] = {"clip": params.clip, "model": params.model.used(), "train": section}
+    if own_bank:
+        sections["encode_prompts"] = params.encode_prompts
 
     def detector() -> tuple[FasterRCNN, dict[str, Any]]:
         sections["detect"] = params.detect
-        weights.extend(path for path in [root / params.detect.weights] if path.exists())
+        weights.extend(detector_files(params.detect, root=root))
         return load_fasterrcnn(params.detect, root=root)
 
     model = new_model(
@@ -111,8 +113,13 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
         {
             "inputs": {relative(path, root): found for path, found in inputs.digests.items()},
             "params": {name: digest_of(value) for name, value in sections.items()},
+            "code": code_digest("stages.train"),
+            "random streams": {"ranks": ranks.size, "device": opened.type},  # each draws numbers of its own
         }
     )
+    work = layout.work("train", run)
+    if ranks.writes:
+        tell_of_other_work(work, digest, partial(click.echo, err=True))
     steps = section.epochs * max(1, len(manifest) // section.batch_size)
     with progress(steps * section.batch_size, f"train {run}", hidden=not ranks.writes) as advance:
         log = train(
@@ -122,11 +129,12 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
             TrainingRun(
                 params=section,
                 digest=digest,
-                work=layout.work("train", run),
+                work=work_folder(work, digest),
                 device=opened,
                 progress=lambda losses: advance(section.batch_size, **losses),
                 execution=load_execution(layout.params),
                 ranks=ranks,
+                tell=partial(click.echo, err=True),
             ),
         )
     if not ranks.writes:
@@ -145,7 +153,7 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
         | ({} if ranks.size == 1 else {"ranks": ranks.size}),  # for the order of float sums
         seed=section.seed,
     )
-    shutil.rmtree(layout.work("train", run), ignore_errors=True)
+    shutil.rmtree(work, ignore_errors=True)
 
 
 if __name__ == "__main__":

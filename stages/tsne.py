@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from stages._command import dataset_option, progress, root_option, stage_command
+from stages._command import dataset_option, progress, root_option, split_names, stage_command
 
 
 @stage_command(
@@ -34,7 +34,7 @@ def command(dataset: str, variants: tuple[str, ...], seed_texts: tuple[str, ...]
     from pipeline.store.vocabulary_file import read_vocabulary
 
     layout = Layout(root, dataset)
-    names = tuple(name for text in variants for name in text.split(",")) or load_figure_variants(layout.params)
+    names = split_names(variants) or load_figure_variants(layout.params)
     numbers = [text for texts in seed_texts for text in texts.split(",")]
     if wrong := [text for text in numbers if not text.isdecimal() or int(text) > MAX_SEED]:
         raise ParamError(f'--seed: "{wrong[0]}" is not a run seed; expected whole numbers up to {MAX_SEED}, e.g. 0,1,2')
@@ -47,7 +47,9 @@ def command(dataset: str, variants: tuple[str, ...], seed_texts: tuple[str, ...]
     manifest = read_split(inputs.take(layout.split("test"), "prepare"), vocabulary)
     truth = read_ground_truth(inputs.take(layout.ground_truth("test"), "prepare"), manifest, vocabulary.num_hois).truth
     prompts = read_bank(
-        inputs.take(layout.knowledge_bank, "encode_prompts"), num_hois=vocabulary.num_hois
+        inputs.take(layout.knowledge_bank, "encode_prompts"),
+        num_hois=vocabulary.num_hois,
+        remedy=f'run "weakhoi encode-prompts --dataset {dataset}"',
     ).hoi_embeddings
     runs = {}
     for name in names:

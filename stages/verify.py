@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,58 +11,76 @@ import click
 from stages._command import root_option, stage_command
 
 if TYPE_CHECKING:
+    from pipeline.core.layout import Layout
     from pipeline.core.types import StageManifest
+    from pipeline.store.chain import Run
 
 
-@stage_command("verify", help="Check all artifacts on disk against their manifests.")
+@stage_command("verify", help="Check all artifacts on disk against their manifests, and these against params.yaml.")
 @click.argument("manifests", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--images", is_flag=True, help="Also digest every image of the split manifests.")
 @root_option
 def command(manifests: tuple[Path, ...], images: bool, root: Path) -> None:
-    """Compare digests; exit 2 and one line per difference where any is found."""
+    """Compare digests and params; exit 2 and one line per difference, with what mends it, where any is found."""
     from pipeline.core.errors import ArtifactError, UserError, closed_file_error, printable
+    from pipeline.core.layout import Layout
+    from pipeline.store.chain import Run, makers
     from pipeline.store.files import files_below
-    from pipeline.store.manifests import differences, read_stage_manifest
+    from pipeline.store.manifests import read_stage_manifest
 
     runs = (path for folder in (root / "manifests").glob("*/runs") for path in files_below(folder))
     chosen = manifests or tuple(sorted(path for path in runs if path.suffix == ".json"))
     if not chosen:
         raise ArtifactError(f'{root / "manifests"}: holds no stage manifest; run "dvc repro"')
-    lines: list[str] = []
+    lines: set[str] = set()
+    made_by: dict[str, Run] = {}  # the run of each artifact
+    for dataset in {path.name for path in (root / "manifests").glob("*") if path.is_dir()}:
+        made_by |= makers(Layout(root, dataset))
     for path in chosen:
         try:
-            manifest = read_stage_manifest(path)
-            lines += differences(manifest, root)
-            if images and manifest.stage == "prepare":
-                lines += _changed_images(manifest, root)
+            lines.update(_faults(Run(path, read_stage_manifest(path)), root, made_by, images))
         except UserError as error:
-            lines.append(str(error))
+            lines.add(str(error))
         except OSError as error:
             if (closed := closed_file_error(error)) is None:
                 raise
-            lines.append(str(closed))
-    for line in sorted(set(lines)):
+            lines.add(str(closed))
+    for line in sorted(lines):
         click.echo(printable(line))
     if lines:
-        raise ArtifactError(f"{len(set(lines))} differences in {len(chosen)} manifests; run dvc repro to rebuild")
-    click.echo(f"{len(chosen)} manifests: every input and output is as recorded")
+        raise ArtifactError(
+            f"{len(lines)} differences in {len(chosen)} manifests; "
+            "run the commands that the lines name, those of earlier stages first"
+        )
+    click.echo(f"{len(chosen)} manifests: every input and output is as recorded, made with the params of now")
 
 
-def _changed_images(manifest: StageManifest, root: Path) -> list[str]:
-    """A line for each image that is not the one that `prepare` recorded."""
+def _faults(run: Run, root: Path, made_by: Mapping[str, Run], images: bool) -> Iterator[str]:
+    """Every difference of one run; `made_by` gives the run of each artifact."""
     from pipeline.core.layout import Layout
+    from pipeline.store.manifests import differences
+    from pipeline.store.run_params import other_params
+
+    layout = Layout(root, run.manifest.arguments.get("dataset", ""))
+    yield from differences(run.manifest, root, lambda name: made_by[name].manifest if name in made_by else None)
+    if layout.params.is_file() and (line := other_params(run, layout.params)):
+        yield line
+    if images and run.manifest.stage == "prepare":
+        yield from _changed_images(layout, run.manifest)
+
+
+def _changed_images(layout: Layout, manifest: StageManifest) -> Iterator[str]:
+    """A line for each image that is not the one that `prepare` recorded."""
     from pipeline.data.split import read_split
-    from pipeline.store.manifests import difference
+    from pipeline.store.manifests import command_of, difference
     from pipeline.store.vocabulary_file import read_vocabulary
 
-    layout, lines = Layout(root, manifest.arguments["dataset"]), []
     for name in manifest.counts:
         split = read_split(layout.split(name), read_vocabulary(layout.vocabulary))
         for index, record in enumerate(split.images):
-            file = split.image_path(index, root)
+            file = split.image_path(index, layout.root)
             if fault := difference(file, record.sha256):
-                lines.append(f"{file}: image of prepare {fault}")
-    return lines
+                yield f'{file}: image of prepare {fault}; run "{command_of(manifest)}"'
 
 
 if __name__ == "__main__":

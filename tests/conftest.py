@@ -18,6 +18,22 @@ ROOT = Path(__file__).parent.parent
 torch.set_num_threads(1)  # the tensors of tests are small: more threads only wait for each other
 
 
+def pytest_addoption(parser):
+    parser.addoption("--seeds", type=int, default=1, metavar="N", help="run tests that take `seed` with seeds 0..N-1")
+
+
+def pytest_generate_tests(metafunc):
+    count = metafunc.config.getoption("seeds")
+    if "seed" in metafunc.fixturenames and count > 1:
+        metafunc.parametrize("seed", range(count), indirect=True, scope="session", ids="seed{}".format)
+
+
+@pytest.fixture(scope="session")
+def seed(request) -> int:
+    """Seed of a test's random weights, images and boxes: 0, or each that `--seeds` asks for (CONTRIBUTING.md)."""
+    return getattr(request, "param", 0)
+
+
 @pytest.fixture
 def vocabulary() -> Vocabulary:
     return Vocabulary(
@@ -60,8 +76,8 @@ def model_params(toyworld_params) -> ModelParams:
 
 
 @pytest.fixture
-def small_visual() -> ModifiedResNet:
-    torch.manual_seed(0)
+def small_visual(seed) -> ModifiedResNet:
+    torch.manual_seed(seed)
     visual = ModifiedResNet(layers=[1, 1, 1, 1], output_dim=24, heads=4, input_resolution=64, width=8)
     for parameter in visual.parameters():  # no branch may start at zero, or a wrong one would go unseen
         torch.nn.init.normal_(parameter, std=0.2)
@@ -69,17 +85,23 @@ def small_visual() -> ModifiedResNet:
 
 
 def make_batch(counts: list[int], vocabulary: Vocabulary, *, side: int = 64, seed: int = 0) -> BagBatch:
-    """A random batch with the given number of proposals per image."""
+    """A batch of random pixels and boxes with the given number of proposals per image.
+
+    The seed changes neither categories nor labels: every second proposal is a human, the others are of each other
+    category in turn; image i shows each third HOI class.
+    """
     generator = torch.Generator().manual_seed(seed)
-    total = sum(counts)
+    total, human = sum(counts), vocabulary.human_object_id
     corner = torch.rand(total, 2, generator=generator) * 50
     extent = 4 + torch.rand(total, 2, generator=generator) * 40
+    others = torch.tensor([row for row in range(vocabulary.num_objects) if row != human])
+    rows, hois = torch.arange(total), torch.arange(vocabulary.num_hois)
     return BagBatch(
         images=torch.randn(len(counts), 3, side, side, generator=generator),
         image_sizes=torch.tensor([[100.0, 90.0]]).repeat(len(counts), 1),
         proposal_offsets=torch.tensor([0, *counts]).cumsum(0),
         boxes=torch.cat([corner, corner + extent], 1),
-        object_ids=torch.randint(0, vocabulary.num_objects, (total,), generator=generator),
-        labels=(torch.rand(len(counts), vocabulary.num_hois, generator=generator) < 0.4).float(),
+        object_ids=torch.where(rows % 2 == 0, human, others[rows // 2 % len(others)]),
+        labels=((torch.arange(len(counts))[:, None] + hois) % 3 == 0).float(),
         image_index=torch.arange(len(counts)),
     )

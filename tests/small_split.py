@@ -38,11 +38,14 @@ def write_split_images(
 def random_proposals(
     manifest: SplitManifest, vocabulary: Vocabulary, counts: list[int], *, seed: int = 0
 ) -> SplitProposals:
-    """Proposals of random boxes, by falling score; the first two of an image are a human and its class's object."""
+    """Proposals of random boxes, by falling score; the first two of an image are a human and its class's object.
+
+    The seed is that of boxes and scores: the categories, and with them the number of pairs, are always the same.
+    """
     rng = np.random.default_rng(seed)
     rows = sum(counts)
     corner = rng.uniform(0, 40, (rows, 2))
-    object_ids = rng.integers(0, vocabulary.num_objects, rows)
+    object_ids = np.random.default_rng(0).integers(0, vocabulary.num_objects, rows)
     offsets = offsets_of(np.array(counts))
     scores = np.concatenate([np.sort(rng.random(count))[::-1] for count in counts]) if counts else np.zeros(0)
     for first, count, labels in zip(offsets, counts, manifest.labels, strict=False):
@@ -60,12 +63,14 @@ def random_proposals(
     )
 
 
-def small_bags(root: Path, vocabulary: Vocabulary, counts: list[int], *, max_proposals: int = 10) -> BagDataset:
+def small_bags(
+    root: Path, vocabulary: Vocabulary, counts: list[int], *, max_proposals: int = 10, seed: int = 0
+) -> BagDataset:
     """Bags with the given numbers of proposals, their images written under `root`."""
-    manifest = write_split_images(root, vocabulary, len(counts))
+    manifest = write_split_images(root, vocabulary, len(counts), seed=seed)
     return BagDataset(
         manifest=manifest,
-        proposals=random_proposals(manifest, vocabulary, counts),
+        proposals=random_proposals(manifest, vocabulary, counts, seed=seed),
         labels=manifest.label_matrix(vocabulary.num_hois),
         root=root,
         image_side=64,

@@ -226,7 +226,18 @@ def test_a_variants_override_touches_that_variant_alone(section, stages):
     assert others
     runs = affected(f"variants.{first}.{section}.some_key")
     assert {run["stage"] for run in runs} == stages
-    assert {run["item"].get("variant", first) for run in runs} == {first}
+    own = [run for run in runs if run["stage"] != "evaluate" or section == "evaluate"]  # a row may multiply by others
+    assert {run["item"].get("variant", first) for run in own} == {first}
+
+
+def test_a_row_is_scored_again_when_the_run_that_it_multiplies_by_changes():
+    factors = {name: row["evaluate"].get("times_run") for name, row in PARAMS["variants"].items()}
+    assert any(factors.values())
+    for row, factor in factors.items():
+        scored = resolved("evaluate", {"dataset": "toyworld", "variant": row})
+        for name in filter(None, (row, factor)):
+            dump = resolved("infer", {"dataset": "toyworld", "variant": name})
+            assert any(overlaps(dep, out) for dep in scored["deps"] for out in dump["outs"])
 
 
 def test_a_change_of_code_reaches_only_later_stages():

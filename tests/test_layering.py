@@ -110,7 +110,7 @@ def test_nothing_is_imported_by_a_computed_name():
     """Such imports would escape these tests. The console script alone does it, for its sub-commands."""
     hidden = set()
     for module, path in modules().items():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             name = getattr(node, "id", getattr(node, "attr", None))
             if name in ("import_module", "__import__", "exec"):
                 hidden.add(module)
@@ -141,5 +141,5 @@ def test_packages_have_their_rooms(package, rooms):
 def test_packages_run_no_code_when_imported():
     for module, path in modules().items():
         if path.name == "__init__.py":
-            kinds = {type(node) for node in ast.walk(ast.parse(path.read_text()))}
+            kinds = {type(node) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))}
             assert not kinds & {ast.Import, ast.ImportFrom, ast.Call, ast.FunctionDef, ast.ClassDef}, module

@@ -6,6 +6,7 @@ One reduced toyworld is made and pushed; other clones of the same commit take it
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -67,32 +68,46 @@ def test_proposals_pulled_from_a_remote_are_trained_on_without_detecting(colleag
     assert record["inputs"]["cache/toyworld/proposals/train.h5"] in theirs["outputs"].values()
 
 
-def test_a_shared_cache_is_linked_and_serves_both_clones(colleague, tmp_path):
-    shared = tmp_path / "shared"
-    first = with_cache(clone_of(colleague, tmp_path / "first"), shared)
-    assert _stages_run(run_in(first, "dvc", "repro", "--pull", TRAIN)) == {TRAIN}
-    git(first, "commit", "-qam", "trained")
-    second = with_cache(clone_of(first, tmp_path / "second"), shared)
-    for name in (TRAIN, "detect@toyworld-train", "prepare@toyworld", "encode_prompts@toyworld"):
-        run_in(second, "dvc", "checkout", name)
-    assert _stages_run(run_in(second, "dvc", "repro", TRAIN)) == set()
-    for clone in (first, second):
-        proposals = clone / "cache/toyworld/proposals/train.h5"
-        assert proposals.is_symlink()
-        assert proposals.resolve().is_relative_to(shared)
-    image = next((second / "cache/toyworld/images/train").iterdir())
-    assert image.resolve().is_relative_to(shared)  # a link out of the image root, to the recorded image
-    assert "as recorded" in run_in(second, "weakhoi", "verify", "--images", *_records(second)).stdout
-
-
-def with_cache(clone: Path, shared: Path) -> Path:
-    run_in(clone, "dvc", "cache", "dir", "--local", str(shared))
-    run_in(clone, "dvc", "config", "--local", "cache.type", "reflink,symlink")
+@pytest.fixture(scope="module")
+def first(colleague, tmp_path_factory) -> Path:
+    """A clone with a shared cache beside it, configured as README says; run to the report and committed."""
+    folder = tmp_path_factory.mktemp("clones")
+    clone = clone_of(colleague, folder / "first")
+    run_in(clone, "bash", "-c", shared_cache_commands(folder)[0])
+    assert {f"{name}@toyworld-ours" for name in ("train", "infer", "evaluate")} | {"report@toyworld"} == _stages_run(
+        run_in(clone, "dvc", "repro", "--pull")
+    )
+    git(clone, "add", "-A")
+    git(clone, "commit", "-qm", "trained")
     return clone
 
 
-def _records(clone: Path) -> list[str]:
-    return [f"manifests/toyworld/runs/{name}.json" for name in ("prepare", "detect-train", "train-ours")]
+def shared_cache_commands(folder: Path) -> list[str]:
+    """README's: what configures a clone, and what takes another's results."""
+    bullet = (ROOT / "README.md").read_text().split("- one cache for several clones: ")[1].split(";\n")[0]
+    commands = [command for command in re.findall(r"`([^`]+)`", bullet) if "&&" in command]
+    return [command.replace("/shared/dvc", str(folder / "shared")) for command in commands]
+
+
+def test_a_shared_cache_is_linked_and_serves_both_clones(first, tmp_path):
+    """What one clone has made and committed, another checks out, and runs nothing."""
+    configure, take = shared_cache_commands(first.parent)
+    second = clone_of(first, tmp_path / "second")
+    run_in(second, "bash", "-c", f"{configure} && {take}")
+    assert _stages_run(run_in(second, "dvc", "repro")) == set()
+    for clone in (first, second):
+        for path in ("proposals/train.h5", "predictions/ours.zarr/zarr.json"):
+            assert (clone / "cache/toyworld" / path).is_symlink()
+            assert (clone / "cache/toyworld" / path).resolve().is_relative_to(first.parent / "shared")
+    image = next((second / "cache/toyworld/images/train").iterdir())
+    assert image.resolve().is_relative_to(first.parent / "shared")  # out of the image root, to the recorded image
+    records = [str(path.relative_to(second)) for path in (second / "manifests/toyworld/runs").glob("*.json")]
+    records = [name for name in records if "baseline" not in name]  # the repository's own, not made here
+    assert len(records) == 8
+    assert "as recorded" in run_in(second, "weakhoi", "verify", "--images", *records).stdout
+    for name in ("infer-ours-test", "evaluate-ours", "report"):
+        done = run_in(second, "weakhoi", "rerun", f"manifests/toyworld/runs/{name}.json")
+        assert "byte-identical" in done.stdout
 
 
 @pytest.fixture
@@ -137,3 +152,33 @@ def test_an_experiment_in_a_copy_finds_what_it_needs_and_runs_what_changed(colle
     assert "three" in run_in(clone, "dvc", "exp", "list").stdout
     changed = run_in(clone, "dvc", "params", "diff", "HEAD", "three", "--json").stdout
     assert "mine" in changed
+
+
+def test_each_of_readmes_experiments_differs_from_the_commit_by_its_own_change(first, tmp_path):
+    """The sequence as written, in a clone of its own."""
+    clone = clone_of(first, tmp_path / "clone")
+    configure, take = shared_cache_commands(first.parent)
+    run_in(clone, "bash", "-c", f"{configure} && {take}")
+    git(clone, "config", "user.email", "a@example.org")
+    git(clone, "config", "user.name", "a")
+    commands = (ROOT / "README.md").read_text().split("### Experiments")[1].split("```")[1]
+    *commands, apply = commands.strip().splitlines()
+    run_in(clone, "bash", "-e", "-c", "\n".join(commands))
+    assert run_in(clone, "git", "status", "--porcelain", "params.yaml").stdout == ""
+    changed = {
+        "gamma15": {"toyworld.evaluate.gamma": 1.5},
+        "gamma05": {"toyworld.evaluate.gamma": 0.5},
+        "lr2": {"toyworld.train.learning_rate": 0.002},
+    }
+    for name, expected in changed.items():
+        assert params_changed(clone, name) == expected
+    mine = params_changed(clone, "mine")
+    assert {key for key in mine if not key.startswith("variants.mine")} == {"run_variants"}
+    run_in(clone, "bash", "-e", "-c", apply)
+    assert "learning_rate: 0.002" in (clone / "params.yaml").read_text()
+
+
+def params_changed(clone: Path, name: str) -> dict[str, object]:
+    """Parameters of an experiment that are not those of the commit, with their values."""
+    diff = json.loads(run_in(clone, "dvc", "params", "diff", "HEAD", name, "--json").stdout)
+    return {key: value["new"] for key, value in diff["params.yaml"].items()}

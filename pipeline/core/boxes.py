@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 Boxes = TypeVar("Boxes", np.ndarray, torch.Tensor)
 
@@ -21,6 +22,11 @@ def _namespace(boxes: np.ndarray | torch.Tensor) -> Any:
 def box_area(boxes: Boxes) -> Boxes:
     """Area in square pixels, [*]; a degenerate box has area 0."""
     return (boxes[..., 2] - boxes[..., 0]).clip(min=0) * (boxes[..., 3] - boxes[..., 1]).clip(min=0)
+
+
+def has_extent(boxes: np.ndarray) -> NDArray[np.bool_]:
+    """Whether each box has a width and a height above zero, [*]."""
+    return np.asarray((boxes[..., 2:] > boxes[..., :2]).all(-1))
 
 
 def box_intersection(first: Boxes, second: Boxes) -> Boxes:

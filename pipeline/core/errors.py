@@ -39,18 +39,41 @@ class ResourceError(UserError):
     """The machine ran out of disk or memory, or another process is at work on the same artifacts."""
 
 
+class NoMemoryError(ResourceError):
+    """Memory ran out. What needs less of it depends on the stage, so its command adds that."""
+
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "unable to allocate shared memory", "unable to mmap")
+_NO_MEMORY = (
+    "can't allocate memory",
+    "cannot allocate memory",
+    "not enough memory",
+    "unable to allocate shared memory",
+    "unable to mmap",
+)
 
 
 def resource_error(error: BaseException) -> ResourceError | None:
-    """Return what a full disk or memory that ran out means to a user; None for any other error."""
-    reason = " ".join(str(error).split())
-    if isinstance(error, OSError) and error.errno in _FULL:
+    """Return what an error says about the machine: a full disk, no memory, threads or open files left, a file in use.
+
+    None for any other error. A reader that takes errors for damage of its file asks here first: the file is whole, and
+    making it again would not help.
+    """
+    reason = " ".join(str(error).split()) or type(error).__name__
+    number, said = getattr(error, "errno", None), reason.lower()
+    if isinstance(error, OSError) and number in _FULL:
         return ResourceError(f"{error.filename or 'disk'}: {error.strerror}; free space or permissions, then run again")
-    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or any(s in reason for s in _NO_MEMORY):
+    is_memory = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or number == errno.ENOMEM
+    if is_memory or any(text in said for text in _NO_MEMORY):
+        return NoMemoryError(f"memory ran out ({reason})")
+    if number in (errno.EMFILE, errno.ENFILE) or "too many open files" in said:
+        return ResourceError(f"too many files are open ({reason}); raise the limit (ulimit -n), then run again")
+    if "unable to lock file" in said:  # HDF5
+        return ResourceError(f"another program has the file open for writing ({reason}); close it, then run again")
+    if "can't start new thread" in said or number == errno.EAGAIN:
         return ResourceError(
-            f"memory ran out ({reason or type(error).__name__}); lower batch_size, part_size or num_workers"
+            f"no more threads or processes can be started ({reason}); close other programs or raise the limit "
+            "(ulimit -u), then run again"
         )
     return None
 

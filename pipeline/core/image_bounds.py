@@ -12,13 +12,33 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.boxes import has_extent
 from pipeline.core.errors import DataError
 from pipeline.core.types import GroundTruth, IntArray, unusable_boxes
 
 CENTRE_SLACK = 1.0  # pixels: a +1 convention, rounding
 OVERSHOOT = 0.5  # of the image's side: what a normalised (cx, cy, w, h) in 0..1 can reach
+UNIT_SHARE = 0.01  # of the boxes: a detector may find something in the image's first pixel, but hardly ever
 
 RULE = "the centre in the image and no more than half the image's side beyond each border"
+
+
+def check_pixels(boxes: NDArray[np.floating], where: str) -> None:
+    """Refuse boxes in fractions of their image, or a list that mixes them with boxes in pixels.
+
+    Args:
+        boxes: finite [T, 4] xyxy; those without width or height are passed over.
+        where: what the boxes are, for the message.
+
+    Raises:
+        DataError: more than `UNIT_SHARE` of them lie within 0..1; names the first.
+    """
+    rows = np.flatnonzero(((boxes >= 0) & (boxes <= 1)).all(-1) & has_extent(boxes))
+    if len(rows) > UNIT_SHARE * len(boxes):
+        raise DataError(
+            f"{where}: box {rows[0]} is {boxes[rows[0]].tolist()}, {len(rows)} of {len(boxes)} boxes lie within 0..1; "
+            "expected x1, y1, x2, y2 in original-image pixels: multiply by the image's width and height"
+        )
 
 
 def outside_image(boxes: NDArray[np.floating], sizes: IntArray) -> NDArray[np.bool_]:

@@ -89,10 +89,15 @@ class Layout:
         """Annotated people of an evaluation split, JSON: what the V-COCO protocol scores against."""
         return self._cache / "ground_truth" / f"{split}_people.json"
 
+    @property
+    def stage_manifests(self) -> Path:
+        """Folder of the manifests of all runs of stages."""
+        return self._manifests / "runs"
+
     def stage_manifest(self, stage: str, *names: str) -> Path:
         """Manifest of one run of a stage; a name may be a `run_name`."""
         folder, name = _folder_and_name("-".join(names))
-        return self._manifests / "runs" / folder / f"{'-'.join(filter(None, (stage, name)))}.json"
+        return self.stage_manifests / folder / f"{'-'.join(filter(None, (stage, name)))}.json"
 
     def proposals(self, split: str) -> Path:
         """Proposals of a split, HDF5."""
@@ -106,10 +111,6 @@ class Layout:
     def knowledge_bank(self) -> Path:
         """Knowledge bank of the dataset's own CLIP, HDF5."""
         return self._cache / "knowledge_bank.h5"
-
-    def bank(self, source: str | None) -> Path:
-        """Knowledge bank of another text encoder, HDF5; None is the dataset's own CLIP."""
-        return self.knowledge_bank if source is None else self._cache / "banks" / f"{Path(source).stem}.h5"
 
     def checkpoint(self, run: str) -> Path:
         """Folder of a trained model: model.safetensors and config.json."""

@@ -52,7 +52,7 @@ class PrepareParams(KnownKeys):
     source: Annotated[Text, placeholders()] | None  # folder of the dataset, here or anywhere; null: toyworld, drawn
     num_images: dict[Split, Annotated[Whole, within(1, 1_000_000)]] | None  # toyworld: images per split; else null
     exponents: dict[Split, Annotated[Real, within(-10, 10)]] | None  # toyworld: power of the class frequencies
-    image_size: Annotated[Whole, within(64, 4096)] | None  # toyworld: pixels
+    image_size: Annotated[Whole, within(32, 4096)] | None  # toyworld: pixels
     val_fraction: Annotated[Real, within(0, 0.5)] | None  # of train, held out as val; null: the dataset's own val
     seed: Seed
 
@@ -100,6 +100,15 @@ class ModelParams(KnownKeys):
     bank: Literal["clip", "random", "roberta"]
     settings: dict[str, dict[str, Any]]  # of methods and backbones, by name; in params.yaml directly under `model`
     image_size: Annotated[Whole, within(32, 4096)]  # pixels; images are resized to a square of this side
+
+    def used(self) -> ModelParams:
+        """The section without the settings of other methods and backbones: what a run's manifest records.
+
+        CLIP's own encoder may be a teacher beside any backbone.
+        """
+        names = {name.rpartition(".")[2] for name in (self.method, self.backbone, "clip_resnet")}
+        kept = {name: value for name, value in self.settings.items() if name in names}
+        return dataclasses.replace(self, settings=kept)
 
     def settings_of(self, name: str, kind: type[Settings], faults: list[str]) -> Settings | None:
         """Build the settings of the method or backbone `name`; on faults append to the list and return None."""
@@ -260,8 +269,9 @@ def load_params(path: Path, dataset: str, variant: str | None = None) -> Dataset
             faults = faults or [f'no variant "{name}"{did_you_mean(name, variants)}; it has {", ".join(variants)}']
             raise _refused(path, faults)
         section = _override(section, variants[name], name, faults)
-    section = _with_settings(_override_by_hand(section, overrides, faults))
-    params = _build_dataset(section, dataset, bool(document.get(RERUN_MARK)), faults)
+    is_rerun = RERUN_MARK in document
+    section = _override_by_hand(section, overrides, {*_SECTIONS} - {*section} if is_rerun else set(), faults)
+    params = _build_dataset(_with_settings(section), dataset, is_rerun, faults)
     if faults or params is None:
         raise _refused(path, faults)
     return params
@@ -271,14 +281,22 @@ def _refused(path: Path, faults: list[str]) -> ParamError:
     return ParamError(f"{path.name}: " + "; ".join(faults))
 
 
-def _override_by_hand(section: Mapping[str, Any], overrides: list[str], faults: list[str]) -> dict[str, Any]:
-    """Apply overrides written as "train.learning_rate=0.001", the tail of a variant's name."""
+def _override_by_hand(
+    section: Mapping[str, Any], overrides: list[str], absent: set[str], faults: list[str]
+) -> dict[str, Any]:
+    """Apply overrides written as "train.learning_rate=0.001", the tail of a variant's name.
+
+    A section that a file of `rerun` leaves `absent` has none; the others are as recorded, with the overrides in them.
+    """
     merged = dict(section)
     for override in overrides:
         name, _, text = override.partition("=")
         stage, *keys = name.split(".")
         known = [f"{stage}.{key}" for stage in _OVERRIDDEN for key in _mapping(merged.get(stage))]
-        if f"{stage}.{keys[0] if keys else ''}" not in known:
+        if stage in absent:
+            continue
+        is_setting = stage == "model" and len(keys) > 1  # of a method or backbone that the dataset has no section for
+        if not keys or (f"{stage}.{keys[0]}" not in known and not is_setting):
             faults.append(f'override "+{override}": unknown key{did_you_mean(name, known)}; expected +stage.key=value')
             continue
         try:
@@ -303,13 +321,21 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
 
 
 def _with_settings(section: Mapping[str, Any]) -> dict[str, Any]:
-    """Gather the sub-sections of `model`, which are named after methods and backbones, under `settings`."""
+    """Gather the sub-sections of `model`, which are named after methods and backbones, under `settings`.
+
+    Manifests, and so the files of `rerun`, hold them under that key already.
+    """
     model = section.get("model")
     if not isinstance(model, Mapping):
         return dict(section)
-    settings = {key: value for key, value in model.items() if isinstance(value, Mapping)}
-    plain = {key: value for key, value in model.items() if key not in settings}
-    return {**section, "model": {**plain, "settings": settings}}
+    own = {key: value for key, value in model.items() if isinstance(value, Mapping) and key != "settings"}
+    plain = {key: value for key, value in model.items() if key not in own}
+    return {**section, "model": {**plain, "settings": {**model.get("settings", {}), **own}}}
+
+
+def is_rerun_file(path: Path) -> bool:
+    """Whether `weakhoi rerun` wrote this params file, and checked and linked all inputs of one stage beside it."""
+    return path.is_file() and RERUN_MARK in read_params_file(path)
 
 
 def load_variants(path: Path) -> dict[str, Variant]:

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node
 
-from pipeline.core.errors import ParamError, did_you_mean
+from pipeline.core.errors import ParamError, did_you_mean, resource_error
 
 Section = TypeVar("Section")
 # What the parser raises beside its own errors is of tags whose value does not fit: "!!bool x".
@@ -24,7 +24,11 @@ NOT_YAML = (YAMLError, ValueError, LookupError, TypeError, AttributeError, Recur
 
 def parse_yaml(text: str) -> Any:
     """Return the value that YAML text spells; raises one of `NOT_YAML`."""
-    return YAML(typ="safe").load(text)
+    constructor, _ = YAML(typ="safe").get_constructor_parser(text)
+    node = constructor.composer.get_single_node()
+    if twice := _keys_twice(node, set()):
+        raise ValueError(f"{'; '.join(twice)}; expected each key once in a section")
+    return None if node is None else constructor.construct_document(node)
 
 
 def read_params_file(path: Path) -> dict[str, Any]:
@@ -34,14 +38,13 @@ def read_params_file(path: Path) -> dict[str, Any]:
         ParamError: missing, unreadable, not UTF-8, not YAML, a key twice, or no mapping.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        if twice := _keys_twice(YAML(typ="safe").compose(text), set()):
-            raise ParamError(f"{path.name}: {'; '.join(twice)}; expected each key once in a section")
-        document = parse_yaml(text)
+        document = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamError(f"{path} does not exist; run from the repository root or give --root") from None
     except OSError as error:
-        raise ParamError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from None
+        raise resource_error(error) or ParamError(
+            f"{path}: cannot be read ({error.strerror}); check the file and its permissions"
+        ) from None
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise ParamError(f"{path.name}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8") from None

@@ -65,10 +65,15 @@ def check_text(value: Any, where: str) -> None:
         DataError: names what was found.
     """
     if not isinstance(value, str) or not value or "\0" in value or value != value.encode("utf-8", "ignore").decode():
-        raise DataError(f"{where} is {_short(value)}; expected a text of UTF-8 characters")
+        raise DataError(f"{where} is {shortened(value)}; expected a text of UTF-8 characters")
 
 
-def _short(value: Any) -> str:
+def is_sha256(value: Any) -> bool:
+    """Whether a value is a digest as this project writes them: 64 hexadecimal digits, lower case."""
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
+
+
+def shortened(value: Any) -> str:
     """A value for a message, whatever its length, in ASCII."""
     if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
         return f"a number of {value.bit_length()} bits"  # Python refuses to print the longest
@@ -98,12 +103,12 @@ class ImageRecord:
             value = getattr(self, name)
             if type(value) is not int or not 0 < value <= _LARGEST_SIDE:
                 raise DataError(
-                    f'ImageRecord.{name} of "{self.image_id}" is {_short(value)}; expected whole pixels, '
+                    f'ImageRecord.{name} of "{self.image_id}" is {shortened(value)}; expected whole pixels, '
                     f"1 to {_LARGEST_SIDE}"
                 )
-        if not isinstance(self.sha256, str) or not _SHA256.fullmatch(self.sha256):
+        if not is_sha256(self.sha256):
             raise DataError(
-                f'ImageRecord.sha256 of "{self.image_id}" is {_short(self.sha256)}; expected 64 hexadecimal digits'
+                f'ImageRecord.sha256 of "{self.image_id}" is {shortened(self.sha256)}; expected 64 hexadecimal digits'
             )
 
 
@@ -122,7 +127,7 @@ class ImageLabels:
         _check(self, {"hoi_ids": ("R",)}, {"hoi_ids": "i"})
         if (np.diff(self.hoi_ids) <= 0).any() or (self.hoi_ids < 0).any():
             raise DataError(
-                f'ImageLabels.hoi_ids of "{self.image_id}" are {_short(self.hoi_ids.tolist())}; '
+                f'ImageLabels.hoi_ids of "{self.image_id}" are {shortened(self.hoi_ids.tolist())}; '
                 "expected ids from 0 in rising order, each once"
             )
 

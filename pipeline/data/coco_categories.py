@@ -1,10 +1,12 @@
-"""COCO's category ids as names: the published ids 1..90 with gaps, and the contiguous 0..79.
+"""COCO's category ids as names: the published ids 1..90 with gaps, the contiguous 0..79, and 1..80 after a background.
 
 Datasets order and spell the 80 categories differently (HICO-DET: alphabetical, "dining_table"), so ids are always
 mapped by name, never by position. The names are those that torchvision ships with its weights.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +20,11 @@ _ABSENT = ("__background__", "N/A")
 
 COCO_91: dict[int, str] = {row: name for row, name in enumerate(_PUBLISHED) if name not in _ABSENT}
 COCO_80: dict[int, str] = dict(enumerate(COCO_91.values()))
-NUMBERINGS = {"coco91": COCO_91, "coco80": COCO_80}
+COCO_81: dict[int, str] = {label + 1: name for label, name in COCO_80.items()}  # 0 is the background
+NUMBERINGS: dict[str, Mapping[int, str]] = {"coco91": COCO_91, "coco80": COCO_80, "coco81": COCO_81}
 
 
-def object_ids_of(labels: NDArray[np.int64], names: dict[int, str], vocabulary: Vocabulary) -> NDArray[np.int64]:
+def object_ids_of(labels: NDArray[np.int64], names: Mapping[int, str], vocabulary: Vocabulary) -> NDArray[np.int64]:
     """Object id of each label, int64 [N]; -1 where the vocabulary has no category of that name.
 
     Raises:
@@ -33,7 +36,6 @@ def object_ids_of(labels: NDArray[np.int64], names: dict[int, str], vocabulary: 
     unknown = [int(label) for label in distinct if int(label) not in table]
     if unknown:
         raise DataError(
-            f"label {unknown[0]} is none of the {len(names)} of this numbering ({min(names)}..{max(names)}); "
-            "choose another with --labels"
+            f"label {unknown[0]} is none of the {len(names)} of this numbering ({min(names)}..{max(names)})"
         )
     return np.array([table[int(label)] for label in distinct], np.int64)[rows.ravel()]

@@ -106,6 +106,6 @@ def _check_values(path: Path, truth: GroundTruth, num_hois: int, manifest: Split
     if len(unknown):
         raise ArtifactError(f"{path}: HOI id {unknown[0]}, expected 0 to {num_hois - 1}; {_PREPARE}")
     try:
-        check_scored_boxes(truth, manifest.sizes, manifest.image_ids, str(path))
+        check_scored_boxes(truth, manifest.image_sizes, manifest.image_ids, str(path))
     except DataError as error:
         raise ArtifactError(f"{error}; {_PREPARE}") from None

@@ -13,7 +13,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, resource_error
 from pipeline.core.normalisation import CLIP_MEAN, CLIP_STD
 from pipeline.store.file_content import content_of
 
@@ -77,7 +77,9 @@ def open_image(path: Path, *, upright: bool = False, sha256: str | None = None) 
     except Image.DecompressionBombError as error:
         raise DataError(f"{path}: image is too large to be decoded safely ({error}); shrink it") from None
     except _DAMAGED as error:
-        raise DataError(f"{path}: image cannot be decoded ({' '.join(str(error).split())}); replace the file") from None
+        raise resource_error(error) or DataError(
+            f"{path}: image cannot be decoded ({' '.join(str(error).split())}); replace the file"
+        ) from None
 
 
 def check_usable_size(path: Path, size: tuple[int, int]) -> None:

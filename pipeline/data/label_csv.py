@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from pipeline.core.errors import DataError, did_you_mean
+from pipeline.core.errors import DataError, did_you_mean, resource_error
 from pipeline.core.names import SPLITS
 
 _REQUIRED, _OPTIONAL = ("image", "verb", "object"), ("split",)
@@ -53,7 +53,7 @@ def _text(path: Path) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise DataError(
+        raise resource_error(error) or DataError(
             f"{path}: cannot be read ({error.strerror}); expected a CSV with the columns image,verb,object"
         ) from None
     try:

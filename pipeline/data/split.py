@@ -65,8 +65,8 @@ class SplitManifest:
         return tuple(record.image_id for record in self.images)
 
     @property
-    def sizes(self) -> IntArray:
-        """Width and height of the images in pixels, int64 [I, 2]."""
+    def image_sizes(self) -> IntArray:
+        """Width and height of each image in pixels, int64 [I, 2]."""
         return np.array([(record.width, record.height) for record in self.images], np.int64).reshape(-1, 2)
 
     def image_path(self, index: int, root: Path) -> Path:

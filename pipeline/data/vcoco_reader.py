@@ -73,7 +73,7 @@ class VCocoReader:
             if split == "train":
                 prepared.append(PreparedSplit(manifest, None))
             else:
-                check_scored_boxes(images.truth, manifest.sizes, images.paths, str(self._source))
+                check_scored_boxes(images.truth, manifest.image_sizes, images.paths, str(self._source))
                 prepared.append(PreparedSplit(manifest, AnnotatedSplit(images.truth, instances), people))
         return prepared
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,10 @@ from torchvision.models import detection as torchvision_detection
 from torchvision.models import get_model_builder, get_model_weights, list_models
 from torchvision.models.detection import FasterRCNN
 
-from pipeline.core.errors import WeightsError, did_you_mean
+from pipeline.core.errors import WeightsError, did_you_mean, resource_error
 from pipeline.core.params import DetectParams
+from pipeline.detection.categories_file import categories_beside, read_categories
+from pipeline.detection.own_weights import check_num_categories, weights_of
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 from pipeline.store.file_content import first_line, reason_and_remedy, torch_fault
 from pipeline.store.files import sha256_of
@@ -56,10 +59,13 @@ class Detector:
 def load_detector(params: DetectParams, *, root: Path) -> Detector:
     """Build the detector that params name, load its weights and set its thresholds.
 
-    Weights are a published name, or a path relative to `root`.
+    Weights are a published name, or a path relative to `root`. Those of a file have the published categories, or the
+    ones that a categories file beside it names.
 
     Raises:
-        WeightsError: unknown builder or weights, weights not on disk and not downloadable, or of another architecture.
+        WeightsError: unknown builder or weights, weights not on disk and not downloadable, or of another architecture
+            or number of categories.
+        DataError: the categories file is of another form.
     """
     path = root / params.weights
     if params.detector == SMALL:
@@ -75,6 +81,12 @@ def load_detector(params: DetectParams, *, root: Path) -> Detector:
     configure_thresholds(detector.model, params)
     detector.model.eval().requires_grad_(False)
     return detector
+
+
+def detector_files(params: DetectParams, *, root: Path) -> list[Path]:
+    """The files that `load_detector` reads below `root` or at an absolute path: weights, names of their categories."""
+    path = root / params.weights
+    return [file for file in (path, categories_beside(path)) if path.exists() and file.exists()]
 
 
 def build_architecture(architecture: Mapping[str, Any]) -> nn.Module:
@@ -138,12 +150,12 @@ def _load_torchvision(name: str, weights: str, path: Path, trained_on: str) -> D
             state = entry.get_state_dict(progress=False, check_hash=True)
         except (URLError, OSError) as error:
             folder = Path(torch.hub.get_dir()) / "checkpoints"
-            raise WeightsError(
+            raise resource_error(error) or WeightsError(
                 f"detect.weights: {weights} of {name} is neither in {folder} nor downloadable ({error}); "
                 f"put {Path(entry.url).name} there, or give a path"
             ) from None
         except _UNREADABLE as error:
-            raise WeightsError(
+            raise resource_error(error) or WeightsError(
                 f"detect.weights: {Path(entry.url).name} of {weights} is damaged ({first_line(error)}); "
                 f"delete it from {Path(torch.hub.get_dir()) / 'checkpoints'} and fetch it again"
             ) from None
@@ -151,6 +163,8 @@ def _load_torchvision(name: str, weights: str, path: Path, trained_on: str) -> D
     elif path.exists():
         state = _read_state(path)
         digest = sha256_of(path)
+        beside = categories_beside(path)
+        categories = read_categories(beside) if beside.exists() else categories
     else:
         names = ", ".join(published.__members__)
         raise WeightsError(
@@ -159,6 +173,7 @@ def _load_torchvision(name: str, weights: str, path: Path, trained_on: str) -> D
         )
     architecture = {"name": name, "num_categories": len(categories)}
     model = build_architecture(architecture)
+    check_num_categories(model.state_dict(), state, len(categories), path)
     _load_state(model, state, path)
     return Detector(model, name, categories, digest, trained_on, architecture)
 
@@ -176,9 +191,8 @@ def _check_published(cached: Path, weights: str) -> None:
 
 def _read_state(path: Path) -> dict[str, Tensor]:
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except MemoryError:
-        raise
+        with torch.serialization.safe_globals([Namespace]):  # options, which torchvision's script saves beside weights
+            state = weights_of(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # on damaged files torch raises whatever it trips over
         fault = torch_fault(path, error, "save it with torch.save(model.state_dict(), path)")
         raise WeightsError(f"detect.weights: {path} cannot be read ({fault.what}); {fault.remedy}") from None
@@ -192,4 +206,6 @@ def _load_state(model: nn.Module, state: dict[str, Tensor], path: Path) -> None:
         model.load_state_dict(state)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
-        raise WeightsError(f"detect.weights: {path} is of another architecture ({reason})") from None
+        raise resource_error(error) or WeightsError(
+            f"detect.weights: {path} is of another architecture ({reason})"
+        ) from None

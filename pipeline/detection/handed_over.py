@@ -1,7 +1,8 @@
 """Proposals that somebody hands over: one HDF5 file, and beside it, if one likes, the manifest of the run that made it.
 
-The file alone is checked against the images and categories that will use it. With its `detect-<split>.json`, the
-manifest that `detect` wrote, it must also be the very file of that run, made from the very images and labels.
+The file alone is checked against the images and categories that will use it, its boxes against the images' sizes.
+With its `detect-<split>.json`, the manifest that `detect` wrote, it must also be the very file of that run, made from
+the very images and labels.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.core.errors import ArtifactError
+from pipeline.core.image_bounds import check_inside, check_pixels
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest
+from pipeline.detection.proposals import check_humans
 from pipeline.store.files import sha256_of
 from pipeline.store.manifests import read_stage_manifest
 from pipeline.store.proposals_file import SplitProposals, read_proposals
+from pipeline.store.ragged import row_owner
 
 
 def files_handed_over(source: Path, split: str) -> list[Path]:
@@ -31,10 +35,16 @@ def read_handed_over(source: Path, split_path: Path, manifest: SplitManifest, vo
     Raises:
         ArtifactError: as `read_proposals`, or the manifest beside it is of another file, split or images; both values
             are named.
+        DataError: boxes that are outside their image or in fractions of it; no human in any image.
     """
     proposals = read_proposals(source, image_ids=manifest.image_ids, objects=vocabulary.objects)
     for record in files_handed_over(source, manifest.split)[1:]:
         _check_record(record, source, split_path)
+    where = f"{source}: boxes"
+    check_pixels(proposals.boxes, where)
+    check_inside(proposals.boxes, manifest.image_sizes[row_owner(proposals.offsets)], where)
+    humans = int((proposals.object_ids == vocabulary.human_object_id).sum())
+    check_humans(humans, manifest, vocabulary, f"check object_ids and the attribute objects of {source}")
     return proposals
 
 

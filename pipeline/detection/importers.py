@@ -1,30 +1,28 @@
-"""Detections of others as proposals: COCO-results JSON, and a folder with one JSON file per image.
+"""Detections of others as proposals: images found by name, categories mapped by name, what cannot work refused.
 
-- COCO results: a list of {"image_id", "category_id", "bbox": [x, y, w, h], "score"}.
-- Per image: `<image id>.json` with {"boxes": [[x1, y1, x2, y2], ...], "scores": [...], "labels": [...]}.
-
-Boxes are continuous pixels of the original image. Images are found by their id, or by the number that it ends with,
-which is COCO's id of a V-COCO image. Categories are mapped by name; those that the vocabulary lacks are dropped.
+Boxes are continuous pixels of the original image. Categories that the vocabulary lacks are dropped and counted, as are
+boxes without width or height.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.errors import DataError
-from pipeline.core.image_bounds import check_inside
-from pipeline.core.types import check_boxes
+from pipeline.core.boxes import has_extent
+from pipeline.core.errors import DataError, did_you_mean
+from pipeline.core.image_bounds import check_inside, check_pixels
+from pipeline.core.types import IntArray, check_boxes
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.coco_categories import NUMBERINGS, object_ids_of
 from pipeline.data.split import SplitManifest
+from pipeline.detection.categories_file import read_categories
+from pipeline.detection.detection_forms import FlatDetections, read_detections
 from pipeline.store.files import sha256_of
-from pipeline.store.json_file import load_json
 from pipeline.store.proposals_file import SplitProposals
 from pipeline.store.ragged import offsets_of
 
@@ -32,49 +30,84 @@ LABELS = ("vocabulary", *NUMBERINGS)
 
 
 @dataclass(frozen=True)
-class _Found:
-    """Flat detections: image rows int64 [N], boxes float64 [N, 4] xyxy, scores float64 [N], labels int64 [N]."""
+class Imported:
+    """Proposals, and how many boxes of each category were kept and dropped, the most frequent first."""
 
-    image: NDArray[np.int64]
-    boxes: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    labels: NDArray[np.int64]
+    proposals: SplitProposals
+    kept: dict[str, int]
+    dropped: dict[str, int]
+    without_extent: int
 
 
 def import_proposals(
     source: Path, manifest: SplitManifest, vocabulary: Vocabulary, *, labels: str, detector: str
-) -> SplitProposals:
+) -> Imported:
     """Read detections of a split, by falling score within each image.
 
     Args:
         source: a COCO-results file, or a folder of per-image files.
-        labels: what labels count: "vocabulary" (ids of `vocabulary.objects`), "coco91" or "coco80".
+        labels: what labels count: one of `LABELS`, or the path of a categories file.
         detector: what made them, in words; recorded with the file's digest.
 
     Raises:
-        DataError: unreadable, another split's images, unknown labels, boxes that are NaN, inverted or clearly outside
-            their image, scores outside 0..1.
+        DataError: unreadable, another split's images, unknown labels; boxes that are inverted, clearly outside their
+            image or in fractions of it; scores outside 0..1; no human, or nothing at all.
     """
-    found = _read_folder(source, manifest) if source.is_dir() else _read_coco_results(source, manifest)
-    check_boxes(found.boxes.astype(np.float32), str(source))
-    bad = ~((found.scores >= 0) & (found.scores <= 1))
-    if bad.any():
-        raise DataError(f"{source}: score {found.scores[bad][0]} is outside 0..1; expected probabilities")
-    names = dict(enumerate(vocabulary.objects)) if labels == "vocabulary" else NUMBERINGS[labels]
+    names = category_names(labels, vocabulary)
+    found = read_detections(source, manifest)
+    if len(manifest) and not len(found.scores):
+        raise DataError(f"{source}: holds no detection; expected those of {manifest.dataset} {manifest.split}")
+    _check_values(found, manifest, str(source))
     try:
         object_ids = object_ids_of(found.labels, names, vocabulary)
     except DataError as error:
-        raise DataError(f"{source}: {error}") from None
-    sizes = np.array([(record.width, record.height) for record in manifest.images], np.int64).reshape(-1, 2)
-    check_inside(found.boxes, sizes[found.image], str(source))
+        raise DataError(f"{source}: {error}; {_other_numberings(found.labels, vocabulary)}") from None
+    if len(manifest) and not (object_ids == vocabulary.human_object_id).any():
+        raise DataError(f"{source}: {_without_humans(found.labels, names, vocabulary, labels)}")
+    whole = _proposals(found, object_ids, manifest, vocabulary, f"{detector} {sha256_of(source)}")
+    proposals = whole.kept(has_extent(whole.boxes))
+    kept, dropped = (_counts(found.labels[rows], names) for rows in (object_ids >= 0, object_ids < 0))
+    return Imported(proposals, kept, dropped, len(whole.scores) - len(proposals.scores))
+
+
+def category_names(labels: str, vocabulary: Vocabulary) -> Mapping[int, str]:
+    """Return the category of each label, by the name of a numbering or the path of a categories file.
+
+    Raises:
+        DataError: neither.
+    """
+    if labels in LABELS:
+        return dict(enumerate(vocabulary.objects)) if labels == "vocabulary" else NUMBERINGS[labels]
+    if not Path(labels).is_file():
+        raise DataError(
+            f'--labels: "{labels}" is neither a file nor a numbering{did_you_mean(labels, LABELS)}; '
+            f'expected one of {", ".join(LABELS)}, or a file {{"categories": [name of label 0, of label 1, ...]}}'
+        )
+    return dict(enumerate(read_categories(Path(labels))))
+
+
+def _check_values(found: FlatDetections, manifest: SplitManifest, where: str) -> None:
+    check_boxes(found.boxes.astype(np.float32), where)
+    bad = found.scores[(found.scores < 0) | (found.scores > 1)]
+    if len(bad):
+        percent = "; divide percentages by 100" if found.scores.min() >= 0 and found.scores.max() <= 100 else ""
+        raise DataError(f"{where}: score {bad[0]} is outside 0..1; expected probabilities{percent}")
+    check_pixels(found.boxes, where)
+    check_inside(found.boxes, manifest.image_sizes[found.image], where)
+
+
+def _proposals(
+    found: FlatDetections, object_ids: IntArray, manifest: SplitManifest, vocabulary: Vocabulary, detector: str
+) -> SplitProposals:
+    """Detections of known categories, clipped to their images, by falling score."""
     order = np.lexsort((-found.scores, found.image))
     order = order[object_ids[order] >= 0]
     image = found.image[order]
-    boxes = np.clip(found.boxes[order], 0, np.tile(sizes[image], 2))
+    boxes = np.clip(found.boxes[order], 0, np.tile(manifest.image_sizes[image], 2))
     return SplitProposals(
         image_ids=manifest.image_ids,
         objects=vocabulary.objects,
-        detector=f"{detector} {sha256_of(source)}",
+        detector=detector,
         offsets=offsets_of(np.bincount(image, minlength=len(manifest))),
         boxes=boxes.astype(np.float32),
         scores=found.scores[order].astype(np.float32),
@@ -82,68 +115,28 @@ def import_proposals(
     )
 
 
-def _read_coco_results(path: Path, manifest: SplitManifest) -> _Found:
-    data = load_json(path)
-    if not isinstance(data, list):
-        raise DataError(f"{path}: not COCO results; expected a list of image_id, category_id, bbox, score")
-    try:
-        rows = _image_rows([entry["image_id"] for entry in data], manifest, path)
-        boxes = np.array([entry["bbox"] for entry in data], np.float64).reshape(-1, 4)
-        boxes[:, 2:] += boxes[:, :2]
-        scores = np.array([entry["score"] for entry in data], np.float64)
-        labels = _whole([entry["category_id"] for entry in data])
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{path}: not COCO results ({error!r}); expected image_id, category_id, bbox [x, y, w, h], score"
-        ) from None
-    return _Found(rows, boxes, scores, labels)
+def _counts(labels: NDArray[np.int64], names: Mapping[int, str]) -> dict[str, int]:
+    """How often each category occurs, the most frequent first."""
+    distinct, counts = np.unique(labels, return_counts=True)
+    return {names[int(distinct[row])]: int(counts[row]) for row in np.argsort(-counts, kind="stable")}
 
 
-def _read_folder(folder: Path, manifest: SplitManifest) -> _Found:
-    files = sorted(folder.glob("*.json"))
-    if not files:
-        raise DataError(f"{folder}: holds no .json file; expected one per image, named after it")
-    parts: dict[str, list[Any]] = {"boxes": [], "scores": [], "labels": []}
-    counts = []
-    for file in files:
-        data = load_json(file)
+def _without_humans(labels: NDArray[np.int64], names: Mapping[int, str], vocabulary: Vocabulary, numbering: str) -> str:
+    first = ", ".join(f'{label} is "{names[label]}"' for label in np.unique(labels)[:3].tolist())
+    return (
+        f'no "{vocabulary.human}" among {len(labels)} detections by --labels {numbering} ({first}); '
+        f"{_other_numberings(labels, vocabulary)}"
+    )
+
+
+def _other_numberings(labels: NDArray[np.int64], vocabulary: Vocabulary) -> str:
+    """What to do with labels that do not fit: most often another numbering is meant, by which there are humans."""
+    humans = {}
+    for name in LABELS:
         try:
-            boxes = np.array(data["boxes"], np.float64).reshape(-1, 4)
-            scores, labels = np.array(data["scores"], np.float64).ravel(), _whole(data["labels"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{file}: not a detection file ({error!r}); expected boxes, scores, labels") from None
-        if not len(boxes) == len(scores) == len(labels):
-            raise DataError(f"{file}: {len(boxes)} boxes, {len(scores)} scores, {len(labels)} labels; expected equal")
-        parts["boxes"].append(boxes)
-        parts["scores"].append(scores)
-        parts["labels"].append(labels)
-        counts.append(len(boxes))
-    rows = np.repeat(_image_rows([file.stem for file in files], manifest, folder), counts)
-    return _Found(rows, *(np.concatenate(parts[name]) for name in ("boxes", "scores", "labels")))
-
-
-def _whole(labels: Any) -> NDArray[np.int64]:
-    """Labels as int64; ValueError where one is no whole number."""
-    numbers = np.array(labels, np.float64).ravel()
-    if not (numbers == np.rint(numbers)).all():
-        raise ValueError("labels are not whole numbers")
-    return numbers.astype(np.int64)
-
-
-def _image_rows(found: list[Any], manifest: SplitManifest, where: Path) -> NDArray[np.int64]:
-    """Manifest rows of image ids, which are names, or the numbers that names end with."""
-    numbers = [re.search(r"(\d+)$", record.image_id) for record in manifest.images]
-    by_name: dict[Any, int] = {int(number[1]): row for row, number in enumerate(numbers) if number}
-    by_name |= {name: row for row, record in enumerate(manifest.images) for name in (record.image_id, record.path)}
-    rows: list[int] = []
-    for image_id in found:
-        row = by_name.get(int(image_id) if isinstance(image_id, float) else image_id)
-        if row is None and isinstance(image_id, str):
-            row = by_name.get(int(image_id)) if image_id.isdecimal() else by_name.get(Path(image_id).stem)
-        if row is None:
-            raise DataError(
-                f'{where}: image "{image_id}" is not among the {len(manifest)} of {manifest.dataset} {manifest.split}; '
-                "give the detections of that split"
-            )
-        rows.append(row)
-    return np.array(rows, np.int64)
+            ids = object_ids_of(labels, category_names(name, vocabulary), vocabulary)
+        except DataError:
+            continue  # a label that this numbering lacks
+        humans[name] = int((ids == vocabulary.human_object_id).sum())
+    found = ", ".join(f"--labels {name} finds {count} humans" for name, count in humans.items() if count)
+    return found or "name the labels in a file for --labels"

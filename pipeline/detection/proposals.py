@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.core.boxes import clip_boxes
+from pipeline.core.boxes import clip_boxes, has_extent
 from pipeline.core.errors import DataError, did_you_mean
 from pipeline.core.params import DetectParams, digest_of
 from pipeline.core.types import Proposals
@@ -82,12 +82,13 @@ class DetectWork:
 
     @cached_property
     def digest(self) -> str:
-        """Names params, weights, images and categories."""
+        """Names params, weights, images, and the categories of both sides."""
         return digest_of(
             {
                 "params": digest_of(self.params),
                 "weights": self.detector.digest,
                 "images": [[record.path, record.sha256] for record in self.manifest.images],
+                "categories": list(self.detector.categories),
                 "objects": list(self.vocabulary.objects),
             }
         )
@@ -145,12 +146,22 @@ def count_humans(object_ids: Column, work: DetectWork) -> int:
     """
     manifest, vocabulary = work.manifest, work.vocabulary
     humans = sum(int((piece == vocabulary.human_object_id).sum()) for piece in object_ids.pieces())
+    remedy = f"lower detect.score_threshold ({work.params.score_threshold}) or check the images"
+    check_humans(humans, manifest, vocabulary, remedy)
+    return humans
+
+
+def check_humans(humans: int, manifest: SplitManifest, vocabulary: Vocabulary, remedy: str) -> None:
+    """Refuse proposals without a human: nothing could be paired.
+
+    Raises:
+        DataError: none, in no image of the split.
+    """
     if len(manifest) and not humans:
         raise DataError(
             f'{manifest.dataset} {manifest.split}: no "{vocabulary.human}" found in any of {len(manifest)} images; '
-            f"lower detect.score_threshold ({work.params.score_threshold}) or check the images"
+            f"{remedy}"
         )
-    return humans
 
 
 def image_tensor(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
@@ -176,10 +187,10 @@ def detect_tensors(
 
 
 def _keep_known(found: dict[str, Tensor], mapping: NDArray[np.int64], *, width: int, height: int) -> Proposals:
-    """One image's detections of known categories, clipped, by falling score."""
+    """One image's detections of known categories, clipped, by falling score; none without width or height."""
     object_ids = mapping[found["labels"].cpu().numpy()]
     scores = found["scores"].float().cpu().numpy()
     boxes = clip_boxes(found["boxes"].float().cpu().numpy(), width, height)
     order = np.argsort(-scores, kind="stable")
-    order = order[object_ids[order] >= 0]
+    order = order[(object_ids[order] >= 0) & has_extent(boxes[order])]
     return Proposals(boxes[order].astype(np.float32), scores[order], object_ids[order])

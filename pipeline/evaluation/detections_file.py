@@ -17,7 +17,7 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, resource_error
 from pipeline.core.image_bounds import check_inside
 from pipeline.core.types import Detections, IntArray, check_boxes
 from pipeline.evaluation.ranges import check_range
@@ -140,7 +140,7 @@ def _read_npz(path: Path, fields: Mapping[str, tuple[tuple[str, ...], int]]) -> 
             reason = "an array of objects" if zipfile.is_zipfile(path) else "not a zip archive"
         content = content_of(path, "npz")
         hint = f"; it holds {content.what}: {content.remedy}" if content else ""
-        raise DataError(
+        raise resource_error(error) or DataError(
             f"{path}: not a readable npz file without pickle ({reason}){hint}; write it with numpy.savez"
         ) from None
     for name, (dtypes, axes) in fields.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,6 +56,7 @@ def score_dump(
     times: DumpReader | None = None,
     sweep: bool = False,
     client: Client | None = None,
+    digests: Mapping[Path, str] | None = None,
 ) -> Row:
     """Fuse scores (eq. 3) and evaluate them, a range of images at a time.
 
@@ -66,13 +68,20 @@ def score_dump(
         times: the dump of `params.times_run`.
         sweep: also at other weights of each factor, one factor at a time.
         client: of a Dask cluster that does the work; None: this process.
+        digests: sha256 of the dumps, which every worker of the cluster compares with what it sees.
     """
     vocabulary = dump.vocabulary
     factors = [column.factor for column in dump.columns] + ([] if times is None else ["times"])
     tried = sweeps(params, factors) if sweep else {}
     rankings: list[Weights] = [(), *(((name, weight),) for name, weights in tried.items() for weight in weights)]
     results, num_detections = evaluate_rankings(
-        FusedDump(dump.path, params, tuple(rankings), None if times is None else times.path),
+        FusedDump(
+            dump.path,
+            params,
+            tuple(rankings),
+            None if times is None else times.path,
+            (digests or {}) if client else {},
+        ),
         truth,
         Rules(vocabulary.num_hois, rare, vocabulary.hoi_object_ids, params.setting),
         scheduler=client or IN_PROCESS,

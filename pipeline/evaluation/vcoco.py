@@ -221,7 +221,7 @@ def _ap(
 ) -> DoubleArray:
     """AP of each class, float64 [number of classes]: of the right detections, the first to cover a person hits."""
     num_classes = len(positives)
-    claiming, ranked = (_sorted(class_id, detections.scores, rows) for rows in _tie_orders(detections.image_id, ties))
+    claiming, ranked = _orders(detections, class_id, ties)
     covered = np.where(right, person * num_classes + class_id, -1)[claiming]
     hits = claiming[first_claims(covered, (int(person.max(initial=-1)) + 1) * num_classes)]
     place = np.empty(len(ranked), np.int64)
@@ -234,15 +234,18 @@ def _ap(
     return average_precision(hit_class, precision, recall, positives, "all_points")
 
 
-def _tie_orders(image_id: IntArray, ties: Ties) -> tuple[IntArray, IntArray]:
-    """Rows [T] in the order in which equal scores claim people, and in which they stand in the ranked list."""
-    rows = np.arange(len(image_id))
-    return (rows, rows) if ties == "row_order" else (rows[::-1], np.argsort(-image_id, kind="stable"))
-
-
-def _sorted(class_id: IntArray, scores: NDArray[np.floating], rows: IntArray) -> IntArray:
-    """Rows by class, then by falling score; equal scores as `rows` has them."""
-    return rows[sort_detections(class_id[rows].astype(np.int16), scores[rows])]
+def _orders(detections: RoleDetections, class_id: IntArray, ties: Ties) -> tuple[IntArray, IntArray]:
+    """Rows [T] by class and falling score, in the order in which they claim people, and in which they are ranked."""
+    classes, scores = class_id.astype(np.int16), detections.scores
+    if ties == "row_order":
+        order = sort_detections(classes, scores)
+        return order, order
+    last_row_first = np.arange(len(detections))[::-1]
+    last_image_first = np.argsort(-detections.image_id, kind="stable")
+    claiming, ranked = (
+        rows[sort_detections(classes[rows], scores[rows])] for rows in (last_row_first, last_image_first)
+    )
+    return claiming, ranked
 
 
 def _check_ranges(detections: RoleDetections, annotations: VCocoAnnotations) -> None:

@@ -18,7 +18,7 @@ from pipeline import backbones, methods
 from pipeline.backbones.base import Sources
 from pipeline.backbones.catalog import backbone_class
 from pipeline.backbones.clip_resnet import ClipResNet, ClipResNetParams
-from pipeline.core.errors import ArtifactError, DataError, ParamError, did_you_mean
+from pipeline.core.errors import ArtifactError, DataError, ParamError, did_you_mean, resource_error
 from pipeline.core.params import ModelParams
 from pipeline.core.plugins import names_of
 from pipeline.core.types import KnowledgeBank
@@ -72,14 +72,6 @@ class ModelChoice:
             raise ParamError("params.yaml: " + "; ".join(faults))
         method = method_type(settings)
         return cls(params, method, backbone_settings, teacher_settings if method.needs_teacher else None)
-
-    def to_json(self) -> dict[str, Any]:
-        """The section as params.yaml would spell it, with every setting that is in use."""
-        plain = {name: value for name, value in asdict(self.params).items() if name != "settings"}
-        used = {self.params.method: self.method.params, self.params.backbone: self.backbone_settings}
-        if self.teacher_settings is not None:
-            used["clip_resnet"] = self.teacher_settings
-        return plain | {name.rpartition(".")[2]: asdict(settings) for name, settings in used.items()}
 
 
 @dataclass(frozen=True)
@@ -156,5 +148,7 @@ def model_from_config(config: Mapping[str, Any], state: Mapping[str, Tensor]) ->
         network.load_state_dict(dict(state))
     except RuntimeError as error:
         reason = " ".join(str(error).split())
-        raise ArtifactError(f'checkpoint: weights do not fit config.json ({reason}); run "dvc repro train"') from None
+        raise resource_error(error) or ArtifactError(
+            f'checkpoint: weights do not fit config.json ({reason}); run "dvc repro train"'
+        ) from None
     return HoiModel(method, network.eval(), dict(config))

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from pipeline.core.boxes import box_iou
 
 NUM_TERMS = 18
-_TINY = 1e-6  # pixels; keeps ratios of degenerate boxes finite
+# Pixels. Extents are divided by, so that a sliver of 0.02 pixels would give terms in the thousands and wreck training.
+_SMALLEST_EXTENT = 1.0
 
 
 def spatial_encoding(human_boxes: Tensor, object_boxes: Tensor, image_sizes: Tensor) -> Tensor:
@@ -16,7 +17,8 @@ def spatial_encoding(human_boxes: Tensor, object_boxes: Tensor, image_sizes: Ten
 
     Terms: both centres (x/W, y/H), both widths and heights (over W, H), both areas over the image's, object area over
     human area, both aspect ratios w/h, IoU, then the centre distance |dx| over the human's width and |dy| over its
-    height, each split by direction: object to the right, left, below, above (zero otherwise).
+    height, each split by direction: object to the right, left, below, above (zero otherwise). Widths and heights below
+    one pixel count as one pixel.
 
     Args:
         human_boxes, object_boxes: [M, 4] xyxy in pixels.
@@ -24,8 +26,8 @@ def spatial_encoding(human_boxes: Tensor, object_boxes: Tensor, image_sizes: Ten
     """
     human_center = (human_boxes[:, :2] + human_boxes[:, 2:]) / 2  # [M, 2]
     object_center = (object_boxes[:, :2] + object_boxes[:, 2:]) / 2
-    human_extent = (human_boxes[:, 2:] - human_boxes[:, :2]).clip(min=_TINY)
-    object_extent = (object_boxes[:, 2:] - object_boxes[:, :2]).clip(min=_TINY)
+    human_extent = (human_boxes[:, 2:] - human_boxes[:, :2]).clip(min=_SMALLEST_EXTENT)
+    object_extent = (object_boxes[:, 2:] - object_boxes[:, :2]).clip(min=_SMALLEST_EXTENT)
     image_area = image_sizes.prod(1)
     human_area, object_area = human_extent.prod(1), object_extent.prod(1)
     shift = (object_center - human_center) / human_extent  # [M, 2], signed

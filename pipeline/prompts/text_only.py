@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.core.errors import WeightsError
+from pipeline.core.errors import WeightsError, resource_error
 from pipeline.core.types import KnowledgeBank
 
 WORDS = "words"
@@ -62,7 +62,7 @@ def _sentences(name: str, prompts: tuple[str, ...]) -> Tensor:
         model = AutoModel.from_pretrained(name, use_safetensors=True).eval()
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise WeightsError(
+        raise resource_error(error) or WeightsError(
             f'encode_prompts.text_encoder: "{name}" is neither on disk nor downloadable ({reason}); give a folder'
         ) from None
     tokens = tokenizer(list(prompts), padding=True, return_tensors="pt")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.layout import Layout
+from pipeline.core.layout import Layout, run_name
 from pipeline.core.params import EvaluateParams, ReportParams, Variant
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.ground_truth_file import AnnotatedSplit, read_ground_truth
@@ -19,7 +19,7 @@ from pipeline.report.results import check_metrics
 from pipeline.report.scored import ScoredRun, score_run
 from pipeline.report.selection import sample_indices
 from pipeline.report.variant_sheet import VariantSheet, draw_variant
-from pipeline.store.dump import read_dump
+from pipeline.store.dump import PredictionDump, read_dump
 from pipeline.store.vocabulary_file import read_vocabulary
 
 Progress = Callable[[int], None]
@@ -65,7 +65,7 @@ def make_report(
     """Make all parts of the report.
 
     Args:
-        variants: rows of params.yaml by run name, in the order in which they are shown.
+        variants: rows of params.yaml by variant, with the overrides in its name, in the order in which they are shown.
         evaluate: each run's own section.
         done: called with 1 after each variant, and after each image of a sheet and of the gallery.
 
@@ -80,14 +80,12 @@ def make_report(
     sheets: dict[str, VariantSheet] = {}
     for name, variant in variants.items():
         records[name] = read_run_records(layout, name, variant.desc)
-        dump = read_dump(layout.predictions(name), vocabulary=vocabulary, image_ids=manifest.image_ids, run=name)
-        times = None
+        dump, times = _predictions(layout, name, split), None
         if (factor := evaluate[name].times_run) is not None:
-            path = layout.predictions(factor)
-            times = read_dump(path, vocabulary=vocabulary, image_ids=manifest.image_ids, run=factor)
+            times = _predictions(layout, factor, split)
         scored[name] = score_run(dump, split.annotated, vocabulary, evaluate[name], images, times)
         stale = remedy("evaluate", layout, name)
-        check_metrics(layout.metrics(name), records[name].metrics, scored[name].metrics, stale)
+        check_metrics(layout.metrics(run_name(name)), records[name].metrics, scored[name].metrics, stale)
         done(1)
         sheets[name] = draw_variant(
             name, scored[name].best, truth, manifest, vocabulary, report, root=layout.root, done=done
@@ -100,6 +98,16 @@ def make_report(
     files += [file for name in variants for file in record_files(layout, name)]
     files += [manifest.image_path(image, layout.root) for image in sorted(shown)]
     return Report(records, sheets, gallery, beside, files)
+
+
+def _predictions(layout: Layout, name: str, split: EvaluatedSplit) -> PredictionDump:
+    return read_dump(
+        layout.predictions(run_name(name)),
+        vocabulary=split.vocabulary,
+        image_ids=split.manifest.image_ids,
+        run=run_name(name),
+        remedy=remedy("infer", layout, name),
+    )
 
 
 def _side_by_side(

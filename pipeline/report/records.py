@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core.errors import ArtifactError
-from pipeline.core.layout import Layout
+from pipeline.core.layout import Layout, run_name
 from pipeline.report.results import (
     DoubleArray,
     PerClass,
@@ -38,22 +39,20 @@ def read_run_records(layout: Layout, name: str, desc: str) -> RunRecords:
     Raises:
         ArtifactError: a file is missing or damaged; names the command that makes it.
     """
-    evaluate = remedy("evaluate", layout, name)
+    evaluate, run = remedy("evaluate", layout, name), run_name(name)
     return RunRecords(
         desc=desc,
-        metrics=read_metrics(layout.metrics(name), evaluate),
-        per_class=read_per_class(layout.per_class(name), evaluate),
-        curves=read_mean_curves(layout.precision_recall(name), evaluate),
-        sweeps={
-            path.stem: read_weight_sweep(path, evaluate) for path in sorted(layout.weight_sweeps(name).glob("*.csv"))
-        },
-        training=read_training_log(layout.training_log(name), remedy("train", layout, name)),
+        metrics=read_metrics(layout.metrics(run), evaluate),
+        per_class=read_per_class(layout.per_class(run), evaluate),
+        curves=read_mean_curves(layout.precision_recall(run), evaluate),
+        sweeps={path.stem: read_weight_sweep(path, evaluate) for path in _sweep_files(layout, run, evaluate)},
+        training=read_training_log(layout.training_log(run), remedy("train", layout, name)),
     )
 
 
-def _sweep_files(layout: Layout, name: str, remedy: str) -> list[Path]:
+def _sweep_files(layout: Layout, run: str, remedy: str) -> list[Path]:
     """A CSV file per factor."""
-    folder = layout.weight_sweeps(name)
+    folder = layout.weight_sweeps(run)
     if not (files := sorted(folder.glob("*.csv"))):
         raise ArtifactError(f"{folder} holds no sweep; {remedy}")
     return files
@@ -62,9 +61,9 @@ def _sweep_files(layout: Layout, name: str, remedy: str) -> list[Path]:
 def record_files(layout: Layout, name: str) -> list[Path]:
     """The files that `read_run_records` reads, and the dump that they were evaluated from."""
     kinds = (layout.metrics, layout.per_class, layout.precision_recall, layout.weight_sweeps, layout.training_log)
-    return [*(kind(name) for kind in kinds), layout.predictions(name)]
+    return [*(kind(run_name(name)) for kind in kinds), layout.predictions(run_name(name))]
 
 
 def remedy(stage: str, layout: Layout, name: str) -> str:
     """What to do where a file of a variant is missing or stale."""
-    return f'run "weakhoi {stage} --dataset {layout.dataset} --variant {name}"'
+    return f'run "weakhoi {stage} --dataset {layout.dataset} --variant {shlex.quote(name)}"'

@@ -115,8 +115,8 @@ def read_weight_sweep(path: Path, remedy: str) -> dict[str, DoubleArray]:
 
 
 def read_training_log(path: Path, remedy: str) -> dict[str, DoubleArray]:
-    """Read epoch, total and loss terms of every iteration, as the method names them. Raises ArtifactError."""
-    columns = read_columns(path, ("iteration", "epoch", "loss"), remedy)
+    """Read epoch, total and loss terms of every iteration; none for a run of no epoch. Raises ArtifactError."""
+    columns = read_columns(path, ("iteration", "epoch", "loss"), remedy, may_be_empty=True)
     return {name: numbers(path, texts, remedy) for name, texts in columns.items() if name != "iteration"}
 
 
@@ -149,19 +149,26 @@ def read_tuning(folder: Path) -> dict[str, RunMetrics]:
     return dict(sorted(runs.items(), key=lambda item: -(item[1].full or 0.0)))
 
 
-def read_columns(path: Path, names: Iterable[str], remedy: str) -> dict[str, list[str]]:
-    """Read all columns of a CSV file. Raises ArtifactError: no file, no rows, or one of `names` is missing."""
+def read_columns(path: Path, names: Iterable[str], remedy: str, *, may_be_empty: bool = False) -> dict[str, list[str]]:
+    """Read all columns of a CSV file with a header.
+
+    Raises:
+        ArtifactError: no file, no rows where it may not be empty, or one of `names` is missing.
+    """
     try:
         with path.open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
+            reader = csv.DictReader(stream)
+            rows, header = list(reader), reader.fieldnames or ()
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist; {remedy}") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise ArtifactError(f"{path}: not CSV ({error}); {remedy}") from None
-    missing = [name for name in names if not rows or rows[0].get(name) is None]
+    missing = [name for name in names if name not in header or (rows and rows[0][name] is None)]
     if missing:
-        raise ArtifactError(f"{path}: {', '.join(missing)} missing or no rows at all; {remedy}")
-    return {name: [row[name] for row in rows] for name in rows[0]}
+        raise ArtifactError(f"{path}: {', '.join(missing)} missing; {remedy}")
+    if not rows and not may_be_empty:
+        raise ArtifactError(f"{path}: no rows at all; {remedy}")
+    return {name: [row[name] for row in rows] for name in header}
 
 
 def numbers(path: Path, texts: list[str], remedy: str) -> DoubleArray:

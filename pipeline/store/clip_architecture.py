@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from clip.model import CLIP, ModifiedResNet
 from torch import Tensor
 
-from pipeline.core.errors import WeightsError
+from pipeline.core.errors import WeightsError, resource_error
 
 NOT_PARAMETERS = ("input_resolution", "context_length", "vocab_size")  # numbers kept in OpenAI's archives
 TEXT_HEAD_WIDTH = 64  # of every published CLIP
@@ -132,5 +132,7 @@ def load_clip_state(config: ClipConfig, state: Mapping[str, Tensor], where: str)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise WeightsError(f"{where}: does not fit its architecture ({' '.join(str(error).split())[:300]})") from None
+        raise resource_error(error) or WeightsError(
+            f"{where}: does not fit its architecture ({' '.join(str(error).split())[:300]})"
+        ) from None
     return model.float().eval()

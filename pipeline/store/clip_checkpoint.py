@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from pipeline.core.errors import WeightsError, did_you_mean
+from pipeline.core.errors import WeightsError, did_you_mean, resource_error
 from pipeline.store.clip_architecture import ClipConfig, load_clip_state
 from pipeline.store.file_content import reason_and_remedy, torch_fault
 from pipeline.store.files import atomic_path, sha256_of
@@ -104,7 +104,7 @@ def _load_named(name: str, root: Path) -> ClipCheckpoint:
         try:
             _download(url, str(root))
         except (URLError, OSError, RuntimeError) as error:
-            raise WeightsError(
+            raise resource_error(error) or WeightsError(
                 f"CLIP {name} is not at {path} and can't be downloaded ({error}); put the file there"
             ) from None
     published = published_digest(name)
@@ -137,8 +137,6 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickles that it then refuses
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except MemoryError:
-        raise
     except Exception as error:  # on damaged files torch raises whatever it trips over
         fault = torch_fault(path, error, "save it again with torch.save(model.state_dict(), path)")
         raise WeightsError(

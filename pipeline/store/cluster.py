@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.errors import ParamError
+from pipeline.core.errors import ArtifactError, ParamError
+from pipeline.store.files import sha256_of
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -21,6 +23,21 @@ def chosen_cluster(option: str | None, execution: ExecutionParams, root: Path) -
     """The cluster's address, None for this process, and the root by a path that means the same to its workers."""
     address = option or execution.scheduler
     return address, root.absolute() if address else root
+
+
+@lru_cache(maxsize=64)
+def check_seen(path: Path, digest: str) -> None:
+    """On a worker: compare what lies at `path` there with the caller's digest, once in a process.
+
+    Raises:
+        ArtifactError: the worker sees other bytes, or nothing.
+    """
+    found = sha256_of(path) if path.exists() else "no file"
+    if found != digest:
+        raise ArtifactError(
+            f"{path}: a worker sees sha256 {found[:12]} there, the caller {digest[:12]}; "
+            "start workers only where this path leads to the same files"
+        )
 
 
 @contextmanager

@@ -41,7 +41,7 @@ _CUT_BY = {
     "proposal_offsets": ("boxes", "proposal_scores", "object_ids"),
     "pair_offsets": ("human_index", "object_index"),
 }
-_WHAT, _REMEDY = "not a prediction dump", 'run "dvc repro infer"'
+_WHAT, _INFER = "not a prediction dump", 'run "dvc repro infer"'
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class DumpReader:
             ArtifactError: damaged, or values that no run writes.
         """
         stop = len(self) if stop is None else stop
-        with reading_zarr(self.path, _WHAT, _REMEDY):
+        with reading_zarr(self.path, _WHAT, _INFER):
             of_pairs = [column.name for column in self.columns if column.per == "pair"]
             of_images = [column.name for column in self.columns if column.per == "image"]
             arrays = {name: self._rows(name, start, stop) for name in of_images}
@@ -173,9 +173,10 @@ def read_dump(
     vocabulary: Vocabulary | None = None,
     image_ids: tuple[str, ...] | None = None,
     run: str | None = None,
+    remedy: str = _INFER,
 ) -> PredictionDump:
     """Read a dump into memory; arguments and errors as `open_dump`."""
-    return open_dump(path, vocabulary=vocabulary, image_ids=image_ids, run=run).read()
+    return open_dump(path, vocabulary=vocabulary, image_ids=image_ids, run=run, remedy=remedy).read()
 
 
 def open_dump(
@@ -184,15 +185,17 @@ def open_dump(
     vocabulary: Vocabulary | None = None,
     image_ids: tuple[str, ...] | None = None,
     run: str | None = None,
+    remedy: str = _INFER,
 ) -> DumpReader:
     """Open a dump.
 
     Raises:
-        ArtifactError: missing, damaged, or made with another vocabulary, other images or by another run than expected.
+        ArtifactError: missing, damaged, or made with another vocabulary, other images or by another run than expected;
+            `remedy` says what makes it.
     """
     if not path.exists():
-        raise ArtifactError(f"{path} does not exist; {_REMEDY}")
-    with reading_zarr(path, _WHAT, _REMEDY):
+        raise ArtifactError(f"{path} does not exist; {remedy}")
+    with reading_zarr(path, _WHAT, remedy):
         group = zarr.open_group(path, mode="r", zarr_format=3)
         attributes: dict[str, Any] = dict(group.attrs)
         _check_names(attributes)
@@ -209,13 +212,13 @@ def open_dump(
         ends = [int(np.asarray(dump.arrays[name][-1:])[0]) for name in _CUT_BY]
         _check_shapes(dump.arrays, columns, dump.vocabulary, len(dump), ends)
     if vocabulary is not None and dump.vocabulary != vocabulary:
-        raise ArtifactError(f"{path}: made with another vocabulary; {_REMEDY}")
+        raise ArtifactError(f"{path}: made with another vocabulary; {remedy}")
     if image_ids is not None and dump.image_ids != image_ids:
         raise ArtifactError(
-            f"{path}: made from {len(dump.image_ids)} other images than the manifest's {len(image_ids)}; {_REMEDY}"
+            f"{path}: made from {len(dump.image_ids)} other images than the manifest's {len(image_ids)}; {remedy}"
         )
     if run is not None and dump.variant != run:
-        raise ArtifactError(f'{path}: made by the run "{dump.variant}", expected "{run}"; {_REMEDY}')
+        raise ArtifactError(f'{path}: made by the run "{dump.variant}", expected "{run}"; {remedy}')
     return dump
 
 
@@ -264,7 +267,7 @@ def _check_offsets(name: str, cuts: IntArray, start: int) -> None:
     falls = np.flatnonzero(np.diff(cuts) < 0)
     if len(falls):
         row = int(falls[0])
-        raise ValueError(f"{name} falls from {cuts[row]} to {cuts[row + 1]} after image {start + row}")
+        raise ValueError(f"{name} falls from {cuts[row]} to {cuts[row + 1]} at image {start + row}")
 
 
 def _check_values(part: PredictionDump) -> None:

@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 import torch
 
 from pipeline.core.errors import ArtifactError, UserError
+from pipeline.core.params import digest_of
 from pipeline.store.cluster import connect
 from pipeline.store.part_work import ImageWork, compute_parts
 from pipeline.store.parts import FinishedParts, PartPlan
+from pipeline.store.running_code import code_digest
+from pipeline.store.work_folder import tell_of_other_work
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -49,6 +52,7 @@ def run_parts(
     recipe: Recipe[Work],
     *,
     progress: Callable[[int], AbstractContextManager[Callable[[int], None]]],
+    tell: Callable[[str], None],
     scheduler: str | None,
     threads: int,
 ) -> tuple[Work, FinishedParts]:
@@ -56,6 +60,7 @@ def run_parts(
 
     Args:
         progress: given the number of images, opens a bar and gives what moves it on by so many.
+        tell: given a line for the user about parts that cannot be used.
         scheduler: address of the cluster that computes, whose workers see the recipe's paths; None: this process does.
         threads: that decode images, in each process.
 
@@ -64,13 +69,19 @@ def run_parts(
     """
     with connect(scheduler) as client:
         work = recipe.open()
-        plan = PartPlan(recipe.folder, work.digest, work.num_images, recipe.part_size)
+        plan = PartPlan(recipe.folder, _key(recipe, work), work.num_images, recipe.part_size)
+        tell_of_other_work(plan.folder, plan.digest, tell)
         with progress(work.num_images) as advance:
             if client is None:
                 compute_parts(plan, plan.ranges(), work, threads=threads, done=advance)
             else:
                 _compute_on_cluster(client, recipe, plan, threads, advance)
     return work, FinishedParts(plan, work.empty)
+
+
+def _key(recipe: Recipe[ImageWork], work: ImageWork) -> str:
+    """Names what the work's parts are made from, and the code that makes them."""
+    return digest_of({"work": work.digest, "code": code_digest(type(recipe).__module__, __name__)})
 
 
 def _compute_on_cluster(
@@ -128,12 +139,13 @@ def _opened(recipe: Recipe[ImageWork], digest: str) -> ImageWork:
     """The recipe's work, opened once in a worker process.
 
     Raises:
-        ArtifactError: the worker sees other files than the caller.
+        ArtifactError: the worker sees other files than the caller, or runs other code.
     """
     work = recipe.open()
-    if work.digest != digest:
+    found = _key(recipe, work)
+    if found != digest:
         raise ArtifactError(
-            f"a worker's files are not the caller's (digest {work.digest[:12]}, expected {digest[:12]}); "
-            "workers must see the same folder, images and weights"
+            f"a worker's files or code are not the caller's (digest {found[:12]}, expected {digest[:12]}); workers "
+            "must see the same folder, images and weights, and run the same code and libraries: start them again"
         )
     return work

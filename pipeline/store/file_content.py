@@ -11,6 +11,8 @@ import zipfile
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from pipeline.core.errors import resource_error
+
 Kind = Literal["torch", "safetensors", "hdf5", "mat", "npz", "json", "image", "pickle"]
 _HEAD = 1024  # bytes that tell most kinds apart
 _CHUNK = 1 << 20
@@ -62,7 +64,13 @@ def content_of(path: Path, expected: Kind) -> Content | None:
 
 
 def reason_and_remedy(path: Path, expected: Kind, error: BaseException, remedy: str) -> Content:
-    """Return why a reader refused a file: by what it holds where that can be told, else by the reader's first line."""
+    """Return why a reader refused a file: by what it holds where that can be told, else by the reader's first line.
+
+    Raises:
+        ResourceError: the machine is at fault, and not the file.
+    """
+    if (lacking := resource_error(error)) is not None:
+        raise lacking
     if isinstance(error, OSError) and error.strerror and error.errno:
         return Content(error.strerror, "check the path and its permissions")
     found = content_of(path, expected)

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.errors import ArtifactError
+from pipeline.core.errors import ArtifactError, resource_error
 
 _CHUNK = 1 << 20
 _NAME_BYTES = 200  # of 255 that a file's name may have on most systems; the rest is for what `_temporary` adds
@@ -174,7 +174,7 @@ def read_json(path: Path, *, remedy: str) -> Any:
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist; {remedy}") from None
     except OSError as error:
-        raise ArtifactError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+        raise resource_error(error) or ArtifactError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
     except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, numbers or nesting without end
         raise ArtifactError(f"{path}: not JSON ({error}); {remedy}") from None
 
@@ -182,12 +182,22 @@ def read_json(path: Path, *, remedy: str) -> Any:
 def refuse_links(folder: Path) -> None:
     """Refuse a folder that holds a link: what it leads to may be anybody's, and may change.
 
+    A link into a DVC cache passes where the file there is what its name says: its content cannot be another's.
+
     Raises:
         ArtifactError: names the first.
     """
     for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
-        if path.is_symlink():
+        if path.is_symlink() and not _is_cached_by_dvc(path.resolve()):
             raise ArtifactError(f"{path}: a link that leads elsewhere; expected plain files only, copy what it means")
+
+
+def _is_cached_by_dvc(path: Path) -> bool:
+    """Whether a file is named by its content, files/md5/<2 digits>/<30 digits>."""
+    if path.parts[-4:-2] != ("files", "md5") or not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "md5").hexdigest() == path.parent.name + path.name
 
 
 def sha256_of(path: Path) -> str:

@@ -6,13 +6,17 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
+import numpy as np
+from numpy.typing import NDArray
 
-from pipeline.core.errors import ArtifactError
+from pipeline.core.errors import ArtifactError, resource_error
 from pipeline.store.columns import Column
 from pipeline.store.file_content import content_of
 from pipeline.store.files import atomic_path
+from pipeline.store.ragged import decode_strings
 
 _BLOCK_CHUNKS = 16  # chunks of a column written at a time
 _SLACK = 1 << 20  # bytes for everything but the data itself: headers, indices, the last chunk's padding
@@ -64,10 +68,60 @@ def _opened(path: Path) -> h5py.File:
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        found = content_of(path, "hdf5")
+        found = None if resource_error(error) else content_of(path, "hdf5")
         if found is None:
             raise
         raise OSError(found.what) from error
+
+
+def read_column(file: h5py.File, name: str, dtype: type, *shape: int | str) -> NDArray[Any]:
+    """Read one dataset of a file that anybody may have written.
+
+    Args:
+        dtype: what it is returned as. Numbers of another width are converted; whole numbers do for floats. An abstract
+            type (`np.floating`) is read as it is stored. `str` returns the bytes or texts as h5py gives them.
+        shape: size of each axis, or a letter where it may be any.
+
+    Raises:
+        ArtifactError: of another kind or shape; names both.
+        KeyError, TypeError: no such dataset.
+    """
+    dataset = file[name]
+    if not isinstance(dataset, h5py.Dataset):
+        raise TypeError(f"{name} is no dataset")
+    found = dataset.shape or ()
+    fits = len(found) == len(shape) and all(isinstance(b, str) or a == b for a, b in zip(found, shape, strict=True))
+    if not fits or not _is_kind(dataset.dtype, dtype):
+        raise ArtifactError(
+            f"{file.filename}: {name} is {_type_name(dataset.dtype)} {_in_brackets(found)}; expected "
+            f"{'text' if dtype is str else dtype.__name__} {_in_brackets(shape)}, write it so"
+        )
+    values: NDArray[Any] = dataset[()]
+    with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, which the caller refuses
+        return values if dtype in (str, np.floating) else values.astype(dtype, copy=False)
+
+
+def read_text(file: h5py.File, name: str) -> str:
+    """Read an attribute that is a text, in any form that h5py writes one.
+
+    Raises:
+        KeyError, TypeError, UnicodeDecodeError: no such attribute, or no text.
+    """
+    return decode_strings(np.asarray([file.attrs[name]]))[0]
+
+
+def _is_kind(found: np.dtype[Any], wanted: type) -> bool:
+    if wanted is str:
+        return h5py.check_string_dtype(found) is not None
+    return found.kind in ("iu" if issubclass(wanted, np.integer) else "fiu")
+
+
+def _type_name(dtype: np.dtype[Any]) -> str:
+    return "text" if h5py.check_string_dtype(dtype) else str(dtype)
+
+
+def _in_brackets(shape: tuple[int | str, ...]) -> str:
+    return f"[{', '.join(map(str, shape))}]"
 
 
 def write_columns(file: h5py.File, columns: Mapping[str, Column], *, chunk_rows: int) -> None:

@@ -1,17 +1,21 @@
 """What a stage reads: every artifact is compared with the manifest of the stage that made it, before it is opened.
 
-An artifact that no manifest describes (a colleague's, handed over alone) is taken as it is; its reader checks its form.
+What it was made from must be what is there now, through all stages before it (chain.py). An artifact that no manifest
+describes (a colleague's, handed over alone) is taken as it is; its reader checks its form.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from pipeline.core.errors import ArtifactError
 from pipeline.core.layout import Layout
+from pipeline.core.params import is_rerun_file
+from pipeline.store.chain import Chain, Run
 from pipeline.store.files import refuse_links, sha256_of
-from pipeline.store.manifests import read_stage_manifest, relative
+from pipeline.store.manifests import command_of, read_stage_manifest, relative
 
 
 @dataclass(frozen=True)
@@ -21,36 +25,56 @@ class StageInputs:
     layout: Layout
     digests: dict[Path, str] = field(default_factory=dict)
 
-    def take(self, path: Path, stage: str, *names: str) -> Path:
+    @cached_property
+    def chain(self) -> Chain:
+        """The runs that the inputs taken so far come from."""
+        return Chain(self.layout, self._digest)
+
+    @cached_property
+    def _found(self) -> dict[Path, str]:
+        return {}
+
+    def take(self, path: Path, stage: str, *names: str, alone: bool = False) -> Path:
         """Check an artifact against the manifest of the run of `stage` that `names` tell apart, and return its path.
 
         A path where nothing is passes: its reader says what makes it. Links inside a folder pass where a manifest
-        vouches for what they lead to, as DVC makes them with `cache.type symlink`.
+        vouches for what they lead to, and into a DVC cache, as DVC makes them with `cache.type symlink`, or where
+        `rerun` made them.
+
+        Args:
+            alone: what the artifact was made from does not matter, as for a model that is used on new images.
 
         Raises:
-            ArtifactError: the artifact is not what its manifest says, or the manifest is damaged; a link inside a
-            folder that has no manifest.
+            ArtifactError: the artifact is not what its manifest says, or was made from something else than what is
+                there now; the manifest is damaged; a link inside a folder that has no manifest.
         """
         if not path.exists():
             return path
         found = self.digests[self.note(path)]
-        recorded = self.layout.stage_manifest(stage, *names)
-        if not recorded.exists():
-            refuse_links(path)
+        record = self.layout.stage_manifest(stage, *names)
+        if not record.exists():
+            if not is_rerun_file(self.layout.params):
+                refuse_links(path)
             return path
-        manifest = read_stage_manifest(recorded, remedy=f'run "dvc repro {stage}"')
-        expected = manifest.outputs.get(relative(path, self.layout.root))
+        run = Run(record, read_stage_manifest(record, remedy=f'run "dvc repro {stage}"'))
+        name = relative(path, self.layout.root)
+        expected = run.manifest.outputs.get(name)
         if expected != found:
             said = f"records sha256 {expected[:12]}, found {found[:12]}" if expected else "does not name it"
-            options = " ".join(f"--{name} {value}" for name, value in manifest.arguments.items())
             raise ArtifactError(
-                f'{path}: {recorded} {said}: damaged, or of another run; run "weakhoi '
-                f'{manifest.stage.replace("_", "-")} {options}"'
+                f'{path}: {record} {said}: damaged, or of another run; run "{command_of(run.manifest)}"'
             )
+        if not alone:
+            self.chain.check(name, run)
         return path
 
     def note(self, path: Path) -> Path:
         """Note an input that no stage made, such as pretrained weights, and return its path."""
-        if path not in self.digests:
-            self.digests[path] = sha256_of(path)
+        self.digests[path] = self._digest(path)
         return path
+
+    def _digest(self, path: Path) -> str:
+        """Digest of a file or folder, which is read once."""
+        if path not in self._found:
+            self._found[path] = sha256_of(path)
+        return self._found[path]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ def load_json(path: Path) -> Any:
         found = content_of(path, "json")
         hint = f" but {found.what}; {found.remedy}" if found else ""
         raise DataError(f"{path}: not a text file{hint}; expected JSON") from None
+    except ValueError:  # Python reads no longer number
+        raise DataError(f"{path}: holds a number of more than {sys.get_int_max_str_digits()} digits") from None
 
 
 def looks_like(data: Any) -> str:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import platform
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import ArtifactError
 from pipeline.core.params import digest_of
-from pipeline.core.types import StageManifest
+from pipeline.core.types import StageManifest, is_sha256
 from pipeline.store.files import read_json, remove_leftovers, sha256_of, write_json
 
 SCHEMA_VERSION = 1
@@ -79,7 +80,8 @@ def read_stage_manifest(path: Path, *, remedy: str = "run the stage that writes 
     """Read a stage manifest; `remedy` says what to do where it is of no use.
 
     Raises:
-        ArtifactError: missing, truncated, of another schema, or its params do not match their digest.
+        ArtifactError: missing, truncated, of another schema, its params do not match their digest, or a value is of
+            another kind than that which `write_stage_manifest` writes.
     """
     data = read_json(path, remedy=remedy)
     names = {item.name for item in dataclasses.fields(StageManifest)}
@@ -87,8 +89,8 @@ def read_stage_manifest(path: Path, *, remedy: str = "run the stage that writes 
         raise ArtifactError(f"{path}: not a stage manifest; expected the keys {', '.join(sorted(names))}; {remedy}")
     if data["schema_version"] != SCHEMA_VERSION:
         raise ArtifactError(f"{path}: schema {data['schema_version']}, expected {SCHEMA_VERSION}; {remedy}")
-    if not all(isinstance(data[name], dict) for name in ("arguments", "inputs", "params", "outputs", "counts")):
-        raise ArtifactError(f"{path}: not a stage manifest; expected names with values; {remedy}")
+    if fault := _wrong_value(data):
+        raise ArtifactError(f"{path}: not a stage manifest; {fault}; {remedy}")
     manifest = StageManifest(**data)
     found = digest_of(manifest.params)
     if found != manifest.params_digest:
@@ -98,24 +100,63 @@ def read_stage_manifest(path: Path, *, remedy: str = "run the stage that writes 
     return manifest
 
 
-def differences(manifest: StageManifest, root: Path) -> list[str]:
-    """Compare a manifest's inputs and outputs with the files on disk; return one line per difference.
+def _wrong_value(data: Mapping[str, Any]) -> str | None:
+    """The first value of another kind than a stage writes, and what it should be."""
+    for name, kind in (("stage", str), ("params_digest", str), ("seed", int)):
+        if type(data[name]) is not kind:
+            return f"{name} is of type {type(data[name]).__name__}, expected {kind.__name__}"
+    for name in ("arguments", "inputs", "params", "outputs", "counts", "versions"):
+        if not isinstance(data[name], dict):
+            return f"{name} is of type {type(data[name]).__name__}, expected names with values"
+    for name in ("arguments", "versions"):
+        for key, value in data[name].items():
+            if not isinstance(value, str):
+                return f"{name}: {key} is of type {type(value).__name__}, expected a text"
+    for name in ("inputs", "outputs"):
+        for key, value in data[name].items():
+            if not is_sha256(value):
+                return f"{name}: the digest of {key} is {ascii(value)[:40]}, expected 64 hexadecimal digits"
+    return None
+
+
+def command_of(manifest: StageManifest) -> str:
+    """The command that makes a run's outputs again."""
+    options = (f"--{name} {shlex.quote(value)}" for name, value in manifest.arguments.items())
+    return " ".join(("weakhoi", manifest.stage.replace("_", "-"), *options))
+
+
+def differences(
+    manifest: StageManifest, root: Path, maker: Callable[[str], StageManifest | None] = lambda name: None
+) -> list[str]:
+    """Compare a manifest's inputs and outputs with the files on disk; return one line per difference, with its remedy.
 
     What cannot be read differs, too.
+
+    Args:
+        maker: gives the run that made an input, None where no run did.
     """
     lines = []
     for kind, entries in (("input", manifest.inputs), ("output", manifest.outputs)):
         for name, expected in entries.items():
-            if fault := difference(root / name, expected):
-                lines.append(f"{name}: {kind} of {manifest.stage} {fault}")
+            if not (fault := difference(root / name, expected)):
+                continue
+            made_by = maker(name) if kind == "input" else manifest
+            is_of_maker = made_by is not None and made_by.outputs.get(name) == expected  # so the file is at fault
+            remedy = f'run "{command_of(made_by if made_by and is_of_maker else manifest)}"'
+            if made_by is None and fault == _MISSING:
+                remedy = "put it back"
+            lines.append(f"{name}: {kind} of {manifest.stage} {fault}; {remedy}")
     return lines
+
+
+_MISSING = "is missing"
 
 
 def difference(path: Path, expected: str) -> str:
     """What is wrong with a file or folder that should have a digest; empty where nothing is."""
     try:
         if not path.exists():
-            return "is missing"
+            return _MISSING
         found = sha256_of(path)
     except OSError as error:
         return f"cannot be read ({error.filename}: {error.strerror})"

@@ -1,8 +1,8 @@
 """Resumable work over images: contiguous parts, each a file that is renamed into place when whole.
 
 A part's folder is named by the digest of everything that shapes its content, so a part made with other parameters,
-images or weights is never reused. A part is a safetensors file of arrays whose first axes the caller knows; columns of
-the whole are streamed from the parts, so that no more than one of them is ever in memory.
+images, weights or code is never reused. A part is a safetensors file of arrays whose first axes the caller knows;
+columns of the whole are streamed from the parts, so that no more than one of them is ever in memory.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from pipeline.core.errors import ArtifactError
+from pipeline.core.errors import ArtifactError, resource_error
 from pipeline.store.columns import Column
 from pipeline.store.tensors_file import load_tensors, save_tensors
+from pipeline.store.work_folder import work_folder
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -39,7 +40,7 @@ class PartPlan:
 
     def path(self, start: int, stop: int) -> Path:
         """File of one part."""
-        return self.folder / self.digest[:16] / f"{start:09d}-{stop:09d}.safetensors"
+        return work_folder(self.folder, self.digest) / f"{start:09d}-{stop:09d}.safetensors"
 
     def is_done(self, start: int, stop: int) -> bool:
         """Whether the part's file is there and whole; one that is damaged is made again."""
@@ -88,7 +89,9 @@ class FinishedParts:
                     taken = take(file)
             except (SafetensorError, OSError) as error:
                 reason = " ".join(str(error).split())
-                raise ArtifactError(f"{path}: {name} cannot be read ({reason}); run the stage again") from None
+                raise resource_error(error) or ArtifactError(
+                    f"{path}: {name} cannot be read ({reason}); run the stage again"
+                ) from None
             yield taken
 
 

@@ -7,20 +7,21 @@ the detector, so that a file from elsewhere can be checked before it is used.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pipeline.core.errors import ArtifactError
+from pipeline.core.errors import ArtifactError, resource_error
 from pipeline.core.types import FloatArray, IntArray, Proposals, check_boxes
 from pipeline.store.columns import Column
-from pipeline.store.hdf5_file import create_hdf5, open_hdf5, write_columns
-from pipeline.store.ragged import decode_strings, encode_strings
+from pipeline.store.hdf5_file import create_hdf5, open_hdf5, read_column, read_text, write_columns
+from pipeline.store.ragged import decode_strings, encode_strings, offsets_of, row_owner
 
 _ROWS_PER_CHUNK = 8192
 _DTYPES = {"offsets": np.int64, "boxes": np.float32, "scores": np.float32, "object_ids": np.int64}
-_DATASETS = (*_DTYPES, "image_id")
+_SHAPES: dict[str, tuple[int | str, ...]] = {"offsets": ("I + 1",), "boxes": ("N", 4)}  # of the others: [N]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,12 @@ class SplitProposals:
         start, stop = int(self.offsets[index]), int(self.offsets[index + 1])
         rows = slice(start, stop if limit is None else min(stop, start + limit))
         return Proposals(self.boxes[rows], self.scores[rows], self.object_ids[rows])
+
+    def kept(self, rows: NDArray[np.bool_]) -> SplitProposals:
+        """Return the chosen proposals, bool [N], of the same images."""
+        counts = np.bincount(row_owner(self.offsets)[rows], minlength=len(self))
+        columns = {name: getattr(self, name)[rows] for name in ("boxes", "scores", "object_ids")}
+        return replace(self, offsets=offsets_of(counts), **columns)
 
 
 def write_proposals(path: Path, proposals: SplitProposals) -> None:
@@ -73,26 +80,25 @@ def read_proposals(
     """Read a proposals file, and check it against the manifest and vocabulary that will use it.
 
     Raises:
-        ArtifactError: missing, truncated or damaged file; scores that rise within an image; other images or
-            categories than expected (both are named).
+        ArtifactError: missing, truncated or damaged file; a dataset of another type or shape; scores that rise within
+            an image; other images or categories than expected (both are named).
     """
     if not path.exists():
         raise ArtifactError(f'{path} does not exist; run "dvc repro detect" or import a proposals file')
     try:
         with open_hdf5(path) as file:
-            columns = {name: file[name][()] for name in _DATASETS}
-            columns["image_id"] = decode_strings(columns["image_id"])
-            found_objects = tuple(decode_strings(np.asarray(file.attrs["objects"])))
-            detector = str(file.attrs["detector"])
-    except (OSError, KeyError, RuntimeError, TypeError, UnicodeDecodeError) as error:
+            columns = {
+                name: read_column(file, name, dtype, *_SHAPES.get(name, ("N",))) for name, dtype in _DTYPES.items()
+            }
+            image_id = decode_strings(read_column(file, "image_id", str, "I"))
+            found_objects = decode_strings(np.asarray(file.attrs["objects"]))
+            detector = read_text(file, "detector")
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise ArtifactError(f'{path}: damaged or not a proposals file ({reason}); run "dvc repro detect"') from None
-    split = SplitProposals(
-        image_ids=tuple(columns["image_id"]),
-        objects=found_objects,
-        detector=detector,
-        **{name: columns[name] for name in ("offsets", "boxes", "scores", "object_ids")},
-    )
+        raise resource_error(error) or ArtifactError(
+            f'{path}: damaged or not a proposals file ({reason}); run "dvc repro detect"'
+        ) from None
+    split = SplitProposals(image_ids=tuple(image_id), objects=tuple(found_objects), detector=detector, **columns)
     _check_structure(path, split)
     if image_ids is not None:
         _check_same(path, "images", split.image_ids, tuple(image_ids))
@@ -109,12 +115,15 @@ def _check_structure(path: Path, split: SplitProposals) -> None:
         and int(split.offsets[-1]) == rows
         and bool((np.diff(split.offsets) >= 0).all())
     )
-    if not offsets_fit or split.boxes.shape != (rows, 4) or split.object_ids.shape != (rows,):
+    if not offsets_fit or not rows == len(split.boxes) == len(split.object_ids):
+        sizes = {name: len(getattr(split, name)) for name in _DTYPES} | {"image_id": len(split.image_ids)}
         raise ArtifactError(
-            f'{path}: offsets, boxes, scores and object_ids do not fit together; run "dvc repro detect"'
+            f"{path}: offsets, boxes, scores and object_ids do not fit together (rows: {sizes}); expected offsets that "
+            'rise from 0 to the number of scores, one more than images; run "dvc repro detect"'
         )
-    if rows and not 0 <= split.object_ids.min() <= split.object_ids.max() < len(split.objects):
-        raise ArtifactError(f"{path}: object id {split.object_ids.max()} out of range; expected < {len(split.objects)}")
+    strange = split.object_ids[(split.object_ids < 0) | (split.object_ids >= len(split.objects))]
+    if len(strange):
+        raise ArtifactError(f"{path}: object id {strange[0]} out of range; expected 0 to {len(split.objects) - 1}")
     if not ((split.scores >= 0) & (split.scores <= 1)).all():
         raise ArtifactError(f"{path}: scores outside 0..1; expected probabilities")
     check_boxes(split.boxes, str(path))

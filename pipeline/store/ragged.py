@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +23,14 @@ def encode_strings(names: list[str]) -> NDArray[np.bytes_]:
     return np.array([name.encode() for name in names], dtype=np.bytes_) if names else np.zeros(0, "S1")
 
 
-def decode_strings(array: NDArray[np.bytes_]) -> list[str]:
-    """Inverse of `encode_strings`."""
-    return [item.decode() for item in array.tolist()]
+def decode_strings(array: NDArray[Any]) -> list[str]:
+    """Inverse of `encode_strings`; strings of any length, as h5py writes texts that are not encoded, are read too.
+
+    Raises:
+        TypeError: no list of texts.
+        UnicodeDecodeError: bytes that are not UTF-8.
+    """
+    items = array.tolist()
+    if not isinstance(items, list) or not all(isinstance(item, str | bytes) for item in items):
+        raise TypeError(f"{array.dtype} {list(array.shape)} is no list of texts")
+    return [item if isinstance(item, str) else item.decode() for item in items]

@@ -14,14 +14,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.errors import ArtifactError, DataError
+from pipeline.core.errors import ArtifactError, DataError, resource_error
 from pipeline.core.types import FloatArray, IntArray, check_boxes
 from pipeline.store.columns import Column
-from pipeline.store.hdf5_file import create_hdf5, open_hdf5, write_columns
+from pipeline.store.hdf5_file import create_hdf5, open_hdf5, read_column, read_text, write_columns
 from pipeline.store.ragged import decode_strings, encode_strings, row_owner
 
 _ROWS_PER_CHUNK = 4096
-_DATASETS = ("offsets", "human_boxes", "object_boxes", "object_ids", "representation", "bank", "image_id")
+_FORMS: dict[str, tuple[type, tuple[int | str, ...]]] = {
+    "offsets": (np.int64, ("I + 1",)),
+    "human_boxes": (np.float32, ("M", 4)),
+    "object_boxes": (np.float32, ("M", 4)),
+    "object_ids": (np.int64, ("M",)),
+    "representation": (np.floating, ("M", "D")),
+    "bank": (np.float32, ("H", "D")),
+}
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class SplitRepresentations:
 
 def write_representations(path: Path, split: SplitRepresentations) -> None:
     """Write the file atomically."""
-    columns = {name: Column.of(getattr(split, name)) for name in _DATASETS[:-1]}
+    columns = {name: Column.of(getattr(split, name)) for name in _FORMS}
     write_representation_columns(path, image_ids=split.image_ids, run=split.run, columns=columns)
 
 
@@ -63,7 +70,7 @@ def write_representation_columns(
     path: Path, *, image_ids: Sequence[str], run: str, columns: Mapping[str, Column]
 ) -> None:
     """Write the file atomically from columns that need not be in memory: all but `image_id`."""
-    ordered = {name: columns[name] for name in _DATASETS[:-1]}
+    ordered = {name: columns[name] for name in _FORMS}
     ordered["image_id"] = Column.of(encode_strings(list(image_ids)))
     with create_hdf5(path, sum(column.nbytes for column in ordered.values())) as file:
         file.attrs["run"] = run
@@ -86,14 +93,16 @@ def read_representations(
         raise ArtifactError(f"{path} does not exist; {remedy}")
     try:
         with open_hdf5(path) as file:
-            columns = {name: np.asarray(file[name][()]) for name in _DATASETS}
-            run = str(file.attrs["run"])
-        found = tuple(decode_strings(columns.pop("image_id")))
+            columns = {name: read_column(file, name, dtype, *shape) for name, (dtype, shape) in _FORMS.items()}
+            found = tuple(decode_strings(read_column(file, "image_id", str, "I")))
+            run = read_text(file, "run")
         split = SplitRepresentations(image_ids=found, run=run, **columns)
         _check_structure(split)
     except (OSError, KeyError, RuntimeError, TypeError, ValueError, UnicodeDecodeError, DataError) as error:
         reason = " ".join(str(error).split())
-        raise ArtifactError(f"{path}: damaged or not pair representations ({reason}); {remedy}") from None
+        raise resource_error(error) or ArtifactError(
+            f"{path}: damaged or not pair representations ({reason}); {remedy}"
+        ) from None
     if image_ids is not None and found != tuple(image_ids):
         raise ArtifactError(
             f"{path}: made from {len(found)} other images than the manifest's {len(image_ids)}; {remedy}"

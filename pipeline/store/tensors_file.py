@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from pipeline.core.errors import resource_error
 from pipeline.store.files import atomic_path
 
 
@@ -28,7 +29,11 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], values: Mappin
 
 
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
-    """Return (tensors, values), or None where the file is absent or damaged."""
+    """Return (tensors, values), or None where the file is absent or damaged.
+
+    Raises:
+        ResourceError: there is no memory to read it; a file that counted as absent would be lost work.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -37,7 +42,9 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] |
         if metadata["sha256"] != _digest(tensors, text):
             return None
         return tensors, json.loads(text)
-    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError):
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+        if lacking := resource_error(error):
+            raise lacking from None
         return None
 
 

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipeline.core.errors import resource_error
+
 _DTYPES = {
     "BFloat16Storage": torch.bfloat16,
     "BoolStorage": torch.bool,
@@ -46,13 +48,14 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
 
     Raises:
         ValueError: damaged, or it holds anything but modules, tensors and plain values.
+        ResourceError: no memory.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             (data,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
             return dict(_tensors(_Unpickler(archive, data.removesuffix("data.pkl")).load(), ""))
     except Exception as error:  # damaged pickles raise whatever they trip over
-        raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
+        raise resource_error(error) or ValueError(" ".join(str(error).split()) or type(error).__name__) from None
 
 
 class _Module:

@@ -26,14 +26,13 @@ def reading_zarr(path: Path, what: str, remedy: str) -> Iterator[None]:
 
     Raises:
         ArtifactError: says that `path` is damaged or `what` ("not a ..."), and with `remedy` what to do.
+        ResourceError: memory or disk ran out.
     """
     try:
         yield
     except _DAMAGE as error:
-        if resource_error(error) is not None:
-            raise
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ArtifactError(f"{path}: damaged or {what} ({reason}); {remedy}") from None
+        raise resource_error(error) or ArtifactError(f"{path}: damaged or {what} ({reason}); {remedy}") from None
 
 
 def open_whole_array(path: Path, group: zarr.Group, name: str) -> zarr.Array[Any]:

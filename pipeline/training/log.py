@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from pipeline.store.files import write_text
@@ -16,15 +17,17 @@ class TrainingLog:
 
     @classmethod
     def read(cls, path: Path, terms: tuple[str, ...]) -> TrainingLog:
-        """Return the log that a run has kept so far; an empty one where there is none, or one of other loss terms."""
-        header, *rows = path.read_text().splitlines() if path.exists() else [""]
-        log = cls(path, terms, [])
-        log.rows = rows if header == log._header else []
-        return log
+        """Return the log that a run of these loss terms has kept so far; an empty one where there is none."""
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        return cls(path, terms, text.splitlines()[1:])
 
     @property
     def _header(self) -> str:
         return ",".join(("iteration", "epoch", "loss", *self._terms))
+
+    def digest(self, iteration: int) -> str:
+        """Return the sha256 of the rows before `iteration`, by which a resume point knows them."""
+        return hashlib.sha256("\n".join(self.rows[:iteration]).encode()).hexdigest()
 
     def go_back(self, iteration: int) -> None:
         """Drop what came at `iteration` and after: the run goes on there."""

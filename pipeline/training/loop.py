@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,13 +43,14 @@ class TrainingRun:
 
     Attributes:
         params: the `train` section.
-        digest: names params and inputs; a resume point of another run is not used.
+        digest: names params, inputs, code, number of ranks and kind of device; a resume point of another is not used.
         work: folder of the resume point and of the growing log.
         device: where to train.
         progress: told the losses after every iteration, and under "waiting" the share of the time since the first
             iteration in which no batch was ready.
         execution: how, not what.
         ranks: who shares each batch.
+        tell: told, in one line, what a user should look at while training goes on.
     """
 
     params: TrainParams
@@ -59,6 +60,7 @@ class TrainingRun:
     progress: Callable[[dict[str, float]], None]
     execution: ExecutionParams = IN_PROCESS
     ranks: Ranks = ALONE
+    tell: Callable[[str], None] | None = None
 
 
 def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: TrainingRun) -> TrainingLog:
@@ -92,7 +94,7 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
     losses = model.method.losses(vocabulary, params).to(run.device)
     whole_loss = BatchLoss(network, losses, weights, params.precision)
     batch_loss = ranks.share(whole_loss)
-    watch = LossWatch(ranks, whole_loss.figures, lag=1 if run.device.type == "cuda" else 0)
+    watch = LossWatch(ranks, whole_loss.figures, lag=1 if run.device.type == "cuda" else 0, tell=run.tell)
     clock = _WaitingClock(feed)
     for iteration, batch in enumerate(feed, start):
         figures = optimizer_step(batch_loss, state.optimizer, batch, ranks, gradient_clip=params.gradient_clip)
@@ -108,7 +110,7 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
         if saves:
             if ranks.writes:
                 log.flush()
-            state.save(_resume_path(run), digest=run.digest, iteration=iteration + 1)
+            state.save(_resume_path(run), digest=run.digest, log=log)
     network.eval()
     return log
 
@@ -142,7 +144,7 @@ def _start(
     # Dropout draws from a stream of the rank's own.
     torch.manual_seed(torch_seed(params.seed, "training", *([ranks.rank] if ranks.rank else [])))
     log = TrainingLog.read(run.work / "log.csv", model.method.loss_names)
-    log.go_back(state.load(_resume_path(run), digest=run.digest, rows_logged=len(log.rows)))
+    log.go_back(state.load(_resume_path(run), digest=run.digest, log=log))
     if not log.rows:
         _calibrate(model, dataset, run)
     network.train()
@@ -200,7 +202,7 @@ def _calibrate(model: HoiModel, dataset: BagDataset, run: TrainingRun) -> None:
     def first_batches() -> Iterator[BagBatch]:
         batches = load_batches(
             dataset,
-            _sampler(dataset, run.params, 0),
+            _sampler(dataset, replace(run.params, epochs=max(1, run.params.epochs)), 0),  # without epochs as well
             num_workers=run.params.num_workers,
             pin_memory=run.device.type == "cuda",
             generator=torch_generator(run.params.seed, "loader"),

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from pipeline.core.errors import ArtifactError
 from pipeline.store.tensors_file import load_tensors, save_tensors
 from pipeline.training.distributed import Ranks
+from pipeline.training.log import TrainingLog
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,12 @@ class TrainingState:
     device: torch.device
     ranks: Ranks
 
-    def save(self, path: Path, *, digest: str, iteration: int) -> None:
+    def save(self, path: Path, *, digest: str, log: TrainingLog) -> None:
         """Write a resume point from the rank that writes, with the random states of all; all ranks call it.
 
         Args:
-            digest: names the run's params and inputs.
-            iteration: the next one to run.
+            digest: names the run's params, inputs, code, number of ranks and kind of device.
+            log: rows of the iterations so far, whose number is that of the next one to run.
         """
         states = {name: self.ranks.gather(state.to(self.device)) for name, state in self._random_states().items()}
         if not self.ranks.writes:
@@ -48,19 +49,21 @@ class TrainingState:
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
         tensors |= {f"rng.{name}": state for name, state in states.items()}
-        values = {"digest": digest, "iteration": iteration, "schedule_epoch": self.schedule.last_epoch}
+        iteration = len(log.rows)
+        values = {"digest": digest, "iteration": iteration, "log": log.digest(iteration)}
+        values["schedule_epoch"] = self.schedule.last_epoch
         save_tensors(path, {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}, values)
 
-    def load(self, path: Path, *, digest: str, rows_logged: int) -> int:
+    def load(self, path: Path, *, digest: str, log: TrainingLog) -> int:
         """Restore a resume point of the same run in place and return the next iteration; 0 where there is none.
 
         Args:
-            rows_logged: iterations that the log has kept; a resume point beyond them is not used.
+            log: as it was kept; a resume point whose rows it lacks, or has otherwise, is not used.
 
         Raises:
             ArtifactError: the ranks do not find the same resume point.
         """
-        start = self._load(path, digest, rows_logged)
+        start = self._load(path, digest, log)
         starts = self.ranks.gather(torch.tensor(start, device=self.device)).tolist()
         if len(set(starts)) > 1:
             raise ArtifactError(
@@ -68,9 +71,9 @@ class TrainingState:
             )
         return start
 
-    def _load(self, path: Path, digest: str, rows_logged: int) -> int:
+    def _load(self, path: Path, digest: str, log: TrainingLog) -> int:
         found = load_tensors(path)
-        if found is None or found[1]["digest"] != digest or found[1]["iteration"] > rows_logged:
+        if found is None or found[1]["digest"] != digest or found[1]["log"] != log.digest(found[1]["iteration"]):
             return 0
         tensors, values = found
         self.network.load_state_dict(_with_prefix(tensors, "network."))
@@ -101,14 +104,13 @@ class TrainingState:
         return states
 
     def _load_random_states(self, states: dict[str, Tensor]) -> None:
-        """Those of this rank; a rank that the saved run had not, or a GPU, goes on from its seed."""
+        """Those of this rank: the digest names how many ranks there are, and the kind of device."""
         for name, rows in states.items():
-            if self.ranks.rank < len(rows):
-                state = rows[self.ranks.rank].clone()
-                if name == "cpu":
-                    torch.set_rng_state(state)
-                elif self.device.type == name:
-                    torch.cuda.set_rng_state(state, self.device)
+            state = rows[self.ranks.rank].clone()
+            if name == "cpu":
+                torch.set_rng_state(state)
+            else:
+                torch.cuda.set_rng_state(state, self.device)
 
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,9 @@ from torch import Tensor
 
 from pipeline.core.errors import DataError
 from pipeline.training.distributed import Ranks
+from pipeline.training.level import LossLevel
+
+_MOST_TOLD = 5  # steps of a run; a loss that jumps more often is visible in the log
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,14 @@ class LossWatch:
     Args:
         names: of the F figures, `BatchLoss.figures`.
         lag: steps that may be pending: 0 looks at each at once.
+        tell: told, on the rank that writes, of steps whose loss is far above that of the steps before.
     """
 
-    def __init__(self, ranks: Ranks, names: tuple[str, ...], *, lag: int) -> None:
-        self._ranks, self._names, self._lag = ranks, names, lag
+    def __init__(
+        self, ranks: Ranks, names: tuple[str, ...], *, lag: int, tell: Callable[[str], None] | None = None
+    ) -> None:
+        self._ranks, self._names, self._lag, self._tell = ranks, names, lag, tell
+        self._level, self._told = LossLevel(), 0
         self._pending: deque[_Pending] = deque()
 
     def add(self, iteration: int, image_ids: list[str], figures: Tensor) -> list[tuple[int, dict[str, float]]]:
@@ -58,6 +66,7 @@ class LossWatch:
             if step.arrived is not None:
                 step.arrived.synchronize()
             self._check(step)
+            self._notice_jump(step)
             read.append((step.iteration, self._of_batch(step.figures)))
         return read
 
@@ -67,12 +76,27 @@ class LossWatch:
             return
         # The gradient is of all ranks: where the terms of none are at fault, any image may be.
         culprits = (~finite[:, :-1]).any(1).nonzero().flatten().tolist() or range(len(finite))
-        parts = [self._ranks.part(len(step.image_ids), rank) for rank in culprits]
-        ids = ", ".join(name for part in parts for name in step.image_ids[part])
         raise DataError(
-            f"training: loss is {self._of_batch(step.figures)} at images {ids}; "
+            f"training: loss is {self._of_batch(step.figures)} at images {self._image_ids(step, culprits)}; "
             "lower train.learning_rate or check these images"
         )
+
+    def _notice_jump(self, step: _Pending) -> None:
+        losses = step.figures[:, 0]
+        loss = losses.sum().item()
+        level = self._level.far_below(loss)
+        if level is None or self._tell is None or self._told == _MOST_TOLD or not self._ranks.writes:
+            return
+        self._told += 1
+        self._tell(
+            f"Warning: loss {loss:.4g} in iteration {step.iteration}, {level:.4g} before, at images "
+            f"{self._image_ids(step, [int(losses.argmax())])}; check their proposals, or lower train.learning_rate"
+            + (" (no more of these warnings in this run)" if self._told == _MOST_TOLD else "")
+        )
+
+    def _image_ids(self, step: _Pending, ranks: Iterable[int]) -> str:
+        parts = [self._ranks.part(len(step.image_ids), rank) for rank in ranks]
+        return ", ".join(name for part in parts for name in step.image_ids[part])
 
     def _of_batch(self, figures: Tensor) -> dict[str, float]:
         """Figures [ranks, F] by name: the ranks' losses add up, while the gradient is common to them."""

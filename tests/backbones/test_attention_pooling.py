@@ -10,8 +10,8 @@ from pipeline.backbones.roi_tokens import roi_tokens
 
 
 @pytest.fixture
-def pool() -> AttentionPool2d:
-    torch.manual_seed(0)
+def pool(seed) -> AttentionPool2d:
+    torch.manual_seed(seed)
     pool = AttentionPool2d(spacial_dim=4, embed_dim=32, num_heads=4, output_dim=12)
     for parameter in pool.parameters():
         torch.nn.init.normal_(parameter, std=0.3)

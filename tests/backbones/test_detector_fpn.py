@@ -6,14 +6,14 @@ from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 
 
 @pytest.fixture
-def detector():
-    torch.manual_seed(0)
+def detector(seed):
+    torch.manual_seed(seed)
     return small_fasterrcnn(5).eval().requires_grad_(False)
 
 
 @pytest.fixture
-def backbone(detector):
-    torch.manual_seed(1)
+def backbone(detector, seed):
+    torch.manual_seed(1 + seed)
     return DetectorFpn(detector, {}, embed_dim=24, image_size=160).eval()
 
 

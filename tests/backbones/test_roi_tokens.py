@@ -14,8 +14,8 @@ def _boxes(count, generator, height, width):
 
 @pytest.mark.parametrize(("roi_size", "sampling_ratio"), [(1, 1), (2, 2), (4, 2), (7, 3)])
 @pytest.mark.parametrize(("height", "width"), [(5, 9), (10, 10), (1, 3)])
-def test_values_and_gradients_equal_torchvision(roi_size, sampling_ratio, height, width):
-    generator = torch.Generator().manual_seed(roi_size)
+def test_values_and_gradients_equal_torchvision(roi_size, sampling_ratio, height, width, seed):
+    generator = torch.Generator().manual_seed(roi_size + seed)
     features = torch.randn(3, 6, height, width, generator=generator, dtype=torch.float64, requires_grad=True)
     twin = features.detach().clone().requires_grad_()
     boxes = _boxes(40, generator, height, width).double()

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torchvision.ops import box_iou as torchvision_iou
 
-from pipeline.core.boxes import box_area, box_intersection, box_iou, box_union, clip_boxes
+from pipeline.core.boxes import box_area, box_intersection, box_iou, box_union, clip_boxes, has_extent
 
 A = [0.0, 0.0, 4.0, 2.0]
 B = [2.0, 1.0, 6.0, 5.0]
@@ -25,6 +25,12 @@ def test_by_hand(kind):
     assert box_iou(boxes[:1], boxes).tolist() == pytest.approx([1, 2 / 22, 1 / 8, 0, 0])
     assert box_union(boxes[:1], boxes)[[1, 3]].tolist() == [[0, 0, 6, 5], [0, 0, 11, 11]]
     assert clip_boxes(boxes, 5, 3)[[1, 3]].tolist() == [[2, 1, 5, 3], [5, 3, 5, 3]]
+
+
+def test_extent_takes_both_sides():
+    boxes = np.array([A, LINE, [1, 1, 1, 3], [2, 2, 2, 2], [3, 3, 1, 1], [0, 0, 0.02, 9]])
+    assert has_extent(boxes).tolist() == [True, False, False, False, False, True]
+    assert has_extent(boxes[:0]).shape == (0,)
 
 
 @pytest.mark.parametrize("kind", [0, 1])

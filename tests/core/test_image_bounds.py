@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import DataError
-from pipeline.core.image_bounds import check_inside, check_scored_boxes
+from pipeline.core.image_bounds import check_inside, check_pixels, check_scored_boxes
 from pipeline.core.types import GroundTruth
 
 SIZE = (100, 60)
@@ -69,3 +69,16 @@ def test_annotated_boxes_that_nothing_could_match_are_refused(box, kind):
     ):
         check_scored_boxes(truth, sizes, ("a", "b"), "x.json")
     check_scored_boxes(replace(truth, human_boxes=good, object_boxes=good), sizes, ("a", "b"), "x.json")
+
+
+def test_boxes_in_fractions_of_the_image_are_refused_alone_or_among_others():
+    fractions, pixels = [[0.1, 0.1, 0.6, 0.7]], [[10.0, 10, 60, 70]]
+    for boxes in (fractions, pixels + fractions, pixels * 90 + fractions):
+        with pytest.raises(DataError, match=rf"box {len(boxes) - 1} is .*, 1 of {len(boxes)} boxes lie within 0\.\.1"):
+            check_pixels(np.array(boxes), "d.json")
+
+
+def test_a_rare_sliver_in_the_first_pixel_and_padding_are_pixels():
+    pixels, sliver, padding = [[0.0, 0, 160, 160]], [[0.0, 0, 0.8, 0.9]], [[0.0, 0, 0, 0]]
+    check_pixels(np.array(pixels * 99 + sliver + padding * 50), "d.json")
+    check_pixels(np.zeros((0, 4)), "d.json")

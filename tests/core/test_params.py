@@ -200,11 +200,12 @@ NUMBERS = [
 ]
 
 
-@pytest.mark.parametrize(("section", "key"), NUMBERS)
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), 10**18, 1e30, -1e30])
-def test_no_number_is_without_bounds(load, document, section, key, value):
-    document["toyworld"][section][key] = value
-    assert f"toyworld.{section}.{key} is " in faults_of(load)
+def test_no_number_is_without_bounds(load, document, value):
+    for section, key in NUMBERS:
+        document["toyworld"][section][key] = value
+    message = faults_of(load)
+    assert [(section, key) for section, key in NUMBERS if f"toyworld.{section}.{key} is " not in message] == []
 
 
 def test_all_faults_are_reported_at_once(load, document):
@@ -315,13 +316,14 @@ def test_a_params_file_that_cannot_be_opened(tmp_path):
 WRONG_NAMES = ["../x", "/x", "a/b", "a..b", ".a", "-a", "a b", "a;b", "a$b", "a\nb", "", "a" * 201, "caf\u00e9"]
 
 
-@pytest.mark.parametrize("name", [*WRONG_NAMES, 1, None])
-def test_names_of_the_file_become_paths_and_are_checked_in_every_load(load, document, name):
-    document["variants"][name] = copy.deepcopy(document["variants"]["ours"])
-    assert f"{name!r} is a variant's name; expected a name of letters" in faults_of(load)
-    del document["variants"][name]
-    document[name] = copy.deepcopy(document["toyworld"])
-    assert f"{name!r} is a section's name; expected a name of letters" in faults_of(load)
+def test_names_of_the_file_become_paths_and_are_checked_in_every_load(load, document):
+    wrong = [*WRONG_NAMES, 1, None]
+    document["variants"] |= dict.fromkeys(wrong, document["variants"]["ours"])
+    document |= dict.fromkeys(wrong, document["toyworld"])
+    message = faults_of(load)
+    for name in wrong:
+        assert f"{name!r} is a variant's name; expected a name of letters" in message
+        assert f"{name!r} is a section's name; expected a name of letters" in message
 
 
 @pytest.mark.parametrize("name", [*WRONG_NAMES, "ours+train.epochs=1;ls", "ours+model.clip=../x", "ours+epochs=1"])

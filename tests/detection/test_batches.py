@@ -62,12 +62,13 @@ def detector() -> Detector:
 
 
 @pytest.fixture(scope="module")
-def work(detector, tmp_path_factory) -> DetectWork:
+def work(detector, tmp_path_factory, seed) -> DetectWork:
     """Toyworld scenes, cropped to several sizes in turns."""
     root, vocabulary = tmp_path_factory.mktemp("mixed"), toyworld_vocabulary()
     records, labels = [], []
     for index in range(18):
-        image = render_scene("test", index, root_seed=5, exponent=0.4).image.crop((0, 0, *SIZES[index % len(SIZES)]))
+        scene = render_scene("test", index, root_seed=5 + seed, exponent=0.4)
+        image = scene.image.crop((0, 0, *SIZES[index % len(SIZES)]))
         path = root / f"{index}.png"
         image.save(path)
         records.append(ImageRecord(str(index), path.name, *image.size, sha256_of(path)))

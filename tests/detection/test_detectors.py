@@ -1,4 +1,6 @@
+import argparse
 import dataclasses
+import json
 import shutil
 from urllib.error import URLError
 
@@ -7,7 +9,8 @@ import torch
 from torchvision.models import get_model_builder
 
 from pipeline.core.errors import WeightsError
-from pipeline.detection.detectors import configure_thresholds, load_detector
+from pipeline.detection.detectors import build_architecture, configure_thresholds, detector_files, load_detector
+from pipeline.detection.own_weights import check_num_categories
 from pipeline.detection.small_fasterrcnn import save_small_fasterrcnn, small_fasterrcnn
 from pipeline.store.files import sha256_of
 from tests.other_files import OTHER_FILES
@@ -84,6 +87,79 @@ def test_local_weights_of_a_torchvision_builder(params, ssdlite):
     assert len(detector.detect([image])[0]["scores"]) == 5
     configure_thresholds(detector.model, dataclasses.replace(changed, score_threshold=1.0))
     assert len(detector.detect([image])[0]["scores"]) == 0
+
+
+OWN = ("__background__", "person", "cup", "lamp")
+
+
+@pytest.fixture(scope="module")
+def own_state():
+    """Random weights of a torchvision detector of four categories."""
+    torch.manual_seed(0)
+    return get_model_builder(SSDLITE)(weights=None, weights_backbone=None, num_classes=4).state_dict()
+
+
+@pytest.fixture
+def own(params, tmp_path):
+    return dataclasses.replace(params, detector=SSDLITE, weights="own.pt"), tmp_path
+
+
+def name_categories(folder, names=OWN):
+    (folder / "own.categories.json").write_text(json.dumps({"categories": names}))
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        lambda state: state,
+        lambda state: {"model": state},
+        lambda state: {"model": state, "optimizer": {"lr": 0.1}, "args": argparse.Namespace(lr=0.1), "epoch": 3},
+        lambda state: {"epoch": 3, "state_dict": {f"module.{name}": value for name, value in state.items()}},
+    ],
+    ids=["state dict", "model", "torchvision's script", "several GPUs"],
+)
+def test_a_detector_of_own_categories(own, own_state, saved):
+    params, root = own
+    torch.save(saved(own_state), root / "own.pt")
+    assert detector_files(params, root=root) == [root / "own.pt"]
+    name_categories(root)
+    assert detector_files(params, root=root) == [root / "own.pt", root / "own.categories.json"]
+    detector = load_detector(params, root=root)
+    assert detector.categories == OWN
+    assert detector.architecture == {"name": SSDLITE, "num_categories": 4}
+    assert build_architecture(detector.architecture).state_dict().keys() == own_state.keys()
+    assert all(torch.equal(value, own_state[name]) for name, value in detector.model.state_dict().items())
+    (found,) = detector.detect([torch.rand(3, 64, 64)])
+    assert len(found["labels"]) == 5
+    assert found["labels"].max() < 4
+
+
+def test_own_categories_without_names_or_with_too_few_are_refused(own, own_state):
+    params, root = own
+    torch.save(own_state, root / "own.pt")
+    where = f'name its 4 in {root / "own.categories.json"}: {{"categories": ['
+    assert_refused(params, root, "own.pt has 4 categories", "the published weights have 91", where)
+    name_categories(root, OWN[1:])
+    assert_refused(params, root, "own.pt has 4 categories", "own.categories.json names 3", where)
+
+
+@pytest.mark.parametrize("builder", ["fasterrcnn_resnet50_fpn", "retinanet_resnet50_fpn", "fcos_resnet50_fpn"])
+def test_the_number_of_categories_is_read_off_the_weights(builder, tmp_path):
+    with torch.device("meta"):
+        built, found = (
+            get_model_builder(builder)(weights=None, weights_backbone=None, num_classes=number).state_dict()
+            for number in (91, 4)
+        )
+    check_num_categories(built, built, 91, tmp_path / "w.pt")
+    with pytest.raises(WeightsError, match="has 4 categories"):
+        check_num_categories(built, found, 91, tmp_path / "w.pt")
+
+
+def test_another_architecture_is_not_taken_for_other_categories(tmp_path):
+    built = {"stem": torch.zeros(64, 3), "head": torch.zeros(8, 16)}
+    for change in ({"head": torch.zeros(4, 8)}, {"stem": torch.zeros(16, 3), "head": torch.zeros(6, 16)}):
+        check_num_categories(built, built | change, 4, tmp_path / "w.pt")
+    check_num_categories(built, {"head": torch.zeros(6, 16)}, 4, tmp_path / "w.pt")
 
 
 def test_unknown_names_get_a_suggestion(params, tmp_path):

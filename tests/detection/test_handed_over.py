@@ -1,9 +1,10 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
-from pipeline.core.errors import ArtifactError
+from pipeline.core.errors import ArtifactError, DataError
 from pipeline.data.split import write_split
 from pipeline.detection.handed_over import files_handed_over, read_handed_over
 from pipeline.store.files import sha256_of
@@ -71,6 +72,38 @@ def test_other_images_or_categories_are_refused_without_a_manifest_too(given, tm
     assert "has 3 images, expected 2" in refused((source, split_path, fewer, vocabulary))
     renamed = dataclasses.replace(vocabulary, objects=("person", "trike", "cup", "lamp"))
     assert 'row 1 is "bicycle", expected "trike"' in refused((source, split_path, manifest, renamed))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"boxes": lambda boxes: boxes + 5000}, "outside its image of 64 x 64 pixels"),
+        ({"boxes": lambda boxes: boxes * 6}, "outside its image of 64 x 64 pixels"),
+        ({"boxes": lambda boxes: boxes / 64}, "5 of 5 boxes lie within 0..1"),
+        ({"object_ids": lambda ids: np.maximum(ids, 1)}, 'no "person" found in any of 3 images'),
+    ],
+)
+def test_what_cannot_be_proposals_of_these_images_is_one_line(given, change, message):
+    source, _, manifest, vocabulary = given
+    proposals = random_proposals(manifest, vocabulary, [3, 0, 2])
+    changed = {name: edit(getattr(proposals, name)) for name, edit in change.items()}
+    write_proposals(source, dataclasses.replace(proposals, **changed))
+    source.with_name("detect-train.json").unlink()
+    with pytest.raises(DataError) as caught:
+        read_handed_over(*given)
+    assert message in str(caught.value)
+    assert source.name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_boxes_over_a_border_and_slivers_are_taken(given):
+    source, _, manifest, vocabulary = given
+    proposals = random_proposals(manifest, vocabulary, [3, 0, 2])
+    boxes = proposals.boxes.copy()
+    boxes[:3] = [[-9, -2, 30, 64], [60, 0, 66, 64], [20, 20, 20.02, 60]]
+    write_proposals(source, dataclasses.replace(proposals, boxes=boxes))
+    source.with_name("detect-train.json").unlink()
+    assert read_handed_over(*given).boxes.tolist() == boxes.tolist()
 
 
 def test_the_manifest_of_another_run_is_refused(given):

@@ -9,11 +9,11 @@ from pipeline.core.errors import DataError
 from pipeline.core.layout import Layout
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.coco_categories import COCO_80, COCO_91, object_ids_of
+from pipeline.data.coco_categories import COCO_80, COCO_81, COCO_91, object_ids_of
 from pipeline.data.hicodet_annotations import read_hicodet_json
 from pipeline.data.split import SplitManifest, write_split
 from pipeline.detection.importers import import_proposals
-from pipeline.store.proposals_file import read_proposals
+from pipeline.store.proposals_file import SplitProposals, read_proposals, write_proposals
 from pipeline.store.vocabulary_file import write_vocabulary
 from stages.cli import main
 from tests.conftest import ROOT
@@ -33,8 +33,12 @@ def result(image_id=12, category=67, bbox=(10, 10, 20, 30), score=0.5):
     return {"image_id": image_id, "category_id": category, "bbox": list(bbox), "score": score}
 
 
-def read(path, labels="coco91", **keywords):
+def imported(path, labels="coco91", **keywords):
     return import_proposals(path, manifest(**keywords), VOCABULARY, labels=labels, detector="theirs")
+
+
+def read(path, labels="coco91", **keywords):
+    return imported(path, labels, **keywords).proposals
 
 
 def write(tmp_path, rows):
@@ -44,7 +48,7 @@ def write(tmp_path, rows):
 
 def test_coco_ids_reach_hicodets_objects_by_name_and_back():
     objects = read_hicodet_json(real_ground_truth("hicodet", "instances_test2015.json")).vocabulary
-    for numbering in (COCO_91, COCO_80):
+    for numbering in (COCO_91, COCO_80, COCO_81):
         assert len(numbering) == 80
         ids = object_ids_of(np.array(list(numbering)), numbering, objects)
         assert sorted(ids) == list(range(80))
@@ -57,6 +61,7 @@ def test_coco_ids_reach_hicodets_objects_by_name_and_back():
     by_hand = {0: "person", 11: "stop_sign", 25: "umbrella", 60: "dining_table", 79: "toothbrush"}
     for label, name in by_hand.items():
         assert objects.objects[object_ids_of(np.array([label]), COCO_80, objects)[0]] == name
+        assert objects.objects[object_ids_of(np.array([label + 1]), COCO_81, objects)[0]] == name
 
 
 def test_coco_results(tmp_path):
@@ -76,7 +81,7 @@ def test_coco_results(tmp_path):
 
 
 def test_coco_image_ids_of_vcoco(tmp_path):
-    path = write(tmp_path, [result(294)])
+    path = write(tmp_path, [result(294, 1)])
     assert read(path, dataset="vcoco", ids=("COCO_val2014_000000000294",)).offsets.tolist() == [0, 1]
 
 
@@ -92,25 +97,98 @@ def test_per_image_files(tmp_path):
     assert found.boxes.tolist() == [[5, 6, 7, 8], [1, 2, 3, 4]]
     found = read(folder, "coco80")  # 0 is a person, 2 a car
     assert found.object_ids.tolist() == [2]
+    (folder / "12.json").write_text('{"boxes": [], "scores": [], "labels": []}')
+    with pytest.raises(DataError, match=r"00000012\.json: of the same image as .*/12\.json; expected one"):
+        read(folder, "vocabulary")
 
 
-def test_no_detection_at_all(tmp_path):
-    assert read(write(tmp_path, [])).offsets.tolist() == [0, 0, 0]
+def test_an_empty_list_is_of_an_empty_split_only(tmp_path):
+    assert read(write(tmp_path, []), ids=()).offsets.tolist() == [0]
+    with pytest.raises(DataError, match="holds no detection; expected those of hicodet test"):
+        read(write(tmp_path, []))
+
+
+def test_what_was_kept_and_dropped_is_counted(tmp_path):
+    rows = [
+        result(category=1),
+        *[result(score=score) for score in (0.1, 0.2)],
+        *[result(category=2)] * 3,  # bicycles
+        result(category=16),  # a bird
+        result(category=1, bbox=(5, 5, 0, 30)),
+        result(category=1, bbox=(5, 5, 30, 0)),
+        result(category=1, bbox=(-1.8, 5, 1.7, 9)),  # nothing is left of it in the image
+        result(category=1, bbox=(5, 5, 0.02, 30)),  # a sliver is kept
+    ]
+    found = imported(write(tmp_path, rows))
+    assert found.kept == {"person": 5, "dining table": 2}
+    assert found.dropped == {"bicycle": 3, "bird": 1}
+    assert found.without_extent == 3
+    assert found.proposals.object_ids.tolist() == [2, 2, 0, 0]
+    assert found.proposals.offsets.tolist() == [0, 0, 4]
+
+
+def test_labels_one_to_eighty_after_a_background(tmp_path):
+    """By the default of a folder, 1 is the second category: no human is found, and the numbering that fits is named."""
+    folder = tmp_path / "detections"
+    folder.mkdir()
+    data = {"boxes": [[1, 2, 30, 40], [5, 6, 17, 18]], "scores": [0.2, 0.7], "labels": [1, 61]}
+    (folder / "HICO_test2015_00000012.json").write_text(json.dumps(data))
+    assert read(folder, "coco81").object_ids.tolist() == [0, 2]
+    with pytest.raises(
+        DataError, match=r"label 61 is none of the 3 of this numbering \(0\.\.2\); --labels coco91 finds 1"
+    ):
+        read(folder, "vocabulary")
+    data["labels"] = [1, 1]
+    (folder / "HICO_test2015_00000012.json").write_text(json.dumps(data))
+    for labels, name in (("vocabulary", "lamp"), ("coco80", "bicycle")):
+        with pytest.raises(DataError) as caught:
+            read(folder, labels)
+        assert f'no "person" among 2 detections by --labels {labels} (1 is "{name}")' in str(caught.value)
+        assert "--labels coco91 finds 2 humans, --labels coco81 finds 2 humans" in str(caught.value)
+
+
+def test_labels_named_by_a_file(tmp_path):
+    names = tmp_path / "names.json"
+    names.write_text('{"categories": ["__background__", "lamp", "person", "cat"]}')
+    path = write(tmp_path, [result(category=label, score=label / 10) for label in (1, 2, 3)])
+    found = imported(path, str(names))
+    assert found.proposals.object_ids.tolist() == [2, 1]
+    assert found.dropped == {"cat": 1}
+    with pytest.raises(DataError, match=r"label 3 is none of the 3 .*; --labels coco91 finds 1 humans"):
+        names.write_text('{"categories": ["__background__", "lamp", "person"]}')
+        read(path, str(names))
+    with pytest.raises(DataError, match='"coco18" is neither a file nor a numbering, did you mean "coco91"'):
+        read(path, "coco18")
+
+
+@pytest.mark.parametrize(
+    ("boxes", "message"),
+    [
+        ([(0.1, 0.1, 0.5, 0.6)] * 3, "3 of 3 boxes lie within 0..1"),
+        ([(10, 10, 20, 30), (0.1, 0.1, 0.5, 0.6)], "1 of 2 boxes lie within 0..1"),
+    ],
+)
+def test_boxes_in_fractions_of_the_image_are_refused(tmp_path, boxes, message):
+    with pytest.raises(DataError, match=message):
+        read(write(tmp_path, [result(category=1, bbox=box) for box in boxes]))
+
+
+def test_scores_in_percent_are_refused_with_the_remedy(tmp_path):
+    with pytest.raises(DataError, match=r"score 87.5 is outside .*; divide percentages by 100"):
+        read(write(tmp_path, [result(category=1, score=0.5), result(category=1, score=87.5)]))
 
 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([result(image_id=99)], 'image "99" is not among the 2 of hicodet test'),
-        ([result(category=12)], "label 12 is none of the 80"),
-        ([result(bbox=(1, 1, float("nan"), 2))], "finite"),
+        ([result(image_id=99)], 'entry 0: image "99" is not among the 2 of hicodet test'),
+        ([result(category=12)], r"label 12 is none of the 80 .* \(1\.\.90\); name the labels in a file for --labels"),
         ([result(bbox=(9, 1, -5, 2))], "x1 <= x2"),
-        ([result(bbox=(9, 1, 5))], "not COCO results"),
         ([result(bbox=(200, 100, 20, 30))], "outside its image of 64 x 48"),
-        ([result(category=1.5)], "labels are not whole numbers"),
         ([result(score=1.5)], "score 1.5 is outside 0..1"),
-        ([result(score=float("nan"))], "score nan is outside"),
-        ([{"image_id": 7}], "not COCO results"),
+        ([result(score=-0.5)], "score -0.5 is outside 0..1; expected probabilities$"),
+        ([{"image_id": 7}], "entry 0 has no bbox"),
+        ([result(), 7], "entry 1 is 7; expected image_id"),
         ({"annotations": []}, "expected a list"),
     ],
 )
@@ -120,6 +198,72 @@ def test_bad_results_are_one_line(tmp_path, rows, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("bbox", [9, 1, 5], "bbox [9, 1, 5], not four finite numbers [x, y, w, h]"),
+        ("bbox", [9, 1], "bbox [9, 1], not four"),
+        ("bbox", [], "bbox [], not four"),
+        ("bbox", [1] * 8, "bbox [1, 1, 1, 1, 1, 1, 1, 1], not four"),
+        ("bbox", [1, 1, float("nan"), 2], "bbox [1, 1, nan, 2], not four"),
+        ("bbox", [1, 1, float("inf"), 2], "bbox [1, 1, inf, 2], not four"),
+        ("bbox", [1, 1, "5", 2], "bbox [1, 1, '5', 2], not four"),
+        ("bbox", [1, 1, True, 2], "bbox [1, 1, True, 2], not four"),
+        ("bbox", None, "bbox None, not four"),
+        ("bbox", [1, 1, 10**400, 2], "not four"),
+        ("score", [0.5], "score [0.5], no finite number"),
+        ("score", "0.5", "score '0.5', no finite number"),
+        ("score", True, "score True, no finite number"),
+        ("score", float("nan"), "score nan, no finite number"),
+        ("category_id", 1.5, "category_id 1.5, no whole number"),
+        ("category_id", True, "category_id True, no whole number"),
+        ("category_id", 10**20, "category_id a number of 67 bits, no whole number"),
+        ("image_id", 3.7, "image_id 3.7, no whole number"),
+        ("image_id", True, "image_id True, no whole number"),
+        ("image_id", float("inf"), "image_id inf, no whole number"),
+        ("image_id", [12], "image_id [12], no whole number"),
+    ],
+)
+def test_each_value_of_coco_results_is_checked(tmp_path, key, value, message):
+    path = write(tmp_path, [result(), result() | {key: value}])
+    with pytest.raises(DataError) as caught:
+        read(path)
+    assert str(caught.value).startswith(f"{path}: not COCO results, entry 1 has ")
+    assert message in str(caught.value)
+
+
+def test_a_number_of_more_digits_than_python_reads_is_one_line(tmp_path):
+    path = write(tmp_path, [result()])
+    path.write_text(path.read_text().replace("12", "9" * 5000))
+    with pytest.raises(DataError, match="holds a number of more than 4300 digits"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("boxes", [[1, 2, 3]], "a box [1, 2, 3], not four finite numbers [x1, y1, x2, y2]"),
+        ("boxes", [1, 2, 3, 4], "a box 1, not four"),
+        ("boxes", [[1, 2, 3, 4] * 2], "a box [1, 2, 3, 4, 1, 2, 3, 4], not four"),
+        ("boxes", {"0": [1, 2, 3, 4]}, "boxes {'0': [1, 2, 3, 4]}, no list"),
+        ("scores", [[0.5]], "a score [0.5], no finite number"),
+        ("scores", 0.5, "scores 0.5, no list"),
+        ("labels", ["person"], "a label 'person', no whole number"),
+        ("labels", [None], "a label None, no whole number"),
+        ("labels", [0.5], "a label 0.5, no whole number"),
+    ],
+)
+def test_each_value_of_a_per_image_file_is_checked(tmp_path, key, value, message):
+    data = {"boxes": [[1, 2, 3, 4]], "scores": [0.5], "labels": [2]}
+    path = tmp_path / "HICO_test2015_00000012.json"
+    path.write_text(json.dumps(data))
+    assert len(read(tmp_path, "vocabulary").scores) == 1
+    path.write_text(json.dumps(data | {key: value}))
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, "vocabulary")
+    assert str(caught.value).startswith(f"{path}: not a detection file, it has {message}")
+
+
 def test_bad_folders_are_one_line(tmp_path):
     with pytest.raises(DataError, match=r"holds no \.json file"):
         read(tmp_path, "vocabulary")
@@ -127,9 +271,9 @@ def test_bad_folders_are_one_line(tmp_path):
     path.write_text('{"boxes": [[1, 2, 3, 4]], "scores": [], "labels": []}')
     with pytest.raises(DataError, match="1 boxes, 0 scores, 0 labels"):
         read(tmp_path, "vocabulary")
-    for labels in ('["person"]', "[null]", "[0.5]"):
-        path.write_text('{"boxes": [[1, 2, 3, 4]], "scores": [0.5], "labels": ' + labels + "}")
-        with pytest.raises(DataError, match="not a detection file"):
+    for text, message in (("[]", r"it is \[\]"), ('{"boxes": []}', "it has no scores")):
+        path.write_text(text)
+        with pytest.raises(DataError, match=f"not a detection file, {message}; expected boxes, scores, labels"):
             read(tmp_path, "vocabulary")
     path.write_text('{"boxes": [[1')
     with pytest.raises(DataError, match="truncated"):
@@ -149,11 +293,14 @@ def root(tmp_path):
 
 
 def test_detect_takes_what_was_imported(root):
-    path = write(root, [result(294, 1), result(294)])
+    rows = [result(294, 1), result(294), result(294, 2), result(294, 1, bbox=(5, 5, 0, 9))]
+    path = write(root, rows)
     call = ["--dataset", "vcoco", "--split", "test", "--root", str(root)]
     done = CliRunner().invoke(main, ["import-proposals", "--input", str(path), *call])
     assert done.exit_code == 0, done.output
-    assert "2 proposals, 1 of them humans" in done.output
+    assert "2 proposals, 1 of them humans, in 1 of 1 images" in done.output
+    assert "kept 2 categories (person 2, dining table 1); dropped 1 categories (bicycle 1)" in done.output
+    assert "and 1 boxes without width or height" in done.output
     assert 'vcoco.detect.source to "cache/vcoco/imported/{split}.h5"' in done.output
     assert "sec. 4.2" in done.output  # nothing was said of what the detector was trained on
     done = CliRunner().invoke(main, ["detect", *call])
@@ -165,3 +312,18 @@ def test_detect_takes_what_was_imported(root):
     assert recorded["params"]["detect"]["trained_on"] == "COCO without V-COCO"
     done = CliRunner().invoke(main, ["verify", "--root", str(root)])
     assert done.exit_code == 0, done.output
+
+
+def test_detect_says_how_many_boxes_without_width_it_leaves_out(root):
+    layout = Layout(root, "vcoco")
+    boxes = np.array([[0, 0, 9, 9], [5, 0, 5, 9], [5, 5, 9, 9]], np.float32)
+    given = SplitProposals(
+        image_ids=("COCO_val2014_000000000294",), objects=VOCABULARY.objects, detector="theirs",
+        offsets=np.array([0, 3]), boxes=boxes, scores=np.array([0.9, 0.8, 0.7], np.float32),
+        object_ids=np.array([2, 2, 0]),
+    )  # fmt: skip
+    write_proposals(layout.imported_proposals("test"), given)
+    done = CliRunner().invoke(main, ["detect", "--dataset", "vcoco", "--split", "test", "--root", str(root)])
+    assert done.exit_code == 0, done.output
+    assert "1 boxes without width or height are left out" in done.output
+    assert read_proposals(layout.proposals("test")).boxes.tolist() == boxes[[0, 2]].tolist()

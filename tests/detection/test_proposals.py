@@ -8,7 +8,7 @@ from PIL import Image
 from pipeline.core.errors import DataError
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.detection.detectors import Detector
-from pipeline.detection.proposals import DetectWork, category_map, count_humans, proposal_columns
+from pipeline.detection.proposals import DetectWork, category_map, count_humans, detect_tensors, proposal_columns
 from pipeline.store.part_work import compute_parts
 from pipeline.store.parts import FinishedParts, PartPlan
 from pipeline.store.proposals_file import read_proposals, write_proposal_columns
@@ -93,6 +93,18 @@ def test_proposals_are_known_categories_clipped_by_falling_score(run, detector, 
         assert image.scores.tolist() == pytest.approx([score for _, score in expected])
         assert image.boxes.tolist() == [[0, 2, 30, 48]] * len(expected)
     assert len({len(found.image(i)) for i in range(7)}) > 1
+
+
+def test_boxes_without_width_or_height_are_no_proposals():
+    """Some of torchvision's detectors clip a box to a line at the border and keep it."""
+    found = {
+        "boxes": torch.tensor([[64.0, 2, 70, 9], [0, 2, 0.02, 9], [3, 7, 9, 7], [1, 1, 5, 5]]),
+        "labels": torch.tensor([0, 0, 0, 0]),
+        "scores": torch.tensor([0.9, 0.8, 0.7, 0.6]),
+    }
+    detector = Detector(lambda images: [found] * len(images), "stub", ("person",), "0f", "nothing", {})
+    (kept,) = detect_tensors(detector, [torch.zeros(3, 48, 64)], np.array([0]), torch.device("cpu"))
+    assert kept.scores.tolist() == pytest.approx([0.8, 0.6])
 
 
 def test_batches_and_parts_do_not_change_the_result(run, detector):

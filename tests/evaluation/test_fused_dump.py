@@ -8,6 +8,7 @@ from pipeline.core.errors import ArtifactError
 from pipeline.evaluation.fused_dump import FusedDump
 from pipeline.evaluation.fusion import fuse
 from pipeline.store.dump import write_dump
+from pipeline.store.files import sha256_of
 from tests.evaluation.test_fusion import WHOLE, dump_of
 
 PAIRS = [[(0, 1), (0, 2), (3, 1), (3, 2)], [], [(0, 1)], [], [(1, 0), (0, 1)]]
@@ -43,3 +44,12 @@ def test_dumps_over_other_pairs_are_refused(vocabulary, tmp_path):
     source.read(3, 5)
     with pytest.raises(ArtifactError, match="over other pairs"):
         source.read(0, 5)
+
+
+def test_a_dump_that_is_not_the_callers_is_refused_before_it_is_read(vocabulary, tmp_path):
+    mine, theirs = tmp_path / "mine.zarr", tmp_path / "theirs.zarr"
+    for seed, path in enumerate((mine, theirs)):
+        write_dump(path, dump_of(vocabulary, OBJECTS, PAIRS, seed=seed))
+    FusedDump(mine, WHOLE, (1.0,), digests={mine: sha256_of(mine)}).read(0, 5)
+    with pytest.raises(ArtifactError, match=r"theirs.zarr: a worker sees sha256"):
+        FusedDump(theirs, WHOLE, (1.0,), digests={theirs: sha256_of(mine)}).read(0, 5)

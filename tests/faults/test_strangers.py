@@ -79,7 +79,7 @@ def violations(module: str, text: str) -> list[str]:
 
 
 def test_nothing_runs_code_of_a_file():
-    found = {module: violations(module, path.read_text()) for module, path in modules().items()}
+    found = {module: violations(module, path.read_text(encoding="utf-8")) for module, path in modules().items()}
     assert {module: names for module, names in found.items() if names} == {}
 
 

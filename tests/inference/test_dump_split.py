@@ -15,11 +15,12 @@ from pipeline.store.parts import FinishedParts, PartPlan
 from tests.small_split import small_bags
 
 COUNTS = [5, 0, 8, 1, 4, 6]
+ATOL = 2e-4  # batches of other sizes sum in another order
 
 
 @pytest.fixture
-def network(small_visual, vocabulary, model_params):
-    torch.manual_seed(1)
+def network(small_visual, vocabulary, model_params, seed):
+    torch.manual_seed(1 + seed)
     network = WeakHoiNetwork(
         backbone=clip_backbone(small_visual, model_params),
         hoi_embeddings=torch.nn.functional.normalize(torch.randn(vocabulary.num_hois, 24), dim=1),
@@ -33,8 +34,8 @@ def network(small_visual, vocabulary, model_params):
 
 
 @pytest.fixture
-def bags(tmp_path, vocabulary):
-    return small_bags(tmp_path / "split", vocabulary, COUNTS, max_proposals=6)
+def bags(tmp_path, vocabulary, seed):
+    return small_bags(tmp_path / "split", vocabulary, COUNTS, max_proposals=6, seed=seed)
 
 
 @pytest.fixture
@@ -69,13 +70,13 @@ def test_rows_are_the_networks_own_image_by_image(infer, network, bags):
         np.testing.assert_array_equal(dump.proposal_scores[rows], bags.proposals.image(index, 6).scores)
         np.testing.assert_array_equal(dump.human_index[pairs], output.pairs.human)
         np.testing.assert_array_equal(dump.object_index[pairs], output.pairs.object)
-        np.testing.assert_allclose(dump.interaction_logits[pairs], output.interaction_logits, atol=1e-3)
-        np.testing.assert_allclose(dump.relatedness_logits[pairs], output.relatedness_logits, atol=1e-3)
-        np.testing.assert_allclose(dump.image_logits[index], output.image_logits[0], atol=1e-3)
+        np.testing.assert_allclose(dump.interaction_logits[pairs], output.interaction_logits, atol=ATOL)
+        np.testing.assert_allclose(dump.relatedness_logits[pairs], output.relatedness_logits, atol=ATOL)
+        np.testing.assert_allclose(dump.image_logits[index], output.image_logits[0], atol=ATOL)
     assert np.diff(dump.proposal_offsets).tolist() == [5, 0, 6, 1, 4, 6]
     assert len(dump.human_index) > 10
-    assert dump.interaction_logits.std(0).min() > 0.05  # far over the tolerance above
-    assert dump.relatedness_logits.std() > 0.03
+    for logits in (dump.interaction_logits, dump.relatedness_logits):
+        assert logits.std(0).min() > 10 * ATOL  # else other rows would pass as well
 
 
 def test_parts_do_not_change_a_bit(infer, tmp_path):
@@ -91,7 +92,7 @@ def test_the_batch_size_does_not_matter(infer, batch_size):
     expected = arrays(infer(2, 100, work="a"))
     for name, value in arrays(infer(batch_size, 100, work="b")).items():
         assert value.dtype == expected[name].dtype
-        np.testing.assert_allclose(value, expected[name], atol=1e-3, err_msg=name)
+        np.testing.assert_allclose(value, expected[name], atol=ATOL, err_msg=name)
 
 
 def test_the_batch_that_an_image_is_in_does_not_matter(network, bags, vocabulary):
@@ -101,7 +102,7 @@ def test_the_batch_that_an_image_is_in_does_not_matter(network, bags, vocabulary
         found.update(zip(images, work.run(images, work.load(images)), strict=True))
     for image, expected in enumerate(work.run(range(6), work.load(range(6)))):
         for name, value in expected.items():
-            np.testing.assert_allclose(found[image][name], value, atol=1e-3, err_msg=name)
+            np.testing.assert_allclose(found[image][name], value, atol=ATOL, err_msg=name)
 
 
 def test_an_interrupted_run_goes_on(infer, bags, monkeypatch):

@@ -39,6 +39,25 @@ def test_degenerate_boxes_stay_finite():
     assert torch.isfinite(SpatialEncoder(hidden=8, width=4, epsilon=1e-6)(encoding)).all()
 
 
+@pytest.mark.parametrize("extent", [0.0, 1e-6, 0.02])
+def test_a_sliver_is_encoded_as_one_pixel_wide(extent):
+    """Ratios stay in the range of real boxes: no term exceeds the longest side in pixels."""
+    sliver, pixel = (torch.tensor([[20.0 - width / 2, 20.0, 20.0 + width / 2, 60.0]]) for width in (extent, 1.0))
+    for first, second in ((sliver, OBJECT), (OBJECT, sliver), (sliver, sliver)):
+        encoding = spatial_encoding(first, second, SIZE)[0]
+        assert encoding.max() <= SIZE.max()
+        wide = [pixel if box is sliver else box for box in (first, second)]
+        expected = spatial_encoding(*wide, SIZE)[0]
+        expected[13] = encoding[13]  # IoU is of the boxes as they are
+        assert encoding.tolist() == pytest.approx(expected.tolist())
+
+
+def test_boxes_of_a_pixel_and_more_are_encoded_as_they_are():
+    human = torch.tensor([[10.0, 20.0, 11.0, 22.5]])  # 1 x 2.5
+    encoding = spatial_encoding(human, OBJECT, SIZE)[0]
+    assert encoding[[4, 5, 11]].tolist() == pytest.approx([1 / 100, 2.5 / 200, 1 / 2.5])
+
+
 def test_encoder_sees_the_logarithm_too():
     encoder = SpatialEncoder(hidden=8, width=4, epsilon=1e-3)
     seen = []

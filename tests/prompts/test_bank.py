@@ -13,8 +13,8 @@ PROMPTS = ("a person riding a bicycle", "a person holding a cup", "a person drin
 
 
 @pytest.fixture(scope="module")
-def checkpoint() -> ClipCheckpoint:
-    torch.manual_seed(0)
+def checkpoint(seed) -> ClipCheckpoint:
+    torch.manual_seed(seed)
     config = ClipConfig(
         embed_dim=12, image_resolution=32, vision_layers=(1, 1, 1, 1), vision_width=4, context_length=16,
         vocab_size=49408, transformer_width=64, transformer_heads=1, transformer_layers=1,

@@ -80,6 +80,12 @@ def test_only_groups_and_terms_in_use_have_a_panel():
     assert size(curves.training({"a": log(None)}))[0] < size(curves.training({"a": log(None), "b": log()}))[0]
 
 
+def test_a_run_of_no_epoch_has_no_line():
+    empty = {name: column[:0] for name, column in log().items()}
+    assert curves.training({"a": empty}) != curves.training({"a": log()})
+    assert size(curves.training({"a": log(), "b": empty})) == size(curves.training({"a": log()}))
+
+
 def test_classes_without_ground_truth_take_no_room():
     known = classes(6)
     gone = PerClass(known.names, np.where(np.arange(6) == 2, np.nan, known.ap), known.is_rare, known.train_instances)

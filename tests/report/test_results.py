@@ -97,3 +97,17 @@ def test_ours_is_held_against_the_baseline_where_both_are_there():
     assert compared(["exp1", "ours", "baseline"]) == ("ours", "baseline")
     assert compared(["exp1", "exp3"]) == ("exp3", "exp1")
     assert compared(["ours"]) == ("ours", None)
+
+
+def test_a_run_of_no_epoch_has_an_empty_log(layout):
+    """Of Abl 1, which is not trained; a log without its header is damaged."""
+    path = layout.training_log("abl1")
+    path.parent.mkdir(parents=True)
+    path.write_text("iteration,epoch,loss,global,pair,relatedness\n")
+    assert {name: len(column) for name, column in read_training_log(path, "").items()} == dict.fromkeys(
+        ("epoch", "loss", "global", "pair", "relatedness"), 0
+    )
+    for damaged in ("", "iteration,epoch,loss\n"):
+        path.write_text(damaged)
+        with pytest.raises(ArtifactError, match=r"abl1.csv: .*relatedness missing; train again"):
+            read_training_log(path, "train again")

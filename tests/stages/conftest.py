@@ -10,7 +10,7 @@ from tests.stages.own_dataset import build_root, run_stages
 
 
 @pytest.fixture(scope="session")
-def own_dataset(tmp_path_factory) -> Path:
-    root = build_root(tmp_path_factory.mktemp("own"))
+def own_dataset(tmp_path_factory, seed) -> Path:
+    root = build_root(tmp_path_factory.mktemp("own"), seed=seed)
     run_stages(root)
     return root

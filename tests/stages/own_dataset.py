@@ -22,13 +22,13 @@ def weakhoi(root: Path, *call: str) -> Result:
     return CliRunner().invoke(main, [*call, "--root", str(root)])
 
 
-def write_images(folder: Path, counts: dict[str, int]) -> list[str]:
+def write_images(folder: Path, counts: dict[str, int], *, seed: int = 0) -> list[str]:
     """Draw scenes and save them as PNG; return the lines of labels.csv, its header among them."""
     vocabulary, lines = toyworld_vocabulary(), ["image,verb,object,split"]
     for split, count in counts.items():
         (folder / split).mkdir(parents=True)
         for index in range(count):
-            scene = render_scene(split, index, root_seed=7, exponent=1.0)
+            scene = render_scene(split, index, root_seed=7 + seed, exponent=1.0)
             name = f"{split}/photo {index}.png"
             scene.image.save(folder / name)
             for hoi_id in sorted(set(scene.hoi_id.tolist())):
@@ -48,9 +48,9 @@ def write_params(root: Path, edit=lambda section: None) -> None:
     (root / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
 
 
-def build_root(root: Path) -> Path:
+def build_root(root: Path, *, seed: int = 0) -> Path:
     """A repository root with params, toy weights, images and labels; no stage has run."""
-    lines = write_images(root / SOURCE, COUNTS)
+    lines = write_images(root / SOURCE, COUNTS, seed=seed)
     (root / SOURCE / "labels.csv").write_text("\n".join(lines) + "\n")
     write_params(root)
     (root / WEIGHTS).parent.mkdir(parents=True)

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from pipeline.core.errors import ArtifactError, DataError, ParamError, UserError, WeightsError
 from pipeline.core.names import SPLITS
-from stages._command import progress, stage_command
+from stages._command import progress, split_names, stage_command
 from stages.cli import main
 from tests.conftest import ROOT
 
@@ -107,6 +107,18 @@ def test_mistakes_on_the_command_line(arguments, part):
     assert part in result.stderr
 
 
+def test_memory_that_runs_out_gets_the_advice_of_its_stage():
+    def stage():
+        raise MemoryError("of 5 GiB")
+
+    infer = CliRunner().invoke(stage_command("infer")(stage), [])
+    assert infer.stderr == (
+        "Error: memory ran out (of 5 GiB); lower infer.batch_size, or infer.max_proposals where one image is too much\n"
+    )
+    assert "lower train.batch_size" in CliRunner().invoke(stage_command("train")(stage), []).stderr
+    assert "a machine with more memory" in CliRunner().invoke(stage_command("report")(stage), []).stderr
+
+
 COMMANDS = {name: main.get_command(click.Context(main), name) for name in main.list_commands(click.Context(main))}
 
 
@@ -167,3 +179,17 @@ def test_progress_is_silent_where_there_is_no_terminal(capsys):
         advance(2, loss=0.5)
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
+
+
+@pytest.mark.parametrize(
+    ("texts", "names"),
+    [
+        ((), ()),
+        (("ours",), ("ours",)),
+        (("baseline,ours", "exp1"), ("baseline", "ours", "exp1")),
+        (("ours+train.decay_at=[0.5,0.7],exp1",), ("ours+train.decay_at=[0.5,0.7]", "exp1")),
+        (("ours+train.decay_at=[0.5,0.7]+train.top_k=3",), ("ours+train.decay_at=[0.5,0.7]+train.top_k=3",)),
+    ],
+)
+def test_several_names_are_told_apart_by_commas_outside_of_brackets(texts, names):
+    assert split_names(texts) == names

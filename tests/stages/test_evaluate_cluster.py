@@ -1,9 +1,11 @@
-"""`evaluate` on a real cluster of worker processes, one of which is killed in the middle of its work."""
+"""`evaluate` and `score` on a cluster: whose files workers open, and one of them killed in the middle of its work."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +14,39 @@ from click.testing import CliRunner
 
 from pipeline.evaluation import row, two_pass
 from pipeline.evaluation.fused_dump import FusedDump
+from pipeline.store.dump import read_dump, write_dump
+from pipeline.store.files import sha256_of
 from stages.evaluate import command
+from stages.score import command as score_command
 from tests.report.worlds import write_world
 
 NUM_IMAGES, FATAL_IMAGE = 6, 3
+
+
+@pytest.mark.parametrize("stage", [command, score_command])
+def test_workers_are_sent_paths_and_digests_that_mean_the_same_to_them(stage, tmp_path, monkeypatch):
+    layout = write_world(tmp_path)
+    shutil.copytree(layout.predictions("ours"), layout.predictions("seeds/ours-0"))
+    dump = layout.predictions("seeds/ours-0" if stage is score_command else "ours")
+    sent = []
+
+    @contextmanager
+    def connect(address):
+        yield "sync"  # in place of a client: Dask's scheduler of that name, in this process
+
+    def evaluate_rankings(source, *arguments, **options):
+        sent.append(source)
+        return two_pass.evaluate_rankings(source, *arguments, **options)
+
+    monkeypatch.setattr("pipeline.store.cluster.connect", connect)
+    monkeypatch.setattr(row, "evaluate_rankings", evaluate_rankings)
+    monkeypatch.chdir(tmp_path)
+    seed = ["--seed", "0"] if stage is score_command else []
+    options = ["--dataset", "toyworld", "--variant", "ours", *seed, "--root", "."]
+    done = CliRunner().invoke(stage, [*options, "--scheduler", "tcp://cluster:1"])
+    assert done.exit_code == 0, done.output
+    assert {source.path for source in sent} == {dump} and dump.is_absolute()
+    assert all(source.digests == {dump: sha256_of(dump)} for source in sent)
 
 
 @dataclass(frozen=True)
@@ -55,3 +86,23 @@ def test_a_killed_worker_changes_no_byte(tmp_path, monkeypatch):
     killed = int((layout.predictions("ours").parent / "killed").read_text())
     assert killed in pids and killed != os.getpid()
     assert [path.read_bytes() for path in outputs] == expected
+
+
+@pytest.mark.slow
+def test_workers_that_were_started_in_another_clone_read_the_callers_predictions(tmp_path, monkeypatch, cluster):
+    from distributed import Client
+
+    layout = write_world(tmp_path / "mine")
+    expected = layout.metrics("ours").read_bytes()
+    theirs = tmp_path / "theirs"
+    shutil.copytree(layout.root, theirs)
+    dump = read_dump(layout.predictions("baseline"))
+    write_dump(theirs / layout.predictions("ours").relative_to(layout.root), dump)
+    layout.metrics("ours").unlink()
+    monkeypatch.chdir(layout.root)
+    with Client(cluster.scheduler_address) as client:
+        client.run(os.chdir, str(theirs))
+        options = ["--dataset", "toyworld", "--variant", "ours", "--root", "."]
+        done = CliRunner().invoke(command, [*options, "--scheduler", cluster.scheduler_address])
+    assert done.exit_code == 0, done.output
+    assert layout.metrics("ours").read_bytes() == expected

@@ -6,7 +6,9 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torchvision.models import get_model_builder
 
 from pipeline.data.images import open_image
 from pipeline.store.dump import read_dump
@@ -68,6 +70,26 @@ def test_the_trained_model_predicts_by_its_own_vocabulary(own_dataset):
     assert all([entry["verb"], entry["object"]] in classes for entry in image["detections"])
 
 
+def test_predict_takes_a_detector_of_own_categories(own_dataset, tmp_path):
+    """Random weights: what is found is nothing to look at, but it is named by the file beside the weights."""
+    builder = "ssdlite320_mobilenet_v3_large"
+    objects = json.loads((own_dataset / "manifests/custom/vocabulary.json").read_text())["objects"]
+    torch.manual_seed(0)
+    model = get_model_builder(builder)(weights=None, weights_backbone=None, num_classes=len(objects) + 1)
+    torch.save({"model": model.state_dict()}, tmp_path / "own.pt")
+    call = (
+        "predict", str(own_dataset / SOURCE / "test/photo 0.png"), "--dataset", "custom", "--json", "-",
+        "--threshold", "0", "--detector", builder, "--detector-weights", str(tmp_path / "own.pt"),
+        "--detector-threshold", "0",
+    )  # fmt: skip
+    assert f"has {len(objects) + 1} categories" in weakhoi(own_dataset, *call).output
+    names = {"categories": ["__background__", *reversed(objects)]}
+    (tmp_path / "own.categories.json").write_text(json.dumps(names))
+    done = weakhoi(own_dataset, *call)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.output)["detector"].startswith(builder)
+
+
 def test_an_object_that_the_detector_does_not_know(tmp_path):
     root = build_root(tmp_path)
     labels = root / SOURCE / "labels.csv"
@@ -86,6 +108,7 @@ def test_without_a_split_column_val_is_held_out_and_an_empty_test_split_goes_thr
         assert weakhoi(root, *call, "--dataset", "custom").exit_code == 0
     counts = read_stage_manifest(root / "manifests/custom/runs/prepare.json").counts
     assert counts == {"train": 24, "val": 8, "test": 0}
+    (root / "manifests/custom/runs/train-ours.json").unlink()  # of other training images than those of now
     done = weakhoi(root, "infer", "--dataset", "custom")
     assert done.exit_code == 0, done.output
     assert len(read_dump(root / "cache/custom/predictions/ours.zarr")) == 0

@@ -321,5 +321,7 @@ def test_before_the_toyworld_is_trained_the_error_says_how(own_dataset):
 
 
 def test_the_shipped_example_is_drawn_by_the_toyworld():
+    """But for a few pixels at edges, which hang on the machine's sine and on Pillow; another scene differs in all."""
     scene = render_scene("test", 18, root_seed=1, size=160, exponent=0.4)
-    np.testing.assert_array_equal(np.asarray(Image.open(EXAMPLE)), np.asarray(scene.image))
+    difference = np.abs(np.asarray(Image.open(EXAMPLE)).astype(int) - np.asarray(scene.image)).max(2)
+    assert (difference > 24).mean() < 0.05

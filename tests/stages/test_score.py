@@ -51,7 +51,9 @@ def test_abl3_is_abl2_times_the_zero_shot_run_of_the_same_seed(layout):
     assert rows["abl2"] == rows["exp8"] and set(rows) == {"exp8", "abl2", "abl3"}
     shutil.rmtree(layout.predictions(run_name("abl1", 3)))
     result = score(layout, "exp8")  # what the product is: tests/evaluation/test_fusion.py
-    assert result.exit_code == 2 and "abl1-3" in result.output
+    assert result.exit_code == 2
+    assert "abl1-3" in result.output
+    assert 'run "weakhoi infer --dataset toyworld --variant abl1 --seed 3"' in result.output
 
 
 def test_missing_predictions_are_one_line(layout):

@@ -53,7 +53,7 @@ def test_prints_study_and_search_where_there_are_any(layout):
 def test_writes_the_table_over_seeds(layout):
     write_study(layout)
     assert run(layout, "--write").exit_code == 0
-    page = layout.ablations("md").read_text()
+    page = layout.ablations("md").read_text(encoding="utf-8")
     assert "| ours " in page and "32.00 ± 2.83" in page and "ours - baseline" in page
     assert layout.ablations("csv").read_text().count("\n") == 3
 

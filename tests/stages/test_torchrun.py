@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from tests.stages.own_dataset import ROOT, SOURCE
+from pipeline.data.bags import EpochSampler
+from pipeline.store.files import sha256_of
+from tests.stages.own_dataset import ROOT, SOURCE, write_params
 
 pytestmark = pytest.mark.slow
 TRAIN = ("-m", "stages.train", "--dataset", "custom", "--device", "cpu")
@@ -71,3 +73,28 @@ def test_a_mistake_that_one_rank_meets_is_one_line_and_ends_all(own_dataset, tmp
         for path in (root / "cache").rglob("*")
         if path.is_file() and path.suffix != ".lock"
     }
+
+
+def test_one_process_does_not_go_on_with_what_two_ranks_began(own_dataset, tmp_path):
+    """Their random numbers and sums are others: the manifest of one process would hide them."""
+    root = copied(own_dataset, tmp_path / "root")
+
+    def short(section):
+        section["train"].update(batch_size=4, checkpoint_every=1)
+        section["model"].update(calibrate_global_bias=False)  # which would open the last image first
+
+    write_params(root, short)
+    assert run(root).returncode == 0
+    checkpoint, work = root / "cache/custom/checkpoints/ours", root / "cache/custom/work/train-ours"
+    expected = sha256_of(checkpoint)
+    last = list(EpochSampler(num_images=24, batch_size=4, seed=0, start=0, epochs=1))[-1][-1]
+    image = root / SOURCE / json.loads((root / "manifests/custom/train.json").read_text())["images"][last]["path"]
+    image.rename(image.with_suffix(".away"))
+    assert two_ranks(root).returncode != 0
+    (left,) = (path.parent for path in work.rglob("resume.safetensors"))
+    image.with_suffix(".away").rename(image)
+    done = run(root)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("set aside") == 1 and f"{left}: 1 file of a run" in done.stderr
+    assert sha256_of(checkpoint) == expected
+    assert not work.exists()

@@ -54,6 +54,7 @@ def _record_images(root: Path, split: str) -> None:
         image["sha256"] = sha256_of(root / document["image_root"] / image["path"])
     path.write_text(json.dumps(document))
     _without_manifest(root, "prepare")
+    _without_manifest(root, f"detect-{split}")
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +214,7 @@ def test_no_human_in_any_image(root):
 
 def test_missing_artifact_says_which_stage_makes_it(root):
     (root / "cache/toyworld/knowledge_bank.h5").unlink()
-    assert "dvc repro encode_prompts" in _fails(root, "train", "--dataset", "toyworld")
+    assert 'run "weakhoi encode-prompts --dataset toyworld"' in _fails(root, "train", "--dataset", "toyworld")
 
 
 def test_unknown_template_field(root):

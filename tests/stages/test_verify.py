@@ -1,22 +1,149 @@
-"""`weakhoi verify` lists everything that is wrong, whatever is wrong with it."""
+"""`verify`, `report` and `summary` name a run that is not of the files or params of now, and what mends it."""
 
 from __future__ import annotations
 
 import os
+import re
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
+from pipeline.core.layout import Layout
 from pipeline.store.files import sha256_of
 from pipeline.store.manifests import write_stage_manifest
 from stages.cli import main
+from tests.report.worlds import write_world
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Layout:
+    """Two variants evaluated, and a report that shows the table of a study."""
+    layout = write_world(tmp_path_factory.mktemp("finished"))
+    header = "variant,desc,seeds,full_mean,full_std,rare_mean,rare_std,non_rare_mean,non_rare_std"
+    layout.ablations("csv").write_text(
+        f"{header},paper_full,paper_rare,paper_non_rare\nexp1,a,5,60.5,1.25,50,,61,2,20.75,,21\n"
+    )
+    done = weakhoi(layout, "report", "--dataset", "toyworld")
+    assert done.exit_code == 0, done.output
+    return layout
+
+
+@pytest.fixture
+def layout(finished, tmp_path) -> Layout:
+    shutil.copytree(finished.root, tmp_path / "root")
+    return Layout(tmp_path / "root", "toyworld")
+
+
+def weakhoi(layout: Layout, *call: str) -> Result:
+    return CliRunner().invoke(main, [*call, "--root", str(layout.root)])
+
+
+def change_params(layout: Layout, change) -> None:
+    document = yaml.safe_load(layout.params.read_text())
+    change(document)
+    layout.params.write_text(yaml.safe_dump(document))
+
+
+def commands(output: str) -> list[list[str]]:
+    return [shlex.split(text)[1:] for text in re.findall(r'run "(weakhoi [^"]*)"', output)]
+
+
+def damage(path) -> None:
+    path.write_bytes(path.read_bytes() + b"\n")
+
+
+@pytest.mark.parametrize("name", ["ablations.csv", "ours.json", "report/table.md", "gamma/baseline.csv"])
+def test_what_verify_advises_helps(layout, name):
+    assert weakhoi(layout, "verify").exit_code == 0
+    damage(layout.root / "results/toyworld" / name)
+    done = weakhoi(layout, "verify")
+    assert done.exit_code == 2
+    assert done.output.splitlines()[-1].startswith("Error: ") and "run the commands that the lines name" in done.output
+    lines = done.output.splitlines()[:-1]
+    assert len(commands(done.output)) == len(lines) > 0
+    for call in sorted(commands(done.output), key=lambda call: ("evaluate", "report").index(call[0])):
+        again = weakhoi(layout, *call)
+        assert again.exit_code == 0, again.output
+    assert weakhoi(layout, "verify").exit_code == 0
+
+
+def test_a_file_that_is_gone_and_that_no_run_made_is_to_be_put_back(layout):
+    layout.ablations("csv").unlink()
+    done = weakhoi(layout, "verify")
+    assert done.output.splitlines()[0] == "results/toyworld/ablations.csv: input of report is missing; put it back"
+
+
+def test_an_edited_param_names_the_runs_that_were_made_otherwise(layout):
+    change_params(layout, lambda document: document["variants"]["ours"]["evaluate"].update(gamma=1.5))
+    record = layout.stage_manifest("evaluate", "ours")
+    command = "weakhoi evaluate --dataset toyworld --variant ours --split test"
+    line = f'{record}: made with evaluate.gamma=2.8, params.yaml says 1.5; run "{command}", or put the value back'
+    done = weakhoi(layout, "verify", str(record), str(layout.stage_manifest("evaluate", "baseline")))
+    assert done.exit_code == 2
+    assert done.output.splitlines()[:-1] == [line]
+    for stage in ("report", "summary"):
+        done = weakhoi(layout, stage, "--dataset", "toyworld")
+        assert done.exit_code == 2
+        assert done.output == f"Error: {line}\n"
+    for call in (*commands(line), ["report", "--dataset", "toyworld"], ["summary", "--dataset", "toyworld"]):
+        done = weakhoi(layout, *call)
+        assert done.exit_code == 0, done.output
+    assert weakhoi(layout, "verify").exit_code == 0
+
+
+def test_an_edited_row_concerns_the_report_that_shows_it(layout):
+    change_params(layout, lambda document: document["variants"]["ours"].update(desc="another text"))
+    done = weakhoi(layout, "verify")
+    assert "report.json: made with variants.ours=" in done.output and '"another text"' in done.output
+    assert len(done.output.splitlines()) == 2
+    assert weakhoi(layout, "report", "--dataset", "toyworld").exit_code == 0
+    assert weakhoi(layout, "verify").exit_code == 0
+
+
+def test_params_that_no_run_reads_may_change(layout):
+    change_params(layout, lambda document: document["execution"].update(decode_threads=9))
+    change_params(layout, lambda document: document["variants"].pop("exp13"))
+    assert weakhoi(layout, "verify").exit_code == 0
+
+
+def test_a_row_that_is_gone_is_named(layout):
+    change_params(layout, lambda document: document["variants"].pop("baseline"))
+    done = weakhoi(layout, "verify", str(layout.stage_manifest("evaluate", "baseline")))
+    assert done.exit_code == 2
+    assert 'evaluate-baseline.json: made with params that are not there now (params.yaml: no variant "baseline"' in (
+        done.output
+    )
+
+
+def test_a_run_of_a_seed_or_with_overrides_is_compared_with_its_own_params(layout):
+    from pipeline.core.params import load_params
+
+    for name, variant, seed in (("seeds/train-ours-3", "ours", 3), ("tuning/train-x", "ours+train.top_k=3", None)):
+        section = load_params(layout.params, "toyworld", variant).train
+        section = section if seed is None else type(section)(**{**vars(section), "seed": seed})
+        write_stage_manifest(
+            layout.stage_manifests / f"{name}.json", root=layout.root, stage="train", inputs=[], outputs=[], counts={},
+            arguments={"dataset": "toyworld", "variant": variant} | ({"seed": str(seed)} if seed else {}),
+            params={"train": section}, seed=section.seed,
+        )  # fmt: skip
+    assert weakhoi(layout, "verify").exit_code == 0
+    change_params(layout, lambda document: document["toyworld"]["train"].update(top_k=2, learning_rate=0.5))
+    output = weakhoi(layout, "verify").output
+    assert "train-ours-3.json: made with train.learning_rate=0.001, params.yaml says 0.5; train.top_k=1" in output
+    assert "train-x.json: made with train.learning_rate=0.001, params.yaml says 0.5; run" in output
+
+
+# Whatever is wrong, the rest is checked too.
 
 NAMES = ("a", "b", "c", "d\x1b[2J")
 
 
 @pytest.fixture
-def root(tmp_path) -> Path:
+def made(tmp_path) -> Path:
     """Four stages, each with an output and a manifest."""
     for name in NAMES:
         (tmp_path / name).write_text(name)
@@ -27,38 +154,38 @@ def root(tmp_path) -> Path:
     return tmp_path
 
 
-def verify(root: Path) -> Result:
-    return CliRunner().invoke(main, ["verify", "--root", str(root)])
+def verify(made: Path) -> Result:
+    return CliRunner().invoke(main, ["verify", "--root", str(made)])
 
 
-def test_all_is_as_recorded(root):
-    assert verify(root).output == "4 manifests: every input and output is as recorded\n"
+def test_all_is_as_recorded(made):
+    assert verify(made).output == "4 manifests: every input and output is as recorded\n"
 
 
-def test_what_cannot_be_read_is_listed_and_the_rest_goes_on(root, monkeypatch):
+def test_what_cannot_be_read_is_listed_and_the_rest_goes_on(made, monkeypatch):
     """Root may read everything, so the system's answer is given here."""
 
     def closed(path):
-        if path == root / "a":
+        if path == made / "a":
             raise PermissionError(13, "Permission denied", str(path))
         return sha256_of(path)
 
     monkeypatch.setattr("pipeline.store.manifests.sha256_of", closed)
-    (root / "b").unlink()
-    (root / "manifests/toyworld/runs/c.json").write_text("{")
-    (root / NAMES[3]).write_text("changed")
-    done = verify(root)
+    (made / "b").unlink()
+    (made / "manifests/toyworld/runs/c.json").write_text("{")
+    (made / NAMES[3]).write_text("changed")
+    done = verify(made)
     assert done.exit_code == 2
     lines = done.stdout.splitlines()
     assert len(lines) == 4
-    assert lines[0].startswith(f"{root}/manifests/toyworld/runs/c.json: not JSON")
-    assert lines[1] == f"a: output of make-a cannot be read ({root}/a: Permission denied)"
+    assert lines[0].startswith(f"{made}/manifests/toyworld/runs/c.json: not JSON")
+    assert lines[1] == f"a: output of make-a cannot be read ({made}/a: Permission denied)"
     assert lines[2] == "b: output of make-b is missing"
     assert lines[3].startswith("d\\x1b[2J: output of make-d has sha256 ")
     assert done.stderr.startswith("Error: 4 differences in 4 manifests;")
 
 
-def test_a_closed_folder_of_manifests_is_not_an_empty_one(root, monkeypatch):
+def test_a_closed_folder_of_manifests_is_not_an_empty_one(made, monkeypatch):
     scandir = os.scandir
 
     def closed(path):
@@ -66,9 +193,9 @@ def test_a_closed_folder_of_manifests_is_not_an_empty_one(root, monkeypatch):
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 
-    (root / "manifests/toyworld/runs/seeds").mkdir()
+    (made / "manifests/toyworld/runs/seeds").mkdir()
     monkeypatch.setattr("os.scandir", closed)
-    done = verify(root)
+    done = verify(made)
     assert (done.exit_code, done.stdout) == (2, "")
-    expected = f"{root}/manifests/toyworld/runs/seeds: cannot be opened (Permission denied); check the path"
+    expected = f"{made}/manifests/toyworld/runs/seeds: cannot be opened (Permission denied); check the path"
     assert done.stderr.startswith(f"Error: {expected}")

@@ -1,3 +1,4 @@
+import h5py
 import numpy as np
 import pytest
 
@@ -35,3 +36,23 @@ def test_other_classes_missing_and_truncated(tmp_path, bank):
         path.write_bytes(whole[:length])
         with pytest.raises(ArtifactError, match="damaged or not a knowledge bank"):
             read_bank(path)
+
+
+def test_texts_as_h5py_writes_them_and_other_types(tmp_path, bank):
+    path = tmp_path / "bank.h5"
+    write_bank(path, bank)
+    with h5py.File(path, "a") as file:
+        del file["prompts"]
+        file["prompts"] = list(bank.prompts)
+        file.attrs["clip_name"], file.attrs["clip_digest"] = np.bytes_(b"tiny"), b"0f"
+    found = read_bank(path)
+    assert (found.prompts, found.clip_name, found.clip_digest) == (bank.prompts, "tiny", "0f")
+    with h5py.File(path, "a") as file:
+        file.attrs["clip_name"] = 7
+    with pytest.raises(ArtifactError, match="no list of texts"):
+        read_bank(path)
+    with h5py.File(path, "a") as file:
+        del file["hoi_embeddings"]
+        file["hoi_embeddings"] = np.ones((3, 40), bool)
+    with pytest.raises(ArtifactError, match=r"hoi_embeddings is bool \[3, 40\]; expected float32 \[H, D\]"):
+        read_bank(path)

@@ -31,8 +31,8 @@ def tiny_config(vocab_size: int) -> ClipConfig:
 
 
 @pytest.fixture(scope="module")
-def full():
-    torch.manual_seed(0)
+def full(seed):
+    torch.manual_seed(seed)
     return build_clip(tiny_config(49408)).eval()
 
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.errors import ParamError
+from pipeline.core.errors import ArtifactError, ParamError
 from pipeline.core.params import IN_PROCESS
-from pipeline.store.cluster import chosen_cluster, connect
+from pipeline.store.cluster import check_seen, chosen_cluster, connect
+from pipeline.store.files import sha256_of
 
 
 def refusal(address: str) -> str:
@@ -26,6 +27,21 @@ def test_workers_get_a_root_that_does_not_depend_on_their_folder():
     assert chosen_cluster(None, IN_PROCESS, Path("root")) == (None, Path("root"))
     assert chosen_cluster(None, of_params, Path("root")) == ("tcp://of-params:1", absolute)
     assert chosen_cluster("tcp://given:1", of_params, Path("root")) == ("tcp://given:1", absolute)
+
+
+def test_a_worker_refuses_other_bytes_than_the_callers(tmp_path):
+    path, other = tmp_path / "ours.zarr", tmp_path / "clone" / "ours.zarr"
+    path.mkdir()
+    (path / "logits").write_text("mine")
+    digest = sha256_of(path)
+    check_seen(path, digest)
+    expected = f"the caller {digest[:12]}; start workers only where"
+    with pytest.raises(ArtifactError, match=f"a worker sees sha256 no file there, {expected}"):
+        check_seen(other, digest)
+    other.mkdir(parents=True)
+    (other / "logits").write_text("theirs")
+    with pytest.raises(ArtifactError, match=f"a worker sees sha256 {sha256_of(other)[:12]} there, {expected}"):
+        check_seen(other, digest)
 
 
 @pytest.mark.parametrize(

@@ -155,10 +155,10 @@ def changed(array, row, value):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("pair_offsets", lambda a: changed(a, 1, 6), "pair_offsets falls from 6 to 5 after image 1"),
-        ("pair_offsets", lambda a: changed(a, 1, -3), "pair_offsets falls from 0 to -3 after image 0"),
+        ("pair_offsets", lambda a: changed(a, 1, 6), "pair_offsets falls from 6 to 5 at image 1"),
+        ("pair_offsets", lambda a: changed(a, 1, -3), "pair_offsets falls from 0 to -3 at image 0"),
         ("pair_offsets", lambda a: changed(a, 0, 2), "pair_offsets begins at 2, expected 0"),
-        ("proposal_offsets", lambda a: changed(a, 1, 9), "proposal_offsets falls from 9 to 4 after image 1"),
+        ("proposal_offsets", lambda a: changed(a, 1, 9), "proposal_offsets falls from 9 to 4 at image 1"),
         ("human_index", lambda a: changed(a, 4, 3), "human_index 3 of pair 4 is none of the 1 proposals of its image"),
         ("human_index", lambda a: changed(a, 0, -1), "human_index -1 of pair 0 is none of the 3 proposals"),
         ("object_index", lambda a: changed(a, 0, 9999), "object_index 9999 of pair 0"),

@@ -75,3 +75,23 @@ def test_what_no_manifest_describes_is_left_to_its_reader(layout):
     layout.stage_manifest("detect", "test").unlink()
     layout.proposals("test").write_text("from a colleague")
     assert inputs.take(layout.proposals("test"), "detect", "test") in inputs.digests
+
+
+def test_a_link_into_a_dvc_cache_passes_without_a_manifest_and_no_other(layout, tmp_path):
+    """A file there is named by its md5: `dvc checkout` with symlinks makes such links, a stranger's lead elsewhere."""
+    layout.stage_manifest("train", "ours").unlink()
+    (layout.checkpoint("ours") / "config.json").unlink()
+    objects = tmp_path / "shared/files/md5"
+    cached = objects / "99" / "914b932bd37a50b983c5e7c90ae93b"  # of "{}"
+    cached.parent.mkdir(parents=True)
+    cached.write_text("{}")
+    link = layout.checkpoint("ours") / "config.json"
+    link.symlink_to(cached)
+    StageInputs(layout).take(layout.checkpoint("ours"), "train", "ours")
+    for name, text in (("files/md5/99/" + "0" * 30, "{}"), ("secret", "{}")):
+        other = tmp_path / "shared" / name
+        other.write_text(text)
+        link.unlink()
+        link.symlink_to(other)
+        with pytest.raises(ArtifactError, match=r"config.json: a link that leads elsewhere"):
+            StageInputs(layout).take(layout.checkpoint("ours"), "train", "ours")

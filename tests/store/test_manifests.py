@@ -1,11 +1,12 @@
 import dataclasses
 import json
+import shlex
 
 import pytest
 
 from pipeline.core.errors import ArtifactError
 from pipeline.store.files import sha256_of
-from pipeline.store.manifests import differences, read_stage_manifest, write_stage_manifest
+from pipeline.store.manifests import command_of, differences, read_stage_manifest, write_stage_manifest
 
 
 @pytest.fixture
@@ -52,9 +53,19 @@ def test_differences_name_each_file(root):
     (root / "out" / "part").write_text("changed")
     (root / "in.txt").unlink()
     lines = differences(manifest, root)
-    assert lines[0] == "in.txt: input of stage is missing"
+    assert lines[0] == "in.txt: input of stage is missing; put it back"
     assert lines[1].startswith("out: output of stage has sha256 ")
+    assert lines[1].endswith('; run "weakhoi stage --dataset toyworld"')
     assert len(lines) == 2
+
+
+def test_an_input_is_mended_by_who_made_it_or_else_by_who_took_it(root):
+    taker = read_stage_manifest(root / "runs" / "stage.json")
+    (root / "in.txt").write_text("changed")
+    for digest, command in ((taker.inputs["in.txt"], "weakhoi make"), ("0" * 64, "weakhoi stage --dataset toyworld")):
+        maker = dataclasses.replace(taker, stage="make", arguments={}, outputs={"in.txt": digest})
+        (line,) = differences(taker, root, {"in.txt": maker}.get)
+        assert line.startswith("in.txt: input of stage has sha256 ") and line.endswith(f'; run "{command}"')
 
 
 @pytest.mark.parametrize(
@@ -63,6 +74,16 @@ def test_differences_name_each_file(root):
         ({"params": {"evaluate": {"gamma": 1.0}}}, "params digest is"),
         ({"schema_version": 99}, "schema 99, expected"),
         ({"extra": 1}, "not a stage manifest; expected the keys"),
+        ({"outputs": {"out": 5}}, "the digest of out is 5, expected 64 hexadecimal digits"),
+        ({"outputs": {"out": "ab"}}, "the digest of out is 'ab', expected"),
+        ({"outputs": {"out": None}}, "the digest of out is None, expected"),
+        ({"inputs": {"in.txt": ["ab"]}}, "the digest of in.txt is"),
+        ({"inputs": []}, "inputs is of type list, expected names with values"),
+        ({"arguments": {"dataset": 1}}, "arguments: dataset is of type int, expected a text"),
+        ({"versions": {"torch": None}}, "versions: torch is of type NoneType, expected a text"),
+        ({"stage": None}, "stage is of type NoneType, expected str"),
+        ({"params_digest": 1}, "params_digest is of type int, expected str"),
+        ({"seed": "0"}, "seed is of type str, expected int"),
     ],
 )
 def test_edited_manifests_are_refused(root, change, part):
@@ -70,6 +91,15 @@ def test_edited_manifests_are_refused(root, change, part):
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(ArtifactError, match=part):
         read_stage_manifest(path)
+
+
+def test_the_command_is_one_that_a_shell_takes(root):
+    manifest = read_stage_manifest(root / "runs" / "stage.json")
+    named = {"dataset": "toyworld", "variant": "ours+train.decay_at=[0.5, 0.7]", "seed": "3"}
+    again = dataclasses.replace(manifest, stage="encode_prompts", arguments=named)
+    assert shlex.split(command_of(again)) == [
+        "weakhoi", "encode-prompts", "--dataset", "toyworld", "--variant", named["variant"], "--seed", "3",
+    ]  # fmt: skip
 
 
 def test_truncated_or_missing_manifests_are_refused(root):

@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import h5py
 import numpy as np
@@ -80,3 +81,20 @@ def test_missing_truncated_and_damaged_files_are_named(tmp_path):
         file["object_ids"] = np.zeros(2, np.int64)
     with pytest.raises(ArtifactError, match="do not cut 2 pairs"):
         read_representations(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("object_ids", np.array([0.5, 1.5, 0.5]), "object_ids is float64 [3]; expected int64 [M]"),
+        ("representation", np.ones((3, 5), bool), "representation is bool [3, 5]; expected floating [M, D]"),
+        ("image_id", np.arange(3), "image_id is int64 [3]; expected text [I]"),
+    ],
+)
+def test_a_dataset_of_another_type_is_named_with_both(tmp_path, name, values, message):
+    write_representations(tmp_path / "x.h5", split())
+    with h5py.File(tmp_path / "x.h5", "a") as file:
+        del file[name]
+        file[name] = values
+    with pytest.raises(ArtifactError, match=re.escape(message)):
+        read_representations(tmp_path / "x.h5")

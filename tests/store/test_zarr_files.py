@@ -3,7 +3,7 @@
 import pytest
 import zarr
 
-from pipeline.core.errors import ArtifactError
+from pipeline.core.errors import ArtifactError, ResourceError
 from pipeline.store.zarr_files import WRITE_ZEROS, open_whole_array, reading_zarr
 
 
@@ -49,5 +49,5 @@ def test_damage_is_one_line_and_lack_of_memory_is_no_damage(tmp_path):
         reading_zarr(path, "not a thing", "make it anew"),
     ):
         raise RuntimeError("one\ntwo")
-    with pytest.raises(RuntimeError, match="not enough memory"), reading_zarr(path, "not a thing", ""):
+    with pytest.raises(ResourceError, match="memory ran out"), reading_zarr(path, "not a thing", ""):
         raise RuntimeError("not enough memory: tried to allocate")

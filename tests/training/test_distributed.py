@@ -135,14 +135,14 @@ def test_figures_are_read_late_where_a_gpu_would_wait_and_in_order():
 
 
 @pytest.fixture
-def bags(tmp_path, vocabulary):
-    return small_bags(tmp_path / "split", vocabulary, COUNTS)
+def bags(tmp_path, vocabulary, seed):
+    return small_bags(tmp_path / "split", vocabulary, COUNTS, seed=seed)
 
 
 @pytest.fixture
-def bags_of(vocabulary):
+def bags_of(vocabulary, seed):
     """A batch of the given images of one fixed batch, in that order."""
-    batch = make_batch(COUNTS, vocabulary)
+    batch = make_batch(COUNTS, vocabulary, seed=seed)
     batch.object_ids[batch.proposal_offsets[:-1][batch.proposal_offsets.diff() > 1]] = vocabulary.human_object_id
     batch.object_ids[batch.proposal_offsets[:-1][batch.proposal_offsets.diff() > 1] + 1] = 1
 
@@ -163,12 +163,12 @@ def bags_of(vocabulary):
 
 
 @pytest.fixture
-def build(vocabulary, model_params, small_visual, params):
+def build(vocabulary, model_params, small_visual, params, seed):
     """(network, loss) of model params with changes, the same weights each time."""
 
     def make(**changes):
         model = dataclasses.replace(model_params, **({"dropout": 0.0, "calibrate_global_bias": False} | changes))
-        return small_network(vocabulary, model, small_visual), small_loss(vocabulary, model, params)
+        return small_network(vocabulary, model, small_visual, seed=seed), small_loss(vocabulary, model, params)
 
     return make
 

@@ -8,6 +8,7 @@ import torch
 
 from pipeline.core.params import IN_PROCESS
 from pipeline.training.distributed import ALONE
+from pipeline.training.log import TrainingLog
 from pipeline.training.loop import TrainingRun, train
 from pipeline.training.optimizer import build_optimizer, build_schedule
 from pipeline.training.placement import place_network
@@ -37,15 +38,13 @@ def model(model_params):
 
 
 @pytest.fixture
-def bags(tmp_path, vocabulary):
-    return small_bags(tmp_path / "split", vocabulary, [4, 3, 0, 5, 4, 1, 4, 4, 2, 5])
+def bags(tmp_path, vocabulary, seed):
+    return small_bags(tmp_path / "split", vocabulary, [4, 3, 0, 5, 4, 1, 4, 4, 2, 5], seed=seed)
 
 
 @pytest.fixture
-def batch(vocabulary):
-    batch = make_batch([5, 4, 0, 6], vocabulary)
-    batch.object_ids[0::2] = vocabulary.human_object_id
-    return batch
+def batch(vocabulary, seed):
+    return make_batch([5, 4, 0, 6], vocabulary, seed=seed)
 
 
 @pytest.fixture
@@ -83,9 +82,9 @@ def test_training_gives_what_the_cpu_gives(run, device, vocabulary, model, small
 def test_mixed_precision_trains(run, device):
     _, exact, _ = run("exact", device)
     _, mixed, _ = run("mixed", device, IN_PROCESS, precision="bfloat16")
-    assert mixed[0]["global"] == pytest.approx(exact[0]["global"], rel=0.05)
-    assert mixed[0]["pair"] == pytest.approx(exact[0]["pair"], rel=0.05)
-    assert mixed[-1]["loss"] < mixed[0]["loss"] * 1.5
+    for mine, theirs in zip(mixed, exact, strict=True):
+        assert mine["global"] == pytest.approx(theirs["global"], rel=0.05)
+        assert mine["pair"] == pytest.approx(theirs["pair"], rel=0.05)
 
 
 @pytest.mark.slow
@@ -142,10 +141,11 @@ def test_random_numbers_and_moments_are_resumed(tmp_path, vocabulary, model, sma
 
     first, second = state_of(), state_of()
     figures(first)
-    first.save(tmp_path / "point", digest="x", iteration=1)
+    log = TrainingLog(tmp_path / "log.csv", ["one row"])
+    first.save(tmp_path / "point", digest="x", log=log)
     expected = figures(first)
     torch.manual_seed(12345)  # of every device
-    assert second.load(tmp_path / "point", digest="x", rows_logged=1) == 1
+    assert second.load(tmp_path / "point", digest="x", log=log) == 1
     found = figures(second)
     torch.testing.assert_close(torch.stack(found), torch.stack(expected), rtol=1e-4, atol=1e-5)
     layouts = [

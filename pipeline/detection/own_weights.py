@@ -1,0 +1,64 @@
+"""Torchvision detectors that somebody trained: the forms in which scripts save weights, and their categories.
+
+Weights of other categories than the published ones need their names, in a categories file beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from pipeline.core.errors import WeightsError
+from pipeline.detection.categories_file import FORM, categories_beside
+
+_NESTED = ("model", "state_dict", "model_state_dict")  # keys of the weights in what training scripts save
+_WRAPPER = "module."  # before each name, where several GPUs trained
+
+
+def weights_of(checkpoint: Any) -> Any:
+    """Return the state dict that a checkpoint is or holds, or the checkpoint itself where it holds none."""
+    nested = [checkpoint[key] for key in _NESTED if isinstance(checkpoint, Mapping) and key in checkpoint]
+    state = nested[0] if len(nested) == 1 else checkpoint
+    if not isinstance(state, Mapping):
+        return state
+    return {name.removeprefix(_WRAPPER) if isinstance(name, str) else name: value for name, value in state.items()}
+
+
+def check_num_categories(
+    built: Mapping[str, Tensor], found: Mapping[str, Tensor], num_categories: int, path: Path
+) -> None:
+    """Refuse weights of another number of categories than the network was built for.
+
+    Args:
+        built: state dict of the network.
+        found: state dict of the file `path`.
+        num_categories: of the network, the background among them.
+
+    Raises:
+        WeightsError: names both numbers, and where the categories are to be named.
+    """
+    number = _num_categories(built, found, num_categories)
+    if number == num_categories:
+        return
+    beside = categories_beside(path)
+    ours = f"{beside} names {num_categories}" if beside.exists() else f"the published weights have {num_categories}"
+    raise WeightsError(
+        f"detect.weights: {path} has {number} categories, the background among them, and {ours}; "
+        f"name its {number} in {beside}: {FORM}"
+    )
+
+
+def _num_categories(built: Mapping[str, Tensor], found: Mapping[str, Tensor], num_categories: int) -> int:
+    """What all layers of another size agree on; as built, where other things differ than the number of categories."""
+    numbers = {num_categories} if built.keys() != found.keys() else set()
+    for name, ours in ((name, built[name].shape) for name in built.keys() & found.keys()):
+        theirs = found[name].shape
+        if ours == theirs:
+            continue
+        rows_each = ours[0] // num_categories if ours and ours[0] % num_categories == 0 else 0
+        fits = rows_each and theirs and ours[1:] == theirs[1:] and theirs[0] % rows_each == 0
+        numbers.add(int(theirs[0] // rows_each) if fits else num_categories)
+    return numbers.pop() if len(numbers) == 1 else num_categories

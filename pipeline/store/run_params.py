@@ -1,0 +1,81 @@
+"""Whether runs were made with the params of now: the sections in their manifests against params.yaml.
+
+DVC cannot tell where params.yaml is edited while a stage runs: it records the file as it is when the stage ends.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.errors import ArtifactError, ParamError
+from pipeline.core.params import Variant, load_params, load_variants
+from pipeline.core.types import StageManifest
+from pipeline.store.chain import Run
+from pipeline.store.manifests import command_of
+
+_OF_MANY = ("report", "tsne")  # their `variant` lists several
+
+
+def refuse_other_params(runs: Iterable[Run], path: Path) -> None:
+    """Refuse runs that were made with other params than those of a params file.
+
+    Raises:
+        ArtifactError: names the first such run, and what differs.
+    """
+    for run in runs:
+        if line := other_params(run, path):
+            raise ArtifactError(line)
+
+
+def other_params(run: Run, path: Path) -> str | None:
+    """One line on what a params file says otherwise than the sections that a run recorded; None where they agree."""
+    if not (changed := _changes(run.manifest, path)):
+        return None
+    return f'{run.record}: made with {"; ".join(changed)}; run "{command_of(run.manifest)}", or put the value back'
+
+
+def _changes(manifest: StageManifest, path: Path) -> list[str]:
+    try:
+        now = json.loads(json.dumps(_sections_now(manifest, path)))
+    except ParamError as error:  # no such dataset or variant any more
+        return [f"params that are not there now ({error})"]
+    return [
+        f"{section}.{key}={_spelled(recorded, key)}, {path.name} says {_spelled(now.get(section), key)}"
+        for section, recorded in manifest.params.items()
+        for key in dict.fromkeys([*_keys(recorded), *_keys(now.get(section))])
+        if _spelled(recorded, key) != _spelled(now.get(section), key)
+    ]
+
+
+def shown_rows(names: Iterable[str], variants: Mapping[str, Variant]) -> dict[str, Variant]:
+    """Rows of params.yaml as a report shows them, by run: without what training alone reads."""
+    return {name: dataclasses.replace(variants[name.split("+")[0]], model={}, train={}) for name in names}
+
+
+def _sections_now(manifest: StageManifest, path: Path) -> dict[str, Any]:
+    arguments = manifest.arguments
+    variant = None if manifest.stage in _OF_MANY else arguments.get("variant")
+    params = load_params(path, arguments.get("dataset", ""), variant)
+    now = dataclasses.asdict(dataclasses.replace(params, model=params.model.used()))
+    if manifest.stage == "train" and arguments.get("seed", "").isdecimal():
+        now["train"]["seed"] = int(arguments["seed"])
+    if "variants" in manifest.params:
+        rows = load_variants(path)
+        names = [name for name in _keys(manifest.params["variants"]) if name.split("+")[0] in rows]
+        now["variants"] = {name: dataclasses.asdict(row) for name, row in shown_rows(names, rows).items()}
+    return now
+
+
+def _keys(section: Any) -> list[str]:
+    return list(section) if isinstance(section, dict) else []
+
+
+def _spelled(section: Any, key: str) -> str:
+    """A value for a message, the same for equal ones."""
+    if not isinstance(section, dict) or key not in section:
+        return "nothing"
+    return json.dumps(section[key], sort_keys=True)

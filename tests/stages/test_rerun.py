@@ -1,0 +1,90 @@
+"""`rerun`: rows that nobody named give the same bytes again, and the folder that it is given is its own."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pipeline.core.layout import Layout, run_name
+from stages.cli import main
+from tests.report.worlds import write_world
+from tests.stages.own_dataset import copied
+
+pytestmark = pytest.mark.slow
+AD_HOC = "ours+train.top_k=3+evaluate.gamma=2.0"
+
+
+def weakhoi(root: Path, *call: str) -> Result:
+    return CliRunner().invoke(main, [*call, "--root", str(root)])
+
+
+def runs_again(layout: Layout, *names: str) -> None:
+    for name in names:
+        done = weakhoi(layout.root, "rerun", str(layout.stage_manifests / name))
+        assert done.exit_code == 0, done.output
+        assert "byte-identical" in done.output
+
+
+@pytest.fixture
+def layout(tmp_path) -> Layout:
+    """A world with the files of one more row, as train and infer leave them."""
+    layout = write_world(tmp_path / "root")
+    for kind in (layout.predictions, layout.training_log):
+        source, target = kind("ours"), kind(run_name(AD_HOC))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+    return layout
+
+
+def test_a_row_that_nobody_named_is_reported_and_its_runs_give_the_same_again(layout):
+    report = ("report", "--dataset", "toyworld", "--variant", f"baseline,{AD_HOC}")
+    done = weakhoi(layout.root, *report)
+    assert done.exit_code == 2
+    assert f'run "weakhoi evaluate --dataset toyworld --variant {AD_HOC}"' in done.output
+    assert weakhoi(layout.root, "evaluate", "--dataset", "toyworld", "--variant", AD_HOC).exit_code == 0
+    done = weakhoi(layout.root, *report)
+    assert done.exit_code == 0, done.output
+    assert f"| {AD_HOC} " in (layout.report / "table.md").read_text()
+    assert (layout.report / f"sheet-{AD_HOC}.png").is_file()
+    runs_again(layout, f"tuning/evaluate-{AD_HOC}.json", "report.json", "evaluate-baseline.json")
+
+
+def test_commas_inside_brackets_belong_to_a_value(layout):
+    done = weakhoi(
+        layout.root, "report", "--dataset", "toyworld", "--variant", "baseline,ours+train.decay_at=[0.5,0.7]"
+    )
+    assert done.exit_code == 2
+    assert "ours+train.decay_at=[0.5,0.7].json does not exist" in done.output
+
+
+def test_infer_of_a_row_that_nobody_named_gives_the_same_again(own_dataset, tmp_path):
+    layout = Layout(copied(own_dataset, tmp_path / "root"), "custom")
+    shutil.copytree(layout.checkpoint("ours"), layout.checkpoint(run_name("ours+train.top_k=3")))
+    done = weakhoi(layout.root, "infer", "--dataset", "custom", "--variant", "ours+train.top_k=3")
+    assert done.exit_code == 0, done.output
+    runs_again(layout, "tuning/infer-ours+train.top_k=3-test.json", "prepare.json")
+
+
+def test_the_scratch_folder_is_new_or_empty(layout, tmp_path):
+    record = str(layout.stage_manifest("evaluate", "ours"))
+    before = {path: path.read_bytes() for path in layout.root.rglob("*") if path.is_file()}
+    for folder in (layout.root, layout.root / "results"):
+        done = weakhoi(layout.root, "rerun", record, "--scratch", str(folder))
+        assert done.exit_code == 2
+        assert done.output.startswith(f"Error: {folder}: not empty") and done.output.count("\n") == 1
+    scratch = tmp_path / "kept"
+    done = weakhoi(layout.root, "rerun", record, "--scratch", str(scratch))
+    assert done.exit_code == 0, done.output
+    assert Layout(scratch, "toyworld").metrics("ours").read_bytes() == layout.metrics("ours").read_bytes()
+    assert {path: path.read_bytes() for path in layout.root.rglob("*") if path.is_file()} == before
+
+
+def test_an_output_that_the_stage_does_not_make_is_named(layout):
+    path = layout.stage_manifest("evaluate", "ours")
+    path.write_text(path.read_text().replace("results/toyworld/gamma/ours.csv", "results/toyworld/other/ours.csv"))
+    done = weakhoi(layout.root, "rerun", str(path))
+    assert done.exit_code == 2
+    assert "DIFFERS  results/toyworld/other/ours.csv not made" in done.output
