@@ -263,7 +263,8 @@ def _override_by_hand(section: Mapping[str, Any], overrides: list[str], faults: 
         name, _, text = override.partition("=")
         stage, *keys = name.split(".")
         known = [f"{stage}.{key}" for stage in _OVERRIDDEN for key in _mapping(merged.get(stage))]
-        if stage not in _OVERRIDDEN or not keys or ".".join((stage, keys[0])) not in known:
+        settings = stage == "model" and len(keys) > 1  # a dataset that leaves all of them out may still override one
+        if stage not in _OVERRIDDEN or not keys or not (settings or f"{stage}.{keys[0]}" in known):
             faults.append(f'override "+{override}": unknown key{did_you_mean(name, known)}; expected +stage.key=value')
             continue
         try:
