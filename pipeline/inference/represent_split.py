@@ -42,9 +42,7 @@ class RepresentWork(BagWork):
     def _offered(self, what: str, found: Any) -> Tensor:
         if found is None:
             name = self.model.config["method"]["name"]
-            raise ParamError(
-                f'model.method: a network of "{name}" has no {what}; represent another run, e.g. of bilevel'
-            )
+            raise ParamError(f'model.method: "{name}" has no {what} to represent; take another method, e.g. bilevel')
         tensor: Tensor = found
         return tensor
 

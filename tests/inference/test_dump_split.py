@@ -34,12 +34,10 @@ def bags(tmp_path, vocabulary):
 def infer(tmp_path, model, bags, vocabulary):
     def write(batch_size, part_size, work="work", digest="x", done=lambda count: None, bags=bags):
         """Compute all parts, write `work`.zarr from them, read it back."""
-        infer, outputs = (
-            InferWork(model, vocabulary, bags, batch_size, digest, torch.device("cpu")),
-            model.method.columns,
-        )
+        infer = InferWork(model, vocabulary, bags, batch_size, digest, torch.device("cpu"))
         plan = PartPlan(tmp_path / work, digest, len(bags), part_size)
         compute_parts(plan, plan.ranges(), infer, threads=1, done=done)
+        outputs = model.method.columns
         columns = dump_columns(outputs, FinishedParts(plan, infer.empty).column)
         path, image_ids = tmp_path / f"{work}.zarr", bags.manifest.image_ids
         names = {"vocabulary": vocabulary, "image_ids": image_ids, "variant": "ours"}

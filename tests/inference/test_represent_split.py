@@ -122,6 +122,6 @@ def test_a_method_without_a_bank_or_representations_is_one_line(
 ):
     model = small_model(vocabulary, chosen(model_params, method=method, **settings), small_visual)
     params = RepresentParams(dtype="float32", pairs_per_image=5)
-    with pytest.raises(ParamError, match=f'^model.method: .*"{method}" has no {missing}; .*bilevel$'):
+    with pytest.raises(ParamError, match=f'^model.method: "{method}" has no {missing} to represent; .*bilevel$'):
         work = RepresentWork(model, vocabulary, bags, 2, "x", torch.device("cpu"), params)
         work.run(range(2), work.load(range(2)))
