@@ -44,9 +44,7 @@ def read_run_records(layout: Layout, name: str, desc: str) -> RunRecords:
         metrics=read_metrics(layout.metrics(name), evaluate),
         per_class=read_per_class(layout.per_class(name), evaluate),
         curves=read_mean_curves(layout.precision_recall(name), evaluate),
-        sweeps={
-            path.stem: read_weight_sweep(path, evaluate) for path in sorted(layout.weight_sweeps(name).glob("*.csv"))
-        },
+        sweeps={path.stem: read_weight_sweep(path, evaluate) for path in _sweep_files(layout, name, evaluate)},
         training=read_training_log(layout.training_log(name), remedy("train", layout, name)),
     )
 
@@ -55,7 +53,8 @@ def _sweep_files(layout: Layout, name: str, remedy: str) -> list[Path]:
     """A CSV file per factor."""
     folder = layout.weight_sweeps(name)
     if not (files := sorted(folder.glob("*.csv"))):
-        raise ArtifactError(f"{folder} holds no sweep; {remedy}")
+        fault = "holds no sweep" if folder.is_dir() else "does not exist"
+        raise ArtifactError(f"{folder} {fault}; {remedy}")
     return files
 
 
