@@ -90,7 +90,7 @@ ARTIFACTS = {
     ),
     "training log": (
         f"{RESULTS}/training/ours.csv",
-        f"{RESULTS}/gamma/ours.csv",
+        f"{RESULTS}/weights/ours/detector.csv",
         ("report",),
         "weakhoi train --dataset toyworld --variant ours",
     ),
