@@ -14,6 +14,9 @@ from typing import Any
 import click
 
 from pipeline.core.errors import UserError, closed_file_error, printable, resource_error
+from pipeline.core.names import MAX_SEED, SPLITS
+
+RUN_SEED = click.IntRange(0, MAX_SEED)
 
 # openai-clip 1.0.1 imports pkg_resources; nothing that a user of ours could mend.
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
@@ -26,6 +29,17 @@ class _OneLine(click.ClickException):
 
     def __init__(self, error: UserError) -> None:
         super().__init__(printable(" ".join(str(error).split())))
+
+
+class _Command(click.Command):
+    """A command whose wrong options are one line too, without click's lines of usage."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = None
+            raise
 
 
 def stage_command(
@@ -51,7 +65,7 @@ def stage_command(
                     raise
                 raise _OneLine(known) from error
 
-        return click.command(name, **options)(guarded)
+        return click.command(name, cls=_Command, **options)(guarded)
 
     return declare
 
@@ -63,7 +77,7 @@ def _only_run(stage: str, one_of: tuple[str, ...], chosen: Mapping[str, Any]) ->
     if os.environ.get("RANK", "0") != "0":  # of the ranks of torchrun the first writes, and holds the lock for all
         return nullcontext()
     values = [str(chosen[name]) for name in one_of if chosen[name] is not None]
-    layout = Layout(Path(str(chosen["root"])), chosen["dataset"])
+    layout = Layout(chosen["root"], chosen["dataset"])
     return hold_lock(layout.lock(stage, *values), " ".join((stage, layout.dataset, *values)))
 
 
@@ -85,9 +99,21 @@ def dataset_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add --variant and --seed, which name one training run."""
-    seed = click.option("--seed", type=int, default=None, help="Run seed of a study; default: train.seed.")
+    seed = click.option("--seed", type=RUN_SEED, default=None, help="Run seed of a study; default: train.seed.")
     variant = click.option("--variant", default="ours", show_default=True, help="A row of params.yaml: variants.")
     return variant(seed(function))
+
+
+def split_option(*choices: str, default: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add --split: one of `choices`, by default of all; required where there is no `default`."""
+    return click.option(
+        "--split",
+        type=click.Choice(choices or SPLITS),
+        required=default is None,
+        default=default,
+        show_default=True,
+        help="Images of the dataset.",
+    )
 
 
 def device_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-
-import yaml
+from typing import Any
 
 from pipeline.core.errors import ArtifactError
 from pipeline.core.params import RERUN_MARK
 from pipeline.core.types import StageManifest
-from pipeline.store.files import sha256_of, write_text
+from pipeline.store.files import sha256_of, write_json
 
 _PLAIN = ("dataset", "variant", "split", "seed")  # arguments that become part of paths
 _ARGUMENTS = {  # that each stage records
@@ -56,10 +55,11 @@ def build_scratch(manifest: StageManifest, root: Path, folder: Path) -> None:
     dataset = manifest.arguments["dataset"]
     sections = {name: value for name, value in manifest.params.items() if name != "variants"}
     document = {RERUN_MARK: manifest.stage, dataset: sections, "variants": manifest.params.get("variants", {})}
-    variant = manifest.arguments.get("variant", "").split("+")[0]
-    if variant and not document["variants"]:  # the overrides are already in the recorded sections
-        document["variants"] = {variant: {"desc": "as recorded", "model": {}, "train": {}, "evaluate": {}}}
-    write_text(folder / "params.yaml", yaml.safe_dump(document))
+    names = [text.partition("+")[0] for text in manifest.arguments.get("variant", "").split(",")]
+    if any(names) and not document["variants"]:  # the overrides are already in the recorded sections
+        unchanged: dict[str, Any] = {"desc": "as recorded", "model": {}, "train": {}, "evaluate": {}}
+        document["variants"] = dict.fromkeys(names, unchanged)
+    write_json(folder / "params.yaml", document)  # JSON is YAML
 
 
 def _check_names(manifest: StageManifest) -> None:

@@ -7,12 +7,20 @@ from pathlib import Path
 
 import click
 
-from stages._command import dataset_option, device_option, progress, root_option, scheduler_option, stage_command
+from stages._command import (
+    dataset_option,
+    device_option,
+    progress,
+    root_option,
+    scheduler_option,
+    split_option,
+    stage_command,
+)
 
 
 @stage_command("detect", one_of=("split",), help="Write the proposals of one split (HDF5).")
 @dataset_option
-@click.option("--split", required=True, help="train, val or test.")
+@split_option()
 @device_option
 @scheduler_option
 @root_option

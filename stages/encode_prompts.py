@@ -9,7 +9,11 @@ import click
 from stages._command import dataset_option, root_option, stage_command
 
 
-@stage_command("encode-prompts", one_of=("clip_weights", "bank"), help="Write the knowledge bank (HDF5).")
+@stage_command(
+    "encode-prompts",
+    one_of=("clip_weights", "bank"),
+    help="Write the knowledge bank (HDF5), and show its sentences.",
+)
 @dataset_option
 @click.option("--clip", "clip_weights", help="Another CLIP than the dataset's, name or path: the bank of row rn101.")
 @click.option(
@@ -21,7 +25,7 @@ from stages._command import dataset_option, root_option, stage_command
 )
 @root_option
 def command(dataset: str, clip_weights: str | None, bank: str, root: Path) -> None:
-    """Encode the prompts of every HOI class."""
+    """Encode the prompt of every HOI class, and show it."""
     from pipeline.core.device import open_device
     from pipeline.core.layout import Layout
     from pipeline.core.params import load_params
@@ -38,13 +42,13 @@ def command(dataset: str, clip_weights: str | None, bank: str, root: Path) -> No
     params = load_params(layout.params, dataset)
     inputs = StageInputs(layout)
     vocabulary = read_vocabulary(inputs.take(layout.vocabulary, "prepare"))
+    templates = params.encode_prompts
+    prompts = hoi_prompts(vocabulary, templates.template, templates.instrument_template, templates.verb_forms)
     open_device("cpu")
     clip_params = clip_of(params.clip, clip_weights)
     clip_model = open_clip(clip_params, root)
     for path in clip_inputs(clip_params, root):
         inputs.note(path)
-    templates = params.encode_prompts
-    prompts = hoi_prompts(vocabulary, templates.template, templates.instrument_template)
     embeddings = encode_bank(clip_model, prompts)
     if bank == "roberta":
         embeddings = encode_text_only(templates.text_encoder, prompts, embeddings.hoi_embeddings.shape[1])
@@ -64,6 +68,8 @@ def command(dataset: str, clip_weights: str | None, bank: str, root: Path) -> No
         counts={"hoi_classes": len(embeddings.prompts), "width": int(embeddings.hoi_embeddings.shape[1])},
         seed=0,
     )
+    for prompt in prompts:
+        click.echo(prompt)
 
 
 if __name__ == "__main__":

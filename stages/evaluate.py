@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from stages._command import dataset_option, root_option, run_options, scheduler_option, stage_command
+from stages._command import dataset_option, root_option, run_options, scheduler_option, split_option, stage_command
 
 
 @stage_command("evaluate", one_of=("variant", "seed", "split"), help="Fuse scores (eq. 3) and compute mAP.")
 @dataset_option
 @run_options
-@click.option("--split", default="test", show_default=True, help="val or test.")
+@split_option("val", "test", default="test")
 @scheduler_option
 @root_option
 def command(dataset: str, variant: str, seed: int | None, split: str, scheduler: str | None, root: Path) -> None:

@@ -13,7 +13,7 @@ from stages._command import stage_command
 if TYPE_CHECKING:
     from pipeline.data.hicodet_annotations import HicoDetAnnotations
     from pipeline.evaluation.hicodet import HicoDetResult
-    from pipeline.evaluation.vcoco import VCocoResult
+    from pipeline.evaluation.vcoco import Ties, VCocoResult
 
 _FILE = click.Path(path_type=Path)  # whatever is wrong with it, the reader says so in one line
 _OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role"))  # of every file that was written here
@@ -47,7 +47,15 @@ _OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role")) 
 )
 @click.option("--instances", type=_FILE, help="vcoco only: COCO instances that hold the ann_ids.")
 @click.option(
-    "--image-labels", type=_FILE, help="hicodet with anno_bbox.mat: anno.mat, whose labels define known_object."
+    "--image-labels", type=_FILE, help="hicodet: anno.mat of the release, whose test labels define known_object."
+)
+@click.option(
+    "--ties",
+    type=click.Choice(["row_order", "official"]),
+    default="row_order",
+    show_default=True,
+    help="vcoco only: which of equal scores comes first. row_order: the first row. official: as vsrl_eval.py has them "
+    "where its sort is stable: the last row claims a person first, the last image comes first in the ranking.",
 )
 @click.option("--memory", type=click.IntRange(min=64), default=4096, show_default=True, help="MiB for zarr detections.")
 def command(
@@ -58,9 +66,10 @@ def command(
     setting: str,
     instances: Path | None,
     image_labels: Path | None,
+    ties: Ties,
     memory: int,
 ) -> None:
-    """Evaluate, print a summary, write the JSON file."""
+    """Evaluate, print a summary, write the JSON file; what makes the figures doubtful goes to stderr."""
     from pipeline.core.errors import ParamError
     from pipeline.store.files import write_json
     from pipeline.store.targets import check_json_target
@@ -71,24 +80,29 @@ def command(
             raise ParamError("--instances is missing; V-COCO's boxes are in COCO's instances.json, give its path")
         if image_labels is not None or setting != "default":
             raise ParamError("--setting and --image-labels belong to --dataset hicodet; leave them out")
-        scores, summary = _evaluate_vcoco(annotations, instances, detections)
+        scores, summary, notes = _evaluate_vcoco(annotations, instances, detections, ties)
     else:
-        if instances is not None:
-            raise ParamError("--instances belongs to --dataset vcoco; leave it out")
-        scores, summary = _evaluate_hicodet(annotations, image_labels, detections, setting, memory << 20)
+        for option, given in (("--instances", instances is not None), ("--ties", ties != "row_order")):
+            if given:
+                raise ParamError(f"{option} belongs to --dataset vcoco; leave it out")
+        scores, summary, notes = _evaluate_hicodet(annotations, image_labels, detections, setting, memory << 20)
     write_json(output, scores)
     click.echo(summary)
+    for note in notes:
+        click.echo(f"Note: {note}", err=True)
 
 
 def _evaluate_hicodet(
     path: Path, image_labels: Path | None, detections_path: Path, setting: str, memory_bytes: int
-) -> tuple[dict[str, Any], str]:
+) -> tuple[dict[str, Any], str, list[str]]:
+    from pipeline.core.image_bounds import check_scored_boxes
     from pipeline.data.ground_truth import hicodet_ground_truth
-    from pipeline.evaluation.detections_file import read_hicodet_detections
+    from pipeline.evaluation.detections_file import meets_nothing, read_hicodet_detections
     from pipeline.evaluation.hicodet import evaluate_hicodet
 
     annotations = _read_hicodet(path, image_labels)
     truth = hicodet_ground_truth(annotations)
+    check_scored_boxes(truth, annotations.sizes, annotations.filenames, str(path))
     keywords: dict[str, Any] = {
         "num_hois": annotations.vocabulary.num_hois,
         "rare": annotations.rare,
@@ -97,28 +111,29 @@ def _evaluate_hicodet(
     }
     if detections_path.suffix == ".zarr":
         from pipeline.evaluation.out_of_core import evaluate_dump
+        from pipeline.store.detections_dump import open_detections
 
+        dump = open_detections(detections_path)
+        num_detections, found = len(dump), dump.read(slice(0, dump.block_rows))
         result = evaluate_dump(detections_path, truth, memory_bytes=memory_bytes, sizes=annotations.sizes, **keywords)
     else:
         found = read_hicodet_detections(detections_path, annotations.sizes, annotations.vocabulary.num_hois)
-        result = evaluate_hicodet(found, truth, **keywords)
-    return _hicodet_json(result), _hicodet_summary(result, image_labels)
+        num_detections, result = len(found), evaluate_hicodet(found, truth, **keywords)
+    notes = []
+    if num_detections and len(truth) and not len(result.hit_hoi_id):
+        what = f"a pair of its image and HOI class in {path}"
+        notes.append(meets_nothing(num_detections, what, (found.human_boxes, found.object_boxes)))
+    return _hicodet_json(result), _hicodet_summary(result, image_labels), notes
 
 
 def _read_hicodet(path: Path, image_labels: Path | None) -> HicoDetAnnotations:
-    from pipeline.core.errors import ParamError
+    from pipeline.data.hicodet_annotations import read_hicodet_json
+    from pipeline.data.hicodet_mat import read_hicodet_mat, with_image_labels
 
     if path.suffix == ".mat":
-        from pipeline.data.hicodet_mat import read_hicodet_mat
-
         return read_hicodet_mat(path, "test", image_labels)
-    if image_labels is not None:
-        raise ParamError(f"--image-labels goes with anno_bbox.mat; {path.name} is no .mat file")
-    from pipeline.data.hicodet_annotations import check_scored_boxes, read_hicodet_json
-
     annotations = read_hicodet_json(path)
-    check_scored_boxes(annotations, path)
-    return annotations
+    return annotations if image_labels is None else with_image_labels(annotations, "test", image_labels)
 
 
 def _hicodet_json(result: HicoDetResult) -> dict[str, Any]:
@@ -148,25 +163,31 @@ def _hicodet_summary(result: HicoDetResult, image_labels: Path | None) -> str:
     return "\n".join(lines)
 
 
-def _evaluate_vcoco(path: Path, instances_path: Path, detections_path: Path) -> tuple[dict[str, Any], str]:
+def _evaluate_vcoco(
+    path: Path, instances_path: Path, detections_path: Path, ties: Ties
+) -> tuple[dict[str, Any], str, list[str]]:
     from pipeline.data.vcoco_annotations import read_vcoco
-    from pipeline.evaluation.detections_file import read_vcoco_detections
+    from pipeline.evaluation.detections_file import meets_nothing, read_vcoco_detections
     from pipeline.evaluation.exchange_vcoco import read_vcoco_pickle
     from pipeline.evaluation.vcoco import evaluate_vcoco
 
     annotations = read_vcoco(path, instances_path)
     if detections_path.suffix in (".pkl", ".pickle"):
-        roles, agents = read_vcoco_pickle(detections_path, annotations)
-        agent = evaluate_vcoco(agents, annotations).agent
-        result = replace(evaluate_vcoco(roles, annotations), agent=agent)
+        found, agents = read_vcoco_pickle(detections_path, annotations)
+        of_roles, of_agents = (evaluate_vcoco(rows, annotations, ties) for rows in (found, agents))
+        result = replace(of_roles, agent=of_agents.agent, num_met=of_roles.num_met + of_agents.num_met)
     else:
         found = read_vcoco_detections(detections_path, annotations.image_ids, annotations.sizes)
-        result = evaluate_vcoco(found, annotations)
+        result = evaluate_vcoco(found, annotations, ties)
     summary = (
         f"V-COCO: role AP {result.ap_role_s1:.4f} (scenario 1), {result.ap_role_s2:.4f} (scenario 2), "
         f"agent AP {result.ap_agent:.4f}"
     )
-    return _vcoco_json(result), summary
+    notes = [f"{result.without_positives}: null in the file, 0 in the means"] if result.without_positives else []
+    if len(found) and not result.num_met:
+        what = f"a person who does its action in {path}"
+        notes.append(meets_nothing(len(found), what, (found.human_boxes, found.role_boxes)))
+    return _vcoco_json(result), summary, notes
 
 
 def _vcoco_json(result: VCocoResult) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from stages._command import dataset_option, progress, root_option, run_options, stage_command
+from stages._command import dataset_option, progress, root_option, run_options, split_option, stage_command
 
 
 @stage_command(
@@ -14,7 +14,7 @@ from stages._command import dataset_option, progress, root_option, run_options, 
 )
 @dataset_option
 @run_options
-@click.option("--split", default="test", show_default=True, help="val or test.")
+@split_option(default="test")
 @click.option(
     "--format",
     "form",
@@ -31,7 +31,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, form: str,
     from pipeline.data.split import read_split
     from pipeline.data.vcoco_people_file import read_people
     from pipeline.evaluation.exchange_hicodet import write_hicodet_mat
-    from pipeline.evaluation.exchange_vcoco import write_vcoco_pickle
+    from pipeline.evaluation.exchange_vcoco import on_people, write_vcoco_pickle
     from pipeline.evaluation.fusion import fuse
     from pipeline.evaluation.vcoco_triplets import role_detections
     from pipeline.store.dump import read_dump
@@ -48,8 +48,16 @@ def command(dataset: str, variant: str, seed: int | None, split: str, form: str,
     detections = fuse(dump, params.evaluate)
     if form == "vcoco-pickle":
         people = read_people(inputs.take(layout.people(split), "prepare"), manifest)
-        rows = write_vcoco_pickle(output, role_detections(detections, vocabulary, people), people)
+        found = role_detections(detections, vocabulary, people)
+        kept = on_people(found, people)
+        rows = write_vcoco_pickle(output, kept, people)
         click.echo(f"{output}: {rows} pairs of {len(manifest)} images")
+        if len(kept) < len(found):
+            click.echo(
+                f"{len(found) - len(kept)} detections are of images without people, where vsrl_eval.py stops; "
+                "left out (evaluate counts them as false positives)",
+                err=True,
+            )
         return
     with progress(80, "export", unit="file") as advance:
         write_hicodet_mat(output, detections, vocabulary, len(manifest), advance)

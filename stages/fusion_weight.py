@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from stages._command import dataset_option, root_option, stage_command
+from stages._command import RUN_SEED, dataset_option, root_option, stage_command
 
 
 @stage_command("fusion-weight", help="Sweep the exponent of sigmoid(s_g) over seeded runs of a study.")
 @dataset_option
 @click.option("--variant", "variants", multiple=True, required=True, help="A row that was trained; repeat for more.")
-@click.option("--seed", "seeds", type=int, multiple=True, required=True, help="A seed of theirs; repeat for more.")
+@click.option("--seed", "seeds", type=RUN_SEED, multiple=True, required=True, help="A seed of theirs; repeat for more.")
 @root_option
 def command(dataset: str, variants: tuple[str, ...], seeds: tuple[int, ...], root: Path) -> None:
     """Write one CSV row per run, kind of pairs, and weight; print the means over seeds."""
@@ -23,10 +23,10 @@ def command(dataset: str, variants: tuple[str, ...], seeds: tuple[int, ...], roo
     from stages._scored_run import ScoredSplit
 
     layout = Layout(root, dataset)
+    own = {name: load_params(layout.params, dataset, name).evaluate for name in variants}
     splits = [ScoredSplit.open(layout, "test", seed) for seed in seeds]
     lines = ["variant,seed,pairs,weight,full"]
-    for variant in variants:
-        params = load_params(layout.params, dataset, variant).evaluate
+    for variant, params in own.items():
         sweeps = []
         for split in splits:
             truth, rare = split.annotated.truth, split.annotated.rare

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from stages._command import dataset_option, root_option, stage_command
+from stages._command import dataset_option, root_option, split_option, stage_command
 
 
 @stage_command(
@@ -15,7 +15,7 @@ from stages._command import dataset_option, root_option, stage_command
     help="Turn detections of others (COCO results, per-image JSON) into proposals.",
 )
 @dataset_option
-@click.option("--split", required=True, help="train, val or test.")
+@split_option()
 @click.option(
     "--input",
     "source",

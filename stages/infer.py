@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-import click
-
 from stages._command import (
     dataset_option,
     device_option,
@@ -14,6 +12,7 @@ from stages._command import (
     root_option,
     run_options,
     scheduler_option,
+    split_option,
     stage_command,
 )
 
@@ -21,7 +20,7 @@ from stages._command import (
 @stage_command("infer", one_of=("variant", "seed", "split"), help="Write the raw pair logits of a split (zarr).")
 @dataset_option
 @run_options
-@click.option("--split", default="test", show_default=True, help="val or test.")
+@split_option(default="test")
 @device_option
 @scheduler_option
 @root_option

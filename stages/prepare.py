@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import click
+from pathlib import Path
 
 from stages._command import dataset_option, progress, root_option, stage_command
 
@@ -10,10 +10,8 @@ from stages._command import dataset_option, progress, root_option, stage_command
 @stage_command("prepare", one_of=(), help="Write the split manifests, vocabulary and ground truth of a dataset.")
 @dataset_option
 @root_option
-def command(dataset: str, root: click.Path) -> None:
+def command(dataset: str, root: Path) -> None:
     """Read the dataset with the reader that params name, and write what every later stage starts from."""
-    from pathlib import Path
-
     from pipeline.core.layout import Layout
     from pipeline.core.params import load_params
     from pipeline.data.ground_truth_file import write_ground_truth, write_unannotated
@@ -24,7 +22,7 @@ def command(dataset: str, root: click.Path) -> None:
     from pipeline.store.vocabulary_file import write_vocabulary
     from stages._readers import open_reader
 
-    layout = Layout(Path(str(root)), dataset)
+    layout = Layout(root, dataset)
     params = load_params(layout.params, dataset).prepare
     reader = open_reader(dataset, params, layout.root)
     with progress(reader.num_images, f"prepare {dataset}") as advance, atomic_path(layout.drawn_images) as folder:

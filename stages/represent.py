@@ -14,6 +14,7 @@ from stages._command import (
     root_option,
     run_options,
     scheduler_option,
+    split_option,
     stage_command,
 )
 
@@ -25,7 +26,7 @@ from stages._command import (
 )
 @dataset_option
 @run_options
-@click.option("--split", default="test", show_default=True, help="val or test.")
+@split_option(default="test")
 @device_option
 @scheduler_option
 @root_option

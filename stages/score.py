@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from stages._command import dataset_option, root_option, scheduler_option, stage_command
+from stages._command import RUN_SEED, dataset_option, root_option, scheduler_option, stage_command
 
 
 @stage_command(
@@ -14,7 +14,7 @@ from stages._command import dataset_option, root_option, scheduler_option, stage
 )
 @dataset_option
 @click.option("--variant", required=True, help="The row that was trained.")
-@click.option("--seed", type=int, required=True, help="Its seed.")
+@click.option("--seed", type=RUN_SEED, required=True, help="Its seed.")
 @scheduler_option
 @root_option
 def command(dataset: str, variant: str, seed: int, scheduler: str | None, root: Path) -> None:
@@ -27,11 +27,12 @@ def command(dataset: str, variant: str, seed: int, scheduler: str | None, root: 
 
     layout = Layout(root, dataset)
     names = [variant, *(name for name, row in load_variants(layout.params).items() if row.run == variant)]
+    own = {name: load_params(layout.params, dataset, name).evaluate for name in names}
     scored = ScoredSplit.open(layout, "test", seed)
     rows = {}
     with connect(scheduler or load_execution(layout.params).scheduler) as client:
-        for name in names:
-            row = scored.score(variant, load_params(layout.params, dataset, name).evaluate, client)
+        for name, params in own.items():
+            row = scored.score(variant, params, client)
             rows[name] = row.metrics
             click.echo(f"{name}-{seed}: {row.headline}")
     write_json(layout.study(variant, seed), {"dataset": dataset, "run": variant, "seed": seed, "rows": rows})

@@ -20,6 +20,7 @@ def command(dataset: str, variants: tuple[str, ...], seed_texts: tuple[str, ...]
     """Label the pairs of all runs by the ground truth, draw the first seed, measure every seed."""
     from pipeline.core.errors import ArtifactError, ParamError
     from pipeline.core.layout import Layout, run_name
+    from pipeline.core.names import MAX_SEED
     from pipeline.core.params import load_figure_seeds, load_figure_variants, load_params
     from pipeline.data.ground_truth_file import read_ground_truth
     from pipeline.data.split import read_split
@@ -35,9 +36,11 @@ def command(dataset: str, variants: tuple[str, ...], seed_texts: tuple[str, ...]
     layout = Layout(root, dataset)
     names = tuple(name for text in variants for name in text.split(",")) or load_figure_variants(layout.params)
     numbers = [text for texts in seed_texts for text in texts.split(",")]
-    if wrong := [text for text in numbers if not text.isdecimal()]:
-        raise ParamError(f'--seed: "{wrong[0]}" is not a run seed; expected whole numbers, e.g. 0,1,2')
+    if wrong := [text for text in numbers if not text.isdecimal() or int(text) > MAX_SEED]:
+        raise ParamError(f'--seed: "{wrong[0]}" is not a run seed; expected whole numbers up to {MAX_SEED}, e.g. 0,1,2')
     seeds = tuple(map(int, numbers)) or load_figure_seeds(layout.params)
+    for name in names:
+        load_params(layout.params, dataset, name)  # a wrong name is said before anything is read
     params = load_params(layout.params, dataset).tsne
     inputs = StageInputs(layout)
     vocabulary = read_vocabulary(inputs.take(layout.vocabulary, "prepare"))

@@ -26,7 +26,9 @@ from pipeline.training.step import BatchLoss
 WIDTH = 24  # of the bank
 
 
-def chosen(params: ModelParams, *, method: str = "bilevel", backbone: str = "clip_resnet", **settings: Any) -> ModelParams:
+def chosen(
+    params: ModelParams, *, method: str = "bilevel", backbone: str = "clip_resnet", **settings: Any
+) -> ModelParams:
     """The section with another method or backbone, and with changed settings of the method."""
     own = {**params.settings.get(method, {}), **settings}
     return dataclasses.replace(params, method=method, backbone=backbone, settings={**params.settings, method: own})

@@ -22,7 +22,7 @@ SEEN = ("person", "bicycle", "skateboard", "knife")  # by the random detectors
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory) -> Path:
-    """Folder of RN50.pt, where `clip.download_root` would keep it."""
+    """Folder of RN50.pt, a CLIP of RN50's sizes; named by its path, since it is not OpenAI's."""
     return save_random_clip(tmp_path_factory.mktemp("weights") / "RN50.pt").parent
 
 
@@ -33,7 +33,7 @@ def reduced_copy(folder: Path, dataset: str, download: Path, weights: Path, dete
     document = yaml.safe_load(path.read_text()) | {"datasets": [dataset], "run_variants": ["ours"]}
     path.write_text(yaml.safe_dump(document, sort_keys=False))
     set_params(folder, dataset, "prepare", {"source": str(download)})
-    set_params(folder, dataset, "clip", {"download_root": str(weights)})
+    set_params(folder, dataset, "clip", {"weights": str(weights / "RN50.pt")})
     detector_file = save_random_detector(weights / f"{detector}.pt", detector, seen=SEEN)
     detect = {"weights": str(detector_file), "max_per_image": 8, "score_threshold": 0.01, "batch_size": 2}
     set_params(folder, dataset, "detect", {"detector": detector, **detect})

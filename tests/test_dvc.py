@@ -99,7 +99,7 @@ def test_outs_are_paths_of_the_layout():
         known = {getattr(layout, name) for name in properties} | {layout.ground_truth("test").parent}
         known |= {layout.checkpoint(variant), layout.predictions(variant), layout.training_log(variant)}
         known |= {layout.metrics(variant), layout.per_class(variant), layout.precision_recall(variant)}
-        known.add(layout.gamma_sweep(variant))
+        known.add(layout.weight_sweeps(variant))
         known |= {kind(split) for kind in (layout.split, layout.proposals) for split in ("train", "val", "test")}
         names = [run["item"][key] for key in ("variant", "split") if key in run["item"]]
         names += ["test"] if run["stage"] == "infer" else []
@@ -200,12 +200,11 @@ AFTER_TRAIN = {"train", "infer", "evaluate", "report"}
 @pytest.mark.parametrize(
     ("key", "stages"),
     [
-        ("evaluate.gamma", {"evaluate", "report"}),
-        ("evaluate.score_fusion", {"evaluate", "report"}),
+        ("evaluate.weights", {"evaluate", "report"}),
         ("report.num_images", {"report"}),
         ("infer.batch_size", {"infer", "evaluate", "report"}),
         ("train.learning_rate", AFTER_TRAIN),
-        ("model.ktn", AFTER_TRAIN),
+        ("model.bilevel", AFTER_TRAIN),
         ("encode_prompts.template", {"encode_prompts"} | AFTER_TRAIN),
         ("clip.weights", {"encode_prompts"} | AFTER_TRAIN),
         ("detect.score_threshold", {"detect"} | AFTER_TRAIN),

@@ -117,8 +117,8 @@ def test_nothing_is_imported_by_a_computed_name():
     assert hidden == {"stages.cli"}
 
 
-def test_core_needs_numbers_and_yaml_alone():
-    assert third_party(closure(*room_modules("core"))) == {"numpy", "torch", "yaml"}
+def test_core_needs_numbers_and_what_checks_params_alone():
+    assert third_party(closure(*room_modules("core"))) == {"numpy", "torch", "pydantic", "pydantic_core", "ruamel"}
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,8 @@ def test_region_embeddings_equal_clips_pool_over_roi_align(bare, loaded, image, 
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
 
 
-def test_a_name_finds_the_file_where_clip_keeps_it(rn50, loaded):
+def test_a_name_finds_the_file_where_clip_keeps_it(rn50, loaded, monkeypatch):
+    monkeypatch.setitem(clip.clip._MODELS, "RN50", f"https://example.org/{loaded.digest}/RN50.pt")
     named = load_clip("RN50", download_root=rn50.parent)
     assert (named.name, named.digest) == ("RN50", loaded.digest)
 

@@ -6,7 +6,7 @@ import copy
 import functools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from clip.model import AttentionPool2d, ModifiedResNet
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pipeline.backbones.attention_pooling import attention_pool
 from pipeline.backbones.base import Backbone, Sources, recomputed
 from pipeline.backbones.roi_tokens import map_cells, roi_tokens
-from pipeline.core.params import bounded
+from pipeline.core.param_types import KnownKeys, Switch, Whole, within
 
 _STEM_LAYERS = 10  # of the trunk: three times convolution, norm and ReLU, then an average pool
 
@@ -58,13 +58,13 @@ class VisualConfig:
 
 
 @dataclass(frozen=True)
-class ClipResNetParams:
+class ClipResNetParams(KnownKeys):
     """Settings of `clip_resnet`."""
 
     last_stride: Literal[16, 32] = 16  # of the last stage: 32 is CLIP's own, 16 makes a map of twice the side
-    roi_size: int = bounded(1, 64, default=7)  # RoIAlign bins per side; 7 is the grid of RN50's positional embedding
-    sampling_ratio: int = bounded(1, 16, default=2)  # RoIAlign samples per bin and side
-    pretrained: bool = True  # false keeps CLIP's architecture with random weights (a control)
+    roi_size: Annotated[Whole, within(1, 32)] = 7  # RoIAlign bins per side; 7: RN50's own grid
+    sampling_ratio: Annotated[Whole, within(1, 16)] = 2  # RoIAlign samples per bin and side
+    pretrained: Switch = True  # false keeps CLIP's architecture with random weights (a control)
 
 
 class ClipResNet(Backbone):

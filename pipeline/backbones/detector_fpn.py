@@ -20,11 +20,12 @@ from torchvision.models.detection import FasterRCNN
 from pipeline.backbones.base import Backbone, Sources, recomputed
 from pipeline.backbones.roi_tokens import map_cells, roi_tokens
 from pipeline.core.normalisation import CLIP_MEAN, CLIP_STD
+from pipeline.core.param_types import KnownKeys
 from pipeline.detection.detectors import build_architecture
 
 
 @dataclass(frozen=True)
-class DetectorFpnParams:
+class DetectorFpnParams(KnownKeys):
     """`detector_fpn` has no settings: it takes what `detect.detector` is."""
 
 

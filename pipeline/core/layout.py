@@ -5,13 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.core.names import check_dataset, check_variant
+
 
 def run_name(variant: str, seed: int | None = None) -> str:
     """Name of one training run: the variant itself, "seeds/<variant>-<seed>", or "tuning/<variant>+<overrides>".
 
     A name with a folder keeps all files of its kind in a sub-folder of that name, so that studies never mix with the
     pipeline's own artifacts.
+
+    Raises:
+        ParamError: `variant` is no name of a variant.
     """
+    check_variant(variant)
     if seed is not None:
         return f"seeds/{variant}-{seed}"
     return f"tuning/{variant}" if "+" in variant else variant
@@ -32,10 +38,17 @@ def checkpoint_owner(root: Path, folder: Path) -> tuple[str, str, str] | None:
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths of one dataset under `root`; `run` is a `run_name`."""
+    """Paths of one dataset under `root`; `run` is a `run_name`.
+
+    Raises:
+        ParamError: `dataset` is no name of a dataset.
+    """
 
     root: Path
     dataset: str
+
+    def __post_init__(self) -> None:
+        check_dataset(self.dataset)
 
     @property
     def params(self) -> Path:

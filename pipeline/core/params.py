@@ -2,6 +2,7 @@
 
 params.yaml holds one section per dataset, with one sub-section per stage, the named variants, and `execution`. A
 variant overrides `model`, `train` and `evaluate` by key. All faults are reported at once.
+The file is read by the rules of YAML 1.2, with the parser that DVC reads it with.
 """
 
 from __future__ import annotations
@@ -9,174 +10,185 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
-
-import yaml
+from typing import Annotated, Any, Literal, TypeVar
 
 from pipeline.core.errors import ParamError, did_you_mean
+from pipeline.core.names import MAX_SEED, Split, check_variant, name_fault
+from pipeline.core.outputs import Link
+from pipeline.core.param_types import (
+    BatchSize,
+    Fraction,
+    KnownKeys,
+    MaxProposals,
+    PartSize,
+    Real,
+    Seed,
+    Switch,
+    Template,
+    Text,
+    VariantName,
+    Weight,
+    Whole,
+    placeholders,
+    within,
+)
+from pipeline.core.params_file import NOT_YAML, build_section, parse_yaml, read_params_file
 
-Section = TypeVar("Section")
+Settings = TypeVar("Settings")
 # Top-level key of a params file that `weakhoi rerun` writes from a manifest: it holds only the sections of one stage.
 RERUN_MARK = "rerun_of"
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, ten times as fast, where libyaml is at hand
 _NO_DATASET = ("variants", "execution")  # sections that are no dataset's
-_ABSENT = object()  # a section that such a file leaves out; it is never read
-
-
-def bounded(low: float, high: float = float("inf"), default: Any = dataclasses.MISSING) -> Any:
-    """Declare a dataclass field whose number, or each of its numbers, must lie in [low, high]."""
-    return field(default=default, metadata={"low": low, "high": high})
 
 
 @dataclass(frozen=True)
-class PrepareParams:
+class PrepareParams(KnownKeys):
     """`prepare`: where the annotations and images come from. Paths are relative to the repository root."""
 
     reader: Literal["toyworld", "hicodet", "vcoco", "folder"]
-    source: str | None  # folder of the downloaded or own dataset, here or anywhere; null for toyworld, which is drawn
-    num_images: dict[str, int] | None  # toyworld: images per split; else null
-    exponents: dict[str, float] | None  # toyworld: power of the class frequencies per split
-    image_size: int | None  # toyworld: pixels
-    val_fraction: float | None = bounded(0, 0.5)  # of the training images, held out as val; null: the dataset's own val
-    seed: int = bounded(0)
+    source: Annotated[Text, placeholders()] | None  # folder of the dataset, here or anywhere; null: toyworld, drawn
+    num_images: dict[Split, Annotated[Whole, within(1, 1_000_000)]] | None  # toyworld: images per split; else null
+    exponents: dict[Split, Annotated[Real, within(-10, 10)]] | None  # toyworld: power of the class frequencies
+    image_size: Annotated[Whole, within(64, 4096)] | None  # toyworld: pixels
+    val_fraction: Annotated[Real, within(0, 0.5)] | None  # of train, held out as val; null: the dataset's own val
+    seed: Seed
 
 
 @dataclass(frozen=True)
-class ClipParams:
+class ClipParams(KnownKeys):
     """`clip`: the CLIP model that both the backbone and the knowledge bank start from."""
 
-    weights: str  # "RN50", "RN101", or a path to .pt / .safetensors
-    download_root: str | None
+    weights: Text  # "RN50", "RN101", or a path to .pt / .safetensors
+    download_root: Text | None
 
 
 @dataclass(frozen=True)
-class DetectParams:
+class DetectParams(KnownKeys):
     """`detect`: the off-the-shelf detector and what is kept of its output."""
 
-    detector: str  # torchvision builder's name, e.g. "fasterrcnn_resnet50_fpn_v2"
-    weights: str  # torchvision weights name ("COCO_V1"), or a path
-    trained_on: str  # recorded in the manifest; V-COCO's leakage rule is checked against it
-    source: str | None  # a proposals file to take instead of detecting
-    score_threshold: float = bounded(0, 1)
-    nms_threshold: float = bounded(0, 1)
-    max_per_image: int = bounded(1)
-    batch_size: int = bounded(1)
-    part_size: int = bounded(1)  # images per resumable part
+    detector: Text  # torchvision builder's name, e.g. "fasterrcnn_resnet50_fpn_v2"
+    weights: Text  # torchvision weights name ("COCO_V1"), or a path
+    trained_on: Text  # recorded in the manifest; V-COCO's leakage rule is checked against it
+    source: Annotated[Text, placeholders("split")] | None  # a proposals file to take instead of detecting
+    score_threshold: Fraction
+    nms_threshold: Fraction
+    max_per_image: Annotated[Whole, within(1, 1000)]
+    batch_size: BatchSize
+    part_size: PartSize  # images per resumable part
 
 
 @dataclass(frozen=True)
-class PromptParams:
+class PromptParams(KnownKeys):
     """`encode_prompts`: the sentence of an HOI class; {verb} is its -ing form, {article} is a/an."""
 
-    template: str
-    instrument_template: str  # V-COCO's role `instr` (App. G)
-    text_encoder: str  # of bank `roberta`: "words" (a stand-in, no download), or a name or path for transformers
+    template: Template
+    instrument_template: Template  # V-COCO's role `instr` (App. G)
+    text_encoder: Text  # of bank `roberta`: "words" (a stand-in, no download), or a name or path for transformers
+    verb_forms: dict[Text, Text] = field(default_factory=dict)  # what {verb} becomes in place of its -ing form
 
 
 @dataclass(frozen=True)
-class ModelParams:
+class ModelParams(KnownKeys):
     """`model`: which method on which backbone, and their own settings in sub-sections that are named after them."""
 
-    method: str  # a file or folder of pipeline/methods, or the dotted name of a module of yours
-    backbone: str  # a file of pipeline/backbones, or the dotted name of a module of yours
-    clip: str | None  # another CLIP than `clip.weights`, for this row alone (RN101)
+    method: Text  # a file or folder of pipeline/methods, or the dotted name of a module of yours
+    backbone: Text  # a file of pipeline/backbones, or the dotted name of a module of yours
+    clip: Text | None  # another CLIP than `clip.weights`, for this row alone (RN101)
     bank: Literal["clip", "random", "roberta"]
-    settings: dict[str, Any]  # of methods and backbones, by name; in params.yaml directly under `model`
-    image_size: int = bounded(32)  # pixels; images are resized to a square of this side
+    settings: dict[str, dict[str, Any]]  # of methods and backbones, by name; in params.yaml directly under `model`
+    image_size: Annotated[Whole, within(32, 4096)]  # pixels; images are resized to a square of this side
 
-    def settings_of(self, name: str, kind: type[Section], faults: list[str]) -> Section | None:
+    def settings_of(self, name: str, kind: type[Settings], faults: list[str]) -> Settings | None:
         """Build the settings of the method or backbone `name`; on faults append to the list and return None."""
-        return _build(kind, self.settings.get(name.rpartition(".")[2], {}), f"model.{name}", faults)
+        return build_section(kind, self.settings.get(name.rpartition(".")[2], {}), f"model.{name}", faults)
 
 
 @dataclass(frozen=True)
-class TrainParams:
+class TrainParams(KnownKeys):
     """`train`: section 3.3 and 4.2."""
 
     precision: Literal["float32", "bfloat16"]
-    shuffle_labels: bool  # control: image-level labels permuted among the images
-    freeze_batch_norm: bool
-    loss_weights: dict[str, float]  # of the method's loss terms; 1 for a term that is not named
-    decay_at: tuple[float, ...] = bounded(0, 1)  # fractions of all iterations (paper: 12K and 24K of 60K)
-    decay_factor: float = bounded(0, 1)
-    epochs: int = bounded(0)  # 0 keeps the weights that training would start from (Abl 1)
-    batch_size: int = bounded(1)  # images, over all ranks
-    max_proposals: int = bounded(2)  # proposals per image that are paired in training, best scores first
-    backbone_learning_rate: float = bounded(0)
-    learning_rate: float = bounded(0)  # all other parameters
-    warmup_iterations: int = bounded(0)
-    weight_decay: float = bounded(0)
-    gradient_clip: float = bounded(0)
-    top_k: int = bounded(1)  # positives per verb in the pseudo labels (App. F)
-    flip_probability: float = bounded(0, 1)
-    checkpoint_every: int = bounded(1)  # iterations
-    num_workers: int = bounded(0)
-    seed: int = bounded(0)
+    shuffle_labels: Switch  # control: image-level labels permuted among the images
+    freeze_batch_norm: Switch
+    decay_at: tuple[Fraction, ...]  # fractions of all iterations (paper: 12K and 24K of 60K)
+    decay_factor: Fraction
+    epochs: Annotated[Whole, within(0, 100_000)]  # 0 keeps the weights that training would start from (Abl 1)
+    batch_size: BatchSize  # images, over all ranks
+    max_proposals: MaxProposals  # proposals per image that are paired in training, best scores first
+    backbone_learning_rate: Annotated[Real, within(0, 10)]
+    learning_rate: Annotated[Real, within(0, 10)]  # all other parameters
+    warmup_iterations: Annotated[Whole, within(0, 1_000_000_000)]
+    weight_decay: Annotated[Real, within(0, 10)]
+    gradient_clip: Annotated[Real, within(1e-6, 1e6)]
+    top_k: Annotated[Whole, within(1, 10_000)]  # positives per verb in the pseudo labels (App. F)
+    loss_weights: dict[Text, Weight]  # of the method's loss terms; 1 for a term that is not named
+    flip_probability: Fraction
+    checkpoint_every: Annotated[Whole, within(1, 1_000_000_000)]  # iterations
+    num_workers: Annotated[Whole, within(0, 256)]
+    seed: Seed
 
 
 @dataclass(frozen=True)
-class InferParams:
+class InferParams(KnownKeys):
     """`infer`: how many images at a time."""
 
-    batch_size: int = bounded(1)
-    part_size: int = bounded(1)
-    max_proposals: int = bounded(2)
+    batch_size: BatchSize
+    part_size: PartSize
+    max_proposals: MaxProposals
 
 
 @dataclass(frozen=True)
-class EvaluateParams:
+class EvaluateParams(KnownKeys):
     """`evaluate`: eq. (3) and the protocol; changing these re-runs seconds of numpy."""
 
     protocol: Literal["hicodet", "vcoco"]  # vcoco: role and agent AP beside the mAP over HOI classes
     setting: Literal["default", "known_object", "explanation_hoi"]
-    links: dict[str, Literal["sigmoid", "softmax"]]  # from logits to a factor, in place of what the method declares
-    times_run: str | None  # a further factor "times": the sigmoid of this run's pair scores (Abl 3: CLIP's own)
-    weights: dict[str, float] = bounded(0, 100)  # exponent of each factor; 1 for one that is not named, 0: left out  # noqa: RUF009
+    links: dict[Text, Link]  # from logits to a factor, in place of what the method declares
+    times_run: VariantName | None  # a further factor "times": the sigmoid of this run's pair scores (Abl 3: CLIP's own)
+    weights: dict[Text, Annotated[Real, within(0, 100)]]  # exponent of each factor; 1 if not named, 0 leaves it out
 
 
 @dataclass(frozen=True)
-class ReportParams:
+class ReportParams(KnownKeys):
     """`report`: what the pictures show."""
 
-    num_images: int = bounded(1)  # of the contact sheets
-    pairs_per_image: int = bounded(1)
-    gallery_images: int = bounded(1)  # of the page, embedded
+    num_images: Annotated[Whole, within(1, 10_000)]  # of the contact sheets
+    pairs_per_image: Annotated[Whole, within(1, 10_000)]
+    gallery_images: Annotated[Whole, within(1, 10_000)]  # of the page, embedded
 
 
 @dataclass(frozen=True)
-class RepresentParams:
+class RepresentParams(KnownKeys):
     """`represent`: which pairs' representations are kept, and how exactly."""
 
     dtype: Literal["float16", "float32"]  # on disk
-    pairs_per_image: int = bounded(1)  # kept, best products of detector scores first
+    pairs_per_image: Annotated[Whole, within(1, 10_000)]  # kept, best products of detector scores first
 
 
 @dataclass(frozen=True)
-class TsneParams:
+class TsneParams(KnownKeys):
     """`tsne`: the sample that App. A and D draw, and what is measured on it."""
 
-    num_classes: int = bounded(2)  # HOI classes drawn, at random where there are more
-    samples_per_class: int = bounded(2)  # pairs per HOI class, at random where there are more
-    neighbours: int = bounded(1)  # of a pair, whose classes are counted
-    perplexity: float = bounded(1)
-    seed: int = bounded(0)
+    num_classes: Annotated[Whole, within(2, 10_000)]  # HOI classes drawn, at random where there are more
+    samples_per_class: Annotated[Whole, within(2, 10_000)]  # pairs per HOI class, at random where there are more
+    neighbours: Annotated[Whole, within(1, 10_000)]  # of a pair, whose classes are counted
+    perplexity: Annotated[Real, within(1, 10_000)]
+    seed: Seed
 
 
 @dataclass(frozen=True)
-class ExecutionParams:
+class ExecutionParams(KnownKeys):
     """`execution`: how the work is done, for all datasets. Results are the same up to the order of float sums, so no
     manifest records it and no DVC stage depends on it."""
 
-    scheduler: str | None  # detect, infer, evaluate: address of a running dask.distributed scheduler; null: in-process
-    channels_last: bool  # train and infer on CUDA: memory format of images and convolutions
-    compile: bool  # train on CUDA: torch.compile the backbone's trunk
-    gradient_checkpointing: bool  # train: recompute the backbone's stages in the backward pass, for larger batches
-    decode_threads: int = bounded(1)  # detect, infer, represent: images decoded while the network computes
+    scheduler: Text | None  # detect, infer, evaluate: address of a running dask.distributed scheduler; null: in-process
+    channels_last: Switch  # train and infer on CUDA: memory format of images and convolutions
+    compile: Switch  # train on CUDA: torch.compile the backbone's trunk
+    gradient_checkpointing: Switch  # train: recompute the backbone's stages in the backward pass, for larger batches
+    decode_threads: Annotated[Whole, within(1, 256)]  # detect, infer, represent: to decode while the network computes
 
 
 IN_PROCESS = ExecutionParams(
@@ -202,11 +214,11 @@ class DatasetParams:
 
 
 @dataclass(frozen=True)
-class Variant:
+class Variant(KnownKeys):
     """A named row: overrides of three sections. Rows that differ in `evaluate` alone share the training run of one."""
 
     desc: str
-    run: str | None  # the row whose trained runs this one is scored from; null: its own
+    run: VariantName | None  # the row whose trained runs this one is scored from; null: its own
     model: dict[str, Any]
     train: dict[str, Any]
     evaluate: dict[str, Any]
@@ -230,30 +242,33 @@ def load_params(path: Path, dataset: str, variant: str | None = None) -> Dataset
     Raises:
         ParamError: all faults of the file in one message: unknown keys, wrong types, numbers out of range.
     """
-    document = _read_yaml(path)
+    if variant is not None:
+        check_variant(variant)
+    document = read_params_file(path)
     faults: list[str] = []
     variants = _variants(document, faults)
-    variant, *overrides = (variant or "").split("+")
-    section = document.get(dataset)
-    if not isinstance(section, Mapping) or dataset in _NO_DATASET:
-        known = [key for key, value in document.items() if isinstance(value, Mapping) and key not in _NO_DATASET]
-        raise ParamError(
-            f'{path.name}: no dataset "{dataset}"{did_you_mean(dataset, known)}; it has {", ".join(known)}'
-        )
-    if variant:
-        if variant not in variants:
-            if faults:  # of the variants: it may be among the damaged ones
-                raise ParamError(f"{path.name}: " + "; ".join(faults))
-            raise ParamError(
-                f'{path.name}: no variant "{variant}"{did_you_mean(variant, variants)}; it has {", ".join(variants)}'
-            )
-        section = _override(section, variants[variant], variant, faults)
+    datasets = [key for key, value in document.items() if isinstance(value, Mapping) and key not in _NO_DATASET]
+    faults += [f"{name!r} is a section's name; expected {fault}" for name in datasets if (fault := name_fault(name))]
+    if dataset not in datasets:
+        known = [str(name) for name in datasets]
+        faults.append(f'no dataset "{dataset}"{did_you_mean(dataset, known)}; it has {", ".join(known)}')
+        raise _refused(path, faults)
+    name, *overrides = variant.split("+") if variant is not None else (None,)
+    section = document[dataset]
+    if name is not None:
+        if name not in variants:  # it may be among the damaged ones, whose faults say more
+            faults = faults or [f'no variant "{name}"{did_you_mean(name, variants)}; it has {", ".join(variants)}']
+            raise _refused(path, faults)
+        section = _override(section, variants[name], name, faults)
     section = _with_settings(_override_by_hand(section, overrides, faults))
-    absent = set(_SECTIONS) - set(section) if document.get(RERUN_MARK) else set()
-    params = _build(DatasetParams, {**section, **dict.fromkeys(absent, _ABSENT)}, dataset, faults)
-    if faults:
-        raise ParamError(f"{path.name}: " + "; ".join(faults))
-    return typing.cast(DatasetParams, params)
+    params = _build_dataset(section, dataset, bool(document.get(RERUN_MARK)), faults)
+    if faults or params is None:
+        raise _refused(path, faults)
+    return params
+
+
+def _refused(path: Path, faults: list[str]) -> ParamError:
+    return ParamError(f"{path.name}: " + "; ".join(faults))
 
 
 def _override_by_hand(section: Mapping[str, Any], overrides: list[str], faults: list[str]) -> dict[str, Any]:
@@ -263,13 +278,14 @@ def _override_by_hand(section: Mapping[str, Any], overrides: list[str], faults: 
         name, _, text = override.partition("=")
         stage, *keys = name.split(".")
         known = [f"{stage}.{key}" for stage in _OVERRIDDEN for key in _mapping(merged.get(stage))]
-        settings = stage == "model" and len(keys) > 1  # a dataset that leaves all of them out may still override one
-        if stage not in _OVERRIDDEN or not keys or not (settings or f"{stage}.{keys[0]}" in known):
+        # A dataset may leave all settings of a method to their defaults, and still one of them may be overridden.
+        settings = stage == "model" and len(keys) > 1 and bool(_mapping(merged.get(stage)))
+        if not settings and f"{stage}.{keys[0] if keys else ''}" not in known:
             faults.append(f'override "+{override}": unknown key{did_you_mean(name, known)}; expected +stage.key=value')
             continue
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
+            value = parse_yaml(text)
+        except NOT_YAML:
             faults.append(f'override "+{override}": "{text}" is not a YAML value; expected +stage.key=value')
             continue
         for key in reversed(keys):
@@ -280,12 +296,12 @@ def _override_by_hand(section: Mapping[str, Any], overrides: list[str], faults: 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Changes over a section; where both hold a section under a key, these are merged too."""
-    both = {key: _merged(base[key], value) for key, value in changes.items() if _are_sections(base.get(key), value)}
+    both = {
+        key: _merged(base[key], value)
+        for key, value in changes.items()
+        if isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
+    }
     return {**base, **changes, **both}
-
-
-def _are_sections(*values: Any) -> bool:
-    return all(isinstance(value, Mapping) for value in values)
 
 
 def _with_settings(section: Mapping[str, Any]) -> dict[str, Any]:
@@ -305,9 +321,9 @@ def load_variants(path: Path) -> dict[str, Variant]:
         ParamError: as `load_params`.
     """
     faults: list[str] = []
-    variants = _variants(_read_yaml(path), faults)
+    variants = _variants(read_params_file(path), faults)
     if faults:
-        raise ParamError(f"{path.name}: " + "; ".join(faults))
+        raise _refused(path, faults)
     return variants
 
 
@@ -317,14 +333,14 @@ def load_execution(path: Path) -> ExecutionParams:
     Raises:
         ParamError: as `load_params`.
     """
-    document = _read_yaml(path)
+    document = read_params_file(path)
     if document.get(RERUN_MARK) and "execution" not in document:
         return IN_PROCESS
     faults: list[str] = []
-    execution = _build(ExecutionParams, document.get("execution"), "execution", faults)
-    if faults:
-        raise ParamError(f"{path.name}: " + "; ".join(faults))
-    return typing.cast(ExecutionParams, execution)
+    execution = build_section(ExecutionParams, document.get("execution"), "execution", faults)
+    if execution is None:
+        raise _refused(path, faults)
+    return execution
 
 
 def load_run_variants(path: Path) -> tuple[str, ...]:
@@ -351,16 +367,18 @@ def load_figure_seeds(path: Path) -> tuple[int, ...]:
     Raises:
         ParamError: not a list of whole numbers, or one twice.
     """
-    seeds = _read_yaml(path).get("figure_seeds")
-    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
+    seeds = read_params_file(path).get("figure_seeds")
+    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int for seed in seeds):
         raise ParamError(f"{path.name}: figure_seeds is {seeds!r}; expected a list of whole numbers, e.g. [0, 1, 2]")
+    if not 0 <= min(seeds) <= max(seeds) <= MAX_SEED:
+        raise ParamError(f"{path.name}: figure_seeds is {seeds!r}; expected seeds from 0 to {MAX_SEED}")
     if len(set(seeds)) != len(seeds):
         raise ParamError(f"{path.name}: figure_seeds is {seeds!r}; expected each seed once")
     return tuple(seeds)
 
 
 def _variant_names(path: Path, key: str) -> tuple[str, ...]:
-    names, variants = _read_yaml(path).get(key), load_variants(path)
+    names, variants = read_params_file(path).get(key), load_variants(path)
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise ParamError(f"{path.name}: {key} is {names!r}; expected a list of names of variants")
     faults = [
@@ -374,25 +392,16 @@ def _variant_names(path: Path, key: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        document = yaml.load(path.read_text(), Loader=_LOADER)
-    except FileNotFoundError:
-        raise ParamError(f"{path} does not exist; run from the repository root or give --params") from None
-    except yaml.YAMLError as error:
-        raise ParamError(f"{path.name}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(document, dict):
-        raise ParamError(f"{path.name}: expected a mapping of sections, found {type(document).__name__}")
-    return document
-
-
 def _variants(document: Mapping[str, Any], faults: list[str]) -> dict[str, Variant]:
     rows = document.get("variants", {})
     if not isinstance(rows, Mapping):
         faults.append(f"variants: expected a section, found {type(rows).__name__}")
         return {}
+    faults += [f"{name!r} is a variant's name; expected {fault}" for name in rows if (fault := name_fault(name))]
     built = {
-        name: _build(Variant, {"run": None, **row} if isinstance(row, Mapping) else row, f"variants.{name}", faults)
+        str(name): build_section(
+            Variant, {"run": None, **row} if isinstance(row, Mapping) else row, f"variants.{name}", faults
+        )
         for name, row in rows.items()
     }
     variants = {name: row for name, row in built.items() if row is not None}
@@ -424,7 +433,7 @@ def _override(section: Mapping[str, Any], variant: Variant, name: str, faults: l
         if not isinstance(base, Mapping):
             continue  # a fault that building the section reports
         faults.extend(
-            f'unknown key "variants.{name}.{stage}.{key}"{did_you_mean(key, base)}'
+            f'unknown key "variants.{name}.{stage}.{key}"{did_you_mean(str(key), base)}'
             for key, value in changes.items()
             if key not in base and not (stage == "model" and isinstance(value, Mapping))
         )
@@ -436,56 +445,15 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _build(kind: type[Section], data: Any, where: str, faults: list[str]) -> Section | None:
-    """Build one section; on faults append to the list and return None."""
-    if not isinstance(data, Mapping):
-        faults.append(f"{where}: expected a section, found {type(data).__name__}")
-        return None
-    hints = typing.get_type_hints(kind)
-    names = [item.name for item in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    before = len(faults)
-    faults.extend(f'unknown key "{where}.{key}"{did_you_mean(str(key), names)}' for key in data if key not in names)
-    required = [item.name for item in dataclasses.fields(kind) if item.default is dataclasses.MISSING]  # type: ignore[arg-type]
-    faults.extend(f'missing key "{where}.{name}"' for name in required if name not in data)
-    values: dict[str, Any] = {}
-    for item in dataclasses.fields(kind):  # type: ignore[arg-type]
-        if item.name in data:
-            hint, here = hints[item.name], f"{where}.{item.name}"
-            if data[item.name] is _ABSENT:
-                values[item.name] = None
-            elif dataclasses.is_dataclass(hint):
-                values[item.name] = _build(typing.cast(Any, hint), data[item.name], here, faults)
-            else:
-                values[item.name] = _value(data[item.name], hint, here, item.metadata, faults)
-    return kind(**values) if len(faults) == before else None
-
-
-def _value(value: Any, hint: Any, where: str, limits: Mapping[str, float], faults: list[str]) -> Any:
-    origin, choices = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return value
-    if origin in (Union, types.UnionType):
-        if value is None and type(None) in choices:
-            return None
-        return _value(value, next(choice for choice in choices if choice is not type(None)), where, limits, faults)
-    if origin is Literal:
-        if value not in choices:
-            faults.append(
-                f"{where} is {value!r}{did_you_mean(str(value), map(str, choices))}; "
-                f"expected one of {', '.join(map(str, choices))}"
-            )
-        return value
-    if origin is tuple and isinstance(value, list):
-        return tuple(_value(entry, choices[0], where, limits, faults) for entry in value)
-    if origin is dict and isinstance(value, Mapping):
-        entries = {key: _value(entry, choices[1], f"{where}.{key}", limits, faults) for key, entry in value.items()}
-        return entries
-    expected = origin or hint
-    if expected is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
-        hint_text = "; YAML reads 1e-4 as text, write 1.0e-4" if expected is float and isinstance(value, str) else ""
-        faults.append(f"{where} is {value!r} ({type(value).__name__}); expected {expected.__name__}{hint_text}")
-    elif limits and not limits["low"] <= value <= limits["high"]:
-        faults.append(f"{where} is {value}; expected {limits['low']} to {limits['high']}")
-    return value
+def _build_dataset(section: Mapping[str, Any], dataset: str, is_rerun: bool, faults: list[str]) -> DatasetParams | None:
+    """Build all sections of a dataset; in a file of `weakhoi rerun`, those that it leaves out are never read."""
+    kinds = typing.get_type_hints(DatasetParams)
+    faults += [
+        f'unknown key "{dataset}.{key}"{did_you_mean(str(key), _SECTIONS)}' for key in section if key not in _SECTIONS
+    ]
+    built = {
+        name: build_section(kind, section.get(name), f"{dataset}.{name}", faults)
+        for name, kind in kinds.items()
+        if name in section or not is_rerun
+    }
+    return None if faults else DatasetParams(**typing.cast(Any, dict.fromkeys(kinds) | built))

@@ -41,13 +41,18 @@ def _check(record: Any, shapes: Mapping[str, tuple[int | str, ...]], kinds: Mapp
                 raise DataError(f"{where}: axis {axis} has {size} rows, expected {expected} = {wanted}")
 
 
+def unusable_boxes(boxes: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Which boxes [*, 4] are not finite or inverted, bool [*]."""
+    return ~np.isfinite(boxes).all(-1) | (boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1])
+
+
 def check_boxes(boxes: FloatArray, where: str) -> None:
     """Refuse boxes that are not finite or that are inverted.
 
     Raises:
         DataError: names the first bad row.
     """
-    bad = ~np.isfinite(boxes).all(-1) | (boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1])
+    bad = unusable_boxes(boxes)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise DataError(f"{where}: box {row} is {boxes[row].tolist()}; expected finite x1 <= x2, y1 <= y2 (xyxy)")

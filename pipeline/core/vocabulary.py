@@ -5,6 +5,7 @@ Ids are 0-based positions in the tuples. A verbs, C object categories, H HOI cla
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError, did_you_mean
+
+_HUMAN_NAMES = ("person", "human", "people")  # how datasets call the category of humans
+_DETECTED_HUMAN = "person"  # how detectors do
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,13 @@ class Vocabulary:
         return self.objects.index(self.human)
 
     @cached_property
+    def object_id_by_name(self) -> dict[str, int]:
+        """Object ids by name, with spaces for underscores; a detector's "person" is the human, however named here."""
+        ids = {name.replace("_", " "): object_id for object_id, name in enumerate(self.objects)}
+        ids.setdefault(_DETECTED_HUMAN, self.human_object_id)
+        return ids
+
+    @cached_property
     def hoi_verb_ids(self) -> NDArray[np.int64]:
         """Verb id of each HOI class, int64 [H]."""
         return np.array([verb for verb, _ in self.hoi_classes], dtype=np.int64)
@@ -133,3 +144,24 @@ class Vocabulary:
                     )
         classes = tuple((verb_ids[verb], object_ids[obj]) for verb, obj in pairs)
         return cls(objects=objects, verbs=verbs, hoi_classes=classes, human=human)
+
+
+def human_category(objects: Sequence[str], declared: Any = None) -> str:
+    """Return the name of the human category of a dataset's objects.
+
+    Args:
+        declared: what the dataset's own file says it is; None where it says nothing.
+
+    Raises:
+        DataError: it is not among the objects, or nothing is declared and no category has a usual name.
+    """
+    if declared is not None and declared not in objects:
+        guess = did_you_mean(str(declared), objects)
+        raise DataError(f'vocabulary: human category "{declared}" is not among the {len(objects)} objects{guess}')
+    for name in _HUMAN_NAMES if declared is None else (declared,):
+        if name in objects:
+            return str(name)
+    raise DataError(
+        f"vocabulary: no human category among the {len(objects)} objects, expected one of {', '.join(_HUMAN_NAMES)}; "
+        'or name it in the file: "human": "<one of its objects>"'
+    )

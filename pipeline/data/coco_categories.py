@@ -27,7 +27,7 @@ def object_ids_of(labels: NDArray[np.int64], names: dict[int, str], vocabulary: 
     Raises:
         DataError: a label that the numbering does not have.
     """
-    known = {name.replace("_", " "): index for index, name in enumerate(vocabulary.objects)}
+    known = vocabulary.object_id_by_name
     table = {label: known.get(name.replace("_", " "), -1) for label, name in names.items()}
     distinct, rows = np.unique(labels, return_inverse=True)
     unknown = [int(label) for label in distinct if int(label) not in table]

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.core.errors import DataError, ParamError, did_you_mean
+from pipeline.core.names import SPLITS
 from pipeline.core.params import PrepareParams
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
@@ -22,7 +23,7 @@ from pipeline.data.image_files import as_utf8, images_in
 from pipeline.data.images import check_usable_size, open_image
 from pipeline.data.label_csv import LabelledImage, read_label_csv
 from pipeline.data.reader import PreparedSplit, note_source
-from pipeline.data.split import SPLITS, SplitManifest
+from pipeline.data.split import SplitManifest
 from pipeline.store.files import sha256_of
 
 LABELS = "labels.csv"
@@ -61,7 +62,9 @@ class FolderReader:
         return [PreparedSplit(self._manifest(split, splits[split], records), None) for split in SPLITS]
 
     def _split_images(self) -> dict[str, list[LabelledImage]]:
-        splits = {name: [image for image in self._images if (image.split or "train") == name] for name in SPLITS}
+        splits: dict[str, list[LabelledImage]] = {name: [] for name in SPLITS}
+        for image in self._images:
+            splits[image.split or "train"].append(image)
         fraction = self._params.val_fraction or 0.0
         if fraction and splits["val"]:
             raise ParamError(

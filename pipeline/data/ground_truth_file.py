@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import ArtifactError, DataError
+from pipeline.core.image_bounds import check_scored_boxes
 from pipeline.core.types import GroundTruth, IntArray
 from pipeline.data.split import SplitManifest
 from pipeline.store.files import read_json, write_json
@@ -94,17 +95,17 @@ def read_ground_truth(path: Path, manifest: SplitManifest, num_hois: int) -> Ann
         rare = np.isin(np.arange(num_hois), data["rare"]) if "rare" in data else None
     except (KeyError, TypeError, ValueError, OverflowError, DataError) as error:
         raise ArtifactError(f"{path}: not a ground-truth file ({error!r}); {_PREPARE}") from None
-    _check_values(path, truth, num_hois)
+    _check_values(path, truth, num_hois, manifest)
     if len(instances) != num_hois:
         raise ArtifactError(f"{path}: counts {len(instances)} HOI classes, the vocabulary has {num_hois}; {_PREPARE}")
     return AnnotatedSplit(truth, instances, rare)
 
 
-def _check_values(path: Path, truth: GroundTruth, num_hois: int) -> None:
+def _check_values(path: Path, truth: GroundTruth, num_hois: int, manifest: SplitManifest) -> None:
     unknown = truth.hoi_id[(truth.hoi_id < 0) | (truth.hoi_id >= num_hois)]
     if len(unknown):
         raise ArtifactError(f"{path}: HOI id {unknown[0]}, expected 0 to {num_hois - 1}; {_PREPARE}")
-    for name in ("human_boxes", "object_boxes"):
-        rows = np.flatnonzero(~np.isfinite(getattr(truth, name)).all(-1))
-        if len(rows):
-            raise ArtifactError(f"{path}: {name} row {rows[0]} is not finite; {_PREPARE}")
+    try:
+        check_scored_boxes(truth, manifest.sizes, manifest.image_ids, str(path))
+    except DataError as error:
+        raise ArtifactError(f"{error}; {_PREPARE}") from None

@@ -4,9 +4,10 @@ Both forms give boxes as 1-based inclusive pixels `[x1, y1, x2, y2]`; the reader
 ours, here and nowhere else. Interactions without a visible pair have no box: they are no ground truth, and their image
 stays. Vocabulary: 117 verbs, 80 objects, 600 HOI classes, all in the file's order.
 
-- JSON form: annotation, filenames, objects, verbs, correspondence, size, empty, rare, non_rare.
-- `anno_bbox.mat` (release 20160224): bbox_train, bbox_test, list_action; `anno.mat` of that release holds image-level
-  labels. `hicodet_mat.py` reads both.
+- JSON form: annotation, filenames, objects, verbs, correspondence, size, empty, rare, non_rare; `human` names the human
+  category where it is none of the usual names.
+- `anno_bbox.mat` (release 20160224): bbox_train, bbox_test, list_action. `hicodet_mat.py` reads it.
+- `anno.mat` of that release holds image-level labels for either form; `hicodet_mat.py` reads them too.
 """
 
 from __future__ import annotations
@@ -19,9 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
-from pipeline.core.image_bounds import check_inside
-from pipeline.core.types import FloatArray, ImageLabels, IntArray, check_boxes
-from pipeline.core.vocabulary import Vocabulary
+from pipeline.core.types import FloatArray, ImageLabels, IntArray
+from pipeline.core.vocabulary import Vocabulary, human_category
 from pipeline.store.json_file import read_annotation_json
 
 _REQUIRED = ("annotation", "filenames", "objects", "verbs", "correspondence", "size", "rare")
@@ -98,6 +98,7 @@ def _vocabulary_of(data: dict[str, Any], path: Path) -> Vocabulary:
             objects=tuple(data["objects"]),
             verbs=tuple(data["verbs"]),
             hoi_classes=tuple((verb, obj) for _, obj, verb in rows),
+            human=human_category(data["objects"], data.get("human")),
         )
     except (TypeError, DataError) as error:
         raise DataError(f"{path}: objects, verbs and correspondence do not fit together ({error})") from None
@@ -144,20 +145,6 @@ def check_annotations(annotations: HicoDetAnnotations, path: Path, num_images: i
         if not np.isfinite(boxes).all():
             row = int(np.flatnonzero(~np.isfinite(boxes).all(axis=1))[0])
             raise DataError(f"{path}: a box of pair {row} is {boxes[row].tolist()}; expected finite numbers")
-
-
-def check_scored_boxes(annotations: HicoDetAnnotations, path: Path) -> None:
-    """Refuse annotated boxes that nothing could match: inverted, or clearly outside their image.
-
-    For files to score against, whose official boxes all lie in their images; training needs no boxes.
-
-    Raises:
-        DataError: names the first.
-    """
-    sizes = annotations.sizes[annotations.image_index]
-    for name, boxes in (("boxes_h", annotations.human_boxes), ("boxes_o", annotations.object_boxes)):
-        check_boxes(boxes, f"{path}: {name}")
-        check_inside(boxes, sizes, f"{path}: {name}")
 
 
 def image_labels(annotations: HicoDetAnnotations) -> tuple[ImageLabels, ...]:

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
-from pipeline.core.vocabulary import Vocabulary
+from pipeline.core.vocabulary import Vocabulary, human_category
 from pipeline.data.ground_truth_file import RARE_BELOW
 from pipeline.data.hicodet_annotations import HicoDetAnnotations, check_annotations, from_inclusive, known_ids
+from pipeline.store.file_content import reason_and_remedy
 
 Split = Literal["train", "test"]
 _RELEASE = "expected anno_bbox.mat of HICO-DET, release 20160224"
@@ -66,27 +67,49 @@ def read_hicodet_mat(path: Path, split: Split, labels_path: Path | None = None) 
         rare=counts[: vocabulary.num_hois] < RARE_BELOW,
     )
     check_annotations(annotations, path, len(images))
-    if labels_path is None:
-        return annotations
-    return replace(annotations, image_hois=read_image_hois(labels_path, split, annotations))
+    return annotations if labels_path is None else with_image_labels(annotations, split, labels_path)
 
 
-def read_image_hois(path: Path, split: Split, annotations: HicoDetAnnotations) -> NDArray[np.bool_]:
-    """Image-level labels of `anno.mat` for the images of some annotations, bool [I, H].
+def with_image_labels(annotations: HicoDetAnnotations, split: Split, path: Path) -> HicoDetAnnotations:
+    """Return annotations of either form with the image-level labels of `anno.mat`, whose images may be in any order.
 
     Raises:
-        DataError: missing, damaged, of another release, or of other images.
+        DataError: missing, damaged, of another release, or without some of the images; or, as `eval_one.m` asserts of
+            the test split, a pair is visible in an image that is labelled with no interaction of its object.
     """
+    shown = _read_image_hois(path, split, annotations)
+    if split == "test":
+        _check_labels(shown, annotations, path)
+    return replace(annotations, image_hois=shown)
+
+
+def _check_labels(shown: NDArray[np.bool_], annotations: HicoDetAnnotations, path: Path) -> None:
+    object_ids = annotations.vocabulary.hoi_object_ids
+    labelled = np.zeros((len(annotations), annotations.vocabulary.num_objects), np.bool_)
+    image, hoi_id = np.nonzero(shown)
+    labelled[image, object_ids[hoi_id]] = True
+    rows = np.flatnonzero(~labelled[annotations.image_index, object_ids[annotations.hoi_id]])
+    if len(rows):
+        hoi = annotations.vocabulary.hoi_name(int(annotations.hoi_id[rows[0]]))
+        name = annotations.filenames[annotations.image_index[rows[0]]]
+        raise DataError(
+            f'{path}: image "{name}" shows "{hoi}", but is labelled with no interaction of that object '
+            f"({len(rows)} pairs are so); take both files from one release"
+        )
+
+
+def _read_image_hois(path: Path, split: Split, annotations: HicoDetAnnotations) -> NDArray[np.bool_]:
+    """Image-level labels of the images, bool [I, H]."""
     variables = _load_mat(path, (f"anno_{split}", f"list_{split}"), _LABEL_RELEASE)
     labels = np.asarray(variables[f"anno_{split}"])
-    expected = (annotations.vocabulary.num_hois, len(annotations))
+    columns = {_text(name): column for column, name in enumerate(variables[f"list_{split}"].ravel())}
+    expected = (annotations.vocabulary.num_hois, len(columns))
     if labels.shape != expected:
         raise DataError(f"{path}: anno_{split} is {labels.shape}, expected {expected}; {_LABEL_RELEASE}")
-    names = [_text(name) for name in variables[f"list_{split}"].ravel()]
-    for image, (found, wanted) in enumerate(zip(names, annotations.filenames, strict=False)):
-        if found != wanted:
-            raise DataError(f'{path}: image {image} is "{found}", annotations say "{wanted}"; {_LABEL_RELEASE}')
-    return np.ascontiguousarray((labels == 1).T)
+    for name in annotations.filenames:
+        if name not in columns:
+            raise DataError(f'{path}: list_{split} has no image "{name}", which is annotated; {_LABEL_RELEASE}')
+    return np.ascontiguousarray((labels == 1).T[[columns[name] for name in annotations.filenames]])
 
 
 def _load_mat(path: Path, names: tuple[str, ...], release: str) -> dict[str, Any]:
@@ -98,8 +121,8 @@ def _load_mat(path: Path, names: tuple[str, ...], release: str) -> dict[str, Any
     try:
         variables = loadmat(path, variable_names=names)
     except Exception as error:  # on damaged files scipy raises whatever it trips over
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path}: not a readable MATLAB file ({reason}); {release}") from None
+        fault = reason_and_remedy(path, "mat", error, "download it again")
+        raise DataError(f"{path}: not a readable MATLAB file ({fault.what}); {release}; {fault.remedy}") from None
     missing = [name for name in names if name not in variables]
     if missing:
         raise DataError(f"{path}: {', '.join(missing)} missing; {release}")
@@ -132,7 +155,10 @@ def _image_pairs(image: Any) -> _ImagePairs:
         if not np.asarray(interaction["id"]).size or _number(interaction["invis"]):
             continue
         humans, objects = _boxes(interaction["bboxhuman"]), _boxes(interaction["bboxobject"])
-        for human, obj in np.asarray(interaction["connection"], dtype=np.int64).reshape(-1, 2).tolist():
+        connection = np.asarray(interaction["connection"], dtype=np.int64).reshape(-1, 2)
+        if (connection < 1).any():  # 0 would be Python's last box
+            raise ValueError(f"connection {connection.min()}, expected rows from 1")
+        for human, obj in connection.tolist():
             pairs.hoi_id.append(int(_number(interaction["id"])) - 1)
             pairs.human.append(humans[human - 1])
             pairs.object.append(objects[obj - 1])
@@ -148,4 +174,4 @@ def _vocabulary(list_action: Any) -> Vocabulary:
     names = [(_text(action["vname"]), _text(action["nname"])) for action in _rows(list_action)]
     verbs, objects = sorted({verb for verb, _ in names}), sorted({obj for _, obj in names})
     classes = tuple((verbs.index(verb), objects.index(obj)) for verb, obj in names)
-    return Vocabulary(objects=tuple(objects), verbs=tuple(verbs), hoi_classes=classes)
+    return Vocabulary(tuple(objects), tuple(verbs), classes, human=human_category(objects))

@@ -1,8 +1,9 @@
 """HICO-DET as a dataset: what lies in the user's folder, to splits. The folder is only read.
 
 Layout, as `hico_20160224_det.tar.gz` unpacks: images/train2015/, images/test2015/, anno_bbox.mat, anno.mat. In place
-of the two .mat files, instances_train2015.json and instances_test2015.json (the JSON form) will do. HICO-DET has no
-validation split: `prepare.val_fraction` of the training images becomes one; 0, as in the paper, leaves it empty.
+of anno_bbox.mat, instances_train2015.json and instances_test2015.json (the JSON form) will do. Image-level labels are
+those of anno.mat where it is there, else the classes of the visible pairs. HICO-DET has no validation split:
+`prepare.val_fraction` of the training images becomes one; 0, as in the paper, leaves it empty.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.core.errors import DataError, ParamError
+from pipeline.core.image_bounds import check_scored_boxes
 from pipeline.core.params import PrepareParams
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.annotated_images import AnnotatedImages, hold_out, manifest_of
 from pipeline.data.ground_truth import hicodet_ground_truth
 from pipeline.data.ground_truth_file import AnnotatedSplit
 from pipeline.data.hicodet_annotations import HicoDetAnnotations, image_labels, read_hicodet_json
-from pipeline.data.hicodet_mat import read_hicodet_mat
+from pipeline.data.hicodet_mat import Split, read_hicodet_mat, with_image_labels
 from pipeline.data.reader import PreparedSplit, note_source
 
 DATASET = "hicodet"
@@ -37,7 +39,7 @@ class HicoDetReader:
         self._train, test = _read(self.inputs, "train"), _read(self.inputs, "test")
         if test.vocabulary != self._train.vocabulary:
             raise DataError(
-                f"{self.inputs[0]} and {self.inputs[-1]} list different HOI classes; take both from one release"
+                f"{self.inputs[0]} and {self.inputs[1]} list different HOI classes; take both from one release"
             )
         self._test = test
         self.vocabulary: Vocabulary = test.vocabulary
@@ -59,6 +61,10 @@ class HicoDetReader:
             "val": training.take(val_rows),
             "test": _annotated_images(self._test, "test"),
         }
+        for split in ("val", "test"):
+            images = splits[split]
+            assert images.sizes is not None
+            check_scored_boxes(images.truth, images.sizes, images.paths, str(self._source))
         instances = np.bincount(self._train.hoi_id, minlength=self.vocabulary.num_hois).astype(np.int64)
         prepared = []
         for split, images in splits.items():
@@ -95,15 +101,16 @@ def _annotation_files(source: Path) -> list[Path]:
     if official.is_file():
         return [official, labels] if labels.is_file() else [official]
     if all(path.is_file() for path in forms):
-        return forms
+        return [*forms, labels] if labels.is_file() else forms
     names = " and ".join(path.name for path in forms)
     raise DataError(f"{source}: holds neither anno_bbox.mat nor {names}; {remedy}")
 
 
-def _read(files: Sequence[Path], split: str) -> HicoDetAnnotations:
+def _read(files: Sequence[Path], split: Split) -> HicoDetAnnotations:
     if files[0].suffix == ".mat":
-        return read_hicodet_mat(files[0], "train" if split == "train" else "test", *files[1:])
-    return read_hicodet_json(files[split == "test"])
+        return read_hicodet_mat(files[0], split, *files[1:])
+    annotations = read_hicodet_json(files[split == "test"])
+    return with_image_labels(annotations, split, *files[2:]) if files[2:] else annotations
 
 
 def _annotated_images(annotations: HicoDetAnnotations, split: str) -> AnnotatedImages:

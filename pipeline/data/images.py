@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pipeline.core.errors import DataError
 from pipeline.core.normalisation import CLIP_MEAN, CLIP_STD
+from pipeline.store.file_content import content_of
 
 # What is read. Pillow knows more, but hands some to other programs (EPS runs in Ghostscript): no image may run code.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -70,7 +71,9 @@ def open_image(path: Path, *, upright: bool = False, sha256: str | None = None) 
         raise DataError(f"{path}: image cannot be read ({error.strerror}); check its permissions") from None
     except UnidentifiedImageError:
         known = f"not one of {', '.join(FORMATS)}" if path.stat().st_size else "the file is empty"
-        raise DataError(f"{path}: image cannot be decoded ({known}); convert or replace the file") from None
+        found = content_of(path, "image") if path.stat().st_size else None
+        hint = f"; it holds {found.what}: {found.remedy}" if found else ""
+        raise DataError(f"{path}: image cannot be decoded ({known}){hint}; convert or replace the file") from None
     except Image.DecompressionBombError as error:
         raise DataError(f"{path}: image is too large to be decoded safely ({error}); shrink it") from None
     except _DAMAGED as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pipeline.core.errors import DataError, did_you_mean
-from pipeline.data.split import SPLITS
+from pipeline.core.names import SPLITS
 
 _REQUIRED, _OPTIONAL = ("image", "verb", "object"), ("split",)
 

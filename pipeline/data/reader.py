@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.core.names import SPLITS
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.ground_truth_file import AnnotatedSplit
-from pipeline.data.split import SPLITS, SplitManifest
+from pipeline.data.split import SplitManifest
 from pipeline.data.vcoco_annotations import VCocoAnnotations
 
 

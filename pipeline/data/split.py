@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import ArtifactError, DataError, did_you_mean
-from pipeline.core.types import ImageLabels, ImageRecord, check_text
+from pipeline.core.types import ImageLabels, ImageRecord, IntArray, check_text
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.store.files import read_json, write_json
 
-SPLITS = ("train", "val", "test")
 _PREPARE = 'run "dvc repro prepare"'
 _HEADER, _OPTIONAL = ("dataset", "split", "image_root", "images"), ("upright",)
 _RECORD = ("image_id", "path", "width", "height", "sha256")
@@ -64,6 +63,11 @@ class SplitManifest:
     def image_ids(self) -> tuple[str, ...]:
         """Image ids in order."""
         return tuple(record.image_id for record in self.images)
+
+    @property
+    def sizes(self) -> IntArray:
+        """Width and height of the images in pixels, int64 [I, 2]."""
+        return np.array([(record.width, record.height) for record in self.images], np.int64).reshape(-1, 2)
 
     def image_path(self, index: int, root: Path) -> Path:
         """File of one image under the repository root."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
 from pipeline.core.types import FloatArray, ImageLabels, IntArray
-from pipeline.core.vocabulary import Vocabulary
+from pipeline.core.vocabulary import Vocabulary, human_category
 from pipeline.data.vcoco_annotations import PERSON_CATEGORY, VCocoAnnotations
 from pipeline.store.json_file import read_annotation_json
 
@@ -58,8 +58,8 @@ def read_vcoco_pairs(path: Path) -> VCocoPairs:
         vocabulary = _vocabulary_of(data)
         images = data["annotations"]
         num_pairs = [len(image["actions"]) for image in images]
-        verb_id = np.array([verb for image in images for verb in image["actions"]], dtype=np.int64)
-        object_id = np.array([obj - 1 for image in images for obj in image["objects"]], dtype=np.int64)
+        verb_id = _ids([verb for image in images for verb in image["actions"]], "actions")
+        object_id = _ids([obj - 1 for image in images for obj in image["objects"]], "objects")
         hoi_id = vocabulary.hoi_id_table[verb_id, object_id]
         human_boxes, object_boxes = (
             np.array([box for image in images for box in image[key]], dtype=np.float32).reshape(-1, 4)
@@ -87,12 +87,22 @@ def read_vcoco_pairs(path: Path) -> VCocoPairs:
     )
 
 
+def _ids(values: Sequence[Any], name: str) -> IntArray:
+    """Ids as int64; negative ones would count from the end (the background, object 0, is -1 here)."""
+    ids = np.array(values)
+    if ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0):
+        raise ValueError(f"{name} are not all ids of the vocabulary")
+    return ids.astype(np.int64)
+
+
 def _vocabulary_of(data: dict[str, Any]) -> Vocabulary:
     """HOI classes by verb, then by object, of the JSON form."""
     classes = [
         (verb, obj) for verb, objects in enumerate(data["action_to_object"]) for obj in sorted(o - 1 for o in objects)
     ]
-    return Vocabulary(objects=tuple(data["objects"][1:]), verbs=tuple(data["classes"]), hoi_classes=tuple(classes))
+    objects = tuple(data["objects"][1:])
+    human = human_category(objects, data.get("human"))
+    return Vocabulary(objects=objects, verbs=tuple(data["classes"]), hoi_classes=tuple(classes), human=human)
 
 
 def vcoco_vocabulary(splits: Sequence[VCocoAnnotations]) -> Vocabulary:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core.errors import ArtifactError
+from pipeline.core.errors import ArtifactError, DataError
+from pipeline.core.types import check_boxes
 from pipeline.data.split import SplitManifest
 from pipeline.data.vcoco_annotations import NUM_ROLES, VCocoAnnotations
 from pipeline.store.files import read_json, write_json
@@ -60,8 +61,9 @@ def read_people(path: Path, manifest: SplitManifest) -> VCocoAnnotations:
             roles=tuple(tuple(names) for names in data["roles"]),
             categories={int(category): str(name) for category, name in data["categories"].items()},
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ArtifactError(f'{path}: not annotated people ({error!r}); run "dvc repro prepare"') from None
+        _check_values(annotations)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, DataError) as error:
+        raise ArtifactError(f'{path}: not annotated people ({error}); run "dvc repro prepare"') from None
     found = tuple(Path(name).stem for name in annotations.filenames)
     if found != manifest.image_ids:
         raise ArtifactError(
@@ -69,3 +71,22 @@ def read_people(path: Path, manifest: SplitManifest) -> VCocoAnnotations:
             'run "dvc repro prepare"'
         )
     return annotations
+
+
+def _check_values(annotations: VCocoAnnotations) -> None:
+    """Refuse boxes that are none, and rows of other columns that are not there."""
+    check_boxes(annotations.boxes, "boxes")
+    lengths = {name: len(getattr(annotations, name)) for name in ("person_image", "person_box", "labels", "role_box")}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"columns differ in length: {lengths}")
+    num_boxes = len(annotations.boxes)
+    for name, size, least in (
+        ("person_image", len(annotations), 0),
+        ("person_box", num_boxes, 0),
+        ("role_box", num_boxes, -1),
+    ):
+        rows = getattr(annotations, name)
+        if rows.size and not least <= rows.min() <= rows.max() < size:
+            raise ValueError(f"{name} holds rows {rows.min()} to {rows.max()}, expected {least} to {size - 1}")
+    if (np.diff(annotations.person_image) < 0).any():
+        raise ValueError("person_image falls, expected people by image")

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.core.errors import DataError
+from pipeline.core.image_bounds import check_scored_boxes
 from pipeline.core.params import PrepareParams
 from pipeline.core.types import IntArray
 from pipeline.core.vocabulary import Vocabulary
@@ -72,6 +73,7 @@ class VCocoReader:
             if split == "train":
                 prepared.append(PreparedSplit(manifest, None))
             else:
+                check_scored_boxes(images.truth, manifest.sizes, images.paths, str(self._source))
                 prepared.append(PreparedSplit(manifest, AnnotatedSplit(images.truth, instances), people))
         return prepared
 

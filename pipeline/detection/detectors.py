@@ -23,7 +23,9 @@ from torchvision.models.detection import FasterRCNN
 from pipeline.core.errors import WeightsError, did_you_mean
 from pipeline.core.params import DetectParams
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
+from pipeline.store.file_content import first_line, reason_and_remedy, torch_fault
 from pipeline.store.files import sha256_of
+from pipeline.store.published_file import published_fault
 
 SMALL = "small_fasterrcnn"
 _UNREADABLE = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError)  # what torch raises for damaged files
@@ -118,8 +120,10 @@ def _load_small(path: Path, trained_on: str) -> Detector:
         model = build_architecture(architecture)
         _load_state(model, state, path)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        fault = reason_and_remedy(path, "safetensors", error, "check the path")
         raise WeightsError(
-            f"detect.weights: {path} cannot be read ({error!r}); expected a file of stages.toy_detector"
+            f"detect.weights: {path} cannot be read ({fault.what}); "
+            f"expected a file of stages.toy_detector; {fault.remedy}"
         ) from None
     return Detector(model, SMALL, categories, sha256_of(path), trained_on, architecture)
 
@@ -129,6 +133,7 @@ def _load_torchvision(name: str, weights: str, path: Path, trained_on: str) -> D
     categories = tuple(published.DEFAULT.meta["categories"])
     if weights in published.__members__:
         entry = published[weights]
+        _check_published(Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name, weights)
         try:
             state = entry.get_state_dict(progress=False, check_hash=True)
         except (URLError, OSError) as error:
@@ -139,7 +144,7 @@ def _load_torchvision(name: str, weights: str, path: Path, trained_on: str) -> D
             ) from None
         except _UNREADABLE as error:
             raise WeightsError(
-                f"detect.weights: {Path(entry.url).name} of {weights} is damaged ({_first_line(error)}); "
+                f"detect.weights: {Path(entry.url).name} of {weights} is damaged ({first_line(error)}); "
                 f"delete it from {Path(torch.hub.get_dir()) / 'checkpoints'} and fetch it again"
             ) from None
         digest = f"torchvision:{name}/{entry.name}"  # never the moving DEFAULT
@@ -158,20 +163,28 @@ def _load_torchvision(name: str, weights: str, path: Path, trained_on: str) -> D
     return Detector(model, name, categories, digest, trained_on, architecture)
 
 
+def _check_published(cached: Path, weights: str) -> None:
+    """Refuse another file under the name of a published one, whose first digits of sha256 it holds."""
+    digits = torch.hub.HASH_REGEX.search(cached.name)
+    fault = published_fault(cached, digits[1]) if digits and cached.is_file() else None
+    if fault:
+        raise WeightsError(
+            f"detect.weights: {cached.name} of {weights} is damaged or another file ({fault}); delete it from "
+            f"{cached.parent} and fetch it again, or name a file of your own by its path"
+        )
+
+
 def _read_state(path: Path) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, *_UNREADABLE) as error:
-        raise WeightsError(
-            f"detect.weights: {path} cannot be read ({_first_line(error)}); expected torch.save of a state dict"
-        ) from None
+    except MemoryError:
+        raise
+    except Exception as error:  # on damaged files torch raises whatever it trips over
+        fault = torch_fault(path, error, "save it with torch.save(model.state_dict(), path)")
+        raise WeightsError(f"detect.weights: {path} cannot be read ({fault.what}); {fault.remedy}") from None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"detect.weights: {path} holds a {type(state).__name__}; expected a state dict of tensors")
     return dict(state)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0][:200] or type(error).__name__
 
 
 def _load_state(model: nn.Module, state: dict[str, Tensor], path: Path) -> None:

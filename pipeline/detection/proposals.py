@@ -41,7 +41,7 @@ def category_map(categories: tuple[str, ...], vocabulary: Vocabulary) -> NDArray
     Raises:
         DataError: the detector knows no human, or none of the other categories.
     """
-    known = {name.replace("_", " "): index for index, name in enumerate(vocabulary.objects)}
+    known = vocabulary.object_id_by_name
     mapped = np.array([known.get(name.replace("_", " "), -1) for name in categories], np.int64)
     missing = [name for name, index in known.items() if index not in mapped]
     if known[vocabulary.human.replace("_", " ")] not in mapped:

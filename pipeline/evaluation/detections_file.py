@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from pipeline.core.image_bounds import check_inside
 from pipeline.core.types import Detections, IntArray, check_boxes
 from pipeline.evaluation.ranges import check_range
 from pipeline.evaluation.vcoco import RoleDetections
+from pipeline.store.file_content import content_of
 
 _HICODET_FIELDS: dict[str, tuple[tuple[str, ...], int]] = {
     "image_index": (("int32",), 1),
@@ -111,6 +112,14 @@ def check_role_detections(detections: RoleDetections, image_ids: IntArray, sizes
         check_inside(boxes, image_sizes, f"{where}: {name}")
 
 
+def meets_nothing(num_detections: int, what: str, boxes: Sequence[NDArray[np.floating]]) -> str:
+    """Say that every AP is 0 because no detection fits the annotations; `boxes` are of some of them, [T, 4] each."""
+    line = f"no detection meets an annotated box: none of {num_detections} overlaps {what} by IoU 0.5, every AP is 0"
+    if all(not (np.abs(corners) > 1).any() for corners in boxes):
+        return f"{line}; all boxes lie in 0..1, expected pixels: multiply them by the image's width and height"
+    return f"{line}; check that they are of this split, with its ids, and boxes x1, y1, x2, y2 in pixels"
+
+
 def _read_npz(path: Path, fields: Mapping[str, tuple[tuple[str, ...], int]]) -> dict[str, NDArray[Any]]:
     """Read and check all fields of an npz file: {name: (dtypes, axes)}."""
     try:
@@ -129,8 +138,10 @@ def _read_npz(path: Path, fields: Mapping[str, tuple[tuple[str, ...], int]]) -> 
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if "allow_pickle" in reason:  # numpy takes any other file for a pickle, and advises to load it
             reason = "an array of objects" if zipfile.is_zipfile(path) else "not a zip archive"
+        content = content_of(path, "npz")
+        hint = f"; it holds {content.what}: {content.remedy}" if content else ""
         raise DataError(
-            f"{path}: not a readable npz file without pickle ({reason}); write it with numpy.savez"
+            f"{path}: not a readable npz file without pickle ({reason}){hint}; write it with numpy.savez"
         ) from None
     for name, (dtypes, axes) in fields.items():
         _check_field(arrays[name], dtypes, axes, f"{path}: {name}")

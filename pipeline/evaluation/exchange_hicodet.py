@@ -2,11 +2,13 @@
 
 One file per object category, `detections_NN.mat`, NN counting COCO's 80 categories in COCO's order from 01 (by name:
 HICO-DET's own order is alphabetical). Its `all_boxes` is a cell array [HOI classes of the object, images]; each cell
-holds rows of human box, object box, score, 0-based inclusive pixels (the evaluator adds the 1 of MATLAB itself).
+holds rows of human box, object box, score, 0-based inclusive pixels (the evaluator adds the 1 of MATLAB itself). The
+evaluator wants a column for every image of the test split, in the order of `anno.mat`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.coco_categories import COCO_80, object_ids_of
 from pipeline.store.files import atomic_path
 
+_FILE_NAME = re.compile(r"detections_\d\d\.mat")
+
 
 def write_hicodet_mat(
     folder: Path, detections: Detections, vocabulary: Vocabulary, num_images: int, done: Callable[[], None]
@@ -26,10 +30,12 @@ def write_hicodet_mat(
     """Write the folder of detection files atomically; `done` is called after each.
 
     Raises:
-        DataError: the vocabulary is not HICO-DET's: a category without HOI classes, or classes that are not grouped.
+        DataError: the vocabulary is not HICO-DET's: a category without HOI classes, or classes that are not grouped; or
+            the folder holds other files, which writing would remove.
     """
     from scipy.io import savemat
 
+    _check_replaceable(folder)
     groups = _hois_of_files(vocabulary)
     order = np.lexsort((detections.image_index, detections.hoi_id))  # stable: row order within a cell
     rows = np.concatenate(
@@ -51,6 +57,15 @@ def write_hicodet_mat(
                     all_boxes[row, image] = rows[cuts[image] : cuts[image + 1]]
             savemat(temporary / f"detections_{number:02d}.mat", {"all_boxes": all_boxes}, do_compression=True)
             done()
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Refuse a path where anything but an earlier export lies."""
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder}: a file, expected a folder that is new or holds an earlier export; choose another")
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if not _FILE_NAME.fullmatch(path.name):
+            raise DataError(f'{folder}: holds "{path.name}", which is no earlier export; choose another folder')
 
 
 def _hois_of_files(vocabulary: Vocabulary) -> list[NDArray[np.int64]]:

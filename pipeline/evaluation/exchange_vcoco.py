@@ -3,6 +3,10 @@
 A list of dicts, one per person (here: per human-object pair): image_id, person_box, "<action>_agent": score of every
 action, "<action>_<role>": box and score [5] of every role. NaN scores are dropped by the evaluator. Boxes are inclusive
 pixels [x1, y1, x2, y2]; ours are continuous, so that x2 and y2 differ by one.
+
+The evaluator stops at an action or role that is left with no score at all, and at detections of an image without
+people. So the last dict written scores everything 0, at a pixel beside an image whose first person is annotated: a
+false positive behind all others, which changes no AP. Rows of images without people are for `on_people` to leave out.
 """
 
 from __future__ import annotations
@@ -25,16 +29,17 @@ from pipeline.store.restricted_pickle import read_restricted_pickle
 
 _ONE_PIXEL = np.array([0.0, 0.0, 1.0, 1.0])
 _NOTHING = [float("nan")] * 5
+_BESIDE_THE_IMAGE = [-1.0] * 4  # a pixel that overlaps nothing: the evaluator takes it to the image's first person
+
+
+def on_people(detections: RoleDetections, annotations: VCocoAnnotations) -> RoleDetections:
+    """Return the rows of images that show a person's box: what the official evaluator can take."""
+    return detections.take(np.isin(detections.image_id, annotations.image_ids[annotations.person_image]))
 
 
 def write_vcoco_pickle(path: Path, detections: RoleDetections, annotations: VCocoAnnotations) -> int:
-    """Write role detections; an action's agent score is the best of its roles'. Returns the number of dicts."""
-    blank: dict[str, Any] = {f"{action}_agent": float("nan") for action in annotations.actions}
-    blank |= {
-        f"{action}_{role}": _NOTHING
-        for action, roles in zip(annotations.actions, annotations.roles, strict=True)
-        for role in roles
-    }
+    """Write role detections; an action's agent score is the best of its roles'. Returns the number of pairs."""
+    blank = _every_key(annotations, float("nan"), _NOTHING)
     people: dict[int, dict[str, Any]] = {}
     humans = to_inclusive(detections.human_boxes).tolist()
     nowhere = (detections.role_boxes == 0).all(1, keepdims=True)  # "none" to the evaluator, as NaN is
@@ -49,8 +54,27 @@ def write_vcoco_pickle(path: Path, detections: RoleDetections, annotations: VCoc
         if role_index > 0 and annotations.roles[action_id]:
             person[f"{action}_{annotations.roles[action_id][role_index - 1]}"] = [*things[row], score]
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        pickle.dump(list(people.values()), stream, protocol=2)
+        pickle.dump([*people.values(), *_last_of_all(annotations)], stream, protocol=2)
     return len(people)
+
+
+def _every_key(annotations: VCocoAnnotations, agent: float, role_box: list[float]) -> dict[str, Any]:
+    """A score for every action and a box with score [5] for every role, by the evaluator's keys."""
+    every: dict[str, Any] = {f"{action}_agent": agent for action in annotations.actions}
+    for action, roles in zip(annotations.actions, annotations.roles, strict=True):
+        every |= {f"{action}_{role}": role_box for role in roles}
+    return every
+
+
+def _last_of_all(annotations: VCocoAnnotations) -> list[dict[str, Any]]:
+    """The dict that scores everything 0; none where no image's first person is annotated."""
+    first = np.unique(annotations.person_image, return_index=True)[1]
+    annotated = first[(annotations.labels[first] != -1).all(axis=1)]
+    if not len(annotated):
+        return []
+    image_id = int(annotations.image_ids[annotations.person_image[annotated[0]]])
+    nothing = _every_key(annotations, 0.0, [0.0] * 5)
+    return [{"image_id": image_id, "person_box": _BESIDE_THE_IMAGE, **nothing}]
 
 
 def _pair_ids(detections: RoleDetections) -> IntArray:

@@ -38,7 +38,10 @@ class Row:
     def headline(self) -> str:
         """The numbers that the protocol is quoted by, in one line."""
         if "ap_role_s1" in self.metrics:
-            return "AP_role S1 {ap_role_s1:.2f}  S2 {ap_role_s2:.2f}  AP_agent {ap_agent:.2f}".format(**self.metrics)
+            line = "AP_role S1 {ap_role_s1:.2f}  S2 {ap_role_s2:.2f}  AP_agent {ap_agent:.2f}".format(**self.metrics)
+            roles, agents = self.metrics["per_role"].values(), self.metrics["per_agent"].values()
+            empty = sum(role["s1"] is None for role in roles), sum(ap is None for ap in agents)
+            return f"{line}  ({empty[0]} roles, {empty[1]} actions without positives: 0 there)" if any(empty) else line
         return "Full {full:.2f}  Rare {rare}  Non-rare {non_rare} mAP".format(**self.metrics)
 
 

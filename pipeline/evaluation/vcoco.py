@@ -3,17 +3,23 @@
 Source: `vsrl_eval.py` of s-gupta/v-coco, `_do_role_eval` and `_do_agent_eval`. A detection goes to the person box of
 its image with the highest IoU (first of equals), whatever the class. If nobody annotated that person, the detection is
 dropped. Otherwise it is right if the person does the action, person IoU >= 0.5, the role passes, and the person is not
-yet covered for this verb-role. AP is the area under the precision envelope; ties go by row order.
+yet covered for this verb-role. AP is the area under the precision envelope.
 
 A role passes where its box is annotated by IoU >= 0.5 in both scenarios. Where it is empty, scenario 1 wants an empty
 prediction (all NaN or all zero), scenario 2 takes anything. Object category is never compared.
+
+Ties of equal scores:
+- `row_order` (default): the first row comes first.
+- `official`: the order of `vsrl_eval.py` on machines where its sort is stable: scores are float32; the last row of an
+  image claims a person first; in the ranked list the last image (highest id) comes first, its rows in order.
 
 Axis legend: T detections, I images, P people, B boxes, A actions, R roles per action, S verb-roles.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +33,8 @@ from pipeline.evaluation.matching import OVERLAP_THRESHOLD, best_in_group, first
 from pipeline.evaluation.ranges import check_range
 from pipeline.evaluation.ranking import sort_detections
 
+Ties = Literal["row_order", "official"]
+TIES: tuple[str, ...] = get_args(Ties)
 EXCLUDED_ACTION = "point"  # the usual role AP leaves "point instr" out: 24 verb-roles instead of the official file's 25
 
 
@@ -64,13 +72,26 @@ class RoleDetections:
 
 @dataclass(frozen=True)
 class VCocoResult:
-    """AP in 0..1, nan for a class without positives: role_s1 and role_s2 float64 [S], agent float64 [A]."""
+    """AP in 0..1, nan for a class without positives: role_s1 and role_s2 float64 [S], agent float64 [A].
+
+    `num_met` counts the detections that overlap a person who does their action by IoU >= 0.5.
+    """
 
     verb_roles: tuple[str, ...]
     actions: tuple[str, ...]
     role_s1: DoubleArray
     role_s2: DoubleArray
     agent: DoubleArray
+    num_met: int
+
+    @property
+    def without_positives(self) -> str:
+        """How many verb-roles and actions nobody is annotated with, for people; empty where there are none."""
+        roles, actions = int(np.isnan(self.role_s1).sum()), int(np.isnan(self.agent).sum())
+        if not roles + actions:
+            return ""
+        found = f"{roles} of {len(self.role_s1)} verb-roles and {actions} of {len(self.agent)} actions"
+        return f"{found} have no annotated person"
 
     @property
     def usual(self) -> NDArray[np.bool_]:
@@ -108,14 +129,19 @@ def _mean(values: DoubleArray) -> float:
     return float(np.nan_to_num(values).mean()) if len(values) else float("nan")
 
 
-def evaluate_vcoco(detections: RoleDetections, annotations: VCocoAnnotations) -> VCocoResult:
+def evaluate_vcoco(detections: RoleDetections, annotations: VCocoAnnotations, ties: Ties = "row_order") -> VCocoResult:
     """Evaluate role detections.
+
+    Args:
+        ties: which of equal scores comes first, see the module's docstring.
 
     Raises:
         DataError: an image id, action or role is unknown.
     """
     _check_ranges(detections, annotations)
     detections = detections.take(~np.isnan(detections.scores))
+    if ties == "official":
+        detections = replace(detections, scores=detections.scores.astype(np.float32))
     person, agent_iou = _nearest_people(detections, annotations)
     annotated = (annotations.labels != -1).all(axis=1)
     kept = (person < 0) | annotated[person] if len(annotated) else np.ones(len(detections), dtype=np.bool_)
@@ -129,10 +155,11 @@ def evaluate_vcoco(detections: RoleDetections, annotations: VCocoAnnotations) ->
     verb_roles = annotations.verb_roles
     with_role = np.flatnonzero((detections.role_index > 0) & (_num_roles(annotations)[action] > 0))
     role_id = _verb_role_ids(annotations)[action[with_role], detections.role_index[with_role] - 1]
-    passes = _role_passes(detections.take(with_role), person[with_role], annotations)
+    of_roles = detections.take(with_role)
+    passes = _role_passes(of_roles, person[with_role], annotations)
     role_positives = positives[[action for action, _ in verb_roles]]
     role_s1, role_s2 = (
-        _ap(role_id, detections.scores[with_role], person[with_role], agent_right[with_role] & passed, role_positives)
+        _ap(of_roles, role_id, person[with_role], agent_right[with_role] & passed, role_positives, ties)
         for passed in passes
     )
     return VCocoResult(
@@ -140,7 +167,8 @@ def evaluate_vcoco(detections: RoleDetections, annotations: VCocoAnnotations) ->
         actions=annotations.actions,
         role_s1=role_s1,
         role_s2=role_s2,
-        agent=_ap(action, detections.scores, person, agent_right, positives),
+        agent=_ap(detections, action, person, agent_right, positives, ties),
+        num_met=int(agent_right.sum()),
     )
 
 
@@ -184,22 +212,37 @@ def _role_passes(
 
 
 def _ap(
+    detections: RoleDetections,
     class_id: IntArray,
-    scores: NDArray[np.floating],
     person: IntArray,
     right: NDArray[np.bool_],
     positives: IntArray,
+    ties: Ties,
 ) -> DoubleArray:
     """AP of each class, float64 [number of classes]: of the right detections, the first to cover a person hits."""
     num_classes = len(positives)
-    order = sort_detections(class_id.astype(np.int16), scores)
-    covered = np.where(right, person * num_classes + class_id, -1)[order]
-    hit_positions = first_claims(covered, (int(person.max(initial=-1)) + 1) * num_classes)
-    hit_class = class_id[order[hit_positions]]
+    claiming, ranked = (_sorted(class_id, detections.scores, rows) for rows in _tie_orders(detections.image_id, ties))
+    covered = np.where(right, person * num_classes + class_id, -1)[claiming]
+    hits = claiming[first_claims(covered, (int(person.max(initial=-1)) + 1) * num_classes)]
+    place = np.empty(len(ranked), np.int64)
+    place[ranked] = np.arange(len(ranked))
+    hit_positions = np.sort(place[hits])
+    hit_class = class_id[ranked[hit_positions]]
     num_detections = np.bincount(class_id, minlength=num_classes)
     rank = hit_positions - (np.cumsum(num_detections) - num_detections)[hit_class] + 1
     precision, recall = precision_recall(hit_class, rank, positives)
     return average_precision(hit_class, precision, recall, positives, "all_points")
+
+
+def _tie_orders(image_id: IntArray, ties: Ties) -> tuple[IntArray, IntArray]:
+    """Rows [T] in the order in which equal scores claim people, and in which they stand in the ranked list."""
+    rows = np.arange(len(image_id))
+    return (rows, rows) if ties == "row_order" else (rows[::-1], np.argsort(-image_id, kind="stable"))
+
+
+def _sorted(class_id: IntArray, scores: NDArray[np.floating], rows: IntArray) -> IntArray:
+    """Rows by class, then by falling score; equal scores as `rows` has them."""
+    return rows[sort_detections(class_id[rows].astype(np.int16), scores[rows])]
 
 
 def _check_ranges(detections: RoleDetections, annotations: VCocoAnnotations) -> None:

@@ -6,7 +6,7 @@ N proposals, M pairs, R regions, H HOI classes, D embedding width.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,23 +15,23 @@ from torch.nn import functional
 from pipeline.backbones.base import Backbone, Features
 from pipeline.core.bags import BagBatch
 from pipeline.core.boxes import box_union
-from pipeline.core.params import bounded
+from pipeline.core.param_types import KnownKeys, Real, Switch, Whole, within
 from pipeline.methods.pairing import PairIndex
 from pipeline.methods.spatial import SpatialEncoder, spatial_encoding
 
 
 @dataclass(frozen=True)
-class PairTrunkParams:
+class PairTrunkParams(KnownKeys):
     """Settings of the parts in this file; defaults are the paper's sizes (App. C)."""
 
-    spatial_hidden: int = bounded(1, 1 << 16, default=256)
-    pair_hidden: int = bounded(1, 1 << 16, default=1024)
-    spatial_epsilon: float = bounded(0, 1, default=1e-6)
-    dropout: float = bounded(0, 1, default=0.0)
-    normalize_rois: bool = True  # L2-normalize v_h, v_o, v_u
-    unit_variance: bool = True  # scale embeddings by sqrt(D) before an MLP
+    spatial_hidden: Annotated[Whole, within(1, 16_384)] = 256
+    pair_hidden: Annotated[Whole, within(1, 16_384)] = 1024
+    spatial_epsilon: Annotated[Real, within(1e-12, 1)] = 1e-6
+    dropout: Annotated[Real, within(0, 0.99)] = 0.0
+    normalize_rois: Switch = True  # L2-normalize v_h, v_o, v_u
+    unit_variance: Switch = True  # scale embeddings by sqrt(D) before an MLP
     global_score: Literal["cosine", "inner_product"] = "cosine"  # similarity to the bank
-    verb_bias: float = bounded(-20, 20, default=-3.0)  # verb logits start at it: most pairs do nothing
+    verb_bias: Annotated[Real, within(-20, 20)] = -3.0  # verb logits start at it: most pairs do nothing
 
 
 class PairTrunk(nn.Module):

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from pipeline.core.bags import BagBatch
 from pipeline.core.outputs import OutputColumn
+from pipeline.core.param_types import Switch
 from pipeline.core.params import TrainParams
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import BatchCounts, HoiNetwork, Losses, Method, Outputs, Parts, at_least_one
@@ -26,7 +27,7 @@ class PromptClassifierParams(PairTrunkParams):
     """`model.prompt_classifier`."""
 
     classifier: Literal["prompts", "mlp"] = "prompts"  # mlp: a control, verbs by a trained head
-    clip_regularization: bool = True  # L_reg: the mean pair is drawn towards the frozen CLIP's image vector
+    clip_regularization: Switch = True  # L_reg: the mean pair is drawn towards the frozen CLIP's image vector
 
 
 class PromptClassifierNetwork(HoiNetwork):

@@ -120,7 +120,7 @@ def _pictures(runs: Mapping[str, RunRecords], extras: Extras) -> dict[str, Pictu
         "weights.png": Picture(
             heading="Weights of the score's factors",
             alt="Mean average precision against the weight of each factor of the score, a line per variant.",
-            caption="mAP against the exponent of one factor of the score, the others as they are; the one of detector is "
+            caption="mAP against the exponent of one factor of the score, the others as they are; detector's is "
             "the paper's gamma. Each point is an evaluation of the same predictions. Rings mark the values in use. "
             "Chosen on this split, a better one would be too good: choose on val.",
             data=trends.weight_sweeps({name: run.sweeps for name, run in runs.items()}),

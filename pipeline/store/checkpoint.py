@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save
 
 from pipeline.core.errors import ArtifactError, DataError
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.store.file_content import reason_and_remedy
 from pipeline.store.files import atomic_path, read_json, write_json
 
 _RETRAIN = 'run "dvc repro train"'
@@ -41,7 +42,9 @@ def load_checkpoint(
     try:
         state = load_file(folder / "model.safetensors")
     except (SafetensorError, OSError) as error:
-        raise ArtifactError(f"{folder / 'model.safetensors'}: cannot be read ({error}); {_RETRAIN}") from None
+        path = folder / "model.safetensors"
+        reason = reason_and_remedy(path, "safetensors", error, _RETRAIN).what
+        raise ArtifactError(f"{path}: cannot be read ({reason}); {_RETRAIN}") from None
     if vocabulary is not None:
         own = vocabulary_of(folder, config)
         if own != vocabulary:

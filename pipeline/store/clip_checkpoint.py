@@ -7,7 +7,6 @@ the end-of-text token stays the highest id, which is how `encode_text` finds it.
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,9 @@ from torch import Tensor
 
 from pipeline.core.errors import WeightsError, did_you_mean
 from pipeline.store.clip_architecture import ClipConfig, load_clip_state
+from pipeline.store.file_content import reason_and_remedy, torch_fault
 from pipeline.store.files import atomic_path, sha256_of
+from pipeline.store.published_file import published_fault
 from pipeline.store.torchscript_file import is_torchscript, read_torchscript
 
 PADDING, START, END = 0, 49406, 49407  # ids in CLIP's own vocabulary
@@ -81,10 +82,11 @@ def load_clip(weights: str, *, download_root: Path | None = None) -> ClipCheckpo
         download_root: where named weights are kept; OpenAI's default is ~/.cache/clip.
 
     Raises:
-        WeightsError: unknown name, no such file and no network, unreadable file, or another architecture.
+        WeightsError: unknown name, no such file and no network, another file than the published one under its name,
+            unreadable file, or another architecture.
     """
     if weights in RESNET_NAMES:
-        return _load_archive(_fetch(weights, download_root or Path.home() / ".cache" / "clip"), weights)
+        return _load_named(weights, download_root or Path.home() / ".cache" / "clip")
     path = Path(weights)
     if not path.is_file():
         raise WeightsError(
@@ -94,17 +96,30 @@ def load_clip(weights: str, *, download_root: Path | None = None) -> ClipCheckpo
     return _load_safetensors(path) if path.suffix == ".safetensors" else _load_archive(path, path.stem)
 
 
-def _fetch(name: str, root: Path) -> Path:
-    """Return the cached file of an OpenAI name, downloading it where there is a network."""
-    path = root / Path(_MODELS[name]).name
-    if path.is_file():
-        return path
-    try:
-        return Path(_download(_MODELS[name], str(root)))
-    except (URLError, OSError, RuntimeError) as error:
+def _load_named(name: str, root: Path) -> ClipCheckpoint:
+    """Load OpenAI's file of a name from the download folder, where it is fetched if there is a network."""
+    url = _MODELS[name]
+    path = root / Path(url).name
+    if not path.is_file():
+        try:
+            _download(url, str(root))
+        except (URLError, OSError, RuntimeError) as error:
+            raise WeightsError(
+                f"CLIP {name} is not at {path} and can't be downloaded ({error}); put the file there"
+            ) from None
+    published = published_digest(name)
+    fault = published_fault(path, published)
+    if fault:
         raise WeightsError(
-            f"CLIP {name} is not at {path} and can't be downloaded ({error}); put the file there"
-        ) from None
+            f"{path}: not OpenAI's {name} ({fault}); delete it and download it again from {url}, "
+            "or name a file of your own by its path in clip.weights"
+        )
+    return _load_archive(path, name)
+
+
+def published_digest(name: str) -> str:
+    """Return the sha256 of OpenAI's file of a name, which its address holds."""
+    return Path(_MODELS[name]).parent.name
 
 
 def _load_archive(path: Path, name: str) -> ClipCheckpoint:
@@ -122,11 +137,12 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickles that it then refuses
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    except MemoryError:
+        raise
+    except Exception as error:  # on damaged files torch raises whatever it trips over
+        fault = torch_fault(path, error, "save it again with torch.save(model.state_dict(), path)")
         raise WeightsError(
-            f"{path}: neither a TorchScript archive nor a state dict of tensors ({reason}); "
-            "save it again with torch.save(model.state_dict(), path)"
+            f"{path}: neither a TorchScript archive nor a state dict of tensors ({fault.what}); {fault.remedy}"
         ) from None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path}: holds a {type(state).__name__}; expected a state dict of tensors")
@@ -140,7 +156,10 @@ def _load_safetensors(path: Path) -> ClipCheckpoint:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         config = ClipConfig.from_json(metadata["config"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise WeightsError(f"{path}: not a CLIP of ours ({error!r}); expected a file of stages.toy_clip") from None
+        fault = reason_and_remedy(path, "safetensors", error, "check the path")
+        raise WeightsError(
+            f"{path}: not a CLIP of ours ({fault.what}); expected a file of stages.toy_clip; {fault.remedy}"
+        ) from None
     token_ids = state.pop("token_ids", None)
     if token_ids is not None:
         token_ids = token_ids.long()

@@ -11,6 +11,7 @@ import h5py
 
 from pipeline.core.errors import ArtifactError
 from pipeline.store.columns import Column
+from pipeline.store.file_content import content_of
 from pipeline.store.files import atomic_path
 
 _BLOCK_CHUNKS = 16  # chunks of a column written at a time
@@ -48,15 +49,25 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
 
     Raises:
         ArtifactError: it holds a link, or data that lies in another file: nobody's file may make us read others.
-        OSError: it is damaged.
+        OSError: it is damaged, or no HDF5 file; then the message says what it looks like.
     """
-    with h5py.File(path, "r") as file:
+    with _opened(path) as file:
         for name in file:
             if not isinstance(file.get(name, getlink=True), h5py.HardLink):
                 raise ArtifactError(f"{path}: {name} is a link to elsewhere; expected plain datasets only")
             if isinstance(file[name], h5py.Dataset) and (file[name].external or file[name].is_virtual):
                 raise ArtifactError(f"{path}: {name} keeps its data in another file; expected plain datasets only")
         yield file
+
+
+def _opened(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        found = content_of(path, "hdf5")
+        if found is None:
+            raise
+        raise OSError(found.what) from error
 
 
 def write_columns(file: h5py.File, columns: Mapping[str, Column], *, chunk_rows: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import DataError
+from pipeline.store.file_content import content_of
 
 
 def read_annotation_json(path: Path, required: Sequence[str], dataset: str) -> dict[str, Any]:
@@ -37,6 +38,9 @@ def load_json(path: Path) -> Any:
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except json.JSONDecodeError as error:
+        found = content_of(path, "json")
+        if found:
+            raise DataError(f"{path}: not JSON but {found.what}; {found.remedy}") from None
         raise DataError(
             f"{path}: not JSON, at line {error.lineno} column {error.colno} ({error.msg}); "
             "the file is truncated or damaged, download it again"
@@ -44,7 +48,9 @@ def load_json(path: Path) -> Any:
     except RecursionError:
         raise DataError(f"{path}: nested too deeply to be annotations; download it again") from None
     except UnicodeDecodeError:
-        raise DataError(f"{path}: not a text file; expected JSON") from None
+        found = content_of(path, "json")
+        hint = f" but {found.what}; {found.remedy}" if found else ""
+        raise DataError(f"{path}: not a text file{hint}; expected JSON") from None
 
 
 def looks_like(data: Any) -> str:

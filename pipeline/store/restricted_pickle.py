@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import DataError
+from pipeline.store.file_content import reason_and_remedy
 
 _BUILTINS = frozenset(
     ("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "set", "str", "tuple")
@@ -45,7 +46,5 @@ def read_restricted_pickle(path: Path) -> Any:
     except FileNotFoundError:
         raise DataError(f"{path}: does not exist; check the path") from None
     except Exception as error:  # damaged pickles raise whatever they trip over
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(
-            f"{path}: not a pickle of builtins and numpy arrays ({reason}); nothing else is read, save it as those"
-        ) from None
+        fault = reason_and_remedy(path, "pickle", error, "nothing else is read, save it as those")
+        raise DataError(f"{path}: not a pickle of builtins and numpy arrays ({fault.what}); {fault.remedy}") from None

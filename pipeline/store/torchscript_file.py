@@ -34,10 +34,11 @@ _LISTS = ("build_intlist", "build_doublelist", "build_boollist", "build_tensorli
 
 def is_torchscript(path: Path) -> bool:
     """Whether a file is a TorchScript archive, by the names inside."""
-    if not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):  # no zip file, or a damaged one
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def read_torchscript(path: Path) -> dict[str, Tensor]:

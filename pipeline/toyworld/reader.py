@@ -12,12 +12,13 @@ import numpy as np
 from PIL import Image
 
 from pipeline.core.errors import ParamError
+from pipeline.core.names import SPLITS, Split
 from pipeline.core.params import PrepareParams
 from pipeline.core.types import GroundTruth, ImageLabels, ImageRecord, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.ground_truth_file import AnnotatedSplit
 from pipeline.data.reader import PreparedSplit
-from pipeline.data.split import SPLITS, SplitManifest
+from pipeline.data.split import SplitManifest
 from pipeline.toyworld.scenes import Scene, render_scene
 from pipeline.toyworld.vocabulary import toyworld_vocabulary
 
@@ -64,7 +65,7 @@ class ToyworldReader:
             prepared.append(self._prepared(split, scenes, instances))
         return prepared
 
-    def _draw(self, split: str, index: int, folder: Path) -> tuple[ImageRecord, Scene]:
+    def _draw(self, split: Split, index: int, folder: Path) -> tuple[ImageRecord, Scene]:
         scene = render_scene(
             split, index, root_seed=self._seed, size=self._size, exponent=float(self._exponents[split])
         )
@@ -80,7 +81,7 @@ class ToyworldReader:
         )
         return record, dataclasses.replace(scene, image=_ON_DISK)
 
-    def _prepared(self, split: str, scenes: list[tuple[ImageRecord, Scene]], instances: IntArray) -> PreparedSplit:
+    def _prepared(self, split: Split, scenes: list[tuple[ImageRecord, Scene]], instances: IntArray) -> PreparedSplit:
         manifest = SplitManifest(
             dataset="toyworld",
             split=split,

@@ -29,7 +29,7 @@ def every_path(layout: Layout, run: str) -> dict[str, Path]:
         "metrics": layout.metrics(run),
         "per_class": layout.per_class(run),
         "precision_recall": layout.precision_recall(run),
-        "gamma_sweep": layout.gamma_sweep(run),
+        "weight_sweeps": layout.weight_sweeps(run),
         "examples": layout.examples,
         "figures": layout.figures,
         "people": layout.people("test"),

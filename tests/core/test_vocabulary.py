@@ -12,6 +12,14 @@ def test_json_round_trip_names_rather_than_numbers(vocabulary):
     assert Vocabulary.from_json(data) == vocabulary
 
 
+def test_a_detectors_person_is_the_human_whatever_its_name(vocabulary):
+    assert vocabulary.object_id_by_name["person"] == 0
+    other = Vocabulary(("dining_table", "human"), ("hold",), ((0, 0),), human="human")
+    assert other.object_id_by_name == {"dining table": 0, "human": 1, "person": 1}
+    both = Vocabulary(("person", "human"), ("hold",), ((0, 0),), human="human")
+    assert both.object_id_by_name == {"person": 0, "human": 1}
+
+
 def test_tables(vocabulary):
     assert (vocabulary.num_verbs, vocabulary.num_objects, vocabulary.num_hois) == (3, 4, 4)
     assert vocabulary.human_object_id == 0

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import DataError
+from pipeline.core.image_bounds import check_scored_boxes
 from pipeline.data.ground_truth import hicodet_ground_truth
-from pipeline.data.hicodet_annotations import check_scored_boxes, image_labels, read_hicodet_json
+from pipeline.data.hicodet_annotations import image_labels, read_hicodet_json
 from tests.data.real_ground_truth import real_ground_truth
 
 SMALL = {
@@ -63,6 +64,38 @@ def test_labels_are_sorted_unique_and_without_boxes(tmp_path):
     assert [(label.image_id, label.hoi_ids.tolist()) for label in labels] == [("a", [0, 2]), ("b", [])]
 
 
+@pytest.mark.parametrize(
+    ("objects", "declared", "human"),
+    [
+        (["bicycle", "person"], {}, "person"),
+        (["bicycle", "human"], {}, "human"),
+        (["bicycle", "people"], {"human": None}, "people"),
+        (["human", "person"], {}, "person"),
+        (["human", "person"], {"human": "human"}, "human"),
+        (["bicycle", "worker"], {"human": "worker"}, "worker"),
+    ],
+)
+def test_the_human_category_may_have_another_name(tmp_path, objects, declared, human):
+    assert read_hicodet_json(small(tmp_path, objects=objects, **declared)).vocabulary.human == human
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"objects": ["bicycle", "worker"]},
+            "no human category .* expected one of person, human, people",
+        ),
+        ({"objects": ["bicycle", "worker"], "human": "workers"}, '"workers" is not among the 2 .* mean "worker"'),
+        ({"objects": ["bicycle", "worker"], "human": 5}, '"5" is not among the 2 objects'),
+    ],
+)
+def test_a_human_category_that_is_none_is_one_line(tmp_path, changes, message):
+    with pytest.raises(DataError, match=rf"annotations\.json: .*{message}") as error:
+        read_hicodet_json(small(tmp_path, **changes))
+    assert "\n" not in str(error.value)
+
+
 def test_real_test_set():
     annotations = read_hicodet_json(real_ground_truth("hicodet", "instances_test2015.json"))
     vocabulary = annotations.vocabulary
@@ -70,6 +103,7 @@ def test_real_test_set():
     assert (len(annotations), len(annotations.hoi_id), annotations.rare.sum()) == (9658, 33405, 138)
     assert len(annotations) - len(np.unique(annotations.image_index)) == 112
     assert len(np.unique(annotations.hoi_id)) == 600
+    check_scored_boxes(hicodet_ground_truth(annotations), annotations.sizes, annotations.filenames, "real")
     assert annotations.human_boxes.min() >= 0
     assert (annotations.object_boxes[:, 2:] <= annotations.sizes[annotations.image_index]).all()
 
@@ -114,18 +148,6 @@ def test_nan_boxes_are_refused(tmp_path):
     image = {"hoi": [0], "boxes_h": [[1, 1, float("nan"), 2]], "boxes_o": [[1, 1, 2, 2]]}
     with pytest.raises(DataError, match="a box of pair 0"):
         read_hicodet_json(small(tmp_path, annotation=[image, SMALL["annotation"][1]]))
-
-
-@pytest.mark.parametrize(
-    ("box", "message"),
-    [([9, 1, 3, 5], "boxes_h: box 0 is .*x1 <= x2"), ([1, 1, 500, 5], "boxes_h: box 0 is .*outside its image")],
-)
-def test_boxes_that_nothing_could_match_are_refused_where_they_are_scored(tmp_path, box, message):
-    image = {"hoi": [0], "boxes_h": [box], "boxes_o": [[1, 1, 2, 2]]}
-    path = small(tmp_path, annotation=[image, SMALL["annotation"][1]])
-    with pytest.raises(DataError, match=message):
-        check_scored_boxes(read_hicodet_json(path), path)
-    check_scored_boxes(read_hicodet_json(small(tmp_path)), path)
 
 
 @pytest.mark.parametrize(

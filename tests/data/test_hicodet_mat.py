@@ -1,13 +1,17 @@
 """The official MATLAB files, written here in their form: struct arrays with 1-based ids and inclusive boxes."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy.io import savemat
 
 from pipeline.core.errors import DataError
+from pipeline.data.ground_truth import hicodet_ground_truth
 from pipeline.data.hicodet_annotations import image_labels, read_hicodet_json
-from pipeline.data.hicodet_mat import read_hicodet_mat
+from pipeline.data.hicodet_mat import read_hicodet_mat, with_image_labels
 from tests.data.real_ground_truth import real_ground_truth
+from tests.data.test_hicodet_annotations import SMALL
 
 ACTIONS = [("ride", "bicycle"), ("hug", "person"), ("hold", "bicycle")]
 
@@ -105,6 +109,27 @@ def test_image_level_labels(bbox_file, tmp_path):
     assert [label.hoi_ids.tolist() for label in image_labels(annotations)] == [[1, 2], [0]]
 
 
+def test_image_level_labels_of_the_json_form(tmp_path):
+    """Images are found by name: the two files need not agree in their order."""
+    (tmp_path / "form.json").write_text(json.dumps(SMALL))
+    annotations = read_hicodet_json(tmp_path / "form.json")  # HOI classes 2 and 0 in a.jpg, none in b.jpg
+    labels = label_file(tmp_path, [[0, 0, 1], [1, 0, 1], [0, 0, 1]], ("b.jpg", "c.jpg", "a.jpg"))
+    found = with_image_labels(annotations, "test", labels)
+    assert found.image_hois.tolist() == [[True, True, True], [False, True, False]]
+    truth = hicodet_ground_truth(found)
+    assert truth.image_hois is found.image_hois
+    other = label_file(tmp_path, [[0, 1], [1, 0], [0, 1]], ("a.jpg", "b.jpg"))
+    with pytest.raises(DataError, match=r'"a.jpg" shows "ride person", but is labelled with no .* of that object'):
+        with_image_labels(annotations, "test", other)
+
+
+def test_a_human_category_of_another_name(tmp_path):
+    names = [(verb, "human" if noun == "person" else noun) for verb, noun in ACTIONS]
+    path = tmp_path / "anno_bbox.mat"
+    savemat(path, {"bbox_train": structs(TRAIN), "bbox_test": structs(TEST), "list_action": actions(names)})
+    assert read_hicodet_mat(path, "test").vocabulary.human == "human"
+
+
 def test_vocabulary_equals_the_json_form(tmp_path):
     expected = read_hicodet_json(real_ground_truth("hicodet", "instances_test2015.json")).vocabulary
     names = [(expected.verbs[verb], expected.objects[obj]) for verb, obj in expected.hoi_classes]
@@ -121,7 +146,7 @@ def test_other_releases_are_refused(bbox_file, tmp_path):
         read_hicodet_mat(bbox_file, "test", bbox_file)
     with pytest.raises(DataError, match=r"anno_test is \(2, 2\), expected \(3, 2\)"):
         read_hicodet_mat(bbox_file, "test", label_file(tmp_path, np.ones((2, 2))))
-    with pytest.raises(DataError, match=r'image 1 is "other.jpg", annotations say "test1.jpg"'):
+    with pytest.raises(DataError, match=r'list_test has no image "test1.jpg"'):
         read_hicodet_mat(bbox_file, "test", label_file(tmp_path, np.ones((3, 2)), ("test0.jpg", "other.jpg")))
 
 
@@ -130,6 +155,15 @@ def test_another_structure_is_refused(tmp_path):
     old = structs([{"filename": "a.jpg", "boxes": 1.0}])
     savemat(path, {"bbox_train": old, "bbox_test": old, "list_action": actions(ACTIONS)})
     with pytest.raises(DataError, match=r"unexpected structure .* release 20160224"):
+        read_hicodet_mat(path, "test")
+
+
+@pytest.mark.parametrize("connection", [(0, 1), (1, -1), (2, 1)])
+def test_a_connection_to_no_box_is_refused(tmp_path, connection):
+    test = [image("a.jpg", [interaction(2, [(1, 1, 5, 5)], [(2, 2, 9, 9)], [connection])])]
+    path = tmp_path / "anno_bbox.mat"
+    savemat(path, {"bbox_train": structs(TRAIN), "bbox_test": structs(test), "list_action": actions(ACTIONS)})
+    with pytest.raises(DataError, match="unexpected structure"):
         read_hicodet_mat(path, "test")
 
 

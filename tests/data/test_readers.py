@@ -141,6 +141,54 @@ def test_hicodet_official_mat_files(prepare, tmp_path):
     refused(prepare("hicodet", "data/hico")[0], "release 20160224")
 
 
+@pytest.mark.parametrize("box", [[30, 4, 3, 9], [500, 500, 510, 510]])
+def test_boxes_that_nothing_could_match_are_refused_where_they_are_scored(prepare, hicodet_folder, tmp_path, box):
+    """In the test split and in a val split; not in train, which has no boxes."""
+    copy = tmp_path / "copy"
+    shutil.copytree(hicodet_folder, copy)
+    for split in ("test", "train"):
+        path = copy / f"instances_{split}2015.json"
+        whole = path.read_text()
+        form = json.loads(whole)
+        for entry in form["annotation"]:
+            entry["boxes_o"] = [box] * len(entry["boxes_o"])
+        path.write_text(json.dumps(form))
+        if split == "train":
+            assert prepare("hicodet", copy)[0].exit_code == 0
+        done, layout = prepare("hicodet", copy, val_fraction=0.34)
+        refused(done, f"{copy}: object box of pair 0", f"{split}2015/HICO_", "correct the annotations")
+        assert not layout.split("val").exists() or split == "train"
+        path.write_text(whole)
+
+
+def test_vcoco_pairs_are_checked_too(prepare, tmp_path):
+    folder = vcoco_download(tmp_path / "v-coco", COUNTS, longest=60, official=False)
+    path = folder / "instances_vcoco_test.json"
+    form = json.loads(path.read_text())
+    first = next(image for image in form["annotations"] if image["boxes_h"])
+    first["boxes_h"][0] = [500, 500, 600, 600]
+    path.write_text(json.dumps(form))
+    refused(prepare("vcoco", folder)[0], "human box of pair 0", first["file_name"])
+
+
+def test_image_level_labels_beside_the_json_form(prepare, hicodet_folder, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(hicodet_folder, copy)
+    content = {}
+    for split in ("train", "test"):
+        names = json.loads((copy / f"instances_{split}2015.json").read_text())["filenames"]
+        shown = np.ones((600, len(names)))
+        shown[7, 1] = -1
+        content |= {f"anno_{split}": shown, f"list_{split}": np.array(names, dtype=object)[:, None]}
+    savemat(copy / "anno.mat", content)
+    done, layout = prepare("hicodet", copy)
+    assert done.exit_code == 0, done.output
+    test = read_split(layout.split("test"), read_vocabulary(layout.vocabulary))
+    assert [len(labels.hoi_ids) for labels in test.labels] == [600, 599, 600, 600]  # not the visible pairs
+    recorded = json.loads(layout.stage_manifest("prepare").read_text())["inputs"]
+    assert any(path.endswith("anno.mat") for path in recorded)
+
+
 def test_hicodet_missing_parts_say_what_to_download(prepare, hicodet_folder, tmp_path):
     refused(prepare("hicodet", tmp_path / "nothing")[0], "nothing: folder does not exist", "hico_20160224_det.tar.gz")
     copy = tmp_path / "copy"

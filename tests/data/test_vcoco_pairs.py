@@ -40,6 +40,12 @@ def test_json_form(tmp_path):
     assert [label.hoi_ids.tolist() for label in vcoco_image_labels(pairs)] == [[2], []]
 
 
+def test_the_human_category_may_have_another_name(tmp_path):
+    assert read_vcoco_pairs(small(tmp_path, objects=["background", "human", "knife"])).vocabulary.human == "human"
+    path = small(tmp_path, objects=["background", "worker", "knife"], human="worker")
+    assert read_vcoco_pairs(path).vocabulary.human == "worker"
+
+
 @pytest.mark.parametrize(("split", "images", "num_pairs"), [("test", 4946, 12402), ("train", 2533, None)])
 def test_real_files(split, images, num_pairs):
     pairs = read_vcoco_pairs(real_ground_truth("vcoco", f"instances_vcoco_{split}.json"))
@@ -50,11 +56,18 @@ def test_real_files(split, images, num_pairs):
     assert all(str(image_id) in name for image_id, name in zip(pairs.image_ids, pairs.filenames, strict=True))
 
 
+def pair(**changes):
+    return {"annotations": [SMALL["annotations"][0] | changes, SMALL["annotations"][1]]}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"action_to_object": [[1], [1]]}, "no HOI class"),
         ({"images": [10]}, "different lengths"),
+        (pair(actions=[-1]), "actions are not all ids"),  # of the last verb, had it counted from the end
+        (pair(actions=[1.5]), "actions are not all ids"),
+        (pair(objects=[0]), "objects are not all ids"),  # the background
         ({"annotations": [{"file_name": "a"}]}, "KeyError: 'actions'"),
     ],
 )

@@ -1,3 +1,4 @@
+import json
 from dataclasses import fields, replace
 
 import numpy as np
@@ -43,6 +44,29 @@ def test_some_images_score_as_the_whole_file_would_on_them(world):
     labels = np.where(people[:, None], truth.labels, np.where(truth.labels == 1, 0, truth.labels))
     whole = evaluate_vcoco(own, replace(truth, labels=labels))
     np.testing.assert_allclose(evaluate_vcoco(own, part).role_s1, whole.role_s1)
+
+
+@pytest.mark.parametrize(
+    ("column", "row", "value", "message"),
+    [
+        ("boxes", 0, [9, 0, 3, 5], r"boxes: box 0 is \[9.0, 0.0, 3.0, 5.0\]; expected finite x1 <= x2"),
+        ("boxes", 0, [0, 0, float("nan"), 5], "boxes: box 0 is .*nan"),
+        ("person_box", 0, 999, "person_box holds rows .* to 999, expected 0 to"),
+        ("person_box", 0, -1, "person_box holds rows -1 to"),
+        ("person_image", -1, 6, "person_image holds rows 0 to 6, expected 0 to 5"),
+        ("person_image", 0, 5, "person_image falls"),
+        ("role_box", 0, [[999, -1]] * 4, "role_box holds rows -1 to 999"),
+        ("labels", slice(0, 1), [], "columns differ in length"),
+    ],
+)
+def test_values_that_prepare_never_writes_are_one_line(world, tmp_path, column, row, value, message):
+    path = tmp_path / "p.json"
+    write_people(path, world[0])
+    data = json.loads(path.read_text())
+    data[column][row] = value
+    path.write_text(json.dumps(data))
+    with pytest.raises(ArtifactError, match=rf"p\.json: not annotated people \({message}"):
+        read_people(path, manifest([f"{10 * i}" for i in range(1, 7)]))
 
 
 def test_wrong_files_are_one_line(world, tmp_path):

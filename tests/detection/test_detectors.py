@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 from urllib.error import URLError
 
 import pytest
@@ -9,6 +10,7 @@ from pipeline.core.errors import WeightsError
 from pipeline.detection.detectors import configure_thresholds, load_detector
 from pipeline.detection.small_fasterrcnn import save_small_fasterrcnn, small_fasterrcnn
 from pipeline.store.files import sha256_of
+from tests.other_files import OTHER_FILES
 
 SSDLITE = "ssdlite320_mobilenet_v3_large"
 CATEGORIES = ("__background__", "person", "cup")
@@ -113,6 +115,24 @@ def test_damaged_named_weights_are_one_line(params, tmp_path, monkeypatch):
     (folder / "ssdlite320_mobilenet_v3_large_coco-a79551df.pth").write_bytes(b"PK\x03\x04 truncated")
     named = dataclasses.replace(params, detector=SSDLITE, weights="COCO_V1")
     assert_refused(named, tmp_path, "coco-a79551df.pth of COCO_V1 is damaged", "fetch it again")
+
+
+def test_other_weights_under_a_published_name_are_refused(params, ssdlite, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    shutil.copy(ssdlite, folder / "ssdlite320_mobilenet_v3_large_coco-a79551df.pth")
+    named = dataclasses.replace(params, detector=SSDLITE, weights="COCO_V1")
+    assert_refused(named, tmp_path, "is damaged or another file (sha256 ", "published a79551df); delete it from")
+
+
+@pytest.mark.parametrize("detector", ["small_fasterrcnn", SSDLITE])
+@pytest.mark.parametrize("name", OTHER_FILES)
+def test_what_is_no_detector_gets_the_line_that_fits_it(params, tmp_path, name, detector):
+    data, what, remedy = OTHER_FILES[name]
+    (tmp_path / "w").write_bytes(data)
+    wrong = dataclasses.replace(params, detector=detector, weights="w")
+    assert_refused(wrong, tmp_path, f"w cannot be read ({what}", f"; {remedy}")
 
 
 @pytest.mark.parametrize("keep", [0, 1000, -1])

@@ -70,6 +70,7 @@ def test_categories_are_mapped_by_name_with_spaces_or_underscores(vocabulary):
     assert category_map(CATEGORIES, vocabulary).tolist() == [-1, -1, 3, 0, -1, 2, -1, 1]
     hot_dogs = Vocabulary(("hot_dog", "human being"), (), (), human="human being")
     assert category_map(("x", "hot dog", "human_being"), hot_dogs).tolist() == [-1, 0, 1]
+    assert category_map(("x", "hot dog", "person"), hot_dogs).tolist() == [-1, 0, 1]  # the detector's name of a human
 
 
 def test_categories_that_the_detector_lacks_are_named(vocabulary):

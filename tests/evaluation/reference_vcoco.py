@@ -1,8 +1,9 @@
 """V-COCO's evaluator as its authors wrote it, one detection at a time: slow, literal, independent of the library.
 
 Follows `_do_role_eval`, `_do_agent_eval`, `get_overlap` and `voc_ap` of s-gupta/v-coco's `vsrl_eval.py`, on inclusive
-pixel boxes. The one departure is the stable sort (row order), and what crashes there: a class without detections has
-AP 0, a detection on an image without people is a false positive.
+pixel boxes. The departures: ties go by row order, and what crashes there does not: a class without detections has AP 0,
+a detection on an image without people is a false positive. With `official`, neither: the sort is a stable one, reversed
+as there, and what crashes there crashes.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ def voc_ap(rec: np.ndarray, prec: np.ndarray) -> float:
 class Reference:
     """The official `VCOCOeval`, over rows (image_id, action, role_index, human box, role box or None, score)."""
 
-    def __init__(self, entries: list[dict], instances: dict) -> None:
-        self.entries, self.objects = entries, clean_objects(instances)
+    def __init__(self, entries: list[dict], instances: dict, *, official: bool = False) -> None:
+        self.entries, self.objects, self.official = entries, clean_objects(instances), official
         for entry in entries:
             entry["roles"] = np.array(entry["role_object_id"]).reshape(len(entry["role_name"]), -1).T
 
@@ -82,9 +83,9 @@ class Reference:
                 if row[0] == image_id and row[1] == action and (role is None or row[2] == role)
             ]
             mine = [(row, order) for row, order in mine if not np.isnan(row[5])]
-            mine.sort(key=lambda pair: (-pair[0][5], pair[1]))
+            mine.sort(key=lambda pair: (-pair[0][5], -pair[1] if self.official else pair[1]))
             for (_, _, _, human, role_box, score), order in mine:
-                if not people:
+                if not people and not self.official:
                     tp.append((-score, order, 0))
                     continue
                 overlaps = get_overlap(np.array([obj["clean_bbox"] for obj in people]), human - [0, 0, 1, 1])
@@ -96,9 +97,14 @@ class Reference:
                     right = self.role_passes(roles[jmax][role - 1], role_box, scenario)
                 tp.append((-score, order, int(right and not covered[jmax])))
                 covered[jmax] = covered[jmax] or right
-        if not tp:
+        if self.official:  # a_sc.argsort()[::-1], and np.amax(rec) over what is found
+            hits = np.array([hit for _, _, hit in tp])[np.argsort([-negated for negated, _, _ in tp], kind="stable")]
+            hits = hits[::-1]
+            assert np.amax(np.cumsum(hits) / npos) <= 1
+        elif not tp:
             return 0.0
-        hits = np.array([hit for _, _, hit in sorted(tp)])
+        else:
+            hits = np.array([hit for _, _, hit in sorted(tp)])
         return voc_ap(np.cumsum(hits) / npos, np.cumsum(hits) / np.arange(1, len(hits) + 1))
 
     @staticmethod

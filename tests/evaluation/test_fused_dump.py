@@ -32,7 +32,8 @@ def test_ranges_of_images_give_the_detections_of_the_whole(vocabulary, tmp_path,
     np.testing.assert_array_equal(images, whole.image_index)
     for ranking, changes in enumerate(source.rankings):
         scores = np.concatenate([rankings[ranking] for _, _, rankings in parts])
-        np.testing.assert_array_equal(scores, fuse(dump, dataclasses.replace(params, weights=params.weights | dict(changes)), times).scores)
+        changed = dataclasses.replace(params, weights=params.weights | dict(changes))
+        np.testing.assert_array_equal(scores, fuse(dump, changed, times).scores)
 
 
 def test_dumps_over_other_pairs_are_refused(vocabulary, tmp_path):

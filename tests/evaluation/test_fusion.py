@@ -197,10 +197,7 @@ def test_the_scores_of_another_run_are_one_factor_more(two_pairs):
         two_pairs.vocabulary.hoi_object_ids,
         two_pairs.vocabulary.num_objects,
     )
-    factor = [
-        logistic(logits[p, two_pairs.vocabulary.hoi_verb_ids[h]])
-        for p, h in zip(pair, hoi, strict=True)
-    ]
+    factor = [logistic(logits[p, two_pairs.vocabulary.hoi_verb_ids[h]]) for p, h in zip(pair, hoi, strict=True)]
     np.testing.assert_allclose(product.scores, plain.scores * factor, rtol=1e-5)
 
 

@@ -54,7 +54,8 @@ def test_every_point_is_a_whole_evaluation_though_boxes_are_matched_once(monkeyp
     plain = factors.with_weights({"global": 0.0}).scores().astype(np.float64)
     for kind in KINDS:
         for weight in WEIGHTS:
-            scored = dataclasses.replace(detections, scores=(plain * factors.values["global"] ** weight).astype(np.float32))
+            scores = (plain * factors.values["global"] ** weight).astype(np.float32)
+            scored = dataclasses.replace(detections, scores=scores)
             alone = evaluate_hicodet(
                 scored if kind == "all" else take(scored, best_rows(detections, plain)),
                 truth,

@@ -1,11 +1,12 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from pipeline.core.errors import DataError
 from pipeline.data.vcoco_annotations import read_vcoco
-from pipeline.evaluation.vcoco import evaluate_vcoco
+from pipeline.evaluation.vcoco import TIES, evaluate_vcoco
 from tests.data.real_ground_truth import real_ground_truth
 from tests.evaluation import reference_vcoco
 from tests.evaluation.vcoco_worlds import (
@@ -108,6 +109,34 @@ def test_ties_go_by_row(truth):
     assert hold(truth, (ANN, FAR, 0.5), (ANN, CUP, 0.5))[0] == 0.25
 
 
+def test_official_ties(tmp_path):
+    """The last image comes first; within an image the last row claims the person, and the first one comes first."""
+    people = [(1, 10, {"hold": (4,)}), (5, 20, {"walk": ()})]
+    truth = annotations(tmp_path, people, instances(2, [OBJECTS[0], OBJECTS[3], (5, 20, 1, ANN)]))
+
+    def scored(*rows, ties="official"):
+        return evaluate_vcoco(role_detections(rows), truth, ties).role_s1[0]
+
+    hit, duplicate, miss = (10, HOLD, 1, ANN, CUP, 0.5), (10, HOLD, 1, ANN, CUP, 0.5), (20, HOLD, 1, ANN, CUP, 0.5)
+    for rows in ((hit, miss), (miss, hit)):
+        assert scored(*rows) == 0.5
+    assert scored(hit, miss, ties="row_order") == 1
+    assert scored((10, HOLD, 1, ANN, FAR, 0.5), hit) == 0.5  # ranked in row order
+    assert scored(hit, (10, HOLD, 1, ANN, FAR, 0.5)) == 1
+    assert scored(hit, duplicate) == 0.5  # the last row claims Ann, the first one comes first and is a duplicate
+    near = np.nextafter(np.float64(0.5), 1)  # equal to 0.5 in float32, which the official file sorts
+    rows = role_detections([hit, miss])
+    assert evaluate_vcoco(replace(rows, scores=np.array([near, 0.5])), truth, "official").role_s1[0] == 0.5
+    assert evaluate_vcoco(replace(rows, scores=np.array([near, 0.5])), truth).role_s1[0] == 1
+
+
+def test_detections_that_meet_nobody_are_told_apart(truth):
+    rows = [(10, HOLD, 1, FAR, CUP, 0.5), (10, HOLD, 1, STRANGER, CUP, 0.5), (20, HOLD, 1, ANN, CUP, 0.5)]
+    assert evaluate_vcoco(role_detections(rows), truth).num_met == 0
+    assert evaluate_vcoco(role_detections([*rows, (10, WALK, 0, ANN, NOTHING, 0.5)]), truth).num_met == 0
+    assert evaluate_vcoco(role_detections([*rows, (10, HOLD, 1, ANN, FAR, 0.5)]), truth).num_met == 1
+
+
 def test_images_without_people_give_false_positives(truth):
     rows = [(20, HOLD, 1, ANN, CUP, 0.9), (10, HOLD, 1, ANN, CUP, 0.8)]
     assert evaluate_vcoco(role_detections(rows), truth).role_s1[0] == 0.25
@@ -152,11 +181,14 @@ def test_no_detections_score_0(truth):
     assert (result.ap_role_s1, result.ap_role_s2, result.ap_agent) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("ties", TIES)
 @pytest.mark.parametrize("seed", range(15))
-def test_equals_the_reference(seed, tmp_path):
+def test_equals_the_reference(seed, ties, tmp_path):
     people, world, rows = random_world(seed)
-    result = evaluate_vcoco(role_detections(rows), annotations(tmp_path, people, world))
-    reference = reference_vcoco.Reference(entries(people), world)
+    if ties == "official":
+        rows = [row for row in rows if row[0] != 60]  # the official file can't take detections where nobody is
+    result = evaluate_vcoco(role_detections(rows), annotations(tmp_path, people, world), ties)
+    reference = reference_vcoco.Reference(entries(people), world, official=ties == "official")
     done = {action for _, _, actions in people for action in actions}
     verb_roles = [(action, role + 1) for action, (_, roles) in enumerate(ACTIONS) for role in range(len(roles))]
     for row, (action, role) in enumerate(verb_roles):

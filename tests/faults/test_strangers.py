@@ -28,7 +28,7 @@ FENCED = {
     "torch.jit.load": set(),
     "torch.hub.load": set(),
     "torch.save": set(),
-    "yaml.load": {"pipeline.core.params"},  # with a safe loader, which a test below makes sure of
+    "yaml.load": set(),
     "yaml.unsafe_load": set(),
     "yaml.full_load": set(),
     "marshal.loads": set(),
@@ -62,6 +62,8 @@ def violations(module: str, text: str) -> list[str]:
             found.append("torch.load without weights_only=True")
         if name in ("np.load", "numpy.load") and keywords.get("allow_pickle") is not False:
             found.append("np.load without allow_pickle=False")
+        if name.split(".")[-1] == "YAML" and keywords.get("typ") != "safe":
+            found.append("ruamel.yaml.YAML without typ='safe'")
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module in ("pickle", "marshal", "shelve", "dill", "cloudpickle"):
             found.append(f"from {node.module} import")  # names that the search above would not see
@@ -99,6 +101,7 @@ def test_params_are_read_by_a_safe_loader(tmp_path):
         "from pickle import loads",
         "import pickle\nclass A(pickle.Unpickler):\n    pass",
         "import yaml\nyaml.load(text, yaml.Loader)",
+        "from ruamel.yaml import YAML\nYAML(typ='unsafe')",
         "eval(text)",
     ],
 )

@@ -58,9 +58,7 @@ def test_parts_that_are_switched_off_put_nothing_out(small_visual, vocabulary, m
 
 
 def test_biases_start_at_the_prior(small_visual, vocabulary, model_params):
-    network = small_model(
-        vocabulary, chosen(model_params, verb_bias=-3.0, relatedness_bias=-2.0), small_visual
-    ).network
+    network = small_model(vocabulary, chosen(model_params, verb_bias=-3.0, relatedness_bias=-2.0), small_visual).network
     assert network.interaction_head[-1].bias.tolist() == [-3.0] * 3
     assert network.relatedness_head[-1].bias.tolist() == [-2.0]
 

@@ -1,6 +1,7 @@
 """What every method must do, whatever it is: each file and folder of pipeline/methods, on each backbone."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ def defined(room, attribute):
     """Modules of a room that define the attribute."""
     names = []
     for name in names_of(room):
-        folder = __import__("pathlib").Path(room.__path__[0])
+        folder = Path(room.__path__[0])
         files = [folder / f"{name}.py", folder / name / f"{attribute.lower()}.py"]
         names += [name for file in files if file.is_file() and f"\n{attribute} = " in file.read_text()]
     return names
@@ -88,14 +89,14 @@ def test_settings_are_checked_all_at_once(model_params, method):
     params = dataclasses.replace(model_params, method=method, settings=settings)
     with pytest.raises(ParamError) as caught:
         ModelChoice.of(params)
-    for fault in (f'unknown key "model.{method}.unheard_of"', f"model.{method}.pair_hidden is 0", 'section "model.bilevl"'):
-        assert fault in str(caught.value)
+    faults = (f'unknown key "model.{method}.unheard_of"', f"model.{method}.pair_hidden is 0", 'section "model.bilevl"')
+    assert all(fault in str(caught.value) for fault in faults)
 
 
 def test_unknown_names_are_refused_with_a_suggestion():
-    with pytest.raises(ParamError, match='model.method: "ppr_fnc" is no module that defines METHOD.*ppr_fcn'):
+    with pytest.raises(ParamError, match=r'model\.method: "ppr_fnc" is no module that defines METHOD.*ppr_fcn'):
         method_class("ppr_fnc")
-    with pytest.raises(ParamError, match='"no.such.module" is no module that defines METHOD'):
+    with pytest.raises(ParamError, match=r'"no\.such\.module" is no module that defines METHOD'):
         method_class("no.such.module")
     with pytest.raises(ParamError, match='"pairing" is no module that defines METHOD'):
         method_class("pairing")
@@ -110,5 +111,19 @@ def test_a_config_of_another_version_is_refused(vocabulary, model_params, small_
 
 def test_weights_of_another_network_are_refused(vocabulary, model_params, small_visual):
     model = small_model(vocabulary, model_params, small_visual)
-    with pytest.raises(ArtifactError, match="weights do not fit config.json"):
+    with pytest.raises(ArtifactError, match=r"weights do not fit config\.json"):
         model_from_config(model.config, {})
+
+
+@pytest.mark.parametrize(
+    ("settings", "part"),
+    [
+        ({"bilevel": {"ktn": "softmx"}}, "model.bilevel.ktn is 'softmx', did you mean \"softmax\"?"),
+        ({"clip_resnet": {"last_stride": 17}}, "model.clip_resnet.last_stride is 17; expected 16 or 32"),
+        ({"bilevel": {"dropout": float("nan")}}, "model.bilevel.dropout is nan; expected 0 to 0.99"),
+    ],
+)
+def test_wrong_settings_are_named(model_params, settings, part):
+    with pytest.raises(ParamError) as caught:
+        ModelChoice.of(dataclasses.replace(model_params, settings=settings))
+    assert part in str(caught.value)

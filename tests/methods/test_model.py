@@ -8,16 +8,18 @@ from tests.small_model import chosen, small_model
 def build(vocabulary, model_params, small_visual):
     import dataclasses
 
-    return lambda seed=0, bank="clip", clip_resnet=None, **changes: small_model(
-        vocabulary,
-        dataclasses.replace(
-            chosen(model_params, **changes),
-            bank=bank,
-            settings={**model_params.settings, "clip_resnet": {"roi_size": 2, **(clip_resnet or {})}},
-        ),
-        small_visual,
-        seed=seed,
-    ).network
+    return lambda seed=0, bank="clip", clip_resnet=None, **changes: (
+        small_model(
+            vocabulary,
+            dataclasses.replace(
+                chosen(model_params, **changes),
+                bank=bank,
+                settings={**model_params.settings, "clip_resnet": {"roi_size": 2, **(clip_resnet or {})}},
+            ),
+            small_visual,
+            seed=seed,
+        ).network
+    )
 
 
 def stem(network):

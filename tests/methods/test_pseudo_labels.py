@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from pipeline.methods.pairing import pair_proposals
 from pipeline.methods.bilevel.pseudo_labels import pseudo_relatedness
+from pipeline.methods.pairing import pair_proposals
 
 
 def _loop(logits, pairs, pair_objects, image_verbs, image_objects, top_k):

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.core.errors import ParamError
+from pipeline.core.errors import DataError, ParamError
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.prompts.templates import fill_template, hoi_prompts
 
@@ -62,3 +62,45 @@ def test_wrong_templates_are_one_line(template, part):
         fill_template(template, "ride", "bicycle")
     assert str(caught.value).startswith("encode_prompts.template: ")
     assert part in str(caught.value)
+
+
+def _vocabulary_of(*verbs: str) -> Vocabulary:
+    return Vocabulary(("person", "cup"), verbs, tuple((row, 1) for row in range(len(verbs))))
+
+
+def test_a_form_of_ones_own_replaces_the_rules():
+    own = _vocabulary_of("look obj", "look instr", "next_to", "Sit on")
+    forms = {"look": "looking  at", "next to": "standing next to", "sit_on": "seated on"}
+    assert hoi_prompts(own, TEMPLATE, INSTRUMENT, forms) == (
+        "a person looking at a cup",
+        "a person looking at with cup",
+        "a person standing next to a cup",
+        "a person seated on a cup",
+    )
+
+
+@pytest.mark.parametrize(
+    ("forms", "part"),
+    [
+        ({"lok": "looking at"}, 'no verb "lok" in the vocabulary, did you mean "look"?; expected one of its 1 verbs'),
+        ({"look": " "}, '"look" has no form'),
+        ({False: "nothing"}, 'no verb "False"'),  # `no:` in YAML
+    ],
+)
+def test_wrong_forms_are_one_line(forms, part):
+    with pytest.raises(ParamError) as caught:
+        hoi_prompts(_vocabulary_of("look obj"), TEMPLATE, INSTRUMENT, forms)
+    assert str(caught.value).startswith("encode_prompts.verb_forms: ") and part in str(caught.value)
+
+
+def test_all_verbs_without_a_form_are_named_at_once():
+    with pytest.raises(DataError) as caught:
+        hoi_prompts(_vocabulary_of("hold", "next_to", "holds", "in (box)"), TEMPLATE, INSTRUMENT)
+    assert str(caught.value) == (
+        'no -ing form for the verb "next to": "next" is no verb; so are holds, in (box); rename it in the dataset, '
+        'or set encode_prompts.verb_forms in params.yaml, e.g. {"next to": "standing next to"}'
+    )
+
+
+def test_a_template_without_the_form_takes_any_verb():
+    assert hoi_prompts(_vocabulary_of("next_to"), "{verb_base}: {object}", INSTRUMENT) == ("next to: cup",)

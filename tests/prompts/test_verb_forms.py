@@ -1,9 +1,13 @@
+import csv
 import json
+from pathlib import Path
 
 import pytest
 
-from pipeline.prompts.verb_forms import article, gerund, readable
-from pipeline.toyworld.vocabulary import OBJECTS, VERBS
+from pipeline.core.errors import DataError
+from pipeline.prompts.noun_forms import article, readable
+from pipeline.prompts.verb_forms import gerund
+from pipeline.toyworld.vocabulary import VERBS
 from tests.data.real_ground_truth import real_ground_truth
 
 # Written out in full, from an English dictionary and not from the rules under test.
@@ -69,22 +73,44 @@ def test_the_hicodet_table_is_of_the_datasets_own_verbs():
     assert {name for name in data["objects"] if article(readable(name)) == "an"} == vowels
 
 
+def test_common_verbs():
+    with (Path(__file__).parent / "common_verbs.csv").open(encoding="utf-8") as stream:
+        expected = {row["verb"]: row["ing_form"] for row in csv.DictReader(stream)}
+    assert len(expected) > 700
+    assert {verb: gerund(verb) for verb in expected} == expected
+
+
 @pytest.mark.parametrize(
-    ("noun", "expected"),
+    ("verb", "form"),
     [
-        ("airplane", "an"), ("umbrella", "an"), ("orange", "an"), ("unicycle", "a"), ("uniform", "a"),
-        ("utensil", "a"), ("hourglass", "an"), ("house", "a"), ("hot dog", "a"), ("person", "a"), ("eucalyptus", "a"),
-        ("egg", "an"), ("onion", "an"),
+        ("get on", "getting on"), ("grab", "grabbing"), ("canoe", "canoeing"), ("untie", "untying"),
+        ("sit on", "sitting on"), ("sit-on", "sitting on"), ("talk-on-phone", "talking on phone"),
+        ("riding", "riding"), ("sitting_on", "sitting on"), ("bring", "bringing"), ("restring", "restringing"),
+        ("no interaction", "not interacting with"), ("No-Interaction", "not interacting with"),
+        ("Ride", "riding"), ("SIT_ON", "sitting ON"), ("hold t-shirt", "holding t-shirt"), ("text_2", "texting 2"),
+        ("dry-clean", "dry-cleaning"), ("high_five", "high fiving"), ("high five with", "high fiving with"),
+        ("tie-dye", "tie-dyeing"), ("x-ray", "x-raying"), ("re-tie", "re-tying"), ("hold-cup", "holding cup"),
+        ("feed", "feeding"), ("shred", "shredding"), ("kiss", "kissing"), ("focus", "focusing"), ("gas", "gassing"),
+        ("find", "finding"), ("saw", "sawing"), ("birdie", "birdieing"), ("sync", "syncing"), ("gym", "gymming"),
     ],
 )  # fmt: skip
-def test_articles(noun, expected):
-    assert article(noun) == expected
+def test_other_spellings_and_other_forms(verb, form):
+    assert gerund(verb) == form
 
 
-def test_toyworlds_articles():
-    assert {article(name) for name in OBJECTS} == {"a"}
-
-
-def test_readable():
-    assert readable("wine_glass") == "wine glass"
-    assert readable("cup") == "cup"
+@pytest.mark.parametrize(
+    ("verb", "part"),
+    [
+        ("next to", '"next" is no verb'), ("in_front_of", '"in" is no verb'), ("on", '"on" is no verb'),
+        ("is holding", '"is" is no verb'), ("under-table", '"under" is no verb'), ("Above", '"Above" is no verb'),
+        ("holds", "is no base form"), ("wears", "is no base form"), ("has", '"has" is no verb'),
+        ("parked on", '"parked" is a past form'), ("held", '"held" is a past form'), ("fed", "is a past form"),
+        ("hold (cup)", "expected letters"), ("sit/stand", "expected letters"), ("3d print", "expected letters"),
+        ("", "expected letters"), ("_", "expected letters"), ("骑", "can't be spelled"), ("brr", "can't be spelled"),
+        ("sitOn", "can't be spelled"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_a_verb_is_refused(verb, part):
+    with pytest.raises(DataError) as caught:
+        gerund(verb)
+    assert part in str(caught.value)

@@ -8,13 +8,13 @@ from pipeline.core.layout import Layout
 from pipeline.report.comparison import compared
 from pipeline.report.results import (
     check_metrics,
-    read_weight_sweep,
     read_mean_curves,
     read_metrics,
     read_per_class,
     read_study,
     read_training_log,
     read_tuning,
+    read_weight_sweep,
 )
 from tests.report.worlds import write_metrics, write_study_run
 

@@ -1,12 +1,15 @@
+import inspect
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from pipeline.core.errors import ArtifactError, DataError, ParamError, UserError, WeightsError
+from pipeline.core.names import SPLITS
 from stages._command import progress, stage_command
 from stages.cli import main
 from tests.conftest import ROOT
@@ -84,7 +87,16 @@ command()
         (["evaluate", "--dataset", "toywrld"], 'no dataset "toywrld", did you mean "toyworld"?'),
         (["evaluate", "--dataset", "toyworld", "--variant", "our"], 'no variant "our", did you mean "ours"?'),
         (["infer", "--dataset", "toyworld", "--variant", "ours+train.x=1"], 'override "+train.x=1": unknown key'),
-        (["detect", "--dataset", "toyworld", "--split", "trian"], "trian.json does not exist"),
+        (["prepare", "--dataset", "../toyworld"], "dataset '../toyworld': expected a name of letters"),
+        (["train", "--dataset", "toyworld", "--variant", "a/b"], "variant 'a/b': expected a name of letters"),
+        (["train", "--dataset", "toyworld", "--seed", "-1"], "'--seed': -1 is not in the range"),
+        (
+            ["score", "--dataset", "toyworld", "--variant", "our", "--seed", "1"],
+            'no variant "our", did you mean "ours"?',
+        ),
+        (["tsne", "--dataset", "toyworld", "--variant", "our"], 'no variant "our", did you mean "ours"?'),
+        (["fusion-weight", "--dataset", "toyworld", "--variant", "our", "--seed", "1"], 'no variant "our", did'),
+        (["detect", "--dataset", "toyworld", "--splt", "train"], "'--splt'. Did you mean '--split'?"),
     ],
 )
 def test_mistakes_on_the_command_line(arguments, part):
@@ -93,6 +105,30 @@ def test_mistakes_on_the_command_line(arguments, part):
     assert result.stderr.startswith("Error: ")
     assert result.stderr.count("\n") == 1
     assert part in result.stderr
+
+
+COMMANDS = {name: main.get_command(click.Context(main), name) for name in main.list_commands(click.Context(main))}
+
+
+def option(command, name):
+    return next((item for item in command.params if item.name == name), None)
+
+
+@pytest.mark.parametrize("name", [name for name, command in COMMANDS.items() if option(command, "split")])
+def test_a_split_that_is_none_gets_the_choices(name):
+    result = CliRunner().invoke(main, [name, "--split", "tets"])
+    assert result.exit_code == 2
+    choices = ("val", "test") if name == "evaluate" else SPLITS
+    assert result.stderr == f"Error: Invalid value for '--split': 'tets' is not one of {str(choices)[1:-1]}.\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_paths_reach_the_commands_as_paths(name):
+    texts = {("predict", "json_path")}  # "-" is no path
+    for item in COMMANDS[name].params:
+        if isinstance(item.type, click.Path) and (name, item.name) not in texts:
+            assert item.type.type is Path
+            assert "Path" in inspect.signature(COMMANDS[name].callback).parameters[item.name].annotation
 
 
 def test_unknown_commands_get_a_suggestion():
@@ -115,7 +151,7 @@ finally:
         assert f"\n  {name} " in done.stdout
     loaded = json.loads(done.stderr)
     assert "stages" in loaded
-    assert not {"torch", "torchvision", "numpy", "zarr", "h5py", "PIL", "clip"} & set(loaded)
+    assert not {"torch", "torchvision", "numpy", "zarr", "h5py", "PIL", "clip", "pydantic", "ruamel"} & set(loaded)
 
 
 def test_every_command_has_help():

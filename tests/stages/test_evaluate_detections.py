@@ -16,7 +16,7 @@ from pipeline.store.detections_dump import write_detections
 from stages.evaluate_detections import command
 from tests.data.real_ground_truth import real_ground_truth
 from tests.data.test_hicodet_annotations import SMALL
-from tests.data.test_hicodet_mat import ACTIONS, TEST, TRAIN, actions, label_file, structs
+from tests.data.test_hicodet_mat import ACTIONS, TEST, TRAIN, actions, image, interaction, label_file, structs
 from tests.evaluation import vcoco_worlds
 
 HICODET = {
@@ -188,7 +188,7 @@ def test_bad_files_are_one_line_and_exit_2(tmp_path, run, write, message):
         ("coco.json", '{"images": [], "annotations": [], "categories": []}', "not HICO-DET annotations"),
         ("vcoco.json", '[{"role_object_id": []}]', "looks like an official V-COCO file"),
         ("other.mat", "nonsense", "not a readable MATLAB file"),
-        ("inverted.json", json.dumps(SMALL).replace("[1.0, 1.0, 10.0, 20.0]", "[10, 1, 1, 20]"), "boxes_h: box 0"),
+        ("inverted.json", json.dumps(SMALL).replace("[1.0, 1.0, 10.0, 20.0]", "[10, 1, 1, 20]"), "human box of pair 0"),
     ],
 )
 def test_bad_annotations_are_one_line_and_exit_2(tmp_path, hicodet, name, content, message):
@@ -208,6 +208,27 @@ def test_zarr_detections_score_the_same(tmp_path, hicodet, run):
     result, _ = run("--dataset", "hicodet", **files)
     assert result.exit_code == 2
     assert "rows from 0 on: human_boxes: box 1 is [0.0, 0.0, 98.0, 5.0], outside its image" in result.output
+
+
+def test_zarr_detections_that_are_not_whole_are_one_line(tmp_path, hicodet, run):
+    hicodet(HICODET)
+    (tmp_path / "out" / "m.json").unlink()
+    chunk = tmp_path / "d.zarr" / "scores" / "c" / "0"
+
+    def damage():
+        chunk.write_bytes(b"x" + chunk.read_bytes()[1:])
+
+    def link():
+        chunk.rename(tmp_path / "elsewhere")
+        chunk.symlink_to(tmp_path / "elsewhere")
+
+    for change, message in ((chunk.unlink, "scores has 0 chunks"), (damage, "damaged"), (link, "a link that leads")):
+        write_detections(tmp_path / "d.zarr", [Detections(**HICODET)])
+        change()
+        files = {"annotations": tmp_path / "annotations.json", "detections": tmp_path / "d.zarr"}
+        result, scores = run("--dataset", "hicodet", **files)
+        assert (result.exit_code, scores) == (2, None)
+        assert message in result.output and result.output.count("\n") == 1
 
 
 def test_a_failed_run_leaves_an_older_result_alone(tmp_path, hicodet):
@@ -238,6 +259,20 @@ def test_official_mat_files(tmp_path, run):
     result, known = run("--dataset", "hicodet", "--setting", "known_object", "--image-labels", str(labels), **files)
     assert known["ap"][1] == 1  # image 1 shows no interaction with a person
     assert "image-level labels" in result.output
+
+
+@pytest.mark.parametrize("box", [(30, 4, 3, 40), (300, 400, 310, 420)])
+def test_official_mat_boxes_are_checked_like_the_json_forms(tmp_path, run, box):
+    from scipy.io import savemat
+
+    test = [image("test0.jpg", [interaction(2, [(1, 1, 10, 20)], [box], [(1, 1)])])]
+    bbox = tmp_path / "anno_bbox.mat"
+    savemat(bbox, {"bbox_train": structs(TRAIN), "bbox_test": structs(test), "list_action": actions(ACTIONS)})
+    np.savez(tmp_path / "d.npz", **{name: array[:0] for name, array in HICODET.items()})
+    result, scores = run("--dataset", "hicodet", annotations=bbox, detections=tmp_path / "d.npz")
+    assert (result.exit_code, scores) == (2, None)
+    assert 'anno_bbox.mat: object box of pair 0, image "test0.jpg" of 64 x 48 pixels, is [' in result.output
+    assert result.output.count("\n") == 1
 
 
 def test_official_mat_of_the_wrong_release(tmp_path, run):
@@ -315,6 +350,62 @@ def test_vcoco_official_pickle(vcoco, run, tmp_path):
     assert result.output.count("\n") == 1
 
 
+def test_vcoco_ties_by_name(vcoco):
+    """The last image comes first in the official file; here the first row is right, the one of image 20 wrong."""
+    ann = np.array([[0, 0, 20, 40]] * 2, np.float32)
+    cup = np.array([[20, 10, 30, 20]] * 2, np.float32)
+    rows = {"image_id": np.array([10, 20]), "human_boxes": ann, "role_boxes": cup, "scores": np.float32([0.5, 0.5])}
+    rows |= {name: np.array(value, np.int16) for name, value in (("action_id", [0, 0]), ("role_index", [1, 1]))}
+    assert vcoco(rows)[1]["per_role"]["hold obj"]["s1"] == 1
+    assert vcoco(rows, "--ties", "row_order")[1]["per_role"]["hold obj"]["s1"] == 1
+    assert vcoco(rows, "--ties", "official")[1]["per_role"]["hold obj"]["s1"] == 0.5
+    assert "'official'" in vcoco(rows, "--ties", "random")[0].output
+
+
+def test_vcoco_classes_without_positives_are_told(vcoco, tmp_path):
+    assert vcoco()[0].stderr == ""
+    vcoco_worlds.annotations(tmp_path, [(1, 10, {"hold": (2,)})], json.loads((tmp_path / "instances.json").read_text()))
+    result, scores = vcoco()
+    assert "Note: 3 of 4 verb-roles and 3 of 4 actions have no annotated person: null in the file" in result.stderr
+    assert result.stdout.count("\n") == 1
+    assert scores["per_agent"] == {"hold": 1, "walk": None, "cut": None, "point": None}
+    assert scores["ap_agent"] == 0.25
+
+
+def far(count):
+    return np.array([[90, 90, 99, 99]] * count, np.float32)
+
+
+def test_vcoco_detections_that_meet_nobody_are_told(vcoco, run, tmp_path):
+    result, scores = vcoco({"human_boxes": far(4)})
+    assert (result.exit_code, scores["ap_agent"]) == (0, 0)
+    assert "Note: no detection meets an annotated box: none of 4 overlaps a person who does its action" in result.stderr
+    assert "of this split" in result.stderr and "no detection" not in result.stdout
+    result, _ = vcoco({"human_boxes": far(4) / 100, "role_boxes": np.full((4, 4), np.nan, np.float32)})
+    assert "all boxes lie in 0..1, expected pixels" in result.stderr
+    truth = read_vcoco(tmp_path / "vcoco.json", tmp_path / "instances.json")
+    with np.load(tmp_path / "d.npz") as arrays:
+        write_vcoco_pickle(tmp_path / "d.pkl", RoleDetections(**arrays), truth)
+    files = {name: tmp_path / f"{stem}.json" for name, stem in (("annotations", "vcoco"), ("instances", "instances"))}
+    result, _ = run("--dataset", "vcoco", **files, detections=tmp_path / "d.pkl")
+    assert "no detection meets an annotated box" in result.stderr
+
+
+def test_hicodet_detections_that_meet_nothing_are_told(tmp_path, hicodet, run):
+    assert "no detection" not in hicodet(HICODET)[0].stderr
+    assert "no detection" not in hicodet({name: array[:0] for name, array in HICODET.items()})[0].stderr
+    result, scores = hicodet(HICODET | {"hoi_id": np.array([1, 1], np.int16)})
+    assert (result.exit_code, scores["full"]) == (0, 0)
+    assert "Note: no detection meets an annotated box: none of 2 overlaps a pair of its image and HOI" in result.stderr
+    unit = {name: HICODET[name] / 64 for name in ("human_boxes", "object_boxes")}
+    result, _ = hicodet(HICODET | unit)
+    assert "all boxes lie in 0..1, expected pixels: multiply them by the image's width and height" in result.stderr
+    write_detections(tmp_path / "d.zarr", [Detections(**(HICODET | unit))])
+    files = {"annotations": tmp_path / "annotations.json", "detections": tmp_path / "d.zarr"}
+    result, _ = run("--dataset", "hicodet", **files)
+    assert "none of 2 overlaps" in result.stderr and "all boxes lie in 0..1" in result.stderr
+
+
 def test_vcoco_nan_scores_and_empty_roles_are_legal(vcoco):
     result, scores = vcoco({"scores": np.full(4, np.nan, np.float32), "role_boxes": np.full((4, 4), np.nan, "f4")})
     assert result.exit_code == 0
@@ -343,8 +434,23 @@ def test_vcoco_bad_detections(vcoco, changes, message):
 def test_options_of_the_other_dataset_are_refused(vcoco, hicodet, tmp_path):
     assert "--instances is missing" in vcoco(instances=None)[0].output
     assert "belong to --dataset hicodet" in vcoco({}, "--setting", "known_object")[0].output
+    assert "--ties belongs to --dataset vcoco" in hicodet(HICODET, "--ties", "official")[0].output
     assert "belongs to --dataset vcoco" in hicodet(HICODET, "--instances", str(tmp_path / "i.json"))[0].output
-    assert "goes with anno_bbox.mat" in hicodet(HICODET, "--image-labels", str(tmp_path / "anno.mat"))[0].output
+    assert "anno.mat: does not exist" in hicodet(HICODET, "--image-labels", str(tmp_path / "anno.mat"))[0].output
+
+
+def test_known_object_of_the_json_form_with_image_level_labels(tmp_path, hicodet):
+    """Class 2 is right in a.jpg; a wrong one in b.jpg counts there only if b.jpg is labelled with a person."""
+    found = {name: np.concatenate([array[:1]] * 2) for name, array in HICODET.items()}
+    small = np.float32([[0, 0, 10, 20], [0, 0, 9, 9]])
+    found |= {"image_index": np.array([0, 1], np.int32), "scores": np.float32([0.5, 0.9]), "human_boxes": small}
+    found["object_boxes"] = np.float32([[2, 3, 30, 40], [0, 0, 9, 9]])
+    options = ("--setting", "known_object")
+    result, scores = hicodet(found, *options)
+    assert scores["ap"][2] == 1 and "from annotated pairs" in result.output
+    labels = label_file(tmp_path, [[1, 0], [0, 0], [1, 1]], ("a.jpg", "b.jpg"))
+    result, scores = hicodet(found, *options, "--image-labels", str(labels))
+    assert scores["ap"][2] == 0.5 and "from image-level labels" in result.output
 
 
 @pytest.mark.parametrize("setting", SETTINGS)

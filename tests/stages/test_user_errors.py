@@ -101,7 +101,7 @@ def test_unknown_param_suggests_the_right_one(root):
 
 def test_mistyped_param(root):
     _edit_params(root, lambda document: document["toyworld"]["detect"].update(score_threshold="high"))
-    assert "toyworld.detect.score_threshold is 'high' (str); expected float" in _fails(
+    assert "toyworld.detect.score_threshold is 'high' (str); expected a valid number" in _fails(
         root, "detect", "--dataset", "toyworld", "--split", "test"
     )
 

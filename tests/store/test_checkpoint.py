@@ -7,6 +7,7 @@ import torch
 from pipeline.core.errors import ArtifactError
 from pipeline.store.checkpoint import load_checkpoint, save_checkpoint
 from pipeline.store.files import sha256_of
+from tests.other_files import LFS
 
 
 @pytest.fixture
@@ -58,6 +59,12 @@ def test_truncated_or_missing_files_are_refused(folder, vocabulary, name):
     (folder / name).unlink()
     with pytest.raises(ArtifactError, match=name):
         load_checkpoint(folder, vocabulary=vocabulary)
+
+
+def test_a_pointer_in_place_of_the_weights_is_told(folder):
+    (folder / "model.safetensors").write_bytes(LFS)
+    with pytest.raises(ArtifactError, match=r'model.safetensors: cannot be read \(a Git LFS pointer .*run "dvc repro'):
+        load_checkpoint(folder)
 
 
 @pytest.mark.parametrize("config", [{}, [], {"vocabulary": {"verbs": []}}])

@@ -1,14 +1,17 @@
 import pickle
+import re
 from pathlib import Path
 
 import clip
 import pytest
 import torch
+from clip.clip import _MODELS
 
 from pipeline.core.errors import WeightsError
 from pipeline.store.clip_architecture import ClipConfig, build_clip
-from pipeline.store.clip_checkpoint import load_clip, save_clip, token_table
+from pipeline.store.clip_checkpoint import RESNET_NAMES, load_clip, published_digest, save_clip, token_table
 from pipeline.store.files import sha256_of
+from tests.other_files import OTHER_FILES
 
 PROMPTS = ["a person riding a bicycle", "a photo of a person feeding a dog", "a person looking at a horse!"]
 
@@ -116,6 +119,79 @@ def test_a_named_model_without_a_network_says_where_to_put_it(tmp_path, monkeypa
     monkeypatch.setattr("pipeline.store.clip_checkpoint._download", no_network)
     with pytest.raises(WeightsError, match=r"RN50\.pt.*put the file there"):
         load_clip("RN50", download_root=tmp_path)
+
+
+@pytest.fixture
+def published(full, tmp_path, monkeypatch) -> Path:
+    """RN50.pt in a download folder, a small CLIP that is said to be OpenAI's."""
+    path = tmp_path / "RN50.pt"
+    torch.save(full.state_dict(), path)
+    url = f"https://openaipublic.azureedge.net/clip/models/{sha256_of(path)}/RN50.pt"
+    monkeypatch.setitem(_MODELS, "RN50", url)
+    return path
+
+
+def test_the_published_digests_are_whole():
+    assert len(RESNET_NAMES) == 5
+    assert all(re.fullmatch("[0-9a-f]{64}", published_digest(name)) for name in RESNET_NAMES)
+
+
+def test_a_named_model_is_the_published_file(published):
+    checkpoint = load_clip("RN50", download_root=published.parent)
+    assert (checkpoint.name, checkpoint.digest) == ("RN50", published_digest("RN50"))
+
+
+def test_another_clip_under_a_published_name_is_refused(published, full):
+    state = {name: value + 1 for name, value in full.state_dict().items()}
+    torch.save(state, published)
+    with pytest.raises(WeightsError) as caught:
+        load_clip("RN50", download_root=published.parent)
+    found, expected = sha256_of(published)[:12], published_digest("RN50")[:12]
+    assert str(caught.value) == (
+        f"{published}: not OpenAI's RN50 (sha256 {found}, published {expected}); delete it and download it again "
+        f"from {_MODELS['RN50']}, or name a file of your own by its path in clip.weights"
+    )
+    assert load_clip(str(published)).name == "RN50"  # by its path it is the user's own
+
+
+@pytest.mark.parametrize("keep", [0.9, 0.1])
+def test_a_broken_download_is_to_be_downloaded_again(published, keep):
+    whole = published.read_bytes()
+    published.write_bytes(whole[: int(len(whole) * keep)])
+    with pytest.raises(WeightsError, match=r"not OpenAI's RN50 \(a zip archive cut short; .* download it again"):
+        load_clip("RN50", download_root=published.parent)
+
+
+def test_what_was_just_downloaded_is_checked_too(published, monkeypatch):
+    data = published.read_bytes()
+    published.unlink()
+    monkeypatch.setattr("pipeline.store.clip_checkpoint._download", lambda url, root: published.write_bytes(data))
+    assert load_clip("RN50", download_root=published.parent).digest == published_digest("RN50")
+    published.unlink()
+    monkeypatch.setattr("pipeline.store.clip_checkpoint._download", lambda url, root: published.write_bytes(b""))
+    with pytest.raises(WeightsError, match="an empty file"):
+        load_clip("RN50", download_root=published.parent)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+@pytest.mark.parametrize("name", OTHER_FILES)
+def test_what_is_no_checkpoint_gets_the_line_that_fits_it(tmp_path, name, suffix):
+    data, what, remedy = OTHER_FILES[name]
+    path = tmp_path / f"x{suffix}"
+    path.write_bytes(data)
+    with pytest.raises(WeightsError) as caught:
+        load_clip(str(path))
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ") and f"({what}" in message and message.endswith(f"; {remedy}")
+    assert "\n" not in message and "weights_only" not in message
+
+
+def test_a_pickled_module_is_named(full, tmp_path):
+    torch.save(full, tmp_path / "model.pt")
+    with pytest.raises(
+        WeightsError, match=r"Python object clip.model.CLIP\); save it again with torch.save\(model.state"
+    ):
+        load_clip(str(tmp_path / "model.pt"))
 
 
 class _Payload:

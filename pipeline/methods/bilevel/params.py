@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from pipeline.core.params import bounded
+from pipeline.core.param_types import Real, Switch, within
 from pipeline.methods.pair_trunk import PairTrunkParams
 
 
@@ -13,10 +13,10 @@ from pipeline.methods.pair_trunk import PairTrunkParams
 class BilevelParams(PairTrunkParams):
     """`model.bilevel`."""
 
-    hoi_recognition: bool = True  # image-level branch and L_g
-    freeze_bank: bool = False  # Exp 2
-    detach_bank: bool = True  # no gradient from the pair branch into the bank
+    hoi_recognition: Switch = True  # image-level branch and L_g
+    freeze_bank: Switch = False  # Exp 2
+    detach_bank: Switch = True  # no gradient from the pair branch into the bank
     ktn: Literal["none", "softmax", "sigmoid", "uniform", "union"] = "softmax"  # eq. (1); App. E
-    relatedness: bool = True  # s_b and L_b
-    relatedness_bias: float = bounded(-20, 20, default=-2.0)  # relatedness logits start at it
-    calibrate_global_bias: bool = True  # start s_g so that its mean probability is the label rate
+    relatedness: Switch = True  # s_b and L_b
+    relatedness_bias: Annotated[Real, within(-20, 20)] = -2.0  # relatedness logits start at it
+    calibrate_global_bias: Switch = True  # start s_g so that its mean probability is the label rate
