@@ -39,7 +39,7 @@ from pipeline.methods.pairing import PairRule
 BAR = 5.0
 TOLERANCE = 1e-6  # in double precision: in single, rounding decides which of two near pairs is the maximum
 _PARAMS = Path(__file__).parent.parent / "params.yaml"
-_LOCAL = "+model.bilevel.hoi_recognition=false+model.bilevel.dropout=0"  # the local branch alone
+_LOCAL = "ours+model.bilevel.hoi_recognition=false+model.bilevel.dropout=0"  # the local branch alone
 _HUMANS = 4  # per image, where the number of pairs allows it
 
 
