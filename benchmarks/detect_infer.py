@@ -31,12 +31,11 @@ import click
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from benchmarks.local_branch import SIZES
 from benchmarks.measure import describe_machine, measure_pairs, write_report
-from benchmarks.synthetic_bags import vocabulary_of
+from benchmarks.synthetic_bags import random_model, vocabulary_of
 from pipeline.core.params import DatasetParams, DetectParams, load_params
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
@@ -45,8 +44,7 @@ from pipeline.data.split import SplitManifest
 from pipeline.detection.batches import batches_of_one_size, padded_size, resized_size
 from pipeline.detection.detectors import SMALL, Detector, build_architecture, load_detector
 from pipeline.detection.proposals import DetectWork, proposal_columns
-from pipeline.hoi.backbones import clip_backbone
-from pipeline.hoi.network import WeakHoiNetwork
+from pipeline.inference.bag_work import LoadedBags
 from pipeline.inference.dump_split import InferWork
 from pipeline.inference.pair_outputs import dump_columns
 from pipeline.store.dump import write_dump_columns
@@ -157,14 +155,8 @@ def infer_stage(size: str, params: DatasetParams, manifest: SplitManifest, folde
     """The whole network with random weights, on random proposals."""
     vocabulary = vocabulary_of(SIZES[size].dataset)
     visual = dataclasses.replace(SIZES[size].visual, layers=_LAYERS[size]).build()
-    backbone = clip_backbone(visual, params.model)
-    network = WeakHoiNetwork(
-        backbone=backbone,
-        hoi_embeddings=functional.normalize(torch.randn(vocabulary.num_hois, backbone.embed_dim), dim=1),
-        logit_scale=3.0,
-        vocabulary=vocabulary,
-        params=params.model,
-    ).eval()
+    model = random_model(visual, params.model, vocabulary)
+    network, outputs = model.network.eval(), model.method.columns
     bags = BagDataset(
         manifest=manifest,
         proposals=random_proposals(manifest, vocabulary),
@@ -173,13 +165,22 @@ def infer_stage(size: str, params: DatasetParams, manifest: SplitManifest, folde
         image_side=params.model.image_size,
         max_proposals=params.infer.max_proposals,
     )
-    work = InferWork(network, bags, params.infer.batch_size, "benchmark", _CPU, vocabulary)
+    work = InferWork(model, vocabulary, bags, params.infer.batch_size, "benchmark", _CPU)
 
     def write(parts: FinishedParts, path: Path) -> None:
-        columns = dump_columns(parts.column)
-        write_dump_columns(path, vocabulary=vocabulary, image_ids=manifest.image_ids, variant="x", columns=columns)
+        write_dump_columns(
+            path,
+            vocabulary=vocabulary,
+            image_ids=manifest.image_ids,
+            variant="x",
+            outputs=outputs,
+            columns=dump_columns(outputs, parts.column),
+        )
 
-    return Stage(work, params.infer.part_size, lambda loaded: network(loaded.batch), write)
+    def forward(loaded: LoadedBags) -> object:
+        return network(loaded.batch, work.rule.pair(loaded.batch))
+
+    return Stage(work, params.infer.part_size, forward, write)
 
 
 def random_proposals(manifest: SplitManifest, vocabulary: Vocabulary) -> SplitProposals:

@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 
 from benchmarks.measure import Paired, describe_machine, measure_pairs, write_report
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.methods.bilevel.method import Bilevel
+from pipeline.methods.bilevel.params import BilevelParams
 from pipeline.store.dump import PredictionDump, open_dump, read_dump, write_dump
 from pipeline.store.ragged import offsets_of
 
@@ -41,15 +43,22 @@ def random_dump(num_images: int, rng: np.random.Generator) -> PredictionDump:
     proposals, rows = num_images * _PROPOSALS, len(human_index)
     corners = rng.random((proposals, 2, 2), dtype=np.float32) * 640
     classes = [(hoi % _NUM_VERBS, hoi % _NUM_OBJECTS) for hoi in range(_NUM_HOIS)]
+    vocabulary = Vocabulary(
+        objects=("person", *(f"object {index}" for index in range(1, _NUM_OBJECTS))),
+        verbs=tuple(f"verb {index}" for index in range(_NUM_VERBS)),
+        hoi_classes=tuple(classes),
+    )
+    columns = Bilevel(BilevelParams()).columns
+    per = {"image": num_images, "pair": rows}
     return PredictionDump(
-        vocabulary=Vocabulary(
-            objects=("person", *(f"object {index}" for index in range(1, _NUM_OBJECTS))),
-            verbs=tuple(f"verb {index}" for index in range(_NUM_VERBS)),
-            hoi_classes=tuple(classes),
-        ),
+        vocabulary=vocabulary,
         image_ids=tuple(f"HICO_test2015_{index:08d}" for index in range(num_images)),
         variant="ours",
-        image_logits=rng.standard_normal((num_images, _NUM_HOIS), dtype=np.float32),
+        columns=columns,
+        outputs={
+            column.name: rng.standard_normal((per[column.per], *column.width(vocabulary)), dtype=np.float32)
+            for column in columns
+        },
         proposal_offsets=offsets_of(np.full(num_images, _PROPOSALS)),
         boxes=np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1),
         proposal_scores=rng.random(proposals, dtype=np.float32),
@@ -57,15 +66,13 @@ def random_dump(num_images: int, rng: np.random.Generator) -> PredictionDump:
         pair_offsets=offsets_of(np.full(num_images, len(pairs))),
         human_index=human_index,
         object_index=object_index,
-        interaction_logits=rng.standard_normal((rows, _NUM_VERBS), dtype=np.float32),
-        relatedness_logits=rng.standard_normal(rows, dtype=np.float32),
     )
 
 
 def arrays_of(dump: PredictionDump) -> dict[str, NDArray[Any]]:
     """Its arrays by name."""
     values = {item.name: getattr(dump, item.name) for item in fields(dump)}
-    return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+    return {name: value for name, value in values.items() if isinstance(value, np.ndarray)} | dict(dump.outputs)
 
 
 def bytes_under(folder: Path) -> int:

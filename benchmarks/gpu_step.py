@@ -22,20 +22,19 @@ from typing import Any, Literal
 
 import click
 import torch
-from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measure import describe_machine, write_report
-from benchmarks.synthetic_bags import random_bags, random_categories, vocabulary_of
+from benchmarks.synthetic_bags import random_bags, random_categories, random_model, vocabulary_of
+from pipeline.backbones.base import freeze_batch_norm
+from pipeline.backbones.clip_resnet import VisualConfig
 from pipeline.core.device import memory_format, open_device
 from pipeline.core.params import IN_PROCESS, DatasetParams, ExecutionParams, load_params
-from pipeline.hoi.backbone import VisualConfig, freeze_batch_norm
-from pipeline.hoi.backbones import clip_backbone
-from pipeline.hoi.losses import WeakHoiLoss
-from pipeline.hoi.network import WeakHoiNetwork
-from pipeline.hoi.pairing import pair_proposals
+from pipeline.methods.model import HoiModel
+from pipeline.methods.pairing import PairRule
 from pipeline.training.distributed import ALONE
 from pipeline.training.feed import FedBatch
+from pipeline.training.loop import loss_weights
 from pipeline.training.optimizer import build_optimizer
 from pipeline.training.placement import place_network
 from pipeline.training.step import BatchLoss, optimizer_step
@@ -88,43 +87,31 @@ class Problem:
         """The dataset's section."""
         return load_params(_PARAMS, self.dataset)
 
-    def network(self) -> tuple[WeakHoiNetwork, WeakHoiLoss]:
+    def model(self) -> HoiModel:
         """With random weights, norms frozen."""
-        params, vocabulary = self.params, vocabulary_of(self.dataset)
         torch.manual_seed(0)
-        network = WeakHoiNetwork(
-            backbone=clip_backbone(self.visual.build(), params.model),
-            hoi_embeddings=functional.normalize(torch.randn(vocabulary.num_hois, self.visual.output_dim), dim=1),
-            logit_scale=4.6,  # CLIP's own: 100
-            vocabulary=vocabulary,
-            params=params.model,
-        ).train()
-        freeze_batch_norm(network)
-        return network, WeakHoiLoss(vocabulary=vocabulary, model=params.model, train=params.train)
+        model = random_model(self.visual.build(), self.params.model, vocabulary_of(self.dataset))
+        freeze_batch_norm(model.network.train())
+        return model
 
-    def batch(self, network: WeakHoiNetwork, num_images: int, device: torch.device, way: ExecutionParams) -> FedBatch:
+    def batch(self, num_images: int, device: torch.device, way: ExecutionParams) -> FedBatch:
         """Random bags on the device, paired on the host."""
         side, vocabulary = self.params.model.image_size, vocabulary_of(self.dataset)
         categories = random_categories(vocabulary, num_images, humans=self.humans, things=self.proposals - self.humans)
         bags = random_bags(torch.randn(num_images, 3, side, side), vocabulary, categories)
-        pairs = pair_proposals(
-            bags.object_ids,
-            bags.proposal_offsets,
-            human_object_id=network.human_object_id,
-            pairable=network.pairable.cpu(),
-        )
-        placed = bags.to(device)
+        pairs, placed = PairRule.of(vocabulary).pair(bags), bags.to(device)
         images = placed.images.contiguous(memory_format=memory_format(device, channels_last=way.channels_last))
         return FedBatch(dataclasses.replace(placed, images=images), pairs.to(device), tuple(range(num_images)))
 
     def steps(self, num_images: int, device: torch.device, way: ExecutionParams) -> Callable[[], object]:
         """Training steps over one batch, as training takes them."""
-        network, loss = self.network()
-        train = dataclasses.replace(self.params.train, precision=self.precision)
-        place_network(network, way, device, moving_norms=False)
-        optimizer = build_optimizer(network, train)
-        batch_loss = BatchLoss(network, loss.to(device), train.precision)
-        batch = self.batch(network, num_images, device, way)
+        model, train = self.model(), dataclasses.replace(self.params.train, precision=self.precision)
+        place_network(model.network, way, device, moving_norms=False)
+        optimizer = build_optimizer(model.network, train)
+        losses = model.method.losses(vocabulary_of(self.dataset), train).to(device)
+        weights = loss_weights(model.method.loss_names, train)
+        batch_loss = BatchLoss(model.network, losses, weights, train.precision)
+        batch = self.batch(num_images, device, way)
         return lambda: optimizer_step(batch_loss, optimizer, batch, ALONE, gradient_clip=train.gradient_clip)
 
     def flops(self, num_images: int, device: torch.device) -> int:

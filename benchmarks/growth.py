@@ -256,7 +256,7 @@ def remove_outputs_of_pairs(layout: Layout) -> None:
         layout.metrics("ours"),
         layout.per_class("ours"),
         layout.precision_recall("ours"),
-        layout.gamma_sweep("ours"),
+        layout.weight_sweeps("ours"),
         layout.stage_manifest("train", "ours"),
         layout.stage_manifest("infer", "ours", "test"),
         layout.stage_manifest("evaluate", "ours"),

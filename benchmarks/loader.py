@@ -18,18 +18,14 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from torch.nn import functional
 
 from benchmarks.measure import describe_machine, write_report
-from benchmarks.synthetic_bags import random_bags, random_categories
+from benchmarks.synthetic_bags import random_bags, random_categories, random_model
 from pipeline.core.device import open_device
 from pipeline.core.params import DatasetParams, load_params
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset
 from pipeline.data.split import SplitManifest
-from pipeline.hoi.backbones import clip_backbone
-from pipeline.hoi.losses import WeakHoiLoss
-from pipeline.hoi.network import WeakHoiNetwork
 from pipeline.store.clip_checkpoint import load_clip
 from pipeline.store.proposals_file import SplitProposals
 from pipeline.toyworld.reader import ToyworldReader
@@ -84,17 +80,11 @@ def waiting_share(
     section = dataclasses.replace(params.train, num_workers=num_workers, epochs=epochs, checkpoint_every=10**9)
     clip = load_clip(str(_ROOT / params.clip.weights))
     torch.manual_seed(0)
-    network = WeakHoiNetwork(
-        backbone=clip_backbone(clip.model.visual, params.model),
-        hoi_embeddings=functional.normalize(torch.randn(vocabulary.num_hois, clip.model.visual.output_dim), dim=1),
-        logit_scale=4.0,
-        vocabulary=vocabulary,
-        params=params.model,
-    )
+    model = random_model(clip.model.visual, params.model, vocabulary)
     told: list[float] = []
     with tempfile.TemporaryDirectory() as work:
         run = TrainingRun(section, "benchmark", Path(work), device, lambda figures: told.append(figures["waiting"]))
-        train(network, WeakHoiLoss(vocabulary=vocabulary, model=params.model, train=section), bags, run)
+        train(model, vocabulary, bags, run)
     return told[-1]
 
 

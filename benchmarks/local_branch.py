@@ -21,23 +21,25 @@ from typing import Any
 import click
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import per_pair
 from benchmarks.measure import describe_machine, machine_rates, measure_pairs, write_report
-from benchmarks.synthetic_bags import random_bags, random_categories, vocabulary_of
+from benchmarks.synthetic_bags import random_bags, random_categories, random_model, vocabulary_of
+from pipeline.backbones.clip_resnet import VisualConfig
 from pipeline.core.bags import BagBatch
-from pipeline.core.params import DatasetParams, load_params
+from pipeline.core.params import DatasetParams, TrainParams, load_params
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.hoi.backbone import VisualConfig
-from pipeline.hoi.backbones import clip_backbone
-from pipeline.hoi.losses import WeakHoiLoss
-from pipeline.hoi.network import WeakHoiNetwork
+from pipeline.methods.base import BatchCounts
+from pipeline.methods.bilevel.losses import BilevelLosses
+from pipeline.methods.bilevel.network import BilevelNetwork
+from pipeline.methods.model import HoiModel, ModelChoice
+from pipeline.methods.pairing import PairRule
 
 BAR = 5.0
 TOLERANCE = 1e-6  # in double precision: in single, rounding decides which of two near pairs is the maximum
 _PARAMS = Path(__file__).parent.parent / "params.yaml"
+_LOCAL = "ours+model.bilevel.hoi_recognition=false+model.bilevel.dropout=0"  # the local branch alone
 _HUMANS = 4  # per image, where the number of pairs allows it
 
 
@@ -57,10 +59,10 @@ SIZES = {
 
 @dataclass(frozen=True)
 class Problem:
-    """A network whose trunk passes feature maps on, the loss, and a batch whose images are feature maps."""
+    """A network whose trunk passes feature maps on, its losses, and a batch whose images are feature maps."""
 
-    network: WeakHoiNetwork
-    loss: WeakHoiLoss
+    network: BilevelNetwork
+    losses: BilevelLosses
     vocabulary: Vocabulary
     batch: BagBatch
 
@@ -68,35 +70,34 @@ class Problem:
     def random(cls, size: Size, *, num_images: int, num_pairs: int, seed: int) -> Problem:
         """Random weights, maps, boxes and labels; every image has `num_pairs` pairs."""
         torch.manual_seed(seed)
-        params, vocabulary = load_params(_PARAMS, size.dataset), vocabulary_of(size.dataset)
-        model = dataclasses.replace(params.model, hoi_recognition=False, dropout=0.0)  # the local branch alone
-        backbone = clip_backbone(size.visual.build(), model)
-        backbone.trunk = nn.Sequential()
-        network = WeakHoiNetwork(
-            backbone=backbone,
-            hoi_embeddings=functional.normalize(torch.randn(vocabulary.num_hois, backbone.embed_dim), dim=1),
-            logit_scale=3.0,
-            vocabulary=vocabulary,
-            params=model,
-        )
-        loss = WeakHoiLoss(vocabulary=vocabulary, model=model, train=params.train)
+        params, vocabulary = load_params(_PARAMS, size.dataset, _LOCAL), vocabulary_of(size.dataset)
+        model = random_model(size.visual.build(), params.model, vocabulary)
         batch = _random_batch(size, params, vocabulary, num_images=num_images, num_pairs=num_pairs)
-        return cls(network, loss, vocabulary, batch)
+        return cls.of(model, params.train, vocabulary, batch)
+
+    @classmethod
+    def of(cls, model: HoiModel, train: TrainParams, vocabulary: Vocabulary, batch: BagBatch) -> Problem:
+        """Of the paper's method on CLIP's encoder, whose trunk is taken away."""
+        network, losses = model.network, model.method.losses(vocabulary, train)
+        assert isinstance(network, BilevelNetwork) and isinstance(losses, BilevelLosses)
+        network.backbone.trunk = nn.Sequential()
+        return cls(network, losses, vocabulary, batch)
 
     def in_double(self) -> Problem:
         """A copy in double precision."""
         values = {item.name: getattr(self.batch, item.name) for item in dataclasses.fields(self.batch)}
         double = {name: value.detach().double() for name, value in values.items() if value.is_floating_point()}
         double["images"].requires_grad_()
-        network, loss = copy.deepcopy(self.network).double(), copy.deepcopy(self.loss).double()
-        return Problem(network, loss, self.vocabulary, BagBatch(**{**values, **double}))
+        network, losses = copy.deepcopy(self.network).double(), copy.deepcopy(self.losses).double()
+        return Problem(network, losses, self.vocabulary, BagBatch(**{**values, **double}))
 
     def ours(self) -> per_pair.LocalBranch:
         """The whole batch in one ragged pass."""
-        output = self.network(self.batch)
-        terms = self.loss(output, self.batch)
+        pairs = PairRule.of(self.vocabulary).pair(self.batch)
+        outputs = self.network(self.batch, pairs)
+        terms = self.losses(outputs, self.batch, pairs, BatchCounts(len(self.batch), len(pairs.bags)))
         return per_pair.LocalBranch(
-            output.interaction_logits, output.relatedness_logits, terms.pair_loss, terms.relatedness_loss
+            outputs["interaction_logits"], outputs["relatedness_logits"], terms["pair"], terms["relatedness"]
         )
 
     def straightforward(self, pooling: str) -> per_pair.LocalBranch:
@@ -106,7 +107,7 @@ class Problem:
             self.batch.images,
             self.batch,
             vocabulary=self.vocabulary,
-            top_k=self.loss.train_params.top_k,
+            top_k=self.losses.top_k,
             pooling=per_pair.POOLINGS[pooling],
         )
 
@@ -127,7 +128,7 @@ def _random_batch(
     human, pairable = vocabulary.human_object_id, set(vocabulary.hoi_object_ids.tolist())
     humans = _HUMANS if num_pairs % _HUMANS == 0 and num_pairs >= _HUMANS**2 else 1
     things = num_pairs // humans - (humans - 1 if human in pairable else 0)
-    cells = params.model.image_size // params.model.last_stride
+    cells = params.model.image_size // ModelChoice.of(params.model).backbone_settings.last_stride
     features = torch.randn(num_images, size.visual.width * 32, cells, cells, requires_grad=True)
     return random_bags(features, vocabulary, random_categories(vocabulary, num_images, humans=humans, things=things))
 

@@ -15,14 +15,14 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import roi_align
 
+from pipeline.backbones.clip_resnet import ClipResNet
 from pipeline.core.bags import BagBatch
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.hoi.backbone import ClipBackbone
-from pipeline.hoi.network import WeakHoiNetwork
+from pipeline.methods.bilevel.network import BilevelNetwork
 
 Box = tuple[float, float, float, float]  # xyxy in original pixels
 Size = tuple[float, float]  # width, height of the image in pixels
-Pooling = Callable[[WeakHoiNetwork, Tensor, Tensor], Tensor]  # of a map [1, C, Hf, Wf] and a box [4] in 0..1 to [D]
+Pooling = Callable[[BilevelNetwork, Tensor, Tensor], Tensor]  # of a map [1, C, Hf, Wf] and a box [4] in 0..1 to [D]
 
 
 @dataclass(frozen=True)
@@ -35,33 +35,32 @@ class LocalBranch:
     relatedness_loss: Tensor
 
 
-def clip_pooling(network: WeakHoiNetwork, features: Tensor, box: Tensor) -> Tensor:
+def clip_pooling(network: BilevelNetwork, features: Tensor, box: Tensor) -> Tensor:
     """CLIP's attention pool over torchvision's RoIAlign."""
     backbone = network.backbone
+    assert isinstance(backbone, ClipResNet)
     cells = box * box.new_tensor([features.shape[3], features.shape[2]] * 2)
     region = roi_align(
         features,
         [cells[None]],
-        output_size=network.params.roi_size,
-        sampling_ratio=network.params.sampling_ratio,
+        output_size=backbone.params.roi_size,
+        sampling_ratio=backbone.params.sampling_ratio,
         aligned=True,
     )
-    embedding: Tensor = backbone.attnpool(region)  # type: ignore[operator]  # CLIP's module
+    embedding: Tensor = backbone.attnpool(region)
     return embedding.view(-1)
 
 
-def absorbed_pooling(network: WeakHoiNetwork, features: Tensor, box: Tensor) -> Tensor:
+def absorbed_pooling(network: BilevelNetwork, features: Tensor, box: Tensor) -> Tensor:
     """The network's own operator, one region at a time."""
-    backbone = network.backbone
-    assert isinstance(backbone, ClipBackbone)  # a detector's takes a pyramid
-    return backbone.region_embedding(features, box[None], torch.zeros(1, dtype=torch.int64))[0]
+    return network.backbone.region_embedding(features, box[None], torch.zeros(1, dtype=torch.int64))[0]
 
 
 POOLINGS: dict[str, Pooling] = {"absorbed": absorbed_pooling, "clip": clip_pooling}
 
 
 def local_branch(
-    network: WeakHoiNetwork,
+    network: BilevelNetwork,
     features: Tensor,
     batch: BagBatch,
     *,
@@ -73,7 +72,7 @@ def local_branch(
     zero = features.new_zeros(())
     interactions, relatednesses, pair_loss, relatedness_loss = [], [], zero, zero
     for image in range(len(batch)):
-        pairs = _pairs_of(network, batch, image)
+        pairs = _pairs_of(vocabulary, batch, image)
         logits = [_pair_logits(network, features[image : image + 1], batch, image, *pair, pooling) for pair in pairs]
         verbs, objects = _labels_of(vocabulary, batch, image)
         pair_loss = pair_loss + _mil_loss([s_p for s_p, _ in logits], verbs, zero)
@@ -88,11 +87,12 @@ def local_branch(
     )
 
 
-def _pairs_of(network: WeakHoiNetwork, batch: BagBatch, image: int) -> list[tuple[int, int]]:
+def _pairs_of(vocabulary: Vocabulary, batch: BagBatch, image: int) -> list[tuple[int, int]]:
     """Rows of every human with every other pairable proposal."""
     rows = range(int(batch.proposal_offsets[image]), int(batch.proposal_offsets[image + 1]))
-    humans = [row for row in rows if int(batch.object_ids[row]) == network.human_object_id]
-    partners = [row for row in rows if bool(network.pairable[int(batch.object_ids[row])])]
+    pairable = {category for _, category in vocabulary.hoi_classes}
+    humans = [row for row in rows if int(batch.object_ids[row]) == vocabulary.human_object_id]
+    partners = [row for row in rows if int(batch.object_ids[row]) in pairable]
     return [(human, partner) for human in humans for partner in partners if human != partner]
 
 
@@ -108,7 +108,7 @@ def _labels_of(vocabulary: Vocabulary, batch: BagBatch, image: int) -> tuple[set
 
 
 def _pair_logits(
-    network: WeakHoiNetwork, features: Tensor, batch: BagBatch, image: int, human: int, partner: int, pooling: Pooling
+    network: BilevelNetwork, features: Tensor, batch: BagBatch, image: int, human: int, partner: int, pooling: Pooling
 ) -> tuple[Tensor, Tensor]:
     """s_p [A] and s_b [] of one pair (eq. 1 and 2)."""
     human_box, object_box = _box(batch.boxes[human]), _box(batch.boxes[partner])
@@ -118,8 +118,8 @@ def _pair_logits(
     )
     scale = v_h.numel() ** 0.5 if network.params.unit_variance else 1.0
     terms = torch.tensor(spatial_terms(human_box, object_box, size))
-    v_sp = network.spatial.layers(torch.cat([terms, (terms + network.params.spatial_epsilon).log()]))
-    v_p = network.pair_embedding(torch.cat([v_h * scale, v_o * scale, v_sp]))
+    v_sp = network.trunk.spatial.layers(torch.cat([terms, (terms + network.params.spatial_epsilon).log()]))
+    v_p = network.trunk.pair_embedding(torch.cat([v_h * scale, v_o * scale, v_sp]))
     bank = network.bank.detach() if network.params.detach_bank else network.bank
     directions = functional.normalize(bank, dim=1)
     recalled = torch.softmax(directions @ functional.normalize(v_u, dim=0) * network.logit_scale.exp(), 0) @ bank
@@ -127,7 +127,7 @@ def _pair_logits(
     return network.interaction_head(representation), network.relatedness_head(representation)[0]
 
 
-def _region(network: WeakHoiNetwork, features: Tensor, box: Box, size: Size, pooling: Pooling) -> Tensor:
+def _region(network: BilevelNetwork, features: Tensor, box: Box, size: Size, pooling: Pooling) -> Tensor:
     """Embedding [D] of a box in pixels."""
     placed = torch.tensor([box[0] / size[0], box[1] / size[1], box[2] / size[0], box[3] / size[1]])
     embedding = pooling(network, features, placed)

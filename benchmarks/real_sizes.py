@@ -45,7 +45,7 @@ def truth_of(dump: PredictionDump, rng: np.random.Generator) -> GroundTruth:
 
 
 def prepare_evaluation(path: Path, truth: GroundTruth) -> Callable[[], object]:
-    """The work of `evaluate` on a dump, with its sweep of gamma."""
+    """The work of `evaluate` on a dump, with its sweeps of weights."""
     params = load_params(ROOT / "params.yaml", "hicodet", "ours").evaluate
     dump = open_dump(path)
     rare = np.zeros(dump.vocabulary.num_hois, np.bool_)

@@ -1,16 +1,23 @@
-"""Batches of random bags: humans and things with boxes anywhere, and labels of categories that the image holds."""
+"""A random model, and random bags: humans and things with boxes anywhere, labels of categories that are there."""
 
 from __future__ import annotations
 
 import torch
+from clip.model import ModifiedResNet
 from torch import Tensor
+from torch.nn import functional
 
+from pipeline.backbones.clip_resnet import ClipResNet
 from pipeline.core.bags import BagBatch
+from pipeline.core.params import ModelParams
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.methods.base import Parts
+from pipeline.methods.model import HoiModel, ModelChoice
 from pipeline.toyworld.vocabulary import toyworld_vocabulary
 
 _LABELS = 3  # HOI classes per image
 _IMAGE_SIDE = 480.0  # pixels of the original images
+_LOGIT_SCALE = 4.6  # CLIP's own: 100
 
 
 def vocabulary_of(dataset: str) -> Vocabulary:
@@ -22,6 +29,14 @@ def vocabulary_of(dataset: str) -> Vocabulary:
         verbs=tuple(f"verb{index}" for index in range(117)),
         hoi_classes=tuple((index % 117, index % 80) for index in range(600)),
     )
+
+
+def random_model(visual: ModifiedResNet, params: ModelParams, vocabulary: Vocabulary) -> HoiModel:
+    """The method of params on CLIP's visual encoder, with a random knowledge bank."""
+    choice = ModelChoice.of(params)
+    bank = functional.normalize(torch.randn(vocabulary.num_hois, visual.output_dim), dim=1)
+    parts = Parts(ClipResNet(visual, choice.backbone_settings), bank, _LOGIT_SCALE, vocabulary)
+    return HoiModel(choice.method, choice.method.build(parts), {"image_size": params.image_size})
 
 
 def random_categories(vocabulary: Vocabulary, num_images: int, *, humans: int, things: int) -> Tensor:

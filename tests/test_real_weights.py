@@ -10,9 +10,9 @@ import torch
 from torchvision.models import get_model_builder
 from torchvision.ops import roi_align
 
+from pipeline.backbones.clip_resnet import ClipResNet, ClipResNetParams
 from pipeline.data.images import normalize_pixels
 from pipeline.detection.detectors import load_detector
-from pipeline.hoi.backbone import ClipBackbone
 from pipeline.prompts.bank import encode_bank
 from pipeline.store.clip_architecture import ClipConfig, build_clip
 from pipeline.store.clip_checkpoint import load_clip
@@ -49,7 +49,7 @@ def image() -> torch.Tensor:
 
 @torch.no_grad()
 def test_the_global_vector_equals_encode_image(bare, loaded, image):
-    backbone = ClipBackbone(visual=loaded.model.visual, last_stride=32, roi_size=7, sampling_ratio=2).eval()
+    backbone = ClipResNet(loaded.model.visual, ClipResNetParams(last_stride=32)).eval()
     ours = backbone.global_embedding(backbone(image))
     theirs = bare.encode_image(image)
     assert ours.shape == (1, 1024)
@@ -68,7 +68,7 @@ def test_the_bank_equals_encode_text(bare, loaded):
 @torch.no_grad()
 @pytest.mark.parametrize("stride", [32, 16])
 def test_region_embeddings_equal_clips_pool_over_roi_align(bare, loaded, image, stride):
-    backbone = ClipBackbone(visual=loaded.model.visual, last_stride=stride, roi_size=7, sampling_ratio=2).eval()
+    backbone = ClipResNet(loaded.model.visual, ClipResNetParams(last_stride=stride)).eval()
     features = backbone(image)
     assert features.shape == (1, 2048, 224 // stride, 224 // stride)
     boxes = torch.tensor([[0.5, 1, 5, 6], [0, 0, 7, 7], [2, 3, 3, 4.5]])
@@ -94,7 +94,7 @@ def test_rn101_runs_as_clips_own(tmp_path, image):
     bare.load_state_dict({name: value.float() for name, value in state.items()})
     bare = bare.float().eval()
     loaded = load_clip(str(path))
-    backbone = ClipBackbone(visual=loaded.model.visual, last_stride=32, roi_size=7, sampling_ratio=2).eval()
+    backbone = ClipResNet(loaded.model.visual, ClipResNetParams(last_stride=32)).eval()
     features, theirs = backbone(image), bare.encode_image(image)
     ours = backbone.global_embedding(features)
     assert (ours.shape, features.shape) == ((1, 512), (1, 2048, 7, 7))

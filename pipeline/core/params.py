@@ -295,8 +295,9 @@ def _override_by_hand(
         known = [f"{stage}.{key}" for stage in _OVERRIDDEN for key in _mapping(merged.get(stage))]
         if stage in absent:
             continue
-        is_setting = stage == "model" and len(keys) > 1  # of a method or backbone that the dataset has no section for
-        if not keys or (f"{stage}.{keys[0]}" not in known and not is_setting):
+        # A dataset may leave all settings of a method to their defaults, and still one of them may be overridden.
+        settings = stage == "model" and len(keys) > 1 and bool(_mapping(merged.get(stage)))
+        if not settings and f"{stage}.{keys[0] if keys else ''}" not in known:
             faults.append(f'override "+{override}": unknown key{did_you_mean(name, known)}; expected +stage.key=value')
             continue
         try:

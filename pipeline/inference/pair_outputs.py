@@ -51,7 +51,8 @@ def empty_outputs(columns: Sequence[OutputColumn], vocabulary: Vocabulary) -> Ar
     flat_int = np.zeros(0, np.int64)
     standing = dict.fromkeys(("proposal_counts", "object_ids", "pair_counts", *_PAIR_INDICES), flat_int)
     boxes = {"boxes": np.zeros((0, 4), np.float32), "proposal_scores": np.zeros(0, np.float32)}
-    return standing | boxes | {column.name: np.zeros((0, *column.width(vocabulary)), np.float32) for column in columns}
+    outputs = {column.name: np.zeros((0, *column.width(vocabulary)), np.float32) for column in columns}
+    return {**standing, **boxes, **outputs}
 
 
 def pair_arrays(columns: Sequence[OutputColumn]) -> tuple[str, ...]:

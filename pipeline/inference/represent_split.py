@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, ParamError
 from pipeline.core.params import RepresentParams
 from pipeline.core.types import IntArray
 from pipeline.inference.bag_work import BagWork, LoadedBags, cut_by_image
@@ -22,9 +24,27 @@ from pipeline.store.ragged import offsets_of
 
 @dataclass(frozen=True)
 class RepresentWork(BagWork):
-    """Representations of the best-detected pairs of every image."""
+    """Representations of the best-detected pairs of every image.
+
+    Raises:
+        ParamError: the method has no knowledge bank; `run` raises it for one without representations.
+    """
 
     params: RepresentParams
+
+    def __post_init__(self) -> None:
+        self.bank()
+
+    def bank(self) -> Tensor:
+        """W_T [H, D] as the network has it."""
+        return self._offered("knowledge bank", getattr(self.model.network, "bank", None)).detach()
+
+    def _offered(self, what: str, found: Any) -> Tensor:
+        if found is None:
+            name = self.model.config["method"]["name"]
+            raise ParamError(f'model.method: "{name}" has no {what} to represent; take another method, e.g. bilevel')
+        tensor: Tensor = found
+        return tensor
 
     @property
     def empty(self) -> Arrays:
@@ -48,7 +68,8 @@ class RepresentWork(BagWork):
         kept = best_rows(scores[human] * scores[partner], offsets, self.params.pairs_per_image)
         boxes = batch.boxes.numpy()
         with np.errstate(over="ignore"):  # what overflows float16 is refused by name once the split is whole
-            representation = outputs["representation"].float().cpu().numpy()[kept].astype(self.params.dtype)
+            every = self._offered("pair representation", outputs.get("representation")).float().cpu().numpy()
+            representation = every[kept].astype(self.params.dtype)
         arrays = {
             "pair_counts": np.diff(offsets).clip(max=self.params.pairs_per_image),
             "human_boxes": boxes[human[kept]],
@@ -69,7 +90,7 @@ def representation_columns(parts: FinishedParts, work: RepresentWork, *, run: st
     if not all(np.isfinite(piece).all() for piece in columns["representation"].pieces()):
         raise DataError(f"{run}: representations that {work.params.dtype} cannot hold; set represent.dtype to float32")
     columns["offsets"] = Column.of(offsets_of(parts.column("pair_counts").read()))
-    columns["bank"] = Column.of(work.model.network.bank.detach().float().cpu().numpy())
+    columns["bank"] = Column.of(work.bank().float().cpu().numpy())
     return columns
 
 

@@ -54,7 +54,8 @@ def _sweep_files(layout: Layout, run: str, remedy: str) -> list[Path]:
     """A CSV file per factor."""
     folder = layout.weight_sweeps(run)
     if not (files := sorted(folder.glob("*.csv"))):
-        raise ArtifactError(f"{folder} holds no sweep; {remedy}")
+        fault = "holds no sweep" if folder.is_dir() else "does not exist"
+        raise ArtifactError(f"{folder} {fault}; {remedy}")
     return files
 
 

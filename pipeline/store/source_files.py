@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 PACKAGES = ("pipeline", "stages")
+_PLUGINS = "pipeline.core.plugins"  # loads modules by names in params
 
 
 def source_files(root: Path) -> dict[str, Path]:
@@ -52,6 +53,8 @@ def _module_of(name: str, modules: Mapping[str, Path]) -> str:
 def reachable_modules(starts: set[str], modules: Mapping[str, Path]) -> set[str]:
     """Return the modules of the project that these reach, themselves included.
 
+    A module that loads plugins reaches all of its room: which of them is known only from params.
+
     Raises:
         ValueError: as `imported_modules`.
     """
@@ -61,5 +64,9 @@ def reachable_modules(starts: set[str], modules: Mapping[str, Path]) -> set[str]
         module = waiting.pop()
         if module not in seen:
             seen.add(module)
-            waiting += [name for name in imported_modules(modules[module], modules) if name in modules]
+            imported = imported_modules(modules[module], modules)
+            if _PLUGINS in imported:
+                room = f"{module.rpartition('.')[0]}."
+                imported |= {name for name in modules if name.startswith(room)}
+            waiting += [name for name in imported if name in modules]
     return seen

@@ -5,16 +5,12 @@ import click
 import pytest
 import torch
 from click.testing import CliRunner
-from torch import nn
 
 from benchmarks import per_pair
 from benchmarks.local_branch import SIZES, Problem, command, largest_difference
-from pipeline.core.params import ModelParams
-from pipeline.hoi.backbones import clip_backbone
-from pipeline.hoi.losses import WeakHoiLoss
-from pipeline.hoi.network import WeakHoiNetwork
-from pipeline.hoi.pairing import pair_proposals
+from pipeline.methods.pairing import PairRule
 from tests.conftest import make_batch
+from tests.small_model import chosen, small_model
 
 
 @pytest.mark.parametrize("pooling", ["absorbed", "clip"])
@@ -29,17 +25,12 @@ def test_equals_the_straightforward_version(pooling, num_pairs):
 
 @pytest.mark.parametrize("top_k", [1, 3])
 def test_equals_it_on_ragged_bags_some_of_them_empty(small_visual, vocabulary, model_params, toyworld_params, top_k):
-    params: ModelParams = dataclasses.replace(model_params, hoi_recognition=False)
     torch.manual_seed(2)
-    backbone = clip_backbone(small_visual, params)
-    backbone.trunk = nn.Sequential()
-    network = WeakHoiNetwork(
-        backbone=backbone, hoi_embeddings=torch.randn(4, 24), logit_scale=1.0, vocabulary=vocabulary, params=params
-    )
+    model = small_model(vocabulary, chosen(model_params, hoi_recognition=False), small_visual)
     train = dataclasses.replace(toyworld_params.train, top_k=top_k)
     batch = make_batch([4, 0, 7, 1, 3], vocabulary, seed=3)
     batch = dataclasses.replace(batch, images=torch.randn(5, 256, 4, 5, requires_grad=True))
-    problem = Problem(network, WeakHoiLoss(vocabulary=vocabulary, model=params, train=train), vocabulary, batch)
+    problem = Problem.of(model, train, vocabulary, batch)
     assert problem.ours().relatedness_loss > 0
     for pooling in per_pair.POOLINGS:
         assert largest_difference(problem, pooling) < 1e-4
@@ -58,12 +49,7 @@ def test_a_wrong_version_is_not_timed(monkeypatch):
 def test_every_image_has_the_pairs_asked_for(size, num_pairs):
     visual = dataclasses.replace(SIZES[size].visual, width=8)
     problem = Problem.random(dataclasses.replace(SIZES[size], visual=visual), num_images=2, num_pairs=num_pairs, seed=0)
-    pairs = pair_proposals(
-        problem.batch.object_ids,
-        problem.batch.proposal_offsets,
-        human_object_id=problem.network.human_object_id,
-        pairable=problem.network.pairable,
-    )
+    pairs = PairRule.of(problem.vocabulary).pair(problem.batch)
     assert pairs.offsets.diff().tolist() == [num_pairs, num_pairs]
     assert (problem.batch.labels.sum(1) > 0).all()
 

@@ -372,6 +372,12 @@ def test_execution_is_no_dataset(load):
     assert 'no dataset "execution"; it has custom, hicodet' in faults_of(load, dataset="execution")
 
 
+def test_a_setting_is_overridden_also_where_the_dataset_leaves_all_to_defaults(load, document):
+    assert "bilevel" not in document["hicodet"]["model"]
+    params = load("ours+model.bilevel.dropout=0.1+model.bilevel.ktn=none", "hicodet")
+    assert params.model.settings == {"bilevel": {"dropout": 0.1, "ktn": "none"}}
+
+
 def test_wrong_verb_forms_are_named(load, document):
     assert load().encode_prompts.verb_forms == {}
     document["toyworld"]["encode_prompts"]["verb_forms"] = {"look": 1}

@@ -90,18 +90,18 @@ ARTIFACTS = {
     ),
     "training log": (
         f"{RESULTS}/training/ours.csv",
-        f"{RESULTS}/gamma/ours.csv",
+        f"{RESULTS}/weights/ours/detector.csv",
         ("report",),
         "weakhoi train --dataset toyworld --variant ours",
     ),
     **{
-        f"results, {kind}": (
-            f"{RESULTS}/{kind}/ours.csv",
+        f"results, {name}": (
+            f"{RESULTS}/{name}.csv",
             f"{RESULTS}/training/ours.csv",
             ("report",),
             "weakhoi evaluate --dataset toyworld --variant ours --split test",
         )
-        for kind in ("per_class", "curves", "gamma")
+        for name in ("per_class/ours", "curves/ours", "weights/ours/detector")
     },
     "metrics": (
         f"{RESULTS}/ours.json",
@@ -121,9 +121,12 @@ MANIFESTS = {
 }
 
 
+KEPT_IN = ("checkpoints", "weights")  # folders whose folders are one artifact each
+
+
 def artifact(name: str) -> str:
     """The file, or the folder that is one artifact."""
-    folders = (path for path in Path(name).parents if path.suffix == ".zarr" or path.parent.name == "checkpoints")
+    folders = (path for path in Path(name).parents if path.suffix == ".zarr" or path.parent.name in KEPT_IN)
     return next((path.as_posix() for path in folders), name)
 
 

@@ -4,14 +4,13 @@ import torch
 
 from pipeline.core.device import place
 from pipeline.data.bags import BagDataset, collate_bags
-from pipeline.hoi.backbones import clip_backbone
-from pipeline.hoi.network import WeakHoiNetwork
 from pipeline.inference.dump_split import InferWork
 from pipeline.inference.pair_outputs import dump_columns
 from pipeline.store.dump import read_dump, write_dump_columns
 from pipeline.store.files import sha256_of
 from pipeline.store.part_work import compute_parts
 from pipeline.store.parts import FinishedParts, PartPlan
+from tests.small_model import run, small_model
 from tests.small_split import small_bags
 
 COUNTS = [5, 0, 8, 1, 4, 6]
@@ -19,18 +18,12 @@ ATOL = 2e-4  # batches of other sizes sum in another order
 
 
 @pytest.fixture
-def network(small_visual, vocabulary, model_params, seed):
+def model(small_visual, vocabulary, model_params, seed):
+    model = small_model(vocabulary, model_params, small_visual, seed=seed)
     torch.manual_seed(1 + seed)
-    network = WeakHoiNetwork(
-        backbone=clip_backbone(small_visual, model_params),
-        hoi_embeddings=torch.nn.functional.normalize(torch.randn(vocabulary.num_hois, 24), dim=1),
-        logit_scale=2.0,
-        vocabulary=vocabulary,
-        params=model_params,
-    ).eval()
-    for head in (network.interaction_head, network.relatedness_head):
+    for head in (model.network.eval().interaction_head, model.network.relatedness_head):
         torch.nn.init.normal_(head[-1].weight, std=20)  # so that rows differ by far more than the tolerance
-    return network
+    return model
 
 
 @pytest.fixture
@@ -39,44 +32,46 @@ def bags(tmp_path, vocabulary, seed):
 
 
 @pytest.fixture
-def infer(tmp_path, network, bags, vocabulary):
-    def run(batch_size, part_size, work="work", digest="x", done=lambda count: None, bags=bags):
+def infer(tmp_path, model, bags, vocabulary):
+    def write(batch_size, part_size, work="work", digest="x", done=lambda count: None, bags=bags):
         """Compute all parts, write `work`.zarr from them, read it back."""
-        infer = InferWork(network, bags, batch_size, digest, torch.device("cpu"), vocabulary)
+        infer = InferWork(model, vocabulary, bags, batch_size, digest, torch.device("cpu"))
         plan = PartPlan(tmp_path / work, digest, len(bags), part_size)
         compute_parts(plan, plan.ranges(), infer, threads=1, done=done)
-        columns = dump_columns(FinishedParts(plan, infer.empty).column)
+        outputs = model.method.columns
+        columns = dump_columns(outputs, FinishedParts(plan, infer.empty).column)
         path, image_ids = tmp_path / f"{work}.zarr", bags.manifest.image_ids
-        write_dump_columns(path, vocabulary=vocabulary, image_ids=image_ids, variant="ours", columns=columns)
+        names = {"vocabulary": vocabulary, "image_ids": image_ids, "variant": "ours"}
+        write_dump_columns(path, **names, outputs=outputs, columns=columns)
         return read_dump(path, vocabulary=vocabulary, image_ids=image_ids)
 
-    return run
+    return write
 
 
 def arrays(dump):
-    return {name: value for name, value in vars(dump).items() if isinstance(value, np.ndarray)}
+    return {name: value for name, value in vars(dump).items() if isinstance(value, np.ndarray)} | dict(dump.outputs)
 
 
-def test_rows_are_the_networks_own_image_by_image(infer, network, bags):
+def test_rows_are_the_networks_own_image_by_image(infer, model, vocabulary, bags):
     dump = infer(4, 100)
     for index in range(len(bags)):
         batch = collate_bags([bags[index]])
         with torch.inference_mode():
-            output = network(batch)
+            expected, outputs = run(model, vocabulary, batch)
         rows = slice(dump.proposal_offsets[index], dump.proposal_offsets[index + 1])
         pairs = slice(dump.pair_offsets[index], dump.pair_offsets[index + 1])
         np.testing.assert_array_equal(dump.boxes[rows], batch.boxes)
         np.testing.assert_array_equal(dump.object_ids[rows], batch.object_ids)
         np.testing.assert_array_equal(dump.proposal_scores[rows], bags.proposals.image(index, 6).scores)
-        np.testing.assert_array_equal(dump.human_index[pairs], output.pairs.human)
-        np.testing.assert_array_equal(dump.object_index[pairs], output.pairs.object)
-        np.testing.assert_allclose(dump.interaction_logits[pairs], output.interaction_logits, atol=ATOL)
-        np.testing.assert_allclose(dump.relatedness_logits[pairs], output.relatedness_logits, atol=ATOL)
-        np.testing.assert_allclose(dump.image_logits[index], output.image_logits[0], atol=ATOL)
+        np.testing.assert_array_equal(dump.human_index[pairs], expected.human)
+        np.testing.assert_array_equal(dump.object_index[pairs], expected.object)
+        for name in ("interaction_logits", "relatedness_logits"):
+            np.testing.assert_allclose(dump.outputs[name][pairs], outputs[name], atol=ATOL)
+        np.testing.assert_allclose(dump.outputs["image_logits"][index], outputs["image_logits"][0], atol=ATOL)
     assert np.diff(dump.proposal_offsets).tolist() == [5, 0, 6, 1, 4, 6]
     assert len(dump.human_index) > 10
-    for logits in (dump.interaction_logits, dump.relatedness_logits):
-        assert logits.std(0).min() > 10 * ATOL  # else other rows would pass as well
+    for name in ("interaction_logits", "relatedness_logits"):
+        assert dump.outputs[name].std(0).min() > 10 * ATOL  # else other rows would pass as well
 
 
 def test_parts_do_not_change_a_bit(infer, tmp_path):
@@ -95,8 +90,8 @@ def test_the_batch_size_does_not_matter(infer, batch_size):
         np.testing.assert_allclose(value, expected[name], atol=ATOL, err_msg=name)
 
 
-def test_the_batch_that_an_image_is_in_does_not_matter(network, bags, vocabulary):
-    work = InferWork(network, bags, 6, "x", torch.device("cpu"), vocabulary)
+def test_the_batch_that_an_image_is_in_does_not_matter(model, bags, vocabulary):
+    work = InferWork(model, vocabulary, bags, 6, "x", torch.device("cpu"))
     found = {}
     for images in ([4, 0, 3], [5, 2], [1]):
         found.update(zip(images, work.run(images, work.load(images)), strict=True))
@@ -120,25 +115,26 @@ def test_an_interrupted_run_goes_on(infer, bags, monkeypatch):
     resumed = infer(2, 2, work="b")
     assert opened == [4, 5]  # of one batch, so in order
     for name, value in arrays(whole).items():
-        np.testing.assert_array_equal(getattr(resumed, name), value)
+        np.testing.assert_array_equal(arrays(resumed)[name], value)
     infer(2, 2, work="b", digest="another checkpoint")
     assert opened == [4, 5, 0, 1, 2, 3, 4, 5]  # by one thread
 
 
 def test_no_pairs(infer, tmp_path, vocabulary):
     nothing = infer(2, 2, work="a", bags=small_bags(tmp_path / "none", vocabulary, [0, 1]))
-    assert nothing.interaction_logits.shape == (0, 3)
+    assert nothing.outputs["interaction_logits"].shape == (0, 3)
     assert nothing.pair_offsets.tolist() == [0, 0, 0]
-    assert nothing.image_logits.shape == (2, 4)
+    assert nothing.outputs["image_logits"].shape == (2, 4)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_gives_the_numbers_of_the_cpu(network, bags, vocabulary):
+def test_cuda_gives_the_numbers_of_the_cpu(model, bags, vocabulary):
     outputs = []
     for name in ("cpu", "cuda"):
         device = torch.device(name)
-        work = InferWork(place(network, device, channels_last=True), bags, 6, "x", device, vocabulary)
+        place(model.network, device, channels_last=True)
+        work = InferWork(model, vocabulary, bags, 6, "x", device)
         outputs.append(work.run(range(6), work.load(range(6))))
     for one, other in zip(*outputs, strict=True):
         for name in one:

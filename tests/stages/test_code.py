@@ -28,8 +28,8 @@ def digests(root, *names) -> dict[str, bytes]:
 def test_a_change_of_code_changes_the_digests_of_the_commands_that_reach_it(root):
     before = digests(root, "train", "score", "tsne")
     assert digests(root, "train", "score", "tsne") == before
-    losses = root / "pipeline/hoi/losses.py"
-    assert json.loads(before["train"])["pipeline/hoi/losses.py"] == sha256_of(losses)
+    losses = root / "pipeline/methods/bilevel/losses.py"
+    assert json.loads(before["train"])["pipeline/methods/bilevel/losses.py"] == sha256_of(losses)
     losses.write_text(losses.read_text() + "# more\n")
     after = digests(root, "train", "score", "tsne")
     assert {name for name in before if before[name] != after[name]} == {"train"}

@@ -72,7 +72,7 @@ def test_a_killed_worker_changes_no_byte(tmp_path, monkeypatch):
     layout = write_world(tmp_path, NUM_IMAGES)
     arguments = ["--dataset", "toyworld", "--variant", "ours", "--root", str(tmp_path)]
     outputs = [layout.metrics("ours"), layout.per_class("ours"), layout.precision_recall("ours")]
-    outputs += [layout.gamma_sweep("ours"), layout.stage_manifest("evaluate", "ours")]
+    outputs += [layout.stage_manifest("evaluate", "ours"), *sorted(layout.weight_sweeps("ours").iterdir())]
     expected = [path.read_bytes() for path in outputs]
     for path in outputs:
         path.unlink()

@@ -140,4 +140,4 @@ def _logits(root):
         assert done.exit_code == 0, done.output
     dump = read_dump(root / "cache/custom/predictions/ours.zarr")
     start, stop = dump.pair_offsets[1:3]
-    return dump.interaction_logits[start:stop]
+    return dump.outputs["interaction_logits"][start:stop]

@@ -98,14 +98,13 @@ def test_parts_of_branches_that_were_not_trained_are_left_out(own_dataset, predi
     root = copied(own_dataset, tmp_path / "root")
     config = root / "cache/custom/checkpoints/ours/config.json"
     document = json.loads(config.read_text())
-    document["model"]["relatedness"] = False
+    document["method"]["settings"]["relatedness"] = False
     config.write_text(json.dumps(document))
     (root / "manifests/custom/runs/train-ours.json").unlink()  # which records another model
     found = json.loads(predict(EXAMPLE, "--json", "-", *ALL, root=root).stdout)
-    assert found["fusion"]["relatedness"] is False
-    assert found["fusion"]["score_fusion"] is True
+    assert found["fusion"] == {"weights": {"detector": 2.8}, "links": {}}
     entry = found["images"][0]["detections"][0]
-    assert entry["parts"]["relatedness"] is None
+    assert "relatedness" not in entry["parts"]
     assert entry["parts"]["global"] > 0
 
 
@@ -273,7 +272,8 @@ def test_a_users_mistake_is_one_line(predict, call, expected):
 def test_a_row_that_shares_a_run_is_predicted_by_that_run(predict, images):
     found = json.loads(predict(EXAMPLE, "--variant", "exp7", "--json", "-", *ALL).stdout)
     assert found["checkpoint"].endswith("cache/custom/checkpoints/ours")
-    assert found["fusion"]["score_fusion"] is False
+    assert found["fusion"]["weights"] == {"detector": 2.8, "global": 0}
+    assert all("global" not in entry["parts"] for entry in found["images"][0]["detections"])
     (expected,) = images(EXAMPLE)
     (image,) = found["images"]
     first = max(expected["detections"], key=lambda entry: entry["score"] / entry["parts"]["global"])

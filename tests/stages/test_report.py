@@ -48,7 +48,7 @@ def test_folder_holds_all_and_a_second_run_gives_equal_bytes(layout):
         "precision_recall.png",
         "per_class.png",
         "training_frequency.png",
-        "gamma.png",
+        "weights.png",
         "comparison.jpg",
         "training.png",
         "sheet-baseline.png",
@@ -132,14 +132,13 @@ def test_metrics_of_another_dump_are_refused(layout):
     [
         ("metrics", "weakhoi evaluate"),
         ("per_class", "weakhoi evaluate"),
-        ("gamma_sweep", "weakhoi evaluate"),
+        ("weight_sweeps", "weakhoi evaluate"),
         ("training_log", "weakhoi train"),
         ("predictions", "weakhoi infer"),
     ],
 )
 def test_missing_files_name_the_command_that_makes_them(layout, which, remedy):
-    path = getattr(layout, which)("ours")
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    getattr(layout, which)("ours").rename(layout.root / "elsewhere")
     result = run(layout)
     assert result.exit_code == 2 and result.output.count("\n") == 1
     assert f'does not exist; run "{remedy} --dataset toyworld --variant ours"' in result.output

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import shutil
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -22,13 +21,14 @@ def layout(tmp_path) -> Layout:
     layout = write_world(tmp_path)
     dump = read_dump(layout.predictions("ours"), vocabulary=VOCABULARY)
     for variant in ("ours", "exp8"):
-        write_run(layout, run_name(variant, 3), dump, dump.interaction_logits)
-    write_run(layout, run_name("abl1", 3), dump, -dump.interaction_logits)
+        write_run(layout, run_name(variant, 3), dump)
+    write_run(layout, run_name("abl1", 3), dump, sign=-1)
     return layout
 
 
-def write_run(layout: Layout, run: str, dump: PredictionDump, logits: np.ndarray) -> None:
-    write_dump(layout.predictions(run), dataclasses.replace(dump, variant=run, interaction_logits=logits))
+def write_run(layout: Layout, run: str, dump: PredictionDump, sign: float = 1) -> None:
+    outputs = {**dump.outputs, "interaction_logits": sign * dump.outputs["interaction_logits"]}
+    write_dump(layout.predictions(run), dataclasses.replace(dump, variant=run, outputs=outputs))
 
 
 def score(layout: Layout, variant: str, seed: int = 3):

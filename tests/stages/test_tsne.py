@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import yaml
 from click.testing import CliRunner
 from PIL import Image
@@ -18,10 +17,6 @@ from pipeline.core.layout import Layout, run_name
 from pipeline.core.types import KnowledgeBank
 from pipeline.data.ground_truth_file import AnnotatedSplit, write_ground_truth
 from pipeline.data.split import write_split
-from pipeline.hoi.backbone import VisualConfig
-from pipeline.hoi.backbones import clip_backbone
-from pipeline.hoi.network import WeakHoiNetwork
-from pipeline.hoi.network_config import network_config
 from pipeline.store.bank_file import write_bank
 from pipeline.store.checkpoint import save_checkpoint
 from pipeline.store.files import sha256_of, write_text
@@ -34,6 +29,7 @@ from stages.rerun import command as rerun
 from stages.tsne import command as tsne
 from tests.conftest import ROOT
 from tests.evaluation.worlds import ground_truth
+from tests.small_model import small_model
 from tests.small_split import random_proposals, write_split_images
 
 pytestmark = pytest.mark.slow
@@ -62,17 +58,8 @@ def layout(tmp_path, vocabulary, small_visual, model_params) -> Layout:
     embeddings = np.random.default_rng(5).normal(size=(vocabulary.num_hois, 24)).astype(np.float32)
     write_bank(layout.knowledge_bank, KnowledgeBank(embeddings, tuple("abcd"), "clip", "0"))
     for number, (variant, seed) in enumerate((variant, seed) for variant in VARIANTS for seed in SEEDS):
-        torch.manual_seed(number)
-        network = WeakHoiNetwork(
-            backbone=clip_backbone(small_visual, model_params),
-            hoi_embeddings=torch.randn(vocabulary.num_hois, 24),
-            logit_scale=2.0,
-            vocabulary=vocabulary,
-            params=model_params,
-        )
-        visual = VisualConfig.of(small_visual)
-        config = network_config(visual=visual, vocabulary=vocabulary, model=model_params, origin={})
-        save_checkpoint(layout.checkpoint(run_name(variant, seed)), network.state_dict(), config)
+        model = small_model(vocabulary, model_params, small_visual, seed=number)
+        save_checkpoint(layout.checkpoint(run_name(variant, seed)), model.network.state_dict(), model.config)
     return layout
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import ArtifactError
+from pipeline.core.outputs import OutputColumn
 from pipeline.store.columns import Column
 from pipeline.store.dump import PredictionDump, open_dump, read_dump, write_dump, write_dump_columns
 from pipeline.store.files import sha256_of
@@ -12,6 +13,11 @@ from pipeline.store.ragged import offsets_of
 
 PROPOSAL_ARRAYS = ("boxes", "proposal_scores", "object_ids")
 PAIR_ARRAYS = ("human_index", "object_index", "interaction_logits", "relatedness_logits")
+COLUMNS = (
+    OutputColumn("image_logits", "image", "hois", "global"),
+    OutputColumn("interaction_logits", "pair", "verbs", "pairwise", "softmax"),
+    OutputColumn("relatedness_logits", "pair", None, "relatedness"),
+)
 
 
 def make_dump(vocabulary, proposals: list[int], pairs: list[int], seed: int = 0) -> PredictionDump:
@@ -23,7 +29,12 @@ def make_dump(vocabulary, proposals: list[int], pairs: list[int], seed: int = 0)
         vocabulary=vocabulary,
         image_ids=tuple(f"image {i}" for i in range(len(proposals))),
         variant="ours",
-        image_logits=rng.standard_normal((len(proposals), vocabulary.num_hois)).astype(np.float32),
+        columns=COLUMNS,
+        outputs={
+            "image_logits": rng.standard_normal((len(proposals), vocabulary.num_hois)).astype(np.float32),
+            "interaction_logits": rng.standard_normal((total, vocabulary.num_verbs)).astype(np.float32),
+            "relatedness_logits": np.zeros(total, np.float32),
+        },
         proposal_offsets=offsets_of(np.array(proposals, np.int64)),
         boxes=np.sort(rng.random((rows, 2, 2)), axis=1).reshape(-1, 4).astype(np.float32),
         proposal_scores=rng.random(rows).astype(np.float32),
@@ -31,14 +42,26 @@ def make_dump(vocabulary, proposals: list[int], pairs: list[int], seed: int = 0)
         pair_offsets=offsets_of(np.array(pairs, np.int64)),
         human_index=rng.integers(0, most),
         object_index=rng.integers(0, most),
-        interaction_logits=rng.standard_normal((total, vocabulary.num_verbs)).astype(np.float32),
-        relatedness_logits=np.zeros(total, np.float32),
     )
 
 
+def fields_of(dump: PredictionDump) -> dict:
+    """Its fields by name, its outputs among them."""
+    return {**vars(dump), **dump.outputs}
+
+
+def with_field(dump: PredictionDump, name: str, value) -> PredictionDump:
+    """The same with one field or output changed."""
+    if name in dump.outputs:
+        return dataclasses.replace(dump, outputs={**dump.outputs, name: value})
+    return dataclasses.replace(dump, **{name: value})
+
+
 def assert_equal(found: PredictionDump, expected: PredictionDump) -> None:
-    for field in dataclasses.fields(PredictionDump):
-        one, other = getattr(found, field.name), getattr(expected, field.name)
+    ours, theirs = fields_of(found), fields_of(expected)
+    assert ours.keys() == theirs.keys()
+    for name in ours.keys() - {"outputs"}:
+        one, other = ours[name], theirs[name]
         if isinstance(other, np.ndarray):
             assert one.dtype == other.dtype
             np.testing.assert_array_equal(one, other)
@@ -72,12 +95,11 @@ def test_pieces_do_not_change_a_bit(tmp_path, vocabulary, monkeypatch):
     write_dump(tmp_path / "whole.zarr", dump)
     columns = {
         name: Column(array.shape, array.dtype, lambda array=array: np.array_split(array, 11))
-        for name, array in vars(dump).items()
+        for name, array in fields_of(dump).items()
         if isinstance(array, np.ndarray)
     }
-    write_dump_columns(
-        tmp_path / "pieces.zarr", vocabulary=vocabulary, image_ids=dump.image_ids, variant="ours", columns=columns
-    )
+    names = {"vocabulary": vocabulary, "image_ids": dump.image_ids, "variant": "ours"}
+    write_dump_columns(tmp_path / "pieces.zarr", **names, outputs=COLUMNS, columns=columns)
     assert len(list((tmp_path / "whole.zarr/boxes/c").rglob("*"))) > 4  # shards
     assert sha256_of(tmp_path / "pieces.zarr") == sha256_of(tmp_path / "whole.zarr")
     assert_equal(read_dump(tmp_path / "pieces.zarr"), dump)
@@ -97,8 +119,8 @@ def test_ranges_of_images_are_dumps_of_their_own(tmp_path, vocabulary, cuts):
             rows = getattr(whole, offsets)[start : stop + 1]
             np.testing.assert_array_equal(getattr(part, offsets), rows - rows[0])
             for name in names:
-                np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[rows[0] : rows[-1]])
-        np.testing.assert_array_equal(part.image_logits, whole.image_logits[start:stop])
+                np.testing.assert_array_equal(fields_of(part)[name], fields_of(whole)[name][rows[0] : rows[-1]])
+        np.testing.assert_array_equal(part.outputs["image_logits"], whole.outputs["image_logits"][start:stop])
 
 
 def test_a_part_that_is_damaged_after_opening_is_noticed(tmp_path, vocabulary):
@@ -141,7 +163,7 @@ def test_every_truncated_or_missing_file_is_noticed(tmp_path, vocabulary):
 @pytest.mark.parametrize("name", ["boxes", "pair_offsets", "relatedness_logits", "image_logits"])
 def test_arrays_that_do_not_fit_together_are_refused(tmp_path, vocabulary, name):
     dump = make_dump(vocabulary, [3, 1], [4, 2])
-    write_dump(tmp_path / "x.zarr", dataclasses.replace(dump, **{name: getattr(dump, name)[:-1]}))
+    write_dump(tmp_path / "x.zarr", with_field(dump, name, fields_of(dump)[name][:-1]))
     with pytest.raises(ArtifactError, match=r"\w+ has shape .*, expected"):
         read_dump(tmp_path / "x.zarr")
 
@@ -180,7 +202,7 @@ def changed(array, row, value):
 )
 def test_values_that_no_run_writes_are_one_line(tmp_path, vocabulary, name, change, message):
     dump = make_dump(vocabulary, [3, 1], [4, 1])
-    write_dump(tmp_path / "x.zarr", dataclasses.replace(dump, **{name: change(getattr(dump, name))}))
+    write_dump(tmp_path / "x.zarr", with_field(dump, name, change(fields_of(dump)[name])))
     with pytest.raises(ArtifactError, match=f"x.zarr: damaged or not a prediction dump .*{message}") as error:
         read_dump(tmp_path / "x.zarr")
     assert "\n" not in str(error.value)

@@ -37,6 +37,18 @@ def test_imports_are_followed_through_functions_and_in_circles(root):
     assert reachable_modules({"stages.run"}, modules) == {"stages.run", "pipeline.room.work", "pipeline.room.deep"}
 
 
+def test_who_loads_plugins_reaches_all_of_its_room(root):
+    for name in ("core/__init__", "core/plugins", "plugged/__init__", "plugged/one", "plugged/many/method"):
+        path = root / f"pipeline/{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("import pipeline.room.deep\n" if name.endswith("method") else "")
+    (root / "pipeline/plugged/catalog.py").write_text("from pipeline.core.plugins import load_plugin\n")
+    (root / "stages/other.py").write_text("from pipeline.plugged.catalog import load\n")
+    found = reachable_modules({"stages.other"}, source_files(root))
+    assert {"pipeline.plugged.one", "pipeline.plugged.many.method", "pipeline.room.deep"} < found
+    assert "pipeline.room.unused" not in found
+
+
 @pytest.mark.parametrize(
     ("line", "told"), [("from . import x", "relative import"), ("from pipeline.room import x", "no module")]
 )
