@@ -39,9 +39,8 @@ def command(dataset: str, variants: tuple[str, ...], seed_texts: tuple[str, ...]
     if wrong := [text for text in numbers if not text.isdecimal() or int(text) > MAX_SEED]:
         raise ParamError(f'--seed: "{wrong[0]}" is not a run seed; expected whole numbers up to {MAX_SEED}, e.g. 0,1,2')
     seeds = tuple(map(int, numbers)) or load_figure_seeds(layout.params)
-    for name in names:
-        load_params(layout.params, dataset, name)  # a wrong name is said before anything is read
-    params = load_params(layout.params, dataset).tsne
+    # Loaded for each name, so that a wrong one is said before anything is read.
+    params = {name: load_params(layout.params, dataset, name).tsne for name in names}[names[0]]
     inputs = StageInputs(layout)
     vocabulary = read_vocabulary(inputs.take(layout.vocabulary, "prepare"))
     manifest = read_split(inputs.take(layout.split("test"), "prepare"), vocabulary)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from clip.model import ModifiedResNet
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.backbones.base import Sources
 from pipeline.core.bags import BagBatch
@@ -84,7 +84,16 @@ def short_run(params: TrainParams, **changes: object) -> TrainParams:
     return dataclasses.replace(params, **(settings | changes))
 
 
-def image_logits(model: HoiModel, images: Tensor) -> Tensor:
+@torch.no_grad()
+def fit_norms(visual: ModifiedResNet, images: Tensor) -> None:
+    """Set the moving means of batch norm to those of the images: a pretrained encoder's fit its images as well."""
+    for module in visual.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # the mean of all batches so far, of which there is one
+    visual.train()(images)
+    visual.eval()
+
+
+def image_logits(network: Any, images: Tensor) -> Tensor:
     """s_g of normalized images."""
-    network: Any = model.network
     return network.image_logits(network.backbone(images))

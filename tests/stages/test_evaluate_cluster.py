@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -26,7 +27,10 @@ NUM_IMAGES, FATAL_IMAGE = 6, 3
 @pytest.mark.parametrize("stage", [command, score_command])
 def test_workers_are_sent_paths_and_digests_that_mean_the_same_to_them(stage, tmp_path, monkeypatch):
     layout = write_world(tmp_path)
-    shutil.copytree(layout.predictions("ours"), layout.predictions("seeds/ours-0"))
+    write_dump(
+        layout.predictions("seeds/ours-0"),
+        dataclasses.replace(read_dump(layout.predictions("ours")), variant="seeds/ours-0"),
+    )
     dump = layout.predictions("seeds/ours-0" if stage is score_command else "ours")
     sent = []
 

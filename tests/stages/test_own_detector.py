@@ -28,7 +28,7 @@ def root(tmp_path, vocabulary):
     write_split(layout.split("train"), write_split_images(tmp_path, vocabulary, 3))
     write_vocabulary(layout.vocabulary, vocabulary)
     document = yaml.safe_load((ROOT / "params.yaml").read_text())
-    own = {"detector": SSDLITE, "weights": "own.pt", "score_threshold": 0.0, "max_per_image": 2000}
+    own = {"detector": SSDLITE, "weights": "own.pt", "score_threshold": 0.0, "max_per_image": 1000}
     document["custom"]["detect"] |= own
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
     torch.manual_seed(0)

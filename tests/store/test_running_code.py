@@ -79,5 +79,9 @@ def test_infer_does_not_depend_on_what_only_draws():
     from pipeline.store.source_files import reachable_modules, source_files
 
     reached = reachable_modules({"stages._split_run", "pipeline.store.engine"}, source_files(ROOT))
-    assert {"pipeline.inference.pair_outputs", "pipeline.hoi.network", "pipeline.store.part_work"} <= reached
+    assert {
+        "pipeline.inference.pair_outputs",
+        "pipeline.methods.bilevel.network",
+        "pipeline.store.part_work",
+    } <= reached
     assert not [name for name in reached if name.startswith(("pipeline.report", "pipeline.evaluation"))]

@@ -11,13 +11,13 @@ from torch import distributed
 from torch.multiprocessing import spawn
 
 from pipeline.core.errors import DataError, ParamError
-from pipeline.hoi.losses import BatchCounts
+from pipeline.methods.base import BatchCounts
 from pipeline.training.distributed import ALONE, Ranks, check_shares, join_ranks
 from pipeline.training.loop import TrainingRun, train
 from pipeline.training.watch import LossWatch
 from tests.conftest import make_batch
+from tests.small_model import chosen, counts_of, run, short_run, small_model
 from tests.small_split import small_bags
-from tests.training.small_training import short_run, small_loss, small_network
 
 COUNTS = [4, 3, 0, 5, 4, 1, 4, 4, 2, 5]  # proposals; the third and the sixth image have no pair
 
@@ -75,58 +75,57 @@ def test_standing_by_ends_with_the_exit_code_of_a_mistake(monkeypatch):
     assert ended.value.code == 2
 
 
-@pytest.mark.parametrize("changes", [{}, {"interaction": "ppr_fcn"}, {"clip_regularization": True}])
-def test_losses_of_parts_add_up_to_the_batchs(build, bags_of, changes):
+@pytest.mark.parametrize("changes", [{}, {"method": "ppr_fcn"}, {"method": "prompt_classifier", "classifier": "mlp"}])
+def test_losses_of_parts_add_up_to_the_batchs(build, bags_of, vocabulary, params, changes):
     """By the whole batch's counts, not each part's own; the second part has an image without pairs."""
-    network, loss = build(**changes)
-    network.eval()
-    parts = [bags_of([0, 1, 3]), bags_of([4, 2])]
-    whole = bags_of([0, 1, 3, 4, 2])
-    outputs = [network(part) for part in parts]
-    halves = list(zip(outputs, parts, strict=True))
+    model = build(**changes)
+    losses = model.method.losses(vocabulary, params)
+
+    def terms_of(images, counts=None):
+        part = bags_of(images)
+        pairs, outputs = run(model, vocabulary, part)
+        return len(pairs.bags), torch.stack([*losses(outputs, part, pairs, counts or counts_of(part, pairs)).values()])
+
     counts = BatchCounts(images=5, bags=torch.tensor(4))
-    assert [len(output.pairs.bags) for output in outputs] == [3, 1]
-    sums = [sum(terms) for terms in zip(*(_terms(loss(o, p, counts)) for o, p in halves), strict=True)]
-    expected = _terms(loss(network(whole), whole))
-    torch.testing.assert_close(torch.stack(sums), torch.stack(expected), rtol=1e-5, atol=1e-6)
-    assert expected[-1] > 0 or not changes.get("clip_regularization")
-    alone = [sum(terms) for terms in zip(*(_terms(loss(o, p)) for o, p in halves), strict=True)]
-    assert not torch.allclose(torch.stack(alone), torch.stack(expected), rtol=1e-2)
-
-
-def _terms(terms):
-    return [terms.total, terms.global_loss, terms.pair_loss, terms.relatedness_loss, terms.regularization_loss]
+    parts = [terms_of(images, counts) for images in ([0, 1, 3], [4, 2])]
+    assert [bags for bags, _ in parts] == [3, 1]
+    _, expected = terms_of([0, 1, 3, 4, 2])
+    torch.testing.assert_close(sum(terms for _, terms in parts), expected, rtol=1e-5, atol=1e-6)
+    assert (expected > 0).all()
+    alone = sum(terms_of(images)[1] for images in ([0, 1, 3], [4, 2]))
+    assert not torch.allclose(alone, expected, rtol=1e-2)
 
 
 class _Told(Ranks):
     """The first of two ranks; the other's figures are given."""
 
     def gather(self, values):
-        return torch.stack([values, torch.tensor([float("nan"), 1, float("nan"), 1, 0, 2])])
+        return torch.stack([values, torch.tensor([float("nan"), 1, float("nan"), 2])])
+
+
+FIGURES = ("loss", "global", "pair", "gradient norm")
 
 
 def test_the_images_of_the_rank_at_fault_are_named():
-    watch = LossWatch(_Told(0, 2, 0), lag=1)
-    assert watch.add(0, ["a", "b", "c"], torch.ones(6)) == []
+    watch = LossWatch(_Told(0, 2, 0), FIGURES, lag=1)
+    assert watch.add(0, ["a", "b", "c"], torch.ones(4)) == []
     with pytest.raises(DataError, match=r"'pair': nan.* at images b, c; lower train.learning_rate"):
         watch.drain()
 
 
 def test_a_gradient_that_is_not_finite_may_be_any_image():
-    watch = LossWatch(ALONE, lag=0)
-    figures = torch.tensor([1.0, 1, 1, 1, 1, float("inf")])
+    watch = LossWatch(ALONE, FIGURES, lag=0)
+    figures = torch.tensor([1.0, 1, 1, float("inf")])
     with pytest.raises(DataError, match=r"'gradient norm': inf.* at images a, b; lower"):
         watch.add(0, ["a", "b"], figures)
 
 
 def test_figures_are_read_late_where_a_gpu_would_wait_and_in_order():
-    watch, figures = LossWatch(ALONE, lag=1), torch.arange(6.0)
+    watch, figures = LossWatch(ALONE, FIGURES, lag=1), torch.arange(4.0)
     assert watch.add(0, [], figures) == []
     seen = watch.add(1, [], figures + 1)
     assert [iteration for iteration, _ in seen] == [0]
-    assert seen[0][1] == {
-        "loss": 0, "global": 1, "pair": 2, "relatedness": 3, "regularization": 4, "gradient norm": 5,
-    }  # fmt: skip
+    assert seen[0][1] == {"loss": 0, "global": 1, "pair": 2, "gradient norm": 3}
     assert [iteration for iteration, _ in watch.drain()] == [1]
     assert watch.drain() == []
 
@@ -163,12 +162,14 @@ def bags_of(vocabulary, seed):
 
 
 @pytest.fixture
-def build(vocabulary, model_params, small_visual, params, seed):
-    """(network, loss) of model params with changes, the same weights each time."""
+def build(vocabulary, model_params, small_visual, seed):
+    """A model of params with changes, the same weights each time."""
 
-    def make(**changes):
-        model = dataclasses.replace(model_params, **({"dropout": 0.0, "calibrate_global_bias": False} | changes))
-        return small_network(vocabulary, model, small_visual, seed=seed), small_loss(vocabulary, model, params)
+    def make(method="bilevel", **changes):
+        fixed = {"calibrate_global_bias": False} if method == "bilevel" else {}
+        return small_model(
+            vocabulary, chosen(model_params, method=method, **(fixed | changes)), small_visual, seed=seed
+        )
 
     return make
 
@@ -178,7 +179,7 @@ def params(toyworld_params):
     return short_run(toyworld_params.train)
 
 
-def one_rank(network, loss, bags, run, ranks, outcome, stop=None):
+def one_rank(model, vocabulary, bags, run, ranks, outcome, stop=None):
     """Train a copy; leave state, log and steps, or the error, in a file of this rank's."""
     steps = []
 
@@ -187,12 +188,12 @@ def one_rank(network, loss, bags, run, ranks, outcome, stop=None):
             raise InterruptedError
         steps.append(losses)
 
-    network = copy.deepcopy(network)
+    model = copy.deepcopy(model)
     torch.manual_seed(100 + ranks.rank)  # a new process starts from elsewhere
     result = {"steps": steps, "error": None}
     try:
-        log = train(network, loss, bags, dataclasses.replace(run, progress=progress, ranks=ranks))
-        result |= {"log": log.text(), "state": network.state_dict()}
+        log = train(model, vocabulary, bags, dataclasses.replace(run, progress=progress, ranks=ranks))
+        result |= {"log": log.text(), "state": model.network.state_dict()}
     except (DataError, InterruptedError) as error:
         result["error"] = f"{type(error).__name__}: {error}"
     torch.save(result, outcome.with_suffix(f".{ranks.rank}"))
@@ -204,8 +205,8 @@ def _rank_process(rank, size, folder, scenarios):
     store = distributed.FileStore(str(folder / "store"), size)
     ranks = Ranks(rank, size, rank, store)
     ranks.connect(torch.device("cpu"))
-    for network, loss, bags, run, outcome, stop in scenarios:
-        one_rank(network, loss, bags, run, ranks, outcome, stop)
+    for model, vocabulary, bags, job, outcome, stop in scenarios:
+        one_rank(model, vocabulary, bags, job, ranks, outcome, stop)
     distributed.destroy_process_group()
 
 
@@ -214,7 +215,7 @@ def _results(outcome, size):
 
 
 @pytest.fixture
-def two_ranks(tmp_path, build, bags, params):
+def two_ranks(tmp_path, build, bags, params, vocabulary):
     """Run scenarios on two ranks; returns the results of both by name.
 
     A scenario is (name, changes of the model, bags, work folder, iterations until it is interrupted or None).
@@ -222,7 +223,7 @@ def two_ranks(tmp_path, build, bags, params):
 
     def run(scenarios):
         jobs = [
-            (*build(**changes), data, _run(tmp_path / work, params), tmp_path / name, stop)
+            (build(**changes), vocabulary, data, _run(tmp_path / work, params), tmp_path / name, stop)
             for name, changes, data, work, stop in scenarios
         ]
         spawn(_rank_process, (2, tmp_path, jobs), nprocs=2)
@@ -237,13 +238,13 @@ def _run(work, params):
 
 LOSSES = {
     "ours": {},
-    "abl4": {"clip_regularization": True},
+    "abl4": {"method": "prompt_classifier", "classifier": "mlp"},
     "baseline": {"hoi_recognition": False, "ktn": "none", "relatedness": False},
 }
 
 
 @pytest.mark.slow
-def test_two_ranks_equal_one(tmp_path, build, bags, params, two_ranks):
+def test_two_ranks_equal_one(tmp_path, build, bags, params, two_ranks, vocabulary):
     """Uneven parts, images without pairs, unused parameters, every kind of loss; the steps tell their gradients' norm.
 
     Adam divides a gradient by its own size: where one is all but zero, the order of a sum may move a parameter by a
@@ -251,12 +252,12 @@ def test_two_ranks_equal_one(tmp_path, build, bags, params, two_ranks):
     """
     found = two_ranks([(name, changes, bags, f"work-{name}", None) for name, changes in LOSSES.items()])
     for name, changes in LOSSES.items():
-        network, loss = build(**changes)
-        one_rank(network, loss, bags, _run(tmp_path / "alone" / name, params), ALONE, tmp_path / f"{name}-alone")
+        model = build(**changes)
+        one_rank(model, vocabulary, bags, _run(tmp_path / "alone" / name, params), ALONE, tmp_path / f"{name}-alone")
         (expected,) = _results(tmp_path / f"{name}-alone", 1)
         first, second = found[name]
         assert not first["error"]
-        start = {key: value.detach() for key, value in network.named_parameters()}
+        start = {key: value.detach() for key, value in model.network.named_parameters()}
         moved = max(float((expected["state"][key] - value).abs().max()) for key, value in start.items())
         assert moved > 2e-3
         for key, value in expected["state"].items():

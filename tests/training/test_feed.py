@@ -10,10 +10,11 @@ from pipeline.core.bags import BagBatch
 from pipeline.core.errors import DataError
 from pipeline.core.seeding import torch_generator
 from pipeline.data.bags import EpochSampler, collate_bags, flip_batch
+from pipeline.methods.pairing import PairRule
 from pipeline.training.distributed import ALONE, Ranks
 from pipeline.training.feed import Feed
+from tests.small_model import short_run
 from tests.small_split import small_bags
-from tests.training.small_training import short_run, small_network
 
 
 @pytest.fixture
@@ -22,14 +23,14 @@ def bags(tmp_path, vocabulary):
 
 
 @pytest.fixture
-def feed_of(vocabulary, model_params, small_visual, bags, toyworld_params):
+def feed_of(vocabulary, bags, toyworld_params):
     def make(ranks=ALONE, start=0, dataset=bags, **changes):
         params = short_run(toyworld_params.train, **changes)
         sampler = EpochSampler(
             num_images=len(bags), batch_size=params.batch_size, seed=params.seed, start=start, epochs=params.epochs
         )
-        network = small_network(vocabulary, model_params, small_visual)
-        return Feed(dataset, sampler, network, params, device=torch.device("cpu"), ranks=ranks, channels_last=True)
+        rule = PairRule.of(vocabulary)
+        return Feed(dataset, sampler, rule, params, device=torch.device("cpu"), ranks=ranks, channels_last=True)
 
     return make
 

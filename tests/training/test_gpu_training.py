@@ -13,10 +13,10 @@ from pipeline.training.loop import TrainingRun, train
 from pipeline.training.optimizer import build_optimizer, build_schedule
 from pipeline.training.placement import place_network
 from pipeline.training.resume import TrainingState
-from pipeline.training.step import BatchLoss, optimizer_step
+from pipeline.training.step import optimizer_step
 from tests.conftest import make_batch
+from tests.small_model import chosen, counts_of, fed, short_run, small_loss, small_model
 from tests.small_split import small_bags
-from tests.training.small_training import fed, short_run, small_loss, small_network
 
 CPU = torch.device("cpu")
 PLAIN = dataclasses.replace(IN_PROCESS, channels_last=False)
@@ -34,7 +34,7 @@ def params(toyworld_params):
 
 @pytest.fixture
 def model(model_params):
-    return dataclasses.replace(model_params, calibrate_global_bias=False)
+    return chosen(model_params, calibrate_global_bias=False)
 
 
 @pytest.fixture
@@ -53,10 +53,10 @@ def run(tmp_path, vocabulary, model, small_visual, bags, params):
 
     def go(work, device, execution=PLAIN, **changes):
         section, steps = dataclasses.replace(params, **changes), []
-        network = small_network(vocabulary, model, small_visual)
+        trained = small_model(vocabulary, model, small_visual)
         job = TrainingRun(section, "x", tmp_path / work, device, steps.append, execution)
-        log = train(network, small_loss(vocabulary, model, section), bags, job)
-        return {name: value.detach().cpu() for name, value in network.named_parameters()}, steps, log
+        log = train(trained, vocabulary, bags, job)
+        return {name: value.detach().cpu() for name, value in trained.network.named_parameters()}, steps, log
 
     return go
 
@@ -72,7 +72,7 @@ def assert_near(found, expected, start, share):
 def test_training_gives_what_the_cpu_gives(run, device, vocabulary, model, small_visual, way):
     expected, expected_steps, _ = run("cpu", CPU)
     found, steps, log = run("here", device, WAYS.get(way, PLAIN))
-    start = dict(small_network(vocabulary, model, small_visual).state_dict())
+    start = dict(small_model(vocabulary, model, small_visual).network.state_dict())
     assert_near(found, expected, {name: start[name] for name in expected}, 0.05)
     assert len(log.rows) == len(steps) == 4
     for mine, theirs in zip(steps, expected_steps, strict=True):
@@ -89,7 +89,8 @@ def test_mixed_precision_trains(run, device):
 
 @pytest.mark.slow
 def test_a_compiled_backbone_gives_what_it_gave(vocabulary, model, small_visual, params, batch, device):
-    network = small_network(vocabulary, model, small_visual).eval()
+    plain_model = small_model(vocabulary, model, small_visual)
+    network = plain_model.network.eval()
     twin = copy.deepcopy(network)
     place_network(network, PLAIN, device, moving_norms=False)
     place_network(twin, dataclasses.replace(PLAIN, compile=True), device, moving_norms=False)
@@ -97,9 +98,9 @@ def test_a_compiled_backbone_gives_what_it_gave(vocabulary, model, small_visual,
         twin.backbone.compile(backend="aot_eager")
     results = []
     for one in (network, twin):
-        loss = small_loss(vocabulary, model, params).to(device)
-        given = fed(batch, one, device)
-        total, *_ = BatchLoss(one, loss, "float32")(given.bags, given.pairs, None)
+        batch_loss = small_loss(dataclasses.replace(plain_model, network=one), vocabulary, params).to(device)
+        given = fed(batch, vocabulary, device)
+        total, _ = batch_loss(given.bags, given.pairs, counts_of(given.bags, given.pairs))
         total.backward()
         results.append([total.detach(), *(value.grad for value in one.backbone.trunk.parameters())])
     assert [name for name, _ in twin.named_parameters()] == [name for name, _ in network.named_parameters()]
@@ -111,7 +112,7 @@ def test_a_compiled_backbone_gives_what_it_gave(vocabulary, model, small_visual,
 def test_one_kernel_for_all_parameters_steps_as_the_cpu_does(
     vocabulary, model, small_visual, params, device, memory_format
 ):
-    networks = [small_network(vocabulary, model, small_visual) for _ in range(2)]
+    networks = [small_model(vocabulary, model, small_visual).network for _ in range(2)]
     networks[1].to(device)
     networks[1].backbone.to(memory_format=memory_format)
     optimizers = [build_optimizer(network, params) for network in networks]
@@ -128,20 +129,22 @@ def test_one_kernel_for_all_parameters_steps_as_the_cpu_does(
 
 
 def test_random_numbers_and_moments_are_resumed(tmp_path, vocabulary, model, small_visual, params, batch, device):
+    dropping = chosen(model, calibrate_global_bias=False, dropout=0.3)
+
     def state_of():
-        network = small_network(vocabulary, dataclasses.replace(model, dropout=0.3), small_visual)
+        network = small_model(vocabulary, dropping, small_visual).network
         place_network(network, IN_PROCESS, device, moving_norms=False)
         optimizer = build_optimizer(network, params)
         return TrainingState(network, optimizer, build_schedule(optimizer, params, 9), device, ALONE)
 
     def figures(state):
-        batch_loss = BatchLoss(state.network.train(), small_loss(vocabulary, model, params).to(device), "float32")
-        given = fed(batch, state.network, device)
+        trained = dataclasses.replace(small_model(vocabulary, dropping, small_visual), network=state.network.train())
+        batch_loss, given = small_loss(trained, vocabulary, params).to(device), fed(batch, vocabulary, device)
         return [optimizer_step(batch_loss, state.optimizer, given, ALONE, gradient_clip=5.0) for _ in range(2)]
 
     first, second = state_of(), state_of()
     figures(first)
-    log = TrainingLog(tmp_path / "log.csv", ["one row"])
+    log = TrainingLog(tmp_path / "log.csv", ("pair",), ["one row"])
     first.save(tmp_path / "point", digest="x", log=log)
     expected = figures(first)
     torch.manual_seed(12345)  # of every device
@@ -157,11 +160,11 @@ def test_random_numbers_and_moments_are_resumed(tmp_path, vocabulary, model, sma
 
 def test_the_host_never_waits_for_a_step(vocabulary, model, small_visual, params, batch, device):
     """CUDA itself tells; on the CPU test_step does."""
-    network = small_network(vocabulary, model, small_visual)
-    place_network(network, IN_PROCESS, device, moving_norms=False)
-    optimizer = build_optimizer(network, params)
-    batch_loss = BatchLoss(network, small_loss(vocabulary, model, params).to(device), params.precision)
-    given = fed(batch, network, device)
+    trained = small_model(vocabulary, model, small_visual)
+    place_network(trained.network, IN_PROCESS, device, moving_norms=False)
+    optimizer = build_optimizer(trained.network, params)
+    batch_loss = small_loss(trained, vocabulary, params, params.precision).to(device)
+    given = fed(batch, vocabulary, device)
     optimizer_step(batch_loss, optimizer, given, ALONE, gradient_clip=5.0)  # libraries start, memory is found
     if device.type == "cuda":
         torch.cuda.set_sync_debug_mode("error")

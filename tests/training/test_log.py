@@ -1,10 +1,11 @@
 from pipeline.training.log import TrainingLog
 
+TERMS = ("global", "pair", "relatedness")
 LOSSES = {"loss": 3.25, "global": 1.0, "pair": 2.0, "relatedness": 0.123456789}
 
 
 def grown(path, count):
-    log = TrainingLog.read(path)
+    log = TrainingLog.read(path, TERMS)
     log.go_back(0)
     for iteration in range(count):
         log.append(iteration, iteration / 4, LOSSES)
@@ -24,10 +25,10 @@ def test_a_resumed_log_drops_what_came_after_the_resume_point(tmp_path):
     path = tmp_path / "log.csv"
     whole = grown(path, 6).rows
     for start in range(7):
-        resumed = TrainingLog.read(path)
+        resumed = TrainingLog.read(path, TERMS)
         resumed.go_back(start)
         assert resumed.rows == whole[:start]
-    resumed = TrainingLog.read(path)
+    resumed = TrainingLog.read(path, TERMS)
     resumed.go_back(5)
     resumed.append(5, 1.25, LOSSES)
     assert resumed.rows == whole
@@ -36,4 +37,4 @@ def test_a_resumed_log_drops_what_came_after_the_resume_point(tmp_path):
 
 
 def test_no_file_is_an_empty_log(tmp_path):
-    assert TrainingLog.read(tmp_path / "none.csv").rows == []
+    assert TrainingLog.read(tmp_path / "none.csv", TERMS).rows == []

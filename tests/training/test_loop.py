@@ -11,8 +11,8 @@ from pipeline.training.distributed import ALONE
 from pipeline.training.log import TrainingLog
 from pipeline.training.loop import TrainingRun, train
 from pipeline.training.resume import TrainingState
+from tests.small_model import chosen, fit_norms, image_logits, small_model
 from tests.small_split import small_bags
-from tests.training.small_training import fit_norms, small_loss, small_network
 
 
 @pytest.fixture
@@ -36,8 +36,7 @@ def start(tmp_path, vocabulary, model_params, small_visual, bags, params, seed):
     def run(work="work", digest="x", stop=None, tell=None, **changes):
         section = dataclasses.replace(params, **changes)
         # Dropout on, so that the global generator's state matters as well.
-        model = dataclasses.replace(model_params, dropout=0.2)
-        network = small_network(vocabulary, model, small_visual, seed=seed)
+        model = small_model(vocabulary, chosen(model_params, dropout=0.2), small_visual, seed=seed)
         steps = []
 
         def progress(losses):
@@ -45,10 +44,9 @@ def start(tmp_path, vocabulary, model_params, small_visual, bags, params, seed):
                 raise KeyboardInterrupt
             steps.append(losses)
 
-        loss = small_loss(vocabulary, model, section)
         job = TrainingRun(section, digest, tmp_path / work, torch.device("cpu"), progress, tell=tell)
-        log = train(network, loss, bags, job)
-        return network, log, len(steps)
+        log = train(model, vocabulary, bags, job)
+        return model.network, log, len(steps)
 
     return run
 
@@ -65,8 +63,9 @@ def pixels_of(bags):
 
 
 @torch.inference_mode()
-def image_logits(network, bags):
-    return network.image_logits(network.backbone(pixels_of(bags)), len(bags))
+def recognized(network, bags):
+    """Probabilities [I, H] of the images' HOI classes."""
+    return torch.sigmoid(image_logits(network, pixels_of(bags)))
 
 
 def interrupted(start, stop, **changes):
@@ -180,7 +179,7 @@ def test_no_resume_point_starts_at_zero(tmp_path):
     optimizer = torch.optim.AdamW(network.parameters())
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
     state = TrainingState(network, optimizer, schedule, torch.device("cpu"), ALONE)
-    log = TrainingLog(tmp_path / "log.csv", ["a row"] * 9)
+    log = TrainingLog(tmp_path / "log.csv", (), ["a row"] * 9)
     assert state.load(tmp_path / "none.safetensors", digest="x", log=log) == 0
 
 
@@ -201,7 +200,7 @@ def test_training_moves_every_part_but_the_frozen_norms(start):
 
 def test_calibration_starts_at_the_label_rate(start, bags):
     network = start(epochs=1, batch_size=8, learning_rate=0.0, backbone_learning_rate=0.0)[0]
-    probability = torch.sigmoid(image_logits(network, bags)).mean()
+    probability = recognized(network, bags).mean()
     assert probability.item() == pytest.approx(bags.labels.mean(), rel=1e-4)
 
 
@@ -211,7 +210,7 @@ def test_it_learns_which_image_shows_what(start, bags, small_visual, seed):
     network, log, _ = start(epochs=40, batch_size=8, checkpoint_every=1000, decay_at=(), seed=seed)
     losses = [float(row.split(",")[2]) for row in log.rows]
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
-    probability, shown = torch.sigmoid(image_logits(network, bags)), torch.from_numpy(bags.labels) > 0
+    probability, shown = recognized(network, bags), torch.from_numpy(bags.labels) > 0
     assert probability[shown].mean() - probability[~shown].mean() > 0.5
 
 

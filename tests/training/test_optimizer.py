@@ -9,9 +9,12 @@ from pipeline.training.optimizer import build_optimizer, build_schedule
 class Tiny(torch.nn.Module):
     """Parameters of every kind that a network has, one frozen."""
 
+    not_decayed = frozenset({"bank"})
+
     def __init__(self):
         super().__init__()
-        self.backbone = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.BatchNorm2d(2))
+        self.backbone = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.BatchNorm2d(2), torch.nn.Linear(2, 2))
+        self.backbone.from_scratch = ("2.",)
         self.head = torch.nn.Linear(2, 3)
         self.bank = torch.nn.Parameter(torch.zeros(4, 2))
         self.logit_scale = torch.nn.Parameter(torch.zeros(()))
@@ -37,6 +40,8 @@ def test_every_trained_parameter_is_in_the_group_of_its_kind(params):
         "backbone.0.bias": (0.1, 0.0),
         "backbone.1.weight": (0.1, 0.0),
         "backbone.1.bias": (0.1, 0.0),
+        "backbone.2.weight": (1.0, 0.01),
+        "backbone.2.bias": (1.0, 0.0),
         "head.weight": (1.0, 0.01),
         "head.bias": (1.0, 0.0),
         "bank": (1.0, 0.0),

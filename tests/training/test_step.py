@@ -7,17 +7,17 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from pipeline.backbones.base import freeze_batch_norm
+from pipeline.backbones.detector_fpn import DetectorFpn
 from pipeline.core.errors import ParamError
 from pipeline.core.params import IN_PROCESS
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
-from pipeline.hoi.backbone import freeze_batch_norm
-from pipeline.hoi.backbones import detector_backbone
 from pipeline.training.distributed import ALONE
 from pipeline.training.optimizer import build_optimizer
 from pipeline.training.placement import place_network
-from pipeline.training.step import FIGURES, BatchLoss, optimizer_step
+from pipeline.training.step import optimizer_step
 from tests.conftest import make_batch
-from tests.training.small_training import fed, short_run, small_loss, small_network
+from tests.small_model import chosen, counts_of, fed, run, short_run, small_loss, small_model
 
 CPU = torch.device("cpu")
 RECOMPUTED = dataclasses.replace(IN_PROCESS, gradient_checkpointing=True)
@@ -51,26 +51,25 @@ class NoWaiting(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("recompute", [False, True])
-@pytest.mark.parametrize("changes", [{}, {"interaction": "ppr_fcn"}, {"clip_regularization": True}])
+@pytest.mark.parametrize("changes", [{}, {"method": "ppr_fcn"}, {"method": "prompt_classifier", "classifier": "mlp"}])
 def test_forward_losses_and_backward_never_wait(
     vocabulary, model_params, small_visual, params, batch, changes, recompute
 ):
-    model = dataclasses.replace(model_params, **changes)
-    network = small_network(vocabulary, model, small_visual)
-    network.backbone.recompute = recompute
-    batch_loss, given = BatchLoss(network, small_loss(vocabulary, model, params), "float32"), fed(batch, network, CPU)
-    stop = torch.optim.SGD(network.parameters(), lr=0.0)  # AdamW's own kernel is tested on a GPU
+    model = small_model(vocabulary, chosen(model_params, **changes), small_visual)
+    model.network.backbone.recompute = recompute
+    batch_loss, given = small_loss(model, vocabulary, params), fed(batch, vocabulary, CPU)
+    stop = torch.optim.SGD(model.network.parameters(), lr=0.0)  # AdamW's own kernel is tested on a GPU
     with NoWaiting():
         figures = optimizer_step(batch_loss, stop, given, ALONE, gradient_clip=1.0)
-    assert figures.shape == (len(FIGURES),)
+    assert figures.shape == (len(batch_loss.figures),)
     assert len(given.pairs) == 14
 
 
 def test_such_operators_are_noticed(vocabulary, model_params, small_visual, batch):
     """Pairing where the batch lies, reading a value, a mask, a list: each would make the host wait."""
-    network, values = small_network(vocabulary, model_params, small_visual), torch.arange(4.0)
+    model, values = small_model(vocabulary, model_params, small_visual), torch.arange(4.0)
     waits = (
-        lambda: network(batch),
+        lambda: run(model, vocabulary, batch),
         lambda: values.sum().item(),
         lambda: values[values > 1],
         lambda: values.new_tensor([1.0]),
@@ -81,7 +80,7 @@ def test_such_operators_are_noticed(vocabulary, model_params, small_visual, batc
             wait()
 
 
-def backward(network, loss, given, precision="float32"):
+def backward(batch_loss, given):
     """Loss, gradients, and bytes kept for the backward pass of the forward pass, parameters and batch apart."""
     kept: dict[int, torch.Tensor] = {}
 
@@ -89,24 +88,25 @@ def backward(network, loss, given, precision="float32"):
         kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
         return tensor
 
+    network = batch_loss.network
     network.zero_grad(set_to_none=True)
     given_storages = {value.untyped_storage().data_ptr() for value in network.parameters()}
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         network.backbone(given.bags.images)
     size = sum(storage.nbytes() for address, storage in kept.items() if address not in given_storages)
-    total, *_ = BatchLoss(network, loss, precision)(given.bags, given.pairs, None)
+    total, _ = batch_loss(given.bags, given.pairs, counts_of(given.bags, given.pairs))
     total.backward()
     return total.detach(), {name: value.grad for name, value in network.named_parameters()}, size
 
 
 def test_recomputation_changes_no_bit_and_keeps_less(vocabulary, model_params, small_visual, params, batch):
-    network, loss = small_network(vocabulary, model_params, small_visual), small_loss(vocabulary, model_params, params)
-    network.train()
-    freeze_batch_norm(network)
-    twin = copy.deepcopy(network)
-    place_network(twin, RECOMPUTED, CPU, moving_norms=False)
-    total, expected, kept = backward(network, loss, fed(batch, network, CPU))
-    other, found, kept_less = backward(twin, loss, fed(batch, network, CPU))
+    batch_loss = small_loss(small_model(vocabulary, model_params, small_visual), vocabulary, params)
+    batch_loss.network.train()
+    freeze_batch_norm(batch_loss.network)
+    twin, given = copy.deepcopy(batch_loss), fed(batch, vocabulary, CPU)
+    place_network(twin.network, RECOMPUTED, CPU, moving_norms=False)
+    total, expected, kept = backward(batch_loss, given)
+    other, found, kept_less = backward(twin, given)
     assert torch.equal(total, other)
     for name, value in expected.items():
         assert (value is None) == (found[name] is None)
@@ -114,9 +114,9 @@ def test_recomputation_changes_no_bit_and_keeps_less(vocabulary, model_params, s
     assert kept_less < kept / 3
 
 
-def test_recomputation_of_a_detectors_pyramid(model_params, seed):
+def test_recomputation_of_a_detectors_pyramid(seed):
     torch.manual_seed(seed)
-    backbone = detector_backbone(small_fasterrcnn(5).eval(), 24, model_params)
+    backbone = DetectorFpn(small_fasterrcnn(5).eval(), {}, embed_dim=24, image_size=64)
     images, results = torch.randn(2, 3, 64, 64), []
     for backbone.recompute in (False, True):
         backbone.zero_grad(set_to_none=True)
@@ -127,28 +127,30 @@ def test_recomputation_of_a_detectors_pyramid(model_params, seed):
 
 
 def test_recomputation_is_refused_beside_moving_norms(vocabulary, model_params, small_visual):
-    network = small_network(vocabulary, model_params, small_visual)
+    network = small_model(vocabulary, model_params, small_visual).network
     with pytest.raises(ParamError, match=r"execution.gradient_checkpointing is true and train.freeze_batch_norm false"):
         place_network(network, RECOMPUTED, CPU, moving_norms=True)
 
 
 def test_mixed_precision_is_near_and_its_losses_are_float32(vocabulary, model_params, small_visual, params, batch):
     """L_b is left out: which pair is the best of a bag may be another after rounding."""
-    network, loss = small_network(vocabulary, model_params, small_visual), small_loss(vocabulary, model_params, params)
-    given = fed(batch, network, CPU)
-    exact = BatchLoss(network.eval(), loss, "float32")(given.bags, given.pairs, None)
-    mixed = BatchLoss(network, loss, "bfloat16")(given.bags, given.pairs, None)
+    model, given = small_model(vocabulary, model_params, small_visual), fed(batch, vocabulary, CPU)
+    model.network.eval()
+    exact, mixed = (
+        small_loss(model, vocabulary, params, precision)(given.bags, given.pairs, counts_of(given.bags, given.pairs))[1]
+        for precision in ("float32", "bfloat16")
+    )
     assert {value.dtype for value in mixed} == {torch.float32}
-    for term in (1, 2):  # L_g, L_p
+    for term in (0, 1):  # L_g, L_p
         torch.testing.assert_close(mixed[term], exact[term], rtol=0.02, atol=0)
         assert not torch.equal(mixed[term], exact[term])
 
 
 def test_steps_lower_the_loss(vocabulary, model_params, small_visual, params, batch):
-    network, loss = small_network(vocabulary, model_params, small_visual), small_loss(vocabulary, model_params, params)
-    optimizer, batch_loss = build_optimizer(network, params), BatchLoss(network, loss, "float32")
+    batch_loss = small_loss(small_model(vocabulary, model_params, small_visual), vocabulary, params)
+    optimizer = build_optimizer(batch_loss.network, params)
     losses = [
-        optimizer_step(batch_loss, optimizer, fed(batch, network, CPU), ALONE, gradient_clip=5.0)[0].item()
+        optimizer_step(batch_loss, optimizer, fed(batch, vocabulary, CPU), ALONE, gradient_clip=5.0)[0].item()
         for _ in range(24)
     ]
     assert losses[-1] < 0.9 * losses[0]

@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from pipeline.training.distributed import ALONE, Ranks
-from pipeline.training.step import FIGURES
 from pipeline.training.watch import LossWatch
+
+FIGURES = ("loss", "pair", "gradient norm")
 
 
 class Given(Ranks):
@@ -16,7 +17,7 @@ class Given(Ranks):
 def watched(ranks, losses, *, lag=0) -> list[str]:
     """What is told of steps with these losses, each at the images 0a to 0d, 1a to 1d, ..."""
     told = []
-    watch = LossWatch(ranks, lag=lag, tell=told.append)
+    watch = LossWatch(ranks, FIGURES, lag=lag, tell=told.append)
     for step, loss in enumerate(losses):
         watch.add(step, [f"{step}{letter}" for letter in "abcd"], torch.full((len(FIGURES),), float(loss)))
     watch.drain()
