@@ -16,6 +16,7 @@ from pipeline.data.split import read_split
 from pipeline.store.files import sha256_of, write_json
 from pipeline.store.manifests import relative
 from pipeline.store.vocabulary_file import read_vocabulary
+from stages._command import split_names
 
 _PLAIN = ("dataset", "variant", "split", "seed")  # arguments that become part of paths
 _ARGUMENTS = {  # that each stage records
@@ -65,7 +66,7 @@ def _params(manifest: StageManifest) -> dict[str, Any]:
     """A params file of the sections that the manifest recorded, with the overrides of its variant in them already."""
     recorded = dict(manifest.params)
     rows = {name.split("+")[0]: row for name, row in recorded.pop("variants", {}).items()}
-    names = [name.partition("+")[0] for name in manifest.arguments.get("variant", "").split(",")]
+    names = [name.partition("+")[0] for name in split_names([manifest.arguments.get("variant", "")])]
     if any(names) and not rows:
         unchanged: dict[str, Any] = {"desc": "as recorded", "model": {}, "train": {}, "evaluate": {}}
         rows = dict.fromkeys(names, unchanged)

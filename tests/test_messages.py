@@ -9,7 +9,9 @@ import click
 import pytest
 import yaml
 
+from pipeline import backbones, methods
 from pipeline.core.params import DatasetParams, ExecutionParams
+from pipeline.core.plugins import names_of
 from stages.cli import main
 from tests.conftest import ROOT
 from tests.import_graph import modules
@@ -21,6 +23,7 @@ STAGES = set(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 SECTIONS = {**typing.get_type_hints(DatasetParams), "execution": ExecutionParams}
 PARAMS = {f"{name}.{item.name}" for name, kind in SECTIONS.items() for item in dataclasses.fields(kind)}
+PARAMS |= {f"model.{name}" for room in (methods, backbones) for name in names_of(room)}
 OTHERS = {"--nproc-per-node", "--standalone", "--help"}  # of torchrun, and click's own
 NO_PARAMS = {"model.safetensors", "model.encode_text"}
 

@@ -12,7 +12,7 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 MAX_SEED = 2**32 - 1  # of scikit-learn; numpy's and torch's are larger
 
 _NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9_.-]*")
-_OVERRIDE = re.compile(r"[a-z_]+(\.[a-z0-9_]+)+=[A-Za-z0-9_., \[\]-]*")
+_OVERRIDE = re.compile(r"[a-z_]+(\.[a-z0-9_]+)+=[A-Za-z0-9_.,\[\]-]*")
 _MAX_LENGTH = 200  # a file's name has 255 at most, and holds more than this
 
 
@@ -45,6 +45,6 @@ def check_variant(variant: str) -> None:
     for override in overrides:
         if not _OVERRIDE.fullmatch(override) or len(variant) > _MAX_LENGTH:
             raise ParamError(
-                f'override "+{override}": expected +section.key=value of letters, digits, spaces and any of "_-.,[]" '
+                f'override "+{override}": expected +section.key=value of letters, digits and any of "_-.,[]" '
                 f"({_MAX_LENGTH} with the variant's name); for another value, add a row under variants in params.yaml"
             )

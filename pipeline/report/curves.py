@@ -49,7 +49,7 @@ def training(logs: Mapping[str, Mapping[str, DoubleArray]]) -> bytes:
     """Loss terms against the epoch: running means, with the raw values behind them.
 
     Args:
-        logs: by variant: epoch, total "loss" and the method's own loss terms of each iteration.
+        logs: by variant: epoch, total "loss" and the method's own loss terms of each iteration, none without epochs.
     """
     terms = list(dict.fromkeys(["loss", *(term for log in logs.values() for term in log if term != "epoch")]))
     with matplotlib.rc_context(STYLE):
@@ -57,7 +57,7 @@ def training(logs: Mapping[str, Mapping[str, DoubleArray]]) -> bytes:
         for panel, term in zip(axes, terms, strict=True):
             top = 0.0
             for (variant, log), (color, dashes) in zip(logs.items(), line_styles(), strict=False):
-                if term not in log:
+                if not len(log.get(term, ())):
                     continue
                 smooth = running_mean(log[term], _window(log["epoch"]))
                 panel.plot(log["epoch"], log[term], color=color, linewidth=0.6, alpha=0.25)

@@ -50,6 +50,6 @@ def test_a_dump_that_is_not_the_callers_is_refused_before_it_is_read(vocabulary,
     mine, theirs = tmp_path / "mine.zarr", tmp_path / "theirs.zarr"
     for seed, path in enumerate((mine, theirs)):
         write_dump(path, dump_of(vocabulary, OBJECTS, PAIRS, seed=seed))
-    FusedDump(mine, WHOLE, (1.0,), digests={mine: sha256_of(mine)}).read(0, 5)
+    FusedDump(mine, WHOLE, ((),), digests={mine: sha256_of(mine)}).read(0, 5)
     with pytest.raises(ArtifactError, match=r"theirs.zarr: a worker sees sha256"):
-        FusedDump(theirs, WHOLE, (1.0,), digests={theirs: sha256_of(mine)}).read(0, 5)
+        FusedDump(theirs, WHOLE, ((),), digests={theirs: sha256_of(mine)}).read(0, 5)

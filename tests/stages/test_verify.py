@@ -56,7 +56,7 @@ def damage(path) -> None:
     path.write_bytes(path.read_bytes() + b"\n")
 
 
-@pytest.mark.parametrize("name", ["ablations.csv", "ours.json", "report/table.md", "gamma/baseline.csv"])
+@pytest.mark.parametrize("name", ["ablations.csv", "ours.json", "report/table.md", "weights/baseline/detector.csv"])
 def test_what_verify_advises_helps(layout, name):
     assert weakhoi(layout, "verify").exit_code == 0
     damage(layout.root / "results/toyworld" / name)
@@ -78,10 +78,11 @@ def test_a_file_that_is_gone_and_that_no_run_made_is_to_be_put_back(layout):
 
 
 def test_an_edited_param_names_the_runs_that_were_made_otherwise(layout):
-    change_params(layout, lambda document: document["variants"]["ours"]["evaluate"].update(gamma=1.5))
+    change_params(layout, lambda document: document["variants"]["ours"]["evaluate"].update(weights={"detector": 1.5}))
     record = layout.stage_manifest("evaluate", "ours")
     command = "weakhoi evaluate --dataset toyworld --variant ours --split test"
-    line = f'{record}: made with evaluate.gamma=2.8, params.yaml says 1.5; run "{command}", or put the value back'
+    values = 'evaluate.weights={"detector": 2.8}, params.yaml says {"detector": 1.5}'
+    line = f'{record}: made with {values}; run "{command}", or put the value back'
     done = weakhoi(layout, "verify", str(record), str(layout.stage_manifest("evaluate", "baseline")))
     assert done.exit_code == 2
     assert done.output.splitlines()[:-1] == [line]
