@@ -158,22 +158,6 @@ class Proposals:
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Human-object pairs of one image as rows of its `Proposals`: human_index, object_index int64 [M]."""
-
-    human_index: IntArray
-    object_index: IntArray
-
-    def __post_init__(self) -> None:
-        _check(self, {"human_index": ("M",), "object_index": ("M",)}, {"human_index": "i", "object_index": "i"})
-        if (self.human_index == self.object_index).any():
-            raise DataError("Pairs: a proposal is paired with itself; expected human_index != object_index")
-
-    def __len__(self) -> int:
-        return len(self.human_index)
-
-
-@dataclass(frozen=True)
 class KnowledgeBank:
     """Text embedding of every HOI class, float32 [H, D], unit length, with all that made it."""
 
@@ -186,18 +170,6 @@ class KnowledgeBank:
         _check(self, {"hoi_embeddings": ("H", "D")}, {})
         if len(self.prompts) != len(self.hoi_embeddings):
             raise DataError(f"KnowledgeBank: {len(self.prompts)} prompts for {len(self.hoi_embeddings)} embeddings")
-
-
-@dataclass(frozen=True)
-class PairLogits:
-    """Raw network outputs of one image: s_p float32 [M, A], s_b float32 [M], s_g float32 [H]."""
-
-    interaction_logits: FloatArray
-    relatedness_logits: FloatArray
-    image_logits: FloatArray
-
-    def __post_init__(self) -> None:
-        _check(self, {"interaction_logits": ("M", "A"), "relatedness_logits": ("M",), "image_logits": ("H",)}, {})
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def sweep_fusion_weight(
     """
     detections, factors = fuse_factors(dump, params)
     plain = factors.with_weights({factor: 0.0}).scores().astype(np.float64)
-    rows = {"all": np.arange(len(plain)), "best": best_rows(detections, plain)}
+    rows = {"all": np.arange(len(plain)), "best": best_of_cells(detections, plain)}
     evaluate = partial(
         evaluate_hicodet,
         truth=truth,
@@ -55,7 +55,7 @@ def sweep_fusion_weight(
     return found
 
 
-def best_rows(detections: Detections, scores: NDArray[np.float64]) -> IntArray:
+def best_of_cells(detections: Detections, scores: NDArray[np.float64]) -> IntArray:
     """Row of the highest score of each image and HOI class that has any, ascending; the first of equals."""
     order = np.lexsort((-scores, detections.hoi_id, detections.image_index))
     cells = np.stack([detections.image_index[order], detections.hoi_id[order]])

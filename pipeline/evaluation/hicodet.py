@@ -33,7 +33,7 @@ from pipeline.evaluation.average_precision import (
     average_precision,
     precision_recall,
 )
-from pipeline.evaluation.matching import PairIndex, best_pairs, cell_index, first_claims
+from pipeline.evaluation.matching import TruthIndex, best_pairs, cell_index, first_claims
 from pipeline.evaluation.ranges import check_range
 from pipeline.evaluation.ranking import sort_detections
 
@@ -132,7 +132,7 @@ def evaluate_hicodet(
     """
     check_choices(setting, interpolation)
     check_ranges(detections, truth, num_hois, rare, hoi_object_ids)
-    index = PairIndex.build(truth, num_hois)
+    index = TruthIndex.build(truth, num_hois)
     cells = cell_index(detections.image_index, detections.hoi_id, num_hois)
     matched = best_pairs(detections, truth, index, cells) if matched_index is None else matched_index
     if matched.shape != (len(detections),):
@@ -198,7 +198,7 @@ def _sorted_rows(detections: Detections, num_hois: int, rows: IntArray | None) -
 
 
 def counted_cells(
-    setting: str, truth: GroundTruth, index: PairIndex, hoi_object_ids: IntArray
+    setting: str, truth: GroundTruth, index: TruthIndex, hoi_object_ids: IntArray
 ) -> NDArray[np.bool_] | None:
     """Cells (image, HOI class) that the setting counts, bool [I * H]; None for all."""
     if setting == "default":

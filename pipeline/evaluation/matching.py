@@ -1,6 +1,6 @@
 """Which ground-truth pair a detected pair points at, for millions of detections at once.
 
-Only detections of a class that their image really shows can be right; the look-up table of `PairIndex` finds them, and
+Only detections of a class that their image really shows can be right; the look-up table of `TruthIndex` finds them, and
 only their boxes are compared. Overlaps are computed in float64, block by block, so that memory stays bounded however
 crowded an image is.
 
@@ -25,7 +25,7 @@ _BLOCK_PAIRS = 1 << 16  # comparisons at once: about 10 MB of workspace
 
 
 @dataclass(frozen=True)
-class PairIndex:
+class TruthIndex:
     """Ground truth grouped by (image, HOI class).
 
     `group` int32 [I * H] is the group of a cell `image_index * H + hoi_id`, -1 where the cell is empty; `starts` int64
@@ -37,7 +37,7 @@ class PairIndex:
     rows: IntArray
 
     @classmethod
-    def build(cls, truth: GroundTruth, num_hois: int) -> PairIndex:
+    def build(cls, truth: GroundTruth, num_hois: int) -> TruthIndex:
         """Group a ground truth whose hoi_id are all below `num_hois`."""
         cells = cell_index(truth.image_index, truth.hoi_id, num_hois)
         rows = np.argsort(cells, kind="stable")
@@ -58,7 +58,7 @@ def cell_index(image_index: NDArray[np.integer], hoi_id: NDArray[np.integer], nu
 def best_pairs(
     detections: Detections,
     truth: GroundTruth,
-    index: PairIndex,
+    index: TruthIndex,
     cells: IntArray,
     threshold: float = OVERLAP_THRESHOLD,
 ) -> NDArray[np.int32]:

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.core.types import Detections, FloatArray, GroundTruth, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.evaluation.fusion import pair_classes
-from pipeline.evaluation.matching import PairIndex, best_pairs, cell_index, first_claims
+from pipeline.evaluation.matching import TruthIndex, best_pairs, cell_index, first_claims
 
 
 def label_pairs(
@@ -41,7 +41,7 @@ def label_pairs(
     )
     num_hois = vocabulary.num_hois
     cells = cell_index(triplets.image_index, triplets.hoi_id, num_hois)
-    claims = first_claims(best_pairs(triplets, truth, PairIndex.build(truth, num_hois), cells), len(truth))
+    claims = first_claims(best_pairs(triplets, truth, TruthIndex.build(truth, num_hois), cells), len(truth))
     pair, hoi_id = pair[claims], hoi_id[claims]
     counts = np.bincount(truth.hoi_id, minlength=num_hois)
     order = np.lexsort((hoi_id, counts[hoi_id], pair))

@@ -34,7 +34,7 @@ from pipeline.evaluation.hicodet import (
     counted_cells,
     result_of_hits,
 )
-from pipeline.evaluation.matching import PairIndex, best_pairs, cell_index
+from pipeline.evaluation.matching import TruthIndex, best_pairs, cell_index
 from pipeline.evaluation.ranking import falling_keys
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def _find_block_hits(detections: ImageBlocks, block: _Span, rules: Rules) -> _Hi
     truth, num_hois = block.truth, rules.num_hois
     for scores in rankings:
         check_ranges(dataclasses.replace(found, scores=scores), truth, num_hois, rules.rare, rules.hoi_object_ids)
-    index = PairIndex.build(truth, num_hois)
+    index = TruthIndex.build(truth, num_hois)
     cells = cell_index(found.image_index, found.hoi_id, num_hois)
     counted = counted_cells(rules.setting, truth, index, rules.hoi_object_ids)
     matched = best_pairs(found, truth, index, cells)
@@ -266,7 +266,7 @@ def _counted_rows(found: Detections, truth: GroundTruth, rules: Rules) -> IntArr
     """Detections that the setting counts, int64."""
     if rules.setting == "default":
         return np.arange(len(found))
-    counted = counted_cells(rules.setting, truth, PairIndex.build(truth, rules.num_hois), rules.hoi_object_ids)
+    counted = counted_cells(rules.setting, truth, TruthIndex.build(truth, rules.num_hois), rules.hoi_object_ids)
     assert counted is not None
     return np.flatnonzero(counted[cell_index(found.image_index, found.hoi_id, rules.num_hois)])
 

@@ -65,7 +65,7 @@ class RepresentWork(BagWork):
         outputs = self.model.network(batch.to(self.device, non_blocking=True), pairs.to(self.device))
         scores, offsets = loaded.scores, pairs.offsets.numpy()
         human, partner = pairs.human.numpy(), pairs.object.numpy()
-        kept = best_rows(scores[human] * scores[partner], offsets, self.params.pairs_per_image)
+        kept = best_of_images(scores[human] * scores[partner], offsets, self.params.pairs_per_image)
         boxes = batch.boxes.numpy()
         with np.errstate(over="ignore"):  # what overflows float16 is refused by name once the split is whole
             every = self._offered("pair representation", outputs.get("representation")).float().cpu().numpy()
@@ -94,7 +94,7 @@ def representation_columns(parts: FinishedParts, work: RepresentWork, *, run: st
     return columns
 
 
-def best_rows(scores: np.ndarray, offsets: IntArray, limit: int) -> IntArray:
+def best_of_images(scores: np.ndarray, offsets: IntArray, limit: int) -> IntArray:
     """Rows of the `limit` highest scores of each image, images in order, best first, the first of equals.
 
     Args:

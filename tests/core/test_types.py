@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import DataError
-from pipeline.core.types import Detections, GroundTruth, KnowledgeBank, PairLogits, Pairs, Proposals
+from pipeline.core.types import Detections, GroundTruth, KnowledgeBank, Proposals
 
 BOXES = np.array([[0, 0, 2, 2], [1, 1, 3, 3]], np.float32)
 SCORES = np.array([0.9, 0.5], np.float32)
@@ -40,16 +40,7 @@ def test_the_first_bad_box_is_named():
         Proposals(boxes, SCORES, IDS)
 
 
-def test_a_proposal_is_never_paired_with_itself():
-    assert len(Pairs(np.array([0, 0]), np.array([1, 2]))) == 2
-    with pytest.raises(DataError, match="paired with itself"):
-        Pairs(np.array([0, 1]), np.array([1, 1]))
-
-
 def test_axes_of_one_name_must_agree_across_arrays():
-    PairLogits(np.zeros((2, 3), np.float32), np.zeros(2, np.float32), np.zeros(5, np.float32))
-    with pytest.raises(DataError, match=r"PairLogits.relatedness_logits: axis 0 has 3 rows, expected M = 2"):
-        PairLogits(np.zeros((2, 3), np.float32), np.zeros(3, np.float32), np.zeros(5, np.float32))
     with pytest.raises(DataError, match="1 prompts for 2 embeddings"):
         KnowledgeBank(np.zeros((2, 3), np.float32), ("a",), "clip", "0")
     with pytest.raises(DataError, match=r"Detections.scores: axis 0 has 1 rows, expected T = 2"):

@@ -6,7 +6,7 @@ import pipeline.evaluation.hicodet
 from pipeline.core.types import Detections, GroundTruth
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.evaluation.fusion import fuse_factors
-from pipeline.evaluation.fusion_weight import KINDS, WEIGHTS, best_rows, sweep_fusion_weight, take
+from pipeline.evaluation.fusion_weight import KINDS, WEIGHTS, best_of_cells, sweep_fusion_weight, take
 from pipeline.evaluation.hicodet import evaluate_hicodet
 from pipeline.evaluation.matching import best_pairs
 from tests.evaluation.test_fusion import WHOLE, dump_of
@@ -26,14 +26,14 @@ def triplets(image_index, hoi_id) -> Detections:
 
 def test_the_best_row_of_each_image_and_class_is_kept_the_first_of_equals():
     detections = triplets([0, 0, 0, 1, 1, 0], [2, 2, 1, 2, 2, 2])
-    rows = best_rows(detections, np.array([0.1, 0.7, 0.2, 0.5, 0.5, 0.7]))
+    rows = best_of_cells(detections, np.array([0.1, 0.7, 0.2, 0.5, 0.5, 0.7]))
     assert rows.tolist() == [1, 2, 3]
     kept = take(detections, rows)
     assert kept.hoi_id.tolist() == [2, 1, 2] and kept.object_boxes[0, 0] == detections.object_boxes[1, 0]
 
 
 def test_nothing_has_no_best_row():
-    assert len(best_rows(triplets([], []), np.zeros(0))) == 0
+    assert len(best_of_cells(triplets([], []), np.zeros(0))) == 0
 
 
 def test_every_point_is_a_whole_evaluation_though_boxes_are_matched_once(monkeypatch):
@@ -57,7 +57,7 @@ def test_every_point_is_a_whole_evaluation_though_boxes_are_matched_once(monkeyp
             scores = (plain * factors.values["global"] ** weight).astype(np.float32)
             scored = dataclasses.replace(detections, scores=scores)
             alone = evaluate_hicodet(
-                scored if kind == "all" else take(scored, best_rows(detections, plain)),
+                scored if kind == "all" else take(scored, best_of_cells(detections, plain)),
                 truth,
                 num_hois=3,
                 rare=RARE,

@@ -5,7 +5,7 @@ import torch
 from pipeline.core.errors import DataError, ParamError
 from pipeline.core.params import RepresentParams
 from pipeline.data.bags import collate_bags
-from pipeline.inference.represent_split import RepresentWork, best_rows, representation_columns
+from pipeline.inference.represent_split import RepresentWork, best_of_images, representation_columns
 from pipeline.store.part_work import compute_parts
 from pipeline.store.parts import FinishedParts, PartPlan
 from pipeline.store.representations_file import read_representations, write_representation_columns
@@ -48,9 +48,9 @@ def represent(tmp_path, model, vocabulary, bags):
 def test_best_rows_by_hand():
     """Image 0 holds rows 0 to 3, image 1 none, image 2 rows 4 and 5."""
     scores, offsets = np.array([0.2, 0.9, 0.5, 0.9, 0.1, 0.3]), np.array([0, 4, 4, 6])
-    assert best_rows(scores, offsets, 3).tolist() == [1, 3, 2, 5, 4]
-    assert best_rows(scores, offsets, 1).tolist() == [1, 5]
-    assert best_rows(np.zeros(0), np.zeros(3, np.int64), 4).tolist() == []
+    assert best_of_images(scores, offsets, 3).tolist() == [1, 3, 2, 5, 4]
+    assert best_of_images(scores, offsets, 1).tolist() == [1, 5]
+    assert best_of_images(np.zeros(0), np.zeros(3, np.int64), 4).tolist() == []
 
 
 def test_rows_are_the_networks_own_representation_best_detected_first(represent, model, vocabulary, bags):
