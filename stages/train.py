@@ -71,8 +71,10 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
         objects=vocabulary.objects,
     )
     clip_params = clip_of(params.clip, params.model.clip)
-    clip_model = open_clip(clip_params, root)
     own_bank = has_own_bank(params.model)
+    if not own_bank:  # first: where CLIP's file is another than the bank's, this names both
+        inputs.take(layout.knowledge_bank, "encode_prompts")
+    clip_model = open_clip(clip_params, root)
     if own_bank:
         text_only = params.model.bank == "roberta"
         bank = encode_prompts(clip_model, vocabulary, params.encode_prompts, text_only=text_only)

@@ -37,7 +37,7 @@ def reduced_copy(folder: Path, dataset: str, download: Path, weights: Path, dete
     detector_file = save_random_detector(weights / f"{detector}.pt", detector, seen=SEEN)
     detect = {"weights": str(detector_file), "max_per_image": 8, "score_threshold": 0.01, "batch_size": 2}
     set_params(folder, dataset, "detect", {"detector": detector, **detect})
-    set_params(folder, dataset, "model", {"image_size": 224, "last_stride": 32})
+    set_params(folder, dataset, "model", {"image_size": 224, "clip_resnet": {"last_stride": 32}})
     set_params(folder, dataset, "train", {"epochs": 1, "batch_size": 6, "num_workers": 0})
     set_params(folder, dataset, "report", {"num_images": 4})
     return folder

@@ -40,7 +40,7 @@ def full(root: Path, row: str) -> float:
 
 def test_abl3_is_scored_again_when_abl1_changes(root):
     before = full(root, "abl3")
-    set_row(root, "abl1", "model", {"roi_size": 1})
+    set_row(root, "abl1", "model", {"clip_resnet": {"roi_size": 1}})
     ran = _stages_run(run_in(root, "dvc", "repro"))
     assert {"train@toyworld-abl1", "infer@toyworld-abl1", "evaluate@toyworld-abl3", "report@toyworld"} <= ran
     assert not {"train@toyworld-abl3", "train@toyworld-exp10"} & ran

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.boxes import box_area, box_intersection, box_iou, box_union, clip_boxes
 from pipeline.core.errors import DataError
-from pipeline.core.types import Detections, ImageLabels, ImageRecord, Pairs, Proposals
+from pipeline.core.types import Detections, ImageLabels, ImageRecord, Proposals
 from pipeline.core.vocabulary import Vocabulary
 from tests.properties import NAMES, SEEDS, modest, random_boxes, vocabularies
 
@@ -95,17 +95,6 @@ def test_proposals_are_sound_or_refused(seed, count, fault):
         scores = scores[1:]
     with pytest.raises(DataError, match="Proposals"):
         Proposals(boxes, scores, ids)
-
-
-@modest
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=6))
-def test_pairs_never_join_a_proposal_with_itself(pairs):
-    human, partner = np.array(pairs, np.int64).reshape(-1, 2).T
-    if all(first != second for first, second in pairs):
-        assert len(Pairs(human, partner)) == len(pairs)
-    else:
-        with pytest.raises(DataError, match="paired with itself"):
-            Pairs(human, partner)
 
 
 @modest

@@ -81,7 +81,7 @@ def test_one_process_does_not_go_on_with_what_two_ranks_began(own_dataset, tmp_p
 
     def short(section):
         section["train"].update(batch_size=4, checkpoint_every=1)
-        section["model"].update(calibrate_global_bias=False)  # which would open the last image first
+        section["model"].update(bilevel={"calibrate_global_bias": False})  # which would open the last image first
 
     write_params(root, short)
     assert run(root).returncode == 0
