@@ -14,7 +14,7 @@ from tests.report.worlds import write_world
 from tests.stages.own_dataset import copied
 
 pytestmark = pytest.mark.slow
-AD_HOC = "ours+train.top_k=3+evaluate.gamma=2.0"
+AD_HOC = "ours+train.top_k=3+evaluate.weights.detector=2.0"
 
 
 def weakhoi(root: Path, *call: str) -> Result:
@@ -84,7 +84,7 @@ def test_the_scratch_folder_is_new_or_empty(layout, tmp_path):
 
 def test_an_output_that_the_stage_does_not_make_is_named(layout):
     path = layout.stage_manifest("evaluate", "ours")
-    path.write_text(path.read_text().replace("results/toyworld/gamma/ours.csv", "results/toyworld/other/ours.csv"))
+    path.write_text(path.read_text().replace("results/toyworld/per_class/ours.csv", "results/toyworld/other/ours.csv"))
     done = weakhoi(layout.root, "rerun", str(path))
     assert done.exit_code == 2
     assert "DIFFERS  results/toyworld/other/ours.csv not made" in done.output
