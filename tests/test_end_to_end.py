@@ -105,7 +105,7 @@ def test_a_second_clone_gives_byte_identical_artifacts(clone, tmp_path):
     assert outs[0] == outs[1]
 
 
-def test_changing_gamma_runs_evaluate_and_report_only(clone):
+def test_changing_a_weight_runs_evaluate_and_report_only(clone):
     set_params(clone, "toyworld", "evaluate", {"weights": {"detector": 1.0}})
     names = {name.split("@")[0] for name in _stages_run(run_in(clone, "dvc", "repro"))}
     assert names == {"evaluate", "report"}

@@ -166,8 +166,8 @@ def test_each_of_readmes_experiments_differs_from_the_commit_by_its_own_change(f
     run_in(clone, "bash", "-e", "-c", "\n".join(commands))
     assert run_in(clone, "git", "status", "--porcelain", "params.yaml").stdout == ""
     changed = {
-        "gamma15": {"toyworld.evaluate.gamma": 1.5},
-        "gamma05": {"toyworld.evaluate.gamma": 0.5},
+        "gamma15": {"toyworld.evaluate.weights.detector": 1.5},
+        "gamma05": {"toyworld.evaluate.weights.detector": 0.5},
         "lr2": {"toyworld.train.learning_rate": 0.002},
     }
     for name, expected in changed.items():

@@ -112,7 +112,8 @@ class ModelParams(KnownKeys):
 
     def settings_of(self, name: str, kind: type[Settings], faults: list[str]) -> Settings | None:
         """Build the settings of the method or backbone `name`; on faults append to the list and return None."""
-        return build_section(kind, self.settings.get(name.rpartition(".")[2], {}), f"model.{name}", faults)
+        own = name.rpartition(".")[2]
+        return build_section(kind, self.settings.get(own, {}), f"model.{own}", faults)
 
 
 @dataclass(frozen=True)

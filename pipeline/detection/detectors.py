@@ -99,7 +99,7 @@ def build_architecture(architecture: Mapping[str, Any]) -> nn.Module:
 
 
 def load_fasterrcnn(params: DetectParams, *, root: Path) -> tuple[FasterRCNN, dict[str, Any]]:
-    """Return a loaded Faster R-CNN and its architecture: what the backbone `rn50_fpn_coco` takes its parts of.
+    """Return a loaded Faster R-CNN and its architecture: what the backbone `detector_fpn` takes its parts of.
 
     Raises:
         WeightsError: as `load_detector`, or the detector has no box head over a pyramid.
@@ -107,7 +107,7 @@ def load_fasterrcnn(params: DetectParams, *, root: Path) -> tuple[FasterRCNN, di
     detector = load_detector(params, root=root)
     if not isinstance(detector.model, FasterRCNN):
         raise WeightsError(
-            f"model.backbone: rn50_fpn_coco takes the backbone and box head of a Faster R-CNN, but detect.detector is "
+            f"model.backbone: detector_fpn takes the backbone and box head of a Faster R-CNN, but detect.detector is "
             f"{detector.name}; set detect.detector to fasterrcnn_resnet50_fpn"
         )
     return detector.model, detector.architecture

@@ -103,11 +103,11 @@ def fuse(dump: PredictionDump, params: EvaluateParams, times: PredictionDump | N
     then HOI id.
 
     Args:
-        times: the dump of `times_run`, over the same pairs: the sigmoid of its pairwise logits is a factor (Abl 3).
+        times: the dump of `times_run`, over the same pairs: the sigmoid of its pairs' logits is a factor (Abl 3).
 
     Raises:
         ArtifactError: the two dumps are not over the same pairs.
-        ParamError: `params` name a factor that the dump does not have.
+        ParamError: `params` name a factor that the dump does not have, or `times` has no logits of pairs and classes.
     """
     return fuse_factors(dump, params, times)[0]
 
@@ -137,8 +137,8 @@ def fuse_factors(
         values.setdefault("detector", of_human * of_object)  # second, for the order of float products
     if times is not None:
         _check_same_pairs(dump, times)
-        pairwise = next(column for column in times.columns if column.factor == "pairwise")
-        values["times"] = triplets(pairwise, sigmoid(times.outputs[pairwise.name]))
+        of_pairs = _pair_column(times)
+        values["times"] = triplets(of_pairs, sigmoid(times.outputs[of_pairs.name]))
     factors = Factors(values, of_human, of_object, params.weights)
     detections = Detections(
         image_index=image[pair].astype(np.int32),
@@ -176,6 +176,16 @@ def pair_classes(
     within = np.arange(len(pair)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
     first = (np.cumsum(counts) - counts)[pair_object_ids]
     return pair, by_object[first[pair] + within]
+
+
+def _pair_column(times: PredictionDump) -> OutputColumn:
+    """The first column that a method declares for pairs and their classes."""
+    for column in times.columns:
+        if column.per == "pair" and column.classes is not None:
+            return column
+    raise ParamError(
+        f"evaluate.times_run: the predictions of {times.variant} have no logits of pairs by class; name another run"
+    )
 
 
 def _check_same_pairs(dump: PredictionDump, times: PredictionDump) -> None:

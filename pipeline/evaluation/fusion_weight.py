@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.errors import ParamError
 from pipeline.core.params import EvaluateParams
 from pipeline.core.types import Detections, GroundTruth, IntArray
 from pipeline.evaluation.fusion import fuse_factors
@@ -32,8 +33,16 @@ def sweep_fusion_weight(
 
     Args:
         rare: bool [H].
+
+    Raises:
+        ParamError: the predictions have no such factor.
     """
     detections, factors = fuse_factors(dump, params)
+    if factor not in factors.values:
+        raise ParamError(
+            f'{dump.variant}: no factor "{factor}" whose weight could be swept; '
+            f"these predictions have {', '.join(factors.values)}"
+        )
     plain = factors.with_weights({factor: 0.0}).scores().astype(np.float64)
     rows = {"all": np.arange(len(plain)), "best": best_of_cells(detections, plain)}
     evaluate = partial(

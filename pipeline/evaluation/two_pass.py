@@ -5,7 +5,7 @@ first pass finds these hits, at most one per ground truth. Every other detection
 stand before a hit: the second pass counts them. Detections are read twice, a block of images at a time, and what the
 passes hand on are hits and integers that add up, so that neither the order of the blocks nor who works on them matters.
 
-Several rankings of the same detections (the values of gamma) are evaluated at once: boxes are matched once for all.
+Several rankings of the same detections (values of a weight) are evaluated at once: boxes are matched once for all.
 
 Axis legend: T detections of a block, R rankings, G ground-truth pairs, K hits (at most G), H HOI classes.
 """

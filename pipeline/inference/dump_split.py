@@ -21,7 +21,7 @@ class InferWork(BagWork):
 
     def run(self, images: Sequence[int], loaded: LoadedBags) -> list[Arrays]:
         """Run the network on a batch."""
-        arrays = batch_outputs(self.model, self.rule, loaded.batch, loaded.scores, self.device)
+        arrays = batch_outputs(self.model, self.vocabulary, loaded.batch, loaded.scores, self.device)
         per_proposal = dict.fromkeys(PROPOSAL_ARRAYS, arrays["proposal_counts"])
         return cut_by_image(
             arrays, per_proposal | dict.fromkeys(pair_arrays(self.model.method.columns), arrays["pair_counts"])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.core.bags import BagBatch
 from pipeline.core.outputs import OutputColumn
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.methods.base import check_columns
 from pipeline.methods.model import HoiModel
 from pipeline.methods.pairing import PairRule
 from pipeline.store.columns import Column
@@ -24,16 +25,20 @@ _PAIR_INDICES = ("human_index", "object_index")
 
 @torch.inference_mode()
 def batch_outputs(
-    model: HoiModel, rule: PairRule, batch: BagBatch, scores: NDArray[np.float32], device: torch.device
+    model: HoiModel, vocabulary: Vocabulary, batch: BagBatch, scores: NDArray[np.float32], device: torch.device
 ) -> Arrays:
     """What a dump keeps of one batch, flat, with per-image counts of proposals and pairs.
 
     Args:
         batch: on the host; `scores` float32 [N] are the detector's of its proposals.
+
+    Raises:
+        ParamError: the network's outputs are not those that the method declares.
     """
-    pairs = rule.pair(batch)
+    pairs = PairRule.of(vocabulary).pair(batch)
     first = batch.proposal_offsets[pairs.image]
     outputs = model.network(batch.to(device, non_blocking=True), pairs.to(device, non_blocking=True))
+    check_columns(outputs, batch, pairs, model.method, vocabulary)
     tensors = {
         "proposal_counts": batch.proposal_offsets.diff(),
         "boxes": batch.boxes,

@@ -26,7 +26,6 @@ from pipeline.detection.detectors import Detector
 from pipeline.detection.proposals import category_map, detect_tensors, image_tensor
 from pipeline.inference.pair_outputs import batch_outputs, dump_of
 from pipeline.methods.model import HoiModel
-from pipeline.methods.pairing import PairRule
 from pipeline.store.dump import PredictionDump
 
 
@@ -58,7 +57,7 @@ def predict_images(
     Raises:
         DataError: the detector does not know the vocabulary's categories.
     """
-    mapping, rule = category_map(detector.categories, vocabulary), PairRule.of(vocabulary)
+    mapping = category_map(detector.categories, vocabulary)
     detector.model.to(device)
     model.network.to(device).eval()
     for low in range(0, len(paths), params.batch_size):
@@ -69,7 +68,7 @@ def predict_images(
         found = [_best(entry, params.max_proposals) for entry in _detected(detector, images, mapping, device)]
         bags = [_bag(row, images[row], found[row], model.image_size, vocabulary) for row in range(len(images))]
         scores = np.concatenate([entry.scores for entry in found])
-        arrays = batch_outputs(model, rule, collate_bags(bags), scores, device)
+        arrays = batch_outputs(model, vocabulary, collate_bags(bags), scores, device)
         names = tuple(path.as_posix() for path, _ in opened)
         dump = dump_of(arrays, model.method.columns, vocabulary, names, "predict")
         yield PredictedBatch(tuple(path for path, _ in opened), tuple(images), dump)

@@ -8,6 +8,7 @@ The network never sees labels; the losses see them at image level only.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,11 +17,15 @@ from torch import Tensor, nn
 
 from pipeline.backbones.base import Backbone
 from pipeline.core.bags import BagBatch
+from pipeline.core.errors import ParamError
+from pipeline.core.names import name_fault
 from pipeline.core.outputs import OutputColumn
 from pipeline.core.params import TrainParams
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.pairing import PairIndex
 
+_OWN_LOSSES = ("iteration", "epoch", "loss")  # further columns of the training log
+_OWN_FACTORS = ("detector", "times")  # of every score, whatever the method
 Outputs = dict[str, Tensor]  # of a network, by name: the declared columns, and what its losses and `represent` read
 
 
@@ -127,6 +132,59 @@ class Method(ABC):
             batches: a few batches of the training set, on the network's device.
             label_rate: mean of the image-level labels.
         """
+
+
+def declaration_faults(method: Method) -> list[str]:
+    """What is wrong with the names that a method declares; they become columns of the log and names of files."""
+    faults = []
+    for what, names, taken in (
+        ("loss", method.loss_names, _OWN_LOSSES),
+        ("column", [column.name for column in method.columns], ()),
+        ("factor", [column.factor for column in method.columns], _OWN_FACTORS),
+    ):
+        faults += [f'{what} "{name}" is declared twice' for name, count in Counter(names).items() if count > 1]
+        faults += [
+            f'{what} "{name}" is a name of the pipeline itself; choose another' for name in names if name in taken
+        ]
+        faults += [f"{what} {name!r}: expected {fault}" for name in names if (fault := name_fault(name))]
+    return faults
+
+
+def check_losses(terms: Mapping[str, Tensor], declared: Iterable[str]) -> None:
+    """Refuse loss terms that are not those of `Method.loss_names`.
+
+    Raises:
+        ParamError: names what the method declares, and what its losses return.
+    """
+    if terms.keys() != set(declared):
+        raise ParamError(
+            f"model.method: the losses return {', '.join(terms) or 'nothing'}, but the method declares the loss_names "
+            f"{', '.join(declared) or 'nothing'}; make them agree"
+        )
+
+
+def check_columns(
+    outputs: Mapping[str, Tensor], batch: BagBatch, pairs: PairIndex, method: Method, vocabulary: Vocabulary
+) -> None:
+    """Refuse outputs of a batch that are not what the method declares.
+
+    Raises:
+        ParamError: names the first column that is missing, or of another shape.
+    """
+    for column in method.columns:
+        if column.name not in outputs:
+            raise ParamError(
+                f"model.method: the network returns {', '.join(outputs) or 'nothing'}, but the method declares the "
+                f'column "{column.name}"; make them agree'
+            )
+        rows = len(batch) if column.per == "image" else len(pairs)
+        found, expected = tuple(outputs[column.name].shape), (rows, *column.width(vocabulary))
+        if found != expected:
+            classes = "one number" if column.classes is None else column.classes
+            raise ParamError(
+                f'model.method: column "{column.name}" has shape {found}, expected {expected} '
+                f"({classes} per {column.per}); make them agree"
+            )
 
 
 def in_float32(outputs: Mapping[str, Tensor]) -> Outputs:

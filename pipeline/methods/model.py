@@ -23,7 +23,7 @@ from pipeline.core.params import ModelParams
 from pipeline.core.plugins import names_of
 from pipeline.core.types import KnowledgeBank
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.methods.base import HoiNetwork, Method, Parts
+from pipeline.methods.base import HoiNetwork, Method, Parts, declaration_faults
 from pipeline.methods.catalog import method_class
 
 SCHEMA_VERSION = 3
@@ -71,6 +71,8 @@ class ModelChoice:
         if faults:
             raise ParamError("params.yaml: " + "; ".join(faults))
         method = method_type(settings)
+        if faults := declaration_faults(method):
+            raise ParamError(f"model.method: {params.method}: " + "; ".join(faults))
         return cls(params, method, backbone_settings, teacher_settings if method.needs_teacher else None)
 
 

@@ -15,13 +15,6 @@ from pipeline.core.types import IntArray
 from pipeline.report.plotting import GROUPS, STYLE, legend, line_styles, panels, png_of
 from pipeline.report.results import DoubleArray, PerClass
 
-_TERMS = {
-    "loss": "total",
-    "global": "$L_g$: image-level recognition",
-    "pair": "$L_p$: verbs of pairs",
-    "relatedness": "$L_b$: relatedness",
-    "regularization": "$L_{reg}$: CLIP regularization",
-}
 _MOST_NAMED_CLASSES = 60  # above, names would be unreadable
 
 
@@ -63,7 +56,7 @@ def training(logs: Mapping[str, Mapping[str, DoubleArray]]) -> bytes:
                 panel.plot(log["epoch"], log[term], color=color, linewidth=0.6, alpha=0.25)
                 panel.plot(log["epoch"], smooth, color=color, linestyle=dashes, label=variant)
                 top = max(top, float(np.nanmax(smooth[len(smooth) // 50 :])))
-            panel.set(title=_TERMS.get(term, term), ylim=(0, 1.15 * top or 1.0))
+            panel.set(title="total" if term == "loss" else term, ylim=(0, 1.15 * top or 1.0))
             panel.set_xlim(left=0)
         axes[0].set_ylabel("loss, mean over 1/4 epoch")
         legend(figure, axes[0])

@@ -128,8 +128,8 @@ def _pictures(runs: Mapping[str, RunRecords], extras: Extras) -> dict[str, Pictu
         "training.png": Picture(
             heading="Training",
             alt="Loss terms against the epoch, a line per variant.",
-            caption="The weighted sum of eq. (4) and its terms; a term that a variant does without has no line. Behind "
-            "each running mean are the values of single batches.",
+            caption="The weighted sum of a method's loss terms, and each term by its name; a term that a variant does "
+            "without has no line. Behind each running mean are the values of single batches.",
             data=curves.training({name: run.training for name, run in runs.items()}),
         ),
     }

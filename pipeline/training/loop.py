@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from pipeline.core.params import IN_PROCESS, ExecutionParams, TrainParams
 from pipeline.core.seeding import torch_generator, torch_seed
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset, EpochSampler, load_batches
+from pipeline.methods.base import check_columns
 from pipeline.methods.model import HoiModel
 from pipeline.methods.pairing import PairRule
 from pipeline.store.ragged import row_owner
@@ -92,7 +94,8 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
         channels_last=run.execution.channels_last,
     )
     losses = model.method.losses(vocabulary, params).to(run.device)
-    whole_loss = BatchLoss(network, losses, weights, params.precision)
+    check = partial(check_columns, method=model.method, vocabulary=vocabulary)
+    whole_loss = BatchLoss(network, losses, weights, params.precision, check)
     batch_loss = ranks.share(whole_loss)
     watch = LossWatch(ranks, whole_loss.figures, lag=1 if run.device.type == "cuda" else 0, tell=run.tell)
     clock = _WaitingClock(feed)

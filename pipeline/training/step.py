@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.core.bags import BagBatch
-from pipeline.methods.base import BatchCounts, HoiNetwork, Losses, in_float32
+from pipeline.methods.base import BatchCounts, HoiNetwork, Losses, Outputs, check_losses, in_float32
 from pipeline.methods.pairing import PairIndex
 from pipeline.training.distributed import Ranks
 from pipeline.training.feed import FedBatch
@@ -22,11 +22,20 @@ class BatchLoss(nn.Module):
         network, losses: the method's.
         weights: of each loss term, by name, in order.
         precision: "float32", or "bfloat16" for mixed precision in the network; losses are computed in float32.
+        check: refuses outputs that are not what the method declares, before it is trained for hours.
     """
 
-    def __init__(self, network: HoiNetwork, losses: Losses, weights: Mapping[str, float], precision: str) -> None:
+    def __init__(
+        self,
+        network: HoiNetwork,
+        losses: Losses,
+        weights: Mapping[str, float],
+        precision: str,
+        check: Callable[[Outputs, BagBatch, PairIndex], None] | None = None,
+    ) -> None:
         super().__init__()
         self.network, self.losses, self.weights, self.precision = network, losses, weights, precision
+        self._check = check
 
     @property
     def figures(self) -> tuple[str, ...]:
@@ -37,9 +46,12 @@ class BatchLoss(nn.Module):
         """Return the weighted sum of the loss terms, and the terms: scalars."""
         with self._mixed(bags.images.device):
             outputs = self.network(bags, pairs)
+        if self._check is not None:
+            self._check(outputs, bags, pairs)
         if self.precision == "bfloat16":
             outputs = in_float32(outputs)
         terms = self.losses(outputs, bags, pairs, whole)
+        check_losses(terms, self.weights)
         total = sum((self.weights[name] * terms[name] for name in self.weights), start=bags.images.new_zeros(()))
         return total, [terms[name].detach() for name in self.weights]
 

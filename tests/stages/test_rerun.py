@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipeline.core.layout import Layout, run_name
+from pipeline.store.dump import read_dump, write_dump
 from stages.cli import main
 from tests.report.worlds import write_world
 from tests.stages.own_dataset import copied
@@ -32,10 +34,10 @@ def runs_again(layout: Layout, *names: str) -> None:
 def layout(tmp_path) -> Layout:
     """A world with the files of one more row, as train and infer leave them."""
     layout = write_world(tmp_path / "root")
-    for kind in (layout.predictions, layout.training_log):
-        source, target = kind("ours"), kind(run_name(AD_HOC))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+    run = run_name(AD_HOC)
+    layout.training_log(run).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(layout.training_log("ours"), layout.training_log(run))
+    write_dump(layout.predictions(run), dataclasses.replace(read_dump(layout.predictions("ours")), variant=run))
     return layout
 
 
@@ -44,7 +46,8 @@ def test_a_row_that_nobody_named_is_reported_and_its_runs_give_the_same_again(la
     done = weakhoi(layout.root, *report)
     assert done.exit_code == 2
     assert f'run "weakhoi evaluate --dataset toyworld --variant {AD_HOC}"' in done.output
-    assert weakhoi(layout.root, "evaluate", "--dataset", "toyworld", "--variant", AD_HOC).exit_code == 0
+    scored = weakhoi(layout.root, "evaluate", "--dataset", "toyworld", "--variant", AD_HOC)
+    assert scored.exit_code == 0, scored.output
     done = weakhoi(layout.root, *report)
     assert done.exit_code == 0, done.output
     assert f"| {AD_HOC} " in (layout.report / "table.md").read_text()
@@ -84,7 +87,7 @@ def test_the_scratch_folder_is_new_or_empty(layout, tmp_path):
 
 def test_an_output_that_the_stage_does_not_make_is_named(layout):
     path = layout.stage_manifest("evaluate", "ours")
-    path.write_text(path.read_text().replace("results/toyworld/weights/ours", "results/toyworld/other/ours"))
+    path.write_text(path.read_text().replace("results/toyworld/per_class/ours.csv", "results/toyworld/other/ours.csv"))
     done = weakhoi(layout.root, "rerun", str(path))
     assert done.exit_code == 2
-    assert "DIFFERS  results/toyworld/other/ours not made" in done.output
+    assert "DIFFERS  results/toyworld/other/ours.csv not made" in done.output

@@ -1,0 +1,81 @@
+"""What README, CONTRIBUTING and docs/ name exists; code and params of docs/extending.md are those that tests run."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+import yaml
+
+from pipeline.backbones.catalog import backbone_class
+from pipeline.core.params import load_params
+from pipeline.methods.catalog import method_class
+from pipeline.methods.model import ModelChoice
+from tests.conftest import ROOT
+from tests.own_backbone import OwnBackbone
+
+TEXTS = {
+    name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md", "docs/extending.md")
+}
+TEXT = TEXTS["docs/extending.md"]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+
+
+def test_the_method_is_the_one_that_the_tests_run():
+    assert blocks("python") == [(ROOT / "tests/own_method.py").read_text(encoding="utf-8")]
+
+
+def test_its_rows_of_params_are_accepted(tmp_path):
+    method_row, backbone = (yaml.safe_load(block) for block in blocks("yaml"))
+    document = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    document["variants"] |= method_row
+    document["variants"]["mine"]["model"] |= backbone["model"]
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    params = load_params(tmp_path / "params.yaml", "toyworld", "mine")
+    choice = ModelChoice.of(params.model)
+    assert choice.method.params.hidden == 8
+    assert choice.backbone_settings == OwnBackbone.Params(width=6)
+    assert {*params.train.loss_weights} <= {*choice.method.loss_names}
+    assert {*params.evaluate.weights} - {"detector"} <= {column.factor for column in choice.method.columns}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_the_files_that_a_text_names_exist(text):
+    """Modules may be named without `pipeline/`."""
+    paths = re.findall(r"`((?:pipeline|stages|tests|docs|benchmarks)/[\w/.]*|[a-z_]+(?:/[a-z_]+)+\.py)", TEXTS[text])
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists() and not (ROOT / "pipeline" / path).exists()] == []
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_the_params_that_a_text_names_exist(text):
+    """`model.bilevel.ktn` is a default, which params.yaml need not hold; `toyworld.` may stand before a section."""
+    params = load_params(ROOT / "params.yaml", "toyworld")
+    settings = {name: method_class(name).Params for name in ("bilevel", "ppr_fcn")}
+    settings |= {name: backbone_class(name).Params for name in ("clip_resnet", "detector_fpn")}
+    names = "|".join(item.name for item in dataclasses.fields(params))
+    unknown = []
+    for section, key, rest in re.findall(rf"`(?:toyworld\.)?({names})\.([a-z_]+)(?:\.([a-z_]+))?[`:=]", TEXTS[text]):
+        known = [item.name for item in dataclasses.fields(getattr(params, section))]
+        if section == "model" and key in settings:
+            known, key = [item.name for item in dataclasses.fields(settings[key])], rest
+        unknown += [f"{section}.{key}"] * (key not in known)
+    assert unknown == []
+
+
+def test_it_can_be_found_and_read_in_minutes():
+    assert "(docs/extending.md)" in TEXTS["README.md"]
+    assert 300 <= len(TEXT.split()) <= 600
+
+
+def test_its_links_lead_somewhere():
+    links = re.findall(r"\]\(([^)#]+)(?:#([\w-]+))?\)", TEXT)
+    assert links
+    for path, anchor in links:
+        target = (ROOT / "docs" / path).resolve()
+        headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+        assert not anchor or anchor in {heading.lower().replace(" ", "-") for heading in headings}

@@ -1,0 +1,182 @@
+"""A method and a backbone from outside `pipeline/`, named in params alone, through every stage from train to report."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from pipeline.core.outputs import OutputColumn
+from pipeline.store.dump import read_dump
+from stages.cli import main
+from tests.own_method import OwnMethod
+
+ROOT = Path(__file__).parent.parent
+WEIGHTS = "pipeline/toyworld/weights"
+MINE = {
+    "desc": "a method and a backbone of tests/",
+    "model": {
+        "method": "tests.own_method", "backbone": "tests.own_backbone",
+        "own_method": {"hidden": 8}, "own_backbone": {"width": 6},
+    },
+    "train": {"loss_weights": {"action": 2}},
+    "evaluate": {"weights": {"place": 0.5}},
+}  # fmt: skip
+STAGES = (
+    ("prepare",), ("detect", "--split", "train"), ("detect", "--split", "test"), ("encode-prompts",),
+    ("train", "--variant", "mine"), ("infer", "--variant", "mine"), ("evaluate", "--variant", "mine"), ("report",),
+)  # fmt: skip
+
+
+def weakhoi(root: Path, *call: str):
+    return CliRunner().invoke(main, [*call, "--dataset", "toyworld", "--root", str(root)])
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    """A toyworld of a few images, on which all stages have run with the variant `mine`."""
+    root = tmp_path_factory.mktemp("own")
+    document = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    toyworld = document["toyworld"]
+    toyworld["prepare"]["num_images"] = {"train": 6, "val": 1, "test": 4}
+    toyworld["train"] |= {"epochs": 2, "batch_size": 3}
+    toyworld["report"] |= {"num_images": 2, "gallery_images": 2}
+    document["variants"]["mine"] = MINE
+    document["run_variants"] = ["mine"]
+    (root / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    (root / WEIGHTS).parent.mkdir(parents=True)
+    (root / WEIGHTS).symlink_to(ROOT / WEIGHTS)
+    for call in STAGES:
+        done = weakhoi(root, *call)
+        assert done.exit_code == 0, (call, done.output)
+    return root
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
+def test_the_log_has_the_methods_own_losses_with_their_weights(root):
+    rows = rows_of(root / "results/toyworld/training/mine.csv")
+    assert len(rows) == 4
+    for row in rows:
+        assert list(row) == ["iteration", "epoch", "loss", "scene", "action"]
+        assert float(row["loss"]) == pytest.approx(float(row["scene"]) + 2 * float(row["action"]), rel=1e-4)
+
+
+def test_the_dump_has_the_methods_own_columns(root):
+    dump = read_dump(root / "cache/toyworld/predictions/mine.zarr")
+    assert [column.factor for column in dump.columns] == ["place", "deed"]
+    assert dump.outputs["scene_logits"].shape == (4, dump.vocabulary.num_hois)
+    assert dump.outputs["action_logits"].shape == (len(dump.human_index), dump.vocabulary.num_verbs)
+
+
+def test_every_factor_of_the_method_is_swept(root):
+    folder = root / "results/toyworld/weights/mine"
+    assert {path.stem for path in folder.iterdir()} == {"place", "deed", "detector"}
+    chosen = {path.stem: [row["weight"] for row in rows_of(path) if row["chosen"] == "1"] for path in folder.iterdir()}
+    assert chosen == {"place": ["0.5"], "deed": ["1"], "detector": ["2.8"]}
+
+
+def test_the_page_names_the_methods_own_factors_and_no_others(root):
+    page = (root / "results/toyworld/report/index.html").read_text(encoding="utf-8")
+    record = json.loads(page.partition('<script type="application/json" id="record">')[2].partition("</script>")[0])
+    (run,) = record["runs"]
+    assert (run["name"], run["factors"]) == ("mine", ["place", "detector", "deed"])
+    assert any(run["found"])
+    text = re.sub(r"<script.*?</script>|base64,[^\"]*", "", page, flags=re.DOTALL)
+    assert not [word for word in ("pairwise", "relatedness", "s<sub>g</sub>", "eq. (4)") if word in text]
+
+
+def test_predict_tells_the_parts_of_a_score_by_the_methods_own_names(root):
+    image = str(ROOT / "examples/toyworld.png")
+    done = weakhoi(root, "predict", image, "--variant", "mine", "--json", "-", "--threshold", "0")
+    assert done.exit_code == 0, done.output
+    (found,) = json.loads(done.stdout)["images"]
+    assert {*found["detections"][0]["parts"]} == {"place", "deed", "human_detector", "object_detector"}
+
+
+@pytest.mark.slow
+def test_a_run_of_them_gives_the_same_bytes_again(root):
+    done = CliRunner().invoke(
+        main, ["rerun", str(root / "manifests/toyworld/runs/train-mine.json"), "--root", str(root)]
+    )
+    assert done.exit_code == 0 and "byte-identical" in done.output, done.output
+
+
+def refused(root: Path, stage: str) -> str:
+    done = weakhoi(root, stage, "--variant", "mine")
+    assert done.exit_code == 2, done.output
+    (line,) = done.output.strip().splitlines()
+    return line
+
+
+@pytest.fixture
+def other(root, tmp_path) -> Path:
+    """A copy of the root, whose `mine` may be changed."""
+    shutil.copytree(root, tmp_path / "root", symlinks=True)
+    return tmp_path / "root"
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "line"),
+    [
+        ("model", {"method": "tests.own_methd"}, '"tests.own_methd" is no module that defines METHOD'),
+        ("model", {"own_method": {"hiden": 4}}, 'unknown key "model.own_method.hiden", did you mean "hidden"?'),
+        ("model", {"own_methd": {"hidden": 4}}, 'unknown section "model.own_methd", did you mean "own_method"?'),
+        ("train", {"loss_weights": {"acton": 1}}, 'train.loss_weights: no loss "acton", did you mean "action"?'),
+        ("evaluate", {"weights": {"dead": 1}}, 'evaluate.weights: no factor "dead", did you mean "deed"?'),
+        ("evaluate", {"times_run": "mine", "links": {"place": "linear"}}, "links.place is 'linear'"),
+    ],
+)
+def test_a_wrong_name_in_params_is_one_line(other, section, change, line):
+    document = yaml.safe_load((other / "params.yaml").read_text(encoding="utf-8"))
+    document["variants"]["mine"][section] |= change
+    (other / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    assert line in refused(other, "evaluate" if section == "evaluate" else "train")
+
+
+COLUMN = OutputColumn("scene_logits", "image", "hois", "place")
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "line"),
+    [
+        ("loss_names", ("scene", "deed"), "the losses return scene, action, but the method declares the loss_names"),
+        ("loss_names", ("scene",), "the losses return scene, action, but the method declares the loss_names scene;"),
+        ("loss_names", ("loss", "scene"), 'loss "loss" is a name of the pipeline itself'),
+        ("columns", (replace(COLUMN, name="sene"),), 'returns scene_logits, action_logits, but .* column "sene"'),
+        (
+            "columns",
+            (replace(COLUMN, per="pair"),),
+            r'"scene_logits" has shape \(3, 40\), expected .* \(hois per pair\)',
+        ),
+        ("columns", (replace(COLUMN, classes=None),), r'"scene_logits" has shape \(3, 40\), expected \(3,\)'),
+        ("columns", (COLUMN, replace(COLUMN, name="action_logits")), 'factor "place" is declared twice'),
+        ("columns", (replace(COLUMN, factor="detector"),), 'factor "detector" is a name of the pipeline itself'),
+        ("columns", (replace(COLUMN, factor="a/b"),), "factor 'a/b': expected a name of letters"),
+    ],
+)
+def test_a_method_that_does_not_do_what_it_declares_is_one_line(other, monkeypatch, attribute, value, line):
+    monkeypatch.setattr(OwnMethod, attribute, value)
+    set_loss_weights(other)
+    assert re.search(line, refused(other, "train"))
+
+
+def test_outputs_are_checked_again_when_they_are_kept(other, monkeypatch):
+    monkeypatch.setattr(OwnMethod, "columns", (replace(COLUMN, name="sene"),))
+    assert 'declares the column "sene"; make them agree' in refused(other, "infer")
+
+
+def set_loss_weights(root: Path) -> None:
+    """Weights of no term: those of `mine` are of a term that may not be declared."""
+    document = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    document["variants"]["mine"]["train"] = {"loss_weights": {}}
+    (root / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
