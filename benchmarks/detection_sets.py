@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.types import Detections, FloatArray, GroundTruth, IntArray
-from pipeline.data.ground_truth import hicodet_ground_truth
-from pipeline.data.hicodet_annotations import read_hicodet_json
+from pipeline.truth.hicodet_annotations import hicodet_ground_truth, read_hicodet_json
 
 NUM_IMAGES, NUM_PAIRS, NUM_HOIS, NUM_OBJECTS = 9658, 33405, 600, 80  # HICO-DET's test set
 _SHARE_OWN_CLASS = 0.3  # detections of a class that their image shows

@@ -8,11 +8,11 @@ from pathlib import Path
 from pipeline.core.errors import ParamError
 from pipeline.core.layout import Layout
 from pipeline.core.params import PrepareParams
-from pipeline.data.folder_reader import FolderReader
-from pipeline.data.hicodet_reader import HicoDetReader
-from pipeline.data.reader import DatasetReader
-from pipeline.data.vcoco_reader import VCocoReader
 from pipeline.toyworld.reader import ToyworldReader
+from pipeline.truth.datasets.base import DatasetReader
+from pipeline.truth.datasets.folder import FolderReader
+from pipeline.truth.datasets.hicodet import HicoDetReader
+from pipeline.truth.datasets.vcoco import VCocoReader
 
 
 def open_reader(dataset: str, params: PrepareParams, root: Path) -> DatasetReader:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from pipeline.core.layout import Layout, run_name
 from pipeline.core.params import EvaluateParams
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.ground_truth_file import AnnotatedSplit, read_ground_truth
 from pipeline.data.split import SplitManifest, read_split
-from pipeline.data.vcoco_people_file import read_people
 from pipeline.evaluation.row import Row, score_dump
 from pipeline.store.dump import DumpReader, open_dump
 from pipeline.store.inputs import StageInputs
 from pipeline.store.vocabulary_file import read_vocabulary
+from pipeline.truth.ground_truth_file import AnnotatedSplit, read_ground_truth
+from pipeline.truth.vcoco_people_file import read_people
 
 if TYPE_CHECKING:
     from distributed import Client

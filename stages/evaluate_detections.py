@@ -11,9 +11,9 @@ import click
 from stages._command import stage_command
 
 if TYPE_CHECKING:
-    from pipeline.data.hicodet_annotations import HicoDetAnnotations
     from pipeline.evaluation.hicodet import HicoDetResult
     from pipeline.evaluation.vcoco import Ties, VCocoResult
+    from pipeline.truth.hicodet_annotations import HicoDetAnnotations
 
 _FILE = click.Path(path_type=Path)  # whatever is wrong with it, the reader says so in one line
 _OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role"))  # of every file that was written here
@@ -96,9 +96,9 @@ def _evaluate_hicodet(
     path: Path, image_labels: Path | None, detections_path: Path, setting: str, memory_bytes: int
 ) -> tuple[dict[str, Any], str, list[str]]:
     from pipeline.core.image_bounds import check_scored_boxes
-    from pipeline.data.ground_truth import hicodet_ground_truth
     from pipeline.evaluation.detections_file import meets_nothing, read_hicodet_detections
     from pipeline.evaluation.hicodet import evaluate_hicodet
+    from pipeline.truth.hicodet_annotations import hicodet_ground_truth
 
     annotations = _read_hicodet(path, image_labels)
     truth = hicodet_ground_truth(annotations)
@@ -127,8 +127,8 @@ def _evaluate_hicodet(
 
 
 def _read_hicodet(path: Path, image_labels: Path | None) -> HicoDetAnnotations:
-    from pipeline.data.hicodet_annotations import read_hicodet_json
-    from pipeline.data.hicodet_mat import read_hicodet_mat, with_image_labels
+    from pipeline.truth.hicodet_annotations import read_hicodet_json
+    from pipeline.truth.hicodet_mat import read_hicodet_mat, with_image_labels
 
     if path.suffix == ".mat":
         return read_hicodet_mat(path, "test", image_labels)
@@ -166,10 +166,10 @@ def _hicodet_summary(result: HicoDetResult, image_labels: Path | None) -> str:
 def _evaluate_vcoco(
     path: Path, instances_path: Path, detections_path: Path, ties: Ties
 ) -> tuple[dict[str, Any], str, list[str]]:
-    from pipeline.data.vcoco_annotations import read_vcoco
     from pipeline.evaluation.detections_file import meets_nothing, read_vcoco_detections
     from pipeline.evaluation.exchange_vcoco import read_vcoco_pickle
     from pipeline.evaluation.vcoco import evaluate_vcoco
+    from pipeline.truth.vcoco_annotations import read_vcoco
 
     annotations = read_vcoco(path, instances_path)
     if detections_path.suffix in (".pkl", ".pickle"):

@@ -29,7 +29,6 @@ def command(dataset: str, variant: str, seed: int | None, split: str, form: str,
     from pipeline.core.layout import Layout, run_name
     from pipeline.core.params import load_params
     from pipeline.data.split import read_split
-    from pipeline.data.vcoco_people_file import read_people
     from pipeline.evaluation.exchange_hicodet import write_hicodet_mat
     from pipeline.evaluation.exchange_vcoco import on_people, write_vcoco_pickle
     from pipeline.evaluation.fusion import fuse
@@ -37,6 +36,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, form: str,
     from pipeline.store.dump import read_dump
     from pipeline.store.inputs import StageInputs
     from pipeline.store.vocabulary_file import read_vocabulary
+    from pipeline.truth.vcoco_people_file import read_people
 
     layout, run = Layout(root, dataset), run_name(variant, seed)
     params = load_params(layout.params, dataset, variant)

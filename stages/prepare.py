@@ -14,12 +14,12 @@ def command(dataset: str, root: Path) -> None:
     """Read the dataset with the reader that params name, and write what every later stage starts from."""
     from pipeline.core.layout import Layout
     from pipeline.core.params import load_params
-    from pipeline.data.ground_truth_file import write_ground_truth, write_unannotated
     from pipeline.data.split import write_split
-    from pipeline.data.vcoco_people_file import write_people
     from pipeline.store.files import atomic_path
     from pipeline.store.manifests import write_stage_manifest
     from pipeline.store.vocabulary_file import write_vocabulary
+    from pipeline.truth.ground_truth_file import write_ground_truth, write_unannotated
+    from pipeline.truth.vcoco_people_file import write_people
     from stages._readers import open_reader
 
     layout = Layout(root, dataset)

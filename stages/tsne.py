@@ -22,7 +22,6 @@ def command(dataset: str, variants: tuple[str, ...], seed_texts: tuple[str, ...]
     from pipeline.core.layout import Layout, run_name
     from pipeline.core.names import MAX_SEED
     from pipeline.core.params import load_figure_seeds, load_figure_variants, load_params
-    from pipeline.data.ground_truth_file import read_ground_truth
     from pipeline.data.split import read_split
     from pipeline.evaluation.pair_labels import label_pairs
     from pipeline.report.embedding_figures import embedding_figures
@@ -32,6 +31,7 @@ def command(dataset: str, variants: tuple[str, ...], seed_texts: tuple[str, ...]
     from pipeline.store.manifests import write_stage_manifest
     from pipeline.store.representations_file import read_representations
     from pipeline.store.vocabulary_file import read_vocabulary
+    from pipeline.truth.ground_truth_file import read_ground_truth
 
     layout = Layout(root, dataset)
     names = split_names(variants) or load_figure_variants(layout.params)

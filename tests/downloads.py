@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 
-from tests.data.real_ground_truth import real_ground_truth
+from tests.truth.real_ground_truth import real_ground_truth
 
 COCO_NAMES = FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"]  # position = COCO's id
 OTHER_ACTIONS = {"point": ("instr",), "run": (), "smile": (), "stand": (), "walk": ()}  # not in the JSON form

@@ -240,8 +240,26 @@ def test_a_row_is_scored_again_when_the_run_that_it_multiplies_by_changes():
             assert any(overlaps(dep, out) for dep in scored["deps"] for out in dump["outs"])
 
 
-def test_a_change_of_code_reaches_only_later_stages():
-    """Touching evaluation/ must not detect or train again."""
-    for room, stages in {"pipeline/evaluation": {"evaluate", "report"}, "pipeline/report": {"report"}}.items():
-        readers = [run for run in RUNS if room in run["deps"]]
-        assert {run["stage"] for run in [*readers, *downstream(readers)]} == stages
+@pytest.mark.parametrize(
+    ("room", "stages"),
+    [
+        ("pipeline/truth", {"prepare", "evaluate", "report"}),
+        ("pipeline/evaluation", {"evaluate", "report"}),
+        ("pipeline/report", {"report"}),
+    ],
+)
+def test_a_change_of_how_results_are_judged_trains_nothing_again(room, stages):
+    """What `prepare` writes without boxes keeps its bytes when only the boxes are parsed in another way."""
+    readers = [run for run in RUNS if any(overlaps(room, dep) for dep in run["deps"])]
+    assert {run["stage"] for run in readers} == stages
+    judged = [run for run in readers if run["stage"] != "prepare"]
+    assert {run["stage"] for run in [*judged, *downstream(judged)]} == stages & {"evaluate", "report"}
+
+
+@pytest.mark.parametrize("command", ["detect", "encode_prompts", "train", "infer", "represent"])
+def test_the_code_of_a_study_command_is_not_that_of_judging(command):
+    """Its digests (stages/code.py) are those of the modules that it reaches."""
+    rooms = ("pipeline.truth", "pipeline.evaluation", "pipeline.report")
+    reached = closure(f"stages.{command}")
+    assert f"stages.{command}" in reached
+    assert not [module for module in reached if module.startswith(rooms)]

@@ -1,1 +1,1 @@
-"""Datasets: readers, images, ground truth, and the bags that training sees."""
+"""Image-level labels, images, split manifests, and the bags that training sees."""

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
 from pipeline.core.types import IntArray
-from pipeline.data.vcoco_annotations import VCocoAnnotations
 from pipeline.evaluation.detections_file import check_role_detections
 from pipeline.evaluation.exchange_hicodet import to_inclusive
 from pipeline.evaluation.vcoco import RoleDetections
 from pipeline.store.files import atomic_path
 from pipeline.store.restricted_pickle import read_restricted_pickle
+from pipeline.truth.vcoco_annotations import VCocoAnnotations
 
 _ONE_PIXEL = np.array([0.0, 0.0, 1.0, 1.0])
 _NOTHING = [float("nan")] * 5

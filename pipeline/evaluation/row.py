@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from pipeline.core.params import EvaluateParams
 from pipeline.core.types import GroundTruth
-from pipeline.data.vcoco_annotations import VCocoAnnotations
 from pipeline.evaluation.fused_dump import FusedDump
 from pipeline.evaluation.fusion import fuse
 from pipeline.evaluation.hicodet import HicoDetResult
@@ -22,6 +21,7 @@ from pipeline.evaluation.vcoco import evaluate_vcoco
 from pipeline.evaluation.vcoco_triplets import role_detections, vcoco_metrics
 from pipeline.evaluation.weight_sweep import Weights, sweeps
 from pipeline.store.dump import DumpReader
+from pipeline.truth.vcoco_annotations import VCocoAnnotations
 
 if TYPE_CHECKING:
     from distributed import Client

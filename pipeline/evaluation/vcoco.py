@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 from pipeline.core.boxes import box_iou
 from pipeline.core.errors import DataError
 from pipeline.core.types import IntArray
-from pipeline.data.vcoco_annotations import VCocoAnnotations
 from pipeline.evaluation.average_precision import DoubleArray, average_precision, precision_recall
 from pipeline.evaluation.matching import OVERLAP_THRESHOLD, best_in_group, first_claims
 from pipeline.evaluation.ranges import check_range
 from pipeline.evaluation.ranking import sort_detections
+from pipeline.truth.vcoco_annotations import VCocoAnnotations
 
 Ties = Literal["row_order", "official"]
 TIES: tuple[str, ...] = get_args(Ties)

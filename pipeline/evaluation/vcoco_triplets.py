@@ -14,8 +14,8 @@ import numpy as np
 from pipeline.core.errors import DataError, did_you_mean
 from pipeline.core.types import Detections
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.vcoco_annotations import VCocoAnnotations
 from pipeline.evaluation.vcoco import RoleDetections, VCocoResult
+from pipeline.truth.vcoco_annotations import VCocoAnnotations
 
 
 def role_detections(detections: Detections, vocabulary: Vocabulary, annotations: VCocoAnnotations) -> RoleDetections:

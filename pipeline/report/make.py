@@ -10,7 +10,6 @@ from typing import Any
 from pipeline.core.layout import Layout, run_name
 from pipeline.core.params import EvaluateParams, ReportParams, Variant
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.ground_truth_file import AnnotatedSplit, read_ground_truth
 from pipeline.data.split import SplitManifest, read_split
 from pipeline.report import comparison
 from pipeline.report.gallery import gallery_record
@@ -21,6 +20,7 @@ from pipeline.report.selection import sample_indices
 from pipeline.report.variant_sheet import VariantSheet, draw_variant
 from pipeline.store.dump import PredictionDump, read_dump
 from pipeline.store.vocabulary_file import read_vocabulary
+from pipeline.truth.ground_truth_file import AnnotatedSplit, read_ground_truth
 
 Progress = Callable[[int], None]
 

@@ -10,12 +10,12 @@ import numpy as np
 from pipeline.core.params import EvaluateParams
 from pipeline.core.types import Detections, IntArray
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.ground_truth_file import AnnotatedSplit
 from pipeline.evaluation.fusion import Factors, fuse_factors
 from pipeline.evaluation.hicodet import HicoDetResult, evaluate_hicodet
 from pipeline.evaluation.summary import metrics
 from pipeline.report.selection import Findings, best_rows
 from pipeline.store.dump import PredictionDump
+from pipeline.truth.ground_truth_file import AnnotatedSplit
 
 _ROWS_PER_IMAGE = 30  # of the gallery, on average: bounds the size of the page
 

@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.core.errors import ArtifactError, DataError, UserError
 from pipeline.core.types import GroundTruth, ImageLabels, ImageRecord
-from pipeline.data.ground_truth_file import AnnotatedSplit, read_ground_truth, write_ground_truth
 from pipeline.data.split import SplitManifest, read_split, write_split
+from pipeline.truth.ground_truth_file import AnnotatedSplit, read_ground_truth, write_ground_truth
 from tests.bad_manifests import BAD, NOT_MANIFESTS
 
 RECORDS = tuple(ImageRecord(name, f"{name}.png", 8, 6, "0" * 64) for name in ("a", "b", "c"))

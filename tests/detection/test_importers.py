@@ -10,14 +10,14 @@ from pipeline.core.layout import Layout
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.coco_categories import COCO_80, COCO_81, COCO_91, object_ids_of
-from pipeline.data.hicodet_annotations import read_hicodet_json
 from pipeline.data.split import SplitManifest, write_split
 from pipeline.detection.importers import import_proposals
 from pipeline.store.proposals_file import SplitProposals, read_proposals, write_proposals
 from pipeline.store.vocabulary_file import write_vocabulary
+from pipeline.truth.hicodet_annotations import read_hicodet_json
 from stages.cli import main
 from tests.conftest import ROOT
-from tests.data.real_ground_truth import real_ground_truth
+from tests.truth.real_ground_truth import real_ground_truth
 
 # A vocabulary in HICO-DET's manner: alphabetical, with underscores, and a category that COCO lacks.
 VOCABULARY = Vocabulary(("dining_table", "lamp", "person"), ("sit_at",), ((0, 0),))

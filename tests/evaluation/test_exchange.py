@@ -11,18 +11,18 @@ from scipy.io import loadmat
 from pipeline.core.errors import DataError
 from pipeline.core.types import Detections
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.hicodet_annotations import read_hicodet_json
 from pipeline.evaluation.exchange_hicodet import write_hicodet_mat
 from pipeline.evaluation.exchange_vcoco import on_people, read_vcoco_pickle, write_vcoco_pickle
 from pipeline.evaluation.hicodet import evaluate_hicodet
 from pipeline.evaluation.vcoco import evaluate_vcoco
 from pipeline.evaluation.vcoco_triplets import role_detections, vcoco_metrics
 from pipeline.store.restricted_pickle import read_restricted_pickle
-from tests.data.real_ground_truth import real_ground_truth
+from pipeline.truth.hicodet_annotations import read_hicodet_json
 from tests.evaluation import reference_hicodet, worlds
 from tests.evaluation.reference_vcoco import Reference
 from tests.evaluation.vcoco_worlds import NOTHING, annotations, entries, instances, random_world
 from tests.evaluation.vcoco_worlds import role_detections as role_rows
+from tests.truth.real_ground_truth import real_ground_truth
 
 ANN, CUP = (0, 0, 20, 40), (20, 10, 30, 20)
 OBJECTS = [(1, 10, 1, ANN), (2, 10, 2, CUP)]

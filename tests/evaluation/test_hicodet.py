@@ -3,12 +3,12 @@ import pytest
 
 from pipeline.core.errors import DataError, ParamError
 from pipeline.core.types import Detections, GroundTruth
-from pipeline.data.hicodet_annotations import read_hicodet_json
 from pipeline.evaluation import matching
 from pipeline.evaluation.hicodet import SETTINGS, evaluate_hicodet
-from tests.data.real_ground_truth import real_ground_truth
+from pipeline.truth.hicodet_annotations import read_hicodet_json
 from tests.evaluation import reference_hicodet, worlds
 from tests.evaluation.worlds import detections, ground_truth
+from tests.truth.real_ground_truth import real_ground_truth
 
 HUMAN, OBJECT = (0, 0, 10, 10), (20, 0, 30, 10)
 FAR = (50, 50, 60, 60)

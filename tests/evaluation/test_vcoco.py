@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import DataError
-from pipeline.data.vcoco_annotations import read_vcoco
 from pipeline.evaluation.vcoco import TIES, evaluate_vcoco
-from tests.data.real_ground_truth import real_ground_truth
+from pipeline.truth.vcoco_annotations import read_vcoco
 from tests.evaluation import reference_vcoco
 from tests.evaluation.vcoco_worlds import (
     ACTIONS,
@@ -18,6 +17,7 @@ from tests.evaluation.vcoco_worlds import (
     random_world,
     role_detections,
 )
+from tests.truth.real_ground_truth import real_ground_truth
 
 HOLD, WALK, CUT, POINT = range(4)
 ANN, BOB, STRANGER = (0, 0, 20, 40), (50, 0, 70, 40), (80, 60, 95, 95)

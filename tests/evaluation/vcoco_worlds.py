@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.data.vcoco_annotations import VCocoAnnotations, read_vcoco
 from pipeline.evaluation.vcoco import RoleDetections
+from pipeline.truth.vcoco_annotations import VCocoAnnotations, read_vcoco
 
 ACTIONS = (("hold", ("obj",)), ("walk", ()), ("cut", ("instr", "obj")), ("point", ("instr",)))
 NOTHING = (np.nan,) * 4

@@ -8,7 +8,7 @@ from pipeline.core.errors import DataError
 from pipeline.prompts.noun_forms import article, readable
 from pipeline.prompts.verb_forms import gerund
 from pipeline.toyworld.vocabulary import VERBS
-from tests.data.real_ground_truth import real_ground_truth
+from tests.truth.real_ground_truth import real_ground_truth
 
 # Written out in full, from an English dictionary and not from the rules under test.
 HICODET = {

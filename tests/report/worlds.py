@@ -12,11 +12,11 @@ from PIL import Image
 from pipeline.core.layout import Layout
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.ground_truth_file import AnnotatedSplit, write_ground_truth
 from pipeline.data.split import SplitManifest, write_split
 from pipeline.store.dump import PredictionDump, write_dump
 from pipeline.store.files import sha256_of, write_json, write_text
 from pipeline.store.vocabulary_file import write_vocabulary
+from pipeline.truth.ground_truth_file import AnnotatedSplit, write_ground_truth
 from tests.conftest import ROOT
 from tests.evaluation.test_fusion import COLUMNS
 from tests.evaluation.worlds import ground_truth

@@ -7,17 +7,17 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.core.types import Detections
-from pipeline.data.hicodet_annotations import read_hicodet_json
-from pipeline.data.vcoco_annotations import read_vcoco
 from pipeline.evaluation.exchange_vcoco import write_vcoco_pickle
 from pipeline.evaluation.hicodet import SETTINGS
 from pipeline.evaluation.vcoco import RoleDetections
 from pipeline.store.detections_dump import write_detections
+from pipeline.truth.hicodet_annotations import read_hicodet_json
+from pipeline.truth.vcoco_annotations import read_vcoco
 from stages.evaluate_detections import command
-from tests.data.real_ground_truth import real_ground_truth
-from tests.data.test_hicodet_annotations import SMALL
-from tests.data.test_hicodet_mat import ACTIONS, TEST, TRAIN, actions, image, interaction, label_file, structs
 from tests.evaluation import vcoco_worlds
+from tests.truth.real_ground_truth import real_ground_truth
+from tests.truth.test_hicodet_annotations import SMALL
+from tests.truth.test_hicodet_mat import ACTIONS, TEST, TRAIN, actions, image, interaction, label_file, structs
 
 HICODET = {
     "image_index": np.array([0, 0], np.int32),

@@ -15,7 +15,6 @@ from PIL import Image
 
 from pipeline.core.layout import Layout, run_name
 from pipeline.core.types import KnowledgeBank
-from pipeline.data.ground_truth_file import AnnotatedSplit, write_ground_truth
 from pipeline.data.split import write_split
 from pipeline.store.bank_file import write_bank
 from pipeline.store.checkpoint import save_checkpoint
@@ -24,6 +23,7 @@ from pipeline.store.manifests import differences, read_stage_manifest
 from pipeline.store.proposals_file import write_proposals
 from pipeline.store.representations_file import read_representations
 from pipeline.store.vocabulary_file import write_vocabulary
+from pipeline.truth.ground_truth_file import AnnotatedSplit, write_ground_truth
 from stages.represent import command as represent
 from stages.rerun import command as rerun
 from stages.tsne import command as tsne

@@ -9,7 +9,6 @@ from safetensors.torch import save
 from scipy.io import savemat
 
 from pipeline.core.errors import ArtifactError, DataError, WeightsError
-from pipeline.data.hicodet_mat import read_hicodet_mat
 from pipeline.data.images import open_image
 from pipeline.evaluation.detections_file import read_hicodet_detections
 from pipeline.store.bank_file import read_bank
@@ -18,6 +17,7 @@ from pipeline.store.file_content import content_of, first_line, torch_fault
 from pipeline.store.json_file import load_json
 from pipeline.store.proposals_file import read_proposals
 from pipeline.store.restricted_pickle import read_restricted_pickle
+from pipeline.truth.hicodet_mat import read_hicodet_mat
 from tests.other_files import LFS, OTHER_FILES
 
 KINDS = ("torch", "safetensors", "hdf5", "mat", "npz", "image", "pickle")

@@ -18,13 +18,13 @@ from pipeline.core.names import SPLITS
 from pipeline.core.params import PrepareParams
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.annotated_images import hold_out
 from pipeline.data.image_files import as_utf8, images_in
 from pipeline.data.images import check_usable_size, open_image
 from pipeline.data.label_csv import LabelledImage, read_label_csv
-from pipeline.data.reader import PreparedSplit, note_source
 from pipeline.data.split import SplitManifest
 from pipeline.store.files import sha256_of
+from pipeline.truth.annotated_images import hold_out
+from pipeline.truth.datasets.base import PreparedSplit, note_source
 
 LABELS = "labels.csv"
 HUMAN = "person"

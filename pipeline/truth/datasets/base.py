@@ -9,9 +9,9 @@ from typing import Protocol
 
 from pipeline.core.names import SPLITS
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.ground_truth_file import AnnotatedSplit
 from pipeline.data.split import SplitManifest
-from pipeline.data.vcoco_annotations import VCocoAnnotations
+from pipeline.truth.ground_truth_file import AnnotatedSplit
+from pipeline.truth.vcoco_annotations import VCocoAnnotations
 
 
 @dataclass(frozen=True)

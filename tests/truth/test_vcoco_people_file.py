@@ -7,8 +7,8 @@ import pytest
 from pipeline.core.errors import ArtifactError
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.data.split import SplitManifest
-from pipeline.data.vcoco_people_file import read_people, write_people
 from pipeline.evaluation.vcoco import evaluate_vcoco
+from pipeline.truth.vcoco_people_file import read_people, write_people
 from tests.evaluation.vcoco_worlds import annotations, random_world, role_detections
 
 

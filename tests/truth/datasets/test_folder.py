@@ -7,8 +7,8 @@ from PIL import Image
 
 from pipeline.core.errors import DataError, ParamError
 from pipeline.core.params import PrepareParams
-from pipeline.data.folder_reader import FolderReader, vocabulary_of_pairs
 from pipeline.data.split import read_split, write_split
+from pipeline.truth.datasets.folder import FolderReader, vocabulary_of_pairs
 
 PARAMS = PrepareParams("folder", "data/own", None, None, None, val_fraction=None, seed=0)
 ROWS = (

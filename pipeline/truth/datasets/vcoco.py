@@ -21,12 +21,18 @@ from pipeline.core.image_bounds import check_scored_boxes
 from pipeline.core.params import PrepareParams
 from pipeline.core.types import IntArray
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.annotated_images import AnnotatedImages, hold_out, manifest_of
-from pipeline.data.ground_truth import vcoco_ground_truth
-from pipeline.data.ground_truth_file import AnnotatedSplit
-from pipeline.data.reader import PreparedSplit, note_source
-from pipeline.data.vcoco_annotations import VCocoAnnotations, read_vcoco
-from pipeline.data.vcoco_pairs import VCocoPairs, official_pairs, read_vcoco_pairs, vcoco_image_labels, vcoco_vocabulary
+from pipeline.truth.annotated_images import AnnotatedImages, hold_out, manifest_of
+from pipeline.truth.datasets.base import PreparedSplit, note_source
+from pipeline.truth.ground_truth_file import AnnotatedSplit
+from pipeline.truth.vcoco_annotations import VCocoAnnotations, read_vcoco
+from pipeline.truth.vcoco_pairs import (
+    VCocoPairs,
+    official_pairs,
+    read_vcoco_pairs,
+    vcoco_ground_truth,
+    vcoco_image_labels,
+    vcoco_vocabulary,
+)
 
 DATASET = "vcoco"
 _IMAGE_FOLDERS = ("train2014", "val2014")

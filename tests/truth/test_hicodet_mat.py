@@ -7,11 +7,10 @@ import pytest
 from scipy.io import savemat
 
 from pipeline.core.errors import DataError
-from pipeline.data.ground_truth import hicodet_ground_truth
-from pipeline.data.hicodet_annotations import image_labels, read_hicodet_json
-from pipeline.data.hicodet_mat import read_hicodet_mat, with_image_labels
-from tests.data.real_ground_truth import real_ground_truth
-from tests.data.test_hicodet_annotations import SMALL
+from pipeline.truth.hicodet_annotations import hicodet_ground_truth, image_labels, read_hicodet_json
+from pipeline.truth.hicodet_mat import read_hicodet_mat, with_image_labels
+from tests.truth.real_ground_truth import real_ground_truth
+from tests.truth.test_hicodet_annotations import SMALL
 
 ACTIONS = [("ride", "bicycle"), ("hug", "person"), ("hold", "bicycle")]
 

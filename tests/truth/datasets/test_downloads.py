@@ -11,15 +11,15 @@ from PIL import Image
 from scipy.io import savemat
 
 from pipeline.core.layout import Layout
-from pipeline.data.ground_truth_file import read_ground_truth
 from pipeline.data.split import read_split
-from pipeline.data.vcoco_people_file import read_people
 from pipeline.store.files import sha256_of
 from pipeline.store.vocabulary_file import read_vocabulary
+from pipeline.truth.ground_truth_file import read_ground_truth
+from pipeline.truth.vcoco_people_file import read_people
 from stages.cli import main
 from tests.conftest import ROOT
-from tests.data.test_hicodet_mat import ACTIONS, TEST, TRAIN, actions, label_file, structs
 from tests.downloads import hicodet_download, vcoco_download
+from tests.truth.test_hicodet_mat import ACTIONS, TEST, TRAIN, actions, label_file, structs
 
 COUNTS = {"train": 3, "val": 3, "test": 3}
 

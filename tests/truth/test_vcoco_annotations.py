@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import DataError
-from pipeline.data.vcoco_annotations import read_vcoco
+from pipeline.truth.vcoco_annotations import read_vcoco
 from tests.evaluation.vcoco_worlds import annotations, entries, instances
 
 ANN, BOB, CUP = (0, 0, 20, 40), (50, 0, 70, 40), (20, 10, 30, 20)

@@ -5,8 +5,8 @@ import pytest
 
 from pipeline.core.errors import ArtifactError
 from pipeline.core.types import ImageLabels, ImageRecord
-from pipeline.data.ground_truth_file import AnnotatedSplit, read_ground_truth, write_ground_truth
 from pipeline.data.split import SplitManifest
+from pipeline.truth.ground_truth_file import AnnotatedSplit, read_ground_truth, write_ground_truth
 from tests.evaluation.worlds import ground_truth
 
 TRUTH = ground_truth([(0, 2, (0, 0, 5, 5), (1, 1, 3.5, 4)), (2, 0, (0, 1, 5, 5), (1, 1, 3, 4))], 3)

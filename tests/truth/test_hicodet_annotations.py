@@ -5,9 +5,8 @@ import pytest
 
 from pipeline.core.errors import DataError
 from pipeline.core.image_bounds import check_scored_boxes
-from pipeline.data.ground_truth import hicodet_ground_truth
-from pipeline.data.hicodet_annotations import image_labels, read_hicodet_json
-from tests.data.real_ground_truth import real_ground_truth
+from pipeline.truth.hicodet_annotations import hicodet_ground_truth, image_labels, read_hicodet_json
+from tests.truth.real_ground_truth import real_ground_truth
 
 SMALL = {
     "annotation": [

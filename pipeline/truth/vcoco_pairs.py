@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
-from pipeline.core.types import FloatArray, ImageLabels, IntArray
+from pipeline.core.types import FloatArray, GroundTruth, ImageLabels, IntArray
 from pipeline.core.vocabulary import Vocabulary, human_category
-from pipeline.data.vcoco_annotations import PERSON_CATEGORY, VCocoAnnotations
 from pipeline.store.json_file import read_annotation_json
+from pipeline.truth.vcoco_annotations import PERSON_CATEGORY, VCocoAnnotations
 
 LEFT_OUT = "point instr"
 _REQUIRED = ("annotations", "classes", "objects", "images", "action_to_object")
@@ -181,4 +181,15 @@ def vcoco_image_labels(pairs: VCocoPairs) -> tuple[ImageLabels, ...]:
     return tuple(
         ImageLabels(image_id=Path(name).stem, hoi_ids=np.flatnonzero(row))
         for name, row in zip(pairs.filenames, shown, strict=True)
+    )
+
+
+def vcoco_ground_truth(pairs: VCocoPairs) -> GroundTruth:
+    """Pairs of a V-COCO split by image, over all of its images."""
+    return GroundTruth(
+        image_index=pairs.image_index,
+        hoi_id=pairs.hoi_id,
+        human_boxes=pairs.human_boxes,
+        object_boxes=pairs.object_boxes,
+        num_images=len(pairs),
     )

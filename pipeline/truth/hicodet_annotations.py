@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
-from pipeline.core.types import FloatArray, ImageLabels, IntArray
+from pipeline.core.types import FloatArray, GroundTruth, ImageLabels, IntArray
 from pipeline.core.vocabulary import Vocabulary, human_category
 from pipeline.store.json_file import read_annotation_json
 
@@ -156,4 +156,16 @@ def image_labels(annotations: HicoDetAnnotations) -> tuple[ImageLabels, ...]:
     return tuple(
         ImageLabels(image_id=Path(name).stem, hoi_ids=np.flatnonzero(row))
         for name, row in zip(annotations.filenames, shown, strict=True)
+    )
+
+
+def hicodet_ground_truth(annotations: HicoDetAnnotations) -> GroundTruth:
+    """Visible pairs of a HICO-DET split, in annotation order, over all of its images."""
+    return GroundTruth(
+        image_index=annotations.image_index,
+        hoi_id=annotations.hoi_id,
+        human_boxes=annotations.human_boxes,
+        object_boxes=annotations.object_boxes,
+        num_images=len(annotations),
+        image_hois=annotations.image_hois,
     )

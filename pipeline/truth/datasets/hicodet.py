@@ -17,12 +17,11 @@ from pipeline.core.errors import DataError, ParamError
 from pipeline.core.image_bounds import check_scored_boxes
 from pipeline.core.params import PrepareParams
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.annotated_images import AnnotatedImages, hold_out, manifest_of
-from pipeline.data.ground_truth import hicodet_ground_truth
-from pipeline.data.ground_truth_file import AnnotatedSplit
-from pipeline.data.hicodet_annotations import HicoDetAnnotations, image_labels, read_hicodet_json
-from pipeline.data.hicodet_mat import Split, read_hicodet_mat, with_image_labels
-from pipeline.data.reader import PreparedSplit, note_source
+from pipeline.truth.annotated_images import AnnotatedImages, hold_out, manifest_of
+from pipeline.truth.datasets.base import PreparedSplit, note_source
+from pipeline.truth.ground_truth_file import AnnotatedSplit
+from pipeline.truth.hicodet_annotations import HicoDetAnnotations, hicodet_ground_truth, image_labels, read_hicodet_json
+from pipeline.truth.hicodet_mat import Split, read_hicodet_mat, with_image_labels
 
 DATASET = "hicodet"
 _FOLDERS = {"train": "train2015", "test": "test2015"}

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
 from pipeline.core.vocabulary import Vocabulary, human_category
-from pipeline.data.ground_truth_file import RARE_BELOW
-from pipeline.data.hicodet_annotations import HicoDetAnnotations, check_annotations, from_inclusive, known_ids
 from pipeline.store.file_content import reason_and_remedy
+from pipeline.truth.ground_truth_file import RARE_BELOW
+from pipeline.truth.hicodet_annotations import HicoDetAnnotations, check_annotations, from_inclusive, known_ids
 
 Split = Literal["train", "test"]
 _RELEASE = "expected anno_bbox.mat of HICO-DET, release 20160224"

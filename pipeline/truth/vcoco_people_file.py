@@ -14,8 +14,8 @@ import numpy as np
 from pipeline.core.errors import ArtifactError, DataError
 from pipeline.core.types import check_boxes
 from pipeline.data.split import SplitManifest
-from pipeline.data.vcoco_annotations import NUM_ROLES, VCocoAnnotations
 from pipeline.store.files import read_json, write_json
+from pipeline.truth.vcoco_annotations import NUM_ROLES, VCocoAnnotations
 
 _DTYPES: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
     "image_ids": (np.int64, (-1,)),

@@ -3,9 +3,9 @@ import json
 import pytest
 
 from pipeline.core.errors import DataError
-from pipeline.data.vcoco_pairs import official_pairs, read_vcoco_pairs, vcoco_image_labels, vcoco_vocabulary
-from tests.data.real_ground_truth import real_ground_truth
+from pipeline.truth.vcoco_pairs import official_pairs, read_vcoco_pairs, vcoco_image_labels, vcoco_vocabulary
 from tests.evaluation.vcoco_worlds import annotations, instances
+from tests.truth.real_ground_truth import real_ground_truth
 
 SMALL = {
     "annotations": [
