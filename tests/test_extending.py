@@ -71,6 +71,19 @@ def test_the_log_has_the_methods_own_losses_with_their_weights(root):
         assert float(row["loss"]) == pytest.approx(float(row["scene"]) + 2 * float(row["action"]), rel=1e-4)
 
 
+@pytest.mark.parametrize(("run", "taker"), [("train-mine", "infer"), ("infer-mine-test", "evaluate")])
+def test_the_modules_are_inputs_of_the_runs_so_that_other_code_is_told(root, tmp_path, run, taker):
+    own = [str(ROOT / "tests" / name) for name in ("own_backbone.py", "own_method.py")]
+    copy = Path(shutil.copytree(root, tmp_path / "copy", symlinks=True))
+    record = copy / f"manifests/toyworld/runs/{run}.json"
+    document = json.loads(record.read_text(encoding="utf-8"))
+    assert set(own) <= set(document["inputs"])
+    document["inputs"][own[1]] = "0" * 64  # as if the module had been edited since
+    record.write_text(json.dumps(document), encoding="utf-8")
+    done = weakhoi(copy, taker, "--variant", "mine")
+    assert done.exit_code == 2 and f"made from {own[1]} of sha256 000000000000" in done.output
+
+
 def test_the_dump_has_the_methods_own_columns(root):
     dump = read_dump(root / "cache/toyworld/predictions/mine.zarr")
     assert [column.factor for column in dump.columns] == ["place", "deed"]

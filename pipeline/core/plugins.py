@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from pathlib import Path
 from types import ModuleType
@@ -39,6 +40,12 @@ def load_plugin(room: ModuleType, name: str, attribute: str, param: str) -> Any:
             f'{param}: "{name}" is no module that defines {attribute}{did_you_mean(name, known)}; '
             f"expected {', '.join(known)}, or the dotted name of a module of yours"
         ) from None
+
+
+def outside_files(*names: str) -> list[Path]:
+    """Files of the modules with dotted names, yours: inputs of a run, where the rooms' own files are its code."""
+    specs = [importlib.util.find_spec(name) for name in names if "." in name]
+    return [Path(spec.origin) for spec in specs if spec is not None and spec.origin is not None]
 
 
 def names_of(room: ModuleType) -> list[str]:
