@@ -12,7 +12,6 @@ import torch
 from pipeline.core.device import open_device, place
 from pipeline.core.layout import Layout, run_name
 from pipeline.core.params import InferParams, RepresentParams, digest_of
-from pipeline.core.plugins import outside_files
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset
 from pipeline.data.split import read_split
@@ -78,7 +77,7 @@ class SplitRun:
         manifest = read_split(layout.split(self.split), vocabulary)
         state, config = load_checkpoint(layout.checkpoint(self.name), vocabulary=vocabulary)
         model = model_from_config(config, state)
-        for path in outside_files(config["method"]["name"], config["backbone"]["name"]):
+        for path in model.outside_files:
             inputs.note(path)
         proposals = read_proposals(
             layout.proposals(self.split), image_ids=manifest.image_ids, objects=vocabulary.objects

@@ -41,7 +41,6 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
     from pipeline.core.device import open_device
     from pipeline.core.layout import Layout, run_name
     from pipeline.core.params import digest_of, load_execution, load_params
-    from pipeline.core.plugins import outside_files
     from pipeline.core.seeding import torch_seed
     from pipeline.data.bags import BagDataset, permuted_labels
     from pipeline.data.split import read_split
@@ -110,7 +109,7 @@ def _train(dataset: str, variant: str, seed: int | None, device: str, root: Path
         seed=torch_seed(section.seed, "network"),
         origin={"clip": clip_model.name, "clip_digest": clip_model.digest, "prompts": list(bank.prompts)},
     )
-    for path in (*weights, *outside_files(params.model.method, params.model.backbone)):
+    for path in (*weights, *model.outside_files):
         inputs.note(path)
     digest = digest_of(
         {

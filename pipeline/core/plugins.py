@@ -43,7 +43,7 @@ def load_plugin(room: ModuleType, name: str, attribute: str, param: str) -> Any:
 
 
 def outside_files(*names: str) -> list[Path]:
-    """Files of the modules with dotted names, yours: inputs of a run, where the rooms' own files are its code."""
+    """Files of those of the names that have dots, which are modules of the user's."""
     specs = [importlib.util.find_spec(name) for name in names if "." in name]
     return [Path(spec.origin) for spec in specs if spec is not None and spec.origin is not None]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from pipeline.backbones.catalog import backbone_class
 from pipeline.backbones.clip_resnet import ClipResNet, ClipResNetParams
 from pipeline.core.errors import ArtifactError, DataError, ParamError, did_you_mean, resource_error
 from pipeline.core.params import ModelParams
-from pipeline.core.plugins import names_of
+from pipeline.core.plugins import names_of, outside_files
 from pipeline.core.types import KnowledgeBank
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import HoiNetwork, Method, Parts, declaration_faults
@@ -88,6 +89,11 @@ class HoiModel:
     def image_size(self) -> int:
         """Side of the square input images in pixels."""
         return int(self.config["image_size"])
+
+    @property
+    def outside_files(self) -> list[Path]:
+        """Files of method and backbone where they are modules of the user's: inputs of a run, as no code of ours."""
+        return outside_files(self.config["method"]["name"], self.config["backbone"]["name"])
 
 
 def new_model(
