@@ -11,6 +11,7 @@ false positive behind all others, which changes no AP. Rows of images without pe
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from pipeline.core.types import IntArray
 from pipeline.evaluation.detections_file import check_role_detections
 from pipeline.evaluation.exchange_hicodet import to_inclusive
 from pipeline.evaluation.vcoco import RoleDetections
-from pipeline.store.files import atomic_path
+from pipeline.store.files import atomic_path, is_stream
 from pipeline.store.restricted_pickle import read_restricted_pickle
 from pipeline.truth.vcoco_annotations import VCocoAnnotations
 
@@ -38,7 +39,12 @@ def on_people(detections: RoleDetections, annotations: VCocoAnnotations) -> Role
 
 
 def write_vcoco_pickle(path: Path, detections: RoleDetections, annotations: VCocoAnnotations) -> int:
-    """Write role detections; an action's agent score is the best of its roles'. Returns the number of pairs."""
+    """Write role detections; an action's agent score is the best of its roles'. Returns the number of pairs.
+
+    Raises:
+        DataError: anything but an earlier export is there.
+    """
+    _check_replaceable(path)
     blank = _every_key(annotations, float("nan"), _NOTHING)
     people: dict[int, dict[str, Any]] = {}
     humans = to_inclusive(detections.human_boxes).tolist()
@@ -75,6 +81,23 @@ def _last_of_all(annotations: VCocoAnnotations) -> list[dict[str, Any]]:
     image_id = int(annotations.image_ids[annotations.person_image[annotated[0]]])
     nothing = _every_key(annotations, 0.0, [0.0] * 5)
     return [{"image_id": image_id, "person_box": _BESIDE_THE_IMAGE, **nothing}]
+
+
+def _check_replaceable(path: Path) -> None:
+    """Refuse a path where anything but an earlier export, of whatever split, lies."""
+    if not os.path.lexists(path) or is_stream(path):
+        return
+    try:
+        data = read_restricted_pickle(path)
+    except DataError:
+        data = None
+    own = isinstance(data, list) and all(
+        isinstance(row, dict) and {"image_id", "person_box"} <= row.keys() for row in data
+    )
+    if not own:
+        raise DataError(
+            f"{path}: is there already and is no earlier export; it is never written over: choose another file"
+        )
 
 
 def _pair_ids(detections: RoleDetections) -> IntArray:

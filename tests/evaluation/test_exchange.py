@@ -213,6 +213,18 @@ def test_the_last_dict_is_of_an_image_whose_first_person_is_annotated(tmp_path):
     assert pickle.loads((tmp_path / "d.pkl").read_bytes()) == []
 
 
+@pytest.mark.parametrize("content", [b"", b"\x89PNG", pickle.dumps({"a": 1}), pickle.dumps([{"image_id": 1}])])
+def test_only_an_earlier_pickle_is_written_over(tmp_path, content):
+    truth = annotations(tmp_path, PEOPLE, instances(1, OBJECTS))
+    (tmp_path / "mine").write_bytes(content)
+    with pytest.raises(DataError, match="mine: is there already and is no earlier export; it is never written over"):
+        write_vcoco_pickle(tmp_path / "mine", role_rows([]), truth)
+    assert (tmp_path / "mine").read_bytes() == content
+    write_vcoco_pickle(tmp_path / "d.pkl", role_rows([(10, 0, 1, ANN, CUP, 0.5)]), truth)
+    write_vcoco_pickle(tmp_path / "d.pkl", role_rows([]), truth)
+    assert len(pickle.loads((tmp_path / "d.pkl").read_bytes())) == 1  # the row that every file ends with
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_vcoco_round_trip_scores_the_same(tmp_path, seed):
     people, world, rows = random_world(seed)
