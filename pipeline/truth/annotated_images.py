@@ -5,7 +5,7 @@ I images, G pairs, H HOI classes. Image files are only read; nothing of a downlo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,6 +54,18 @@ class AnnotatedImages:
             labels=tuple(self.labels[row] for row in rows),
             truth=truth,
         )
+
+
+def image_labels(truth: GroundTruth, filenames: Sequence[str], num_hois: int) -> tuple[ImageLabels, ...]:
+    """HOI classes of each image without any box: from image-level labels where read, else from the pairs."""
+    shown = truth.image_hois
+    if shown is None:
+        shown = np.zeros((truth.num_images, num_hois), dtype=np.bool_)
+        shown[truth.image_index, truth.hoi_id] = True
+    return tuple(
+        ImageLabels(image_id=Path(name).stem, hoi_ids=np.flatnonzero(row))
+        for name, row in zip(filenames, shown, strict=True)
+    )
 
 
 def hold_out(num_images: int, fraction: float, *, seed: int, dataset: str) -> tuple[IntArray, IntArray]:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
-from pipeline.core.types import FloatArray, GroundTruth, ImageLabels, IntArray
+from pipeline.core.types import FloatArray, GroundTruth, IntArray
 from pipeline.core.vocabulary import Vocabulary, human_category
 from pipeline.store.json_file import read_annotation_json
 
@@ -145,18 +145,6 @@ def check_annotations(annotations: HicoDetAnnotations, path: Path, num_images: i
         if not np.isfinite(boxes).all():
             row = int(np.flatnonzero(~np.isfinite(boxes).all(axis=1))[0])
             raise DataError(f"{path}: a box of pair {row} is {boxes[row].tolist()}; expected finite numbers")
-
-
-def image_labels(annotations: HicoDetAnnotations) -> tuple[ImageLabels, ...]:
-    """HOI classes of each image without any box: from image-level labels where read, else from the visible pairs."""
-    shown = annotations.image_hois
-    if shown is None:
-        shown = np.zeros((len(annotations), annotations.vocabulary.num_hois), dtype=np.bool_)
-        shown[annotations.image_index, annotations.hoi_id] = True
-    return tuple(
-        ImageLabels(image_id=Path(name).stem, hoi_ids=np.flatnonzero(row))
-        for name, row in zip(annotations.filenames, shown, strict=True)
-    )
 
 
 def hicodet_ground_truth(annotations: HicoDetAnnotations) -> GroundTruth:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
-from pipeline.core.types import FloatArray, GroundTruth, ImageLabels, IntArray
+from pipeline.core.types import FloatArray, GroundTruth, IntArray
 from pipeline.core.vocabulary import Vocabulary, human_category
 from pipeline.store.json_file import read_annotation_json
 from pipeline.truth.vcoco_annotations import PERSON_CATEGORY, VCocoAnnotations
@@ -172,16 +172,6 @@ def _filled_roles(annotations: VCocoAnnotations) -> tuple[IntArray, IntArray, In
     verb_id = verb_table[action, role]
     kept = verb_id >= 0
     return verb_id[kept], person[kept], annotations.role_box[person, action, role][kept]
-
-
-def vcoco_image_labels(pairs: VCocoPairs) -> tuple[ImageLabels, ...]:
-    """HOI classes of each image, without any box."""
-    shown = np.zeros((len(pairs), pairs.vocabulary.num_hois), dtype=np.bool_)
-    shown[pairs.image_index, pairs.hoi_id] = True
-    return tuple(
-        ImageLabels(image_id=Path(name).stem, hoi_ids=np.flatnonzero(row))
-        for name, row in zip(pairs.filenames, shown, strict=True)
-    )
 
 
 def vcoco_ground_truth(pairs: VCocoPairs) -> GroundTruth:

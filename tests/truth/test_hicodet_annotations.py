@@ -5,7 +5,8 @@ import pytest
 
 from pipeline.core.errors import DataError
 from pipeline.core.image_bounds import check_scored_boxes
-from pipeline.truth.hicodet_annotations import hicodet_ground_truth, image_labels, read_hicodet_json
+from pipeline.truth.annotated_images import image_labels
+from pipeline.truth.hicodet_annotations import hicodet_ground_truth, read_hicodet_json
 from tests.truth.real_ground_truth import real_ground_truth
 
 SMALL = {
@@ -59,7 +60,8 @@ def test_images_without_pairs_stay(tmp_path):
 
 
 def test_labels_are_sorted_unique_and_without_boxes(tmp_path):
-    labels = image_labels(read_hicodet_json(small(tmp_path)))
+    annotations = read_hicodet_json(small(tmp_path))
+    labels = image_labels(hicodet_ground_truth(annotations), annotations.filenames, annotations.vocabulary.num_hois)
     assert [(label.image_id, label.hoi_ids.tolist()) for label in labels] == [("a", [0, 2]), ("b", [])]
 
 

@@ -7,7 +7,8 @@ import pytest
 from scipy.io import savemat
 
 from pipeline.core.errors import DataError
-from pipeline.truth.hicodet_annotations import hicodet_ground_truth, image_labels, read_hicodet_json
+from pipeline.truth.annotated_images import image_labels
+from pipeline.truth.hicodet_annotations import hicodet_ground_truth, read_hicodet_json
 from pipeline.truth.hicodet_mat import read_hicodet_mat, with_image_labels
 from tests.truth.real_ground_truth import real_ground_truth
 from tests.truth.test_hicodet_annotations import SMALL
@@ -105,7 +106,8 @@ def test_image_level_labels(bbox_file, tmp_path):
     labels = label_file(tmp_path, [[-1, 1], [1, 0], [1, float("nan")]])
     annotations = read_hicodet_mat(bbox_file, "test", labels)
     assert annotations.image_hois.tolist() == [[False, True, True], [True, False, False]]
-    assert [label.hoi_ids.tolist() for label in image_labels(annotations)] == [[1, 2], [0]]
+    labelled = image_labels(hicodet_ground_truth(annotations), annotations.filenames, annotations.vocabulary.num_hois)
+    assert [label.hoi_ids.tolist() for label in labelled] == [[1, 2], [0]]
 
 
 def test_image_level_labels_of_the_json_form(tmp_path):

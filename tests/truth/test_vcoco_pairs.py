@@ -3,7 +3,8 @@ import json
 import pytest
 
 from pipeline.core.errors import DataError
-from pipeline.truth.vcoco_pairs import official_pairs, read_vcoco_pairs, vcoco_image_labels, vcoco_vocabulary
+from pipeline.truth.annotated_images import image_labels
+from pipeline.truth.vcoco_pairs import official_pairs, read_vcoco_pairs, vcoco_ground_truth, vcoco_vocabulary
 from tests.evaluation.vcoco_worlds import annotations, instances
 from tests.truth.real_ground_truth import real_ground_truth
 
@@ -37,7 +38,8 @@ def test_json_form(tmp_path):
     assert pairs.hoi_id.tolist() == [2]
     assert pairs.human_boxes.tolist() == [[0, 0, 20.5, 40]]  # continuous already
     assert pairs.image_ids.tolist() == [10, 20]
-    assert [label.hoi_ids.tolist() for label in vcoco_image_labels(pairs)] == [[2], []]
+    labels = image_labels(vcoco_ground_truth(pairs), pairs.filenames, pairs.vocabulary.num_hois)
+    assert [label.hoi_ids.tolist() for label in labels] == [[2], []]
 
 
 def test_the_human_category_may_have_another_name(tmp_path):

@@ -17,10 +17,10 @@ from pipeline.core.errors import DataError, ParamError
 from pipeline.core.image_bounds import check_scored_boxes
 from pipeline.core.params import PrepareParams
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.truth.annotated_images import AnnotatedImages, hold_out, manifest_of
+from pipeline.truth.annotated_images import AnnotatedImages, hold_out, image_labels, manifest_of
 from pipeline.truth.datasets.base import PreparedSplit, note_source
 from pipeline.truth.ground_truth_file import AnnotatedSplit
-from pipeline.truth.hicodet_annotations import HicoDetAnnotations, hicodet_ground_truth, image_labels, read_hicodet_json
+from pipeline.truth.hicodet_annotations import HicoDetAnnotations, hicodet_ground_truth, read_hicodet_json
 from pipeline.truth.hicodet_mat import Split, read_hicodet_mat, with_image_labels
 
 DATASET = "hicodet"
@@ -113,9 +113,10 @@ def _read(files: Sequence[Path], split: Split) -> HicoDetAnnotations:
 
 
 def _annotated_images(annotations: HicoDetAnnotations, split: str) -> AnnotatedImages:
+    truth = hicodet_ground_truth(annotations)
     return AnnotatedImages(
         paths=tuple(f"{_FOLDERS[split]}/{name}" for name in annotations.filenames),
         sizes=annotations.sizes,
-        labels=image_labels(annotations),
-        truth=hicodet_ground_truth(annotations),
+        labels=image_labels(truth, annotations.filenames, annotations.vocabulary.num_hois),
+        truth=truth,
     )

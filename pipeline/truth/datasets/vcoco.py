@@ -21,7 +21,7 @@ from pipeline.core.image_bounds import check_scored_boxes
 from pipeline.core.params import PrepareParams
 from pipeline.core.types import IntArray
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.truth.annotated_images import AnnotatedImages, hold_out, manifest_of
+from pipeline.truth.annotated_images import AnnotatedImages, hold_out, image_labels, manifest_of
 from pipeline.truth.datasets.base import PreparedSplit, note_source
 from pipeline.truth.ground_truth_file import AnnotatedSplit
 from pipeline.truth.vcoco_annotations import VCocoAnnotations, read_vcoco
@@ -30,7 +30,6 @@ from pipeline.truth.vcoco_pairs import (
     official_pairs,
     read_vcoco_pairs,
     vcoco_ground_truth,
-    vcoco_image_labels,
     vcoco_vocabulary,
 )
 
@@ -162,11 +161,12 @@ def _read_pairs(source: Path, names: Sequence[str]) -> dict[str, _Split]:
 
 
 def _annotated_images(pairs: VCocoPairs) -> AnnotatedImages:
+    truth = vcoco_ground_truth(pairs)
     return AnnotatedImages(
         paths=tuple(_image_path(name) for name in pairs.filenames),
         sizes=pairs.sizes,
-        labels=vcoco_image_labels(pairs),
-        truth=vcoco_ground_truth(pairs),
+        labels=image_labels(truth, pairs.filenames, pairs.vocabulary.num_hois),
+        truth=truth,
     )
 
 
