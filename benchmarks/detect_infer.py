@@ -36,17 +36,20 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from benchmarks.local_branch import SIZES
 from benchmarks.measure import describe_machine, measure_pairs, write_report
 from benchmarks.synthetic_bags import random_model, vocabulary_of
-from pipeline.core.params import DatasetParams, DetectParams, load_params
+from pipeline.config.params import Params, load_params
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset
 from pipeline.data.split import SplitManifest
 from pipeline.detection.batches import batches_of_one_size, padded_size, resized_size
 from pipeline.detection.detectors import SMALL, Detector, build_architecture, load_detector
+from pipeline.detection.params import DetectParams
 from pipeline.detection.proposals import DetectWork, proposal_columns
 from pipeline.inference.bag_work import LoadedBags
 from pipeline.inference.dump_split import InferWork
 from pipeline.inference.pair_outputs import dump_columns
+from pipeline.inference.params import InferParams
+from pipeline.methods.params import ModelParams
 from pipeline.store.dump import write_dump_columns
 from pipeline.store.files import sha256_of
 from pipeline.store.part_work import ImageWork, compute_parts
@@ -151,21 +154,21 @@ def detect_stage(size: str, params: DetectParams, manifest: SplitManifest, folde
     return Stage(work, params.part_size, detector.model, write)
 
 
-def infer_stage(size: str, params: DatasetParams, manifest: SplitManifest, folder: Path) -> Stage:
+def infer_stage(size: str, params: Params, manifest: SplitManifest, folder: Path) -> Stage:
     """The whole network with random weights, on random proposals."""
     vocabulary = vocabulary_of(SIZES[size].dataset)
     visual = dataclasses.replace(SIZES[size].visual, layers=_LAYERS[size]).build()
-    model = random_model(visual, params.model, vocabulary)
+    model = random_model(visual, params[ModelParams], vocabulary)
     network, outputs = model.network.eval(), model.method.columns
     bags = BagDataset(
         manifest=manifest,
         proposals=random_proposals(manifest, vocabulary),
         labels=np.zeros((len(manifest), vocabulary.num_hois), np.float32),
         root=folder,
-        image_side=params.model.image_size,
-        max_proposals=params.infer.max_proposals,
+        image_side=params[ModelParams].image_size,
+        max_proposals=params[InferParams].max_proposals,
     )
-    work = InferWork(model, vocabulary, bags, params.infer.batch_size, "benchmark", _CPU)
+    work = InferWork(model, vocabulary, bags, params[InferParams].batch_size, "benchmark", _CPU)
 
     def write(parts: FinishedParts, path: Path) -> None:
         write_dump_columns(
@@ -180,7 +183,7 @@ def infer_stage(size: str, params: DatasetParams, manifest: SplitManifest, folde
     def forward(loaded: LoadedBags) -> object:
         return network(loaded.batch, work.rule.pair(loaded.batch))
 
-    return Stage(work, params.infer.part_size, forward, write)
+    return Stage(work, params[InferParams].part_size, forward, write)
 
 
 def random_proposals(manifest: SplitManifest, vocabulary: Vocabulary) -> SplitProposals:
@@ -280,12 +283,14 @@ def command(
     torch.manual_seed(seed)
     machine = describe_machine()
     params = load_params(_ROOT / "params.yaml", SIZES[size].dataset)
-    wasted = padding(image_sizes(annotations, 10_000, seed), load_params(_ROOT / "params.yaml", "hicodet").detect)
+    wasted = padding(
+        image_sizes(annotations, 10_000, seed), load_params(_ROOT / "params.yaml", "hicodet")[DetectParams]
+    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         manifest = write_images(folder, size, images)
         stages = {
-            "detect": detect_stage(size, params.detect, manifest, folder),
+            "detect": detect_stage(size, params[DetectParams], manifest, folder),
             "infer": infer_stage(size, params, manifest, folder),
         }
         figures = {stage: found.measure(runs, decode_threads) for stage, found in stages.items()}

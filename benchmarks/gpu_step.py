@@ -28,19 +28,21 @@ from benchmarks.measure import describe_machine, write_report
 from benchmarks.synthetic_bags import random_bags, random_categories, random_model, vocabulary_of
 from pipeline.backbones.base import freeze_batch_norm
 from pipeline.backbones.clip_resnet import VisualConfig
+from pipeline.config.params import ExecutionParams, Params, load_params
 from pipeline.core.device import memory_format, open_device
-from pipeline.core.params import IN_PROCESS, DatasetParams, ExecutionParams, load_params
 from pipeline.methods.model import HoiModel
 from pipeline.methods.pairing import PairRule
+from pipeline.methods.params import ModelParams
 from pipeline.training.distributed import ALONE
 from pipeline.training.feed import FedBatch
 from pipeline.training.loop import loss_weights
 from pipeline.training.optimizer import build_optimizer
+from pipeline.training.params import TrainParams
 from pipeline.training.placement import place_network
 from pipeline.training.step import BatchLoss, optimizer_step
 
 _PARAMS = Path(__file__).parent.parent / "params.yaml"
-PLAIN = dataclasses.replace(IN_PROCESS, channels_last=False)
+PLAIN = dataclasses.replace(ExecutionParams(), channels_last=False)
 WAYS = {
     "plain": PLAIN,
     "channels_last": dataclasses.replace(PLAIN, channels_last=True),
@@ -83,20 +85,20 @@ class Problem:
         return self.humans * (self.proposals - 1)
 
     @property
-    def params(self) -> DatasetParams:
+    def params(self) -> Params:
         """The dataset's section."""
         return load_params(_PARAMS, self.dataset)
 
     def model(self) -> HoiModel:
         """With random weights, norms frozen."""
         torch.manual_seed(0)
-        model = random_model(self.visual.build(), self.params.model, vocabulary_of(self.dataset))
+        model = random_model(self.visual.build(), self.params[ModelParams], vocabulary_of(self.dataset))
         freeze_batch_norm(model.network.train())
         return model
 
     def batch(self, num_images: int, device: torch.device, way: ExecutionParams) -> FedBatch:
         """Random bags on the device, paired on the host."""
-        side, vocabulary = self.params.model.image_size, vocabulary_of(self.dataset)
+        side, vocabulary = self.params[ModelParams].image_size, vocabulary_of(self.dataset)
         categories = random_categories(vocabulary, num_images, humans=self.humans, things=self.proposals - self.humans)
         bags = random_bags(torch.randn(num_images, 3, side, side), vocabulary, categories)
         pairs, placed = PairRule.of(vocabulary).pair(bags), bags.to(device)
@@ -105,10 +107,10 @@ class Problem:
 
     def steps(self, num_images: int, device: torch.device, way: ExecutionParams) -> Callable[[], object]:
         """Training steps over one batch, as training takes them."""
-        model, train = self.model(), dataclasses.replace(self.params.train, precision=self.precision)
+        model, train = self.model(), dataclasses.replace(self.params[TrainParams], precision=self.precision)
         place_network(model.network, way, device, moving_norms=False)
         optimizer = build_optimizer(model.network, train)
-        losses = model.method.losses(vocabulary_of(self.dataset), train).to(device)
+        losses = model.method.losses(vocabulary_of(self.dataset)).to(device)
         weights = loss_weights(model.method.loss_names, train)
         batch_loss = BatchLoss(model.network, losses, weights, train.precision)
         batch = self.batch(num_images, device, way)
@@ -257,7 +259,7 @@ def command(
         write_report({"skipped": "no CUDA device is visible", "machine": describe_machine()}, output)
         return
     opened = open_device(device)
-    proposals = load_params(_PARAMS, "hicodet").train.max_proposals
+    proposals = load_params(_PARAMS, "hicodet")[TrainParams].max_proposals
     report: dict[str, Any] = {"encoders": {}}
     for encoder in encoders:
         problem = Problem(ENCODERS[encoder], "hicodet", humans, proposals, precision)

@@ -56,7 +56,8 @@ from scipy.optimize import brentq
 
 from benchmarks.measure import describe_machine, write_report
 from benchmarks.real_sizes import measure_evaluation, measure_manifest
-from pipeline.core.layout import Layout
+from pipeline.config.layout import Layout
+from pipeline.config.run import Run
 from pipeline.store.dump import open_dump
 from pipeline.store.files import write_text
 from pipeline.store.proposals_file import SplitProposals, read_proposals, write_proposals
@@ -217,7 +218,7 @@ def measure_images(folder: Path, base: int, runs: int) -> tuple[dict[str, Runs],
     for factor in IMAGE_FACTORS:
         layout = Layout(folder / f"images-{factor}", "toyworld")
         artifacts = {"manifest": layout.split("test"), "proposals": layout.proposals("test")}
-        artifacts |= {"dump": layout.predictions("ours"), "images": layout.drawn_images / "test"}
+        artifacts |= {"dump": layout.predictions(Run("ours")), "images": layout.drawn_images / "test"}
         sizes.append({name: bytes_under(path) / (base * factor) for name, path in artifacts.items()})
     return costs, sizes
 
@@ -237,7 +238,7 @@ def measure_pairs_per_image(layout: Layout, runs: int) -> tuple[dict[str, Runs],
             cost = run_stage(name, layout.root)
             costs[name][place].append(cost)
             print(f"run {turn + 1} {PAIR_FACTORS[place]:6} x objects {name:15} {_told(cost)}", flush=True)
-        dump = open_dump(layout.predictions("ours"))
+        dump = open_dump(layout.predictions(Run("ours")))
         pairs[place] = dump.arrays["human_index"].shape[0] / len(dump)
     return costs, pairs
 
@@ -250,16 +251,16 @@ def _rounds(num_sizes: int, runs: int, once: Sequence[int] = ()) -> list[tuple[i
 def remove_outputs_of_pairs(layout: Layout) -> None:
     """Take away all that train, infer and evaluate made, so that the next run finds nothing to replace or resume."""
     for path in (
-        layout.checkpoint("ours"),
-        layout.predictions("ours"),
-        layout.training_log("ours"),
-        layout.metrics("ours"),
-        layout.per_class("ours"),
-        layout.precision_recall("ours"),
-        layout.weight_sweeps("ours"),
-        layout.stage_manifest("train", "ours"),
-        layout.stage_manifest("infer", "ours", "test"),
-        layout.stage_manifest("evaluate", "ours"),
+        layout.checkpoint(Run("ours")),
+        layout.predictions(Run("ours")),
+        layout.training_log(Run("ours")),
+        layout.metrics(Run("ours")),
+        layout.per_class(Run("ours")),
+        layout.precision_recall(Run("ours")),
+        layout.weight_sweeps(Run("ours")),
+        layout.stage_manifest("train", Run("ours")),
+        layout.stage_manifest("infer", Run("ours")),
+        layout.stage_manifest("evaluate", Run("ours")),
         layout.work("train", "ours").parent,
     ):
         if path.is_dir():

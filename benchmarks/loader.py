@@ -21,24 +21,28 @@ import torch
 
 from benchmarks.measure import describe_machine, write_report
 from benchmarks.synthetic_bags import random_bags, random_categories, random_model
+from pipeline.config.params import Params, load_params
 from pipeline.core.device import open_device
-from pipeline.core.params import DatasetParams, load_params
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset
 from pipeline.data.split import SplitManifest
+from pipeline.methods.params import ModelParams
+from pipeline.prompts.params import ClipParams
 from pipeline.store.clip_checkpoint import load_clip
 from pipeline.store.proposals_file import SplitProposals
 from pipeline.toyworld.reader import ToyworldReader
 from pipeline.training.loop import TrainingRun, train
+from pipeline.training.params import TrainParams
+from pipeline.truth.params import PrepareParams
 
 BAR = 0.05
 _ROOT = Path(__file__).parent.parent
 _HUMANS, _THINGS = 3, 5  # per image: 15 pairs
 
 
-def drawn_bags(folder: Path, params: DatasetParams, num_images: int) -> tuple[BagDataset, Vocabulary]:
+def drawn_bags(folder: Path, params: Params, num_images: int) -> tuple[BagDataset, Vocabulary]:
     """Bags of freshly drawn images with random proposals, the images written under `folder`."""
-    prepare = dataclasses.replace(params.prepare, num_images={"train": num_images, "val": 1, "test": 1})
+    prepare = dataclasses.replace(params[PrepareParams], num_images={"train": num_images, "val": 1, "test": 1})
     reader = ToyworldReader(prepare, image_root=".")
     manifest = reader.read(folder, lambda: None)[0].manifest
     return BagDataset(
@@ -46,8 +50,8 @@ def drawn_bags(folder: Path, params: DatasetParams, num_images: int) -> tuple[Ba
         proposals=_random_proposals(manifest, reader.vocabulary),
         labels=manifest.label_matrix(reader.vocabulary.num_hois),
         root=folder,
-        image_side=params.model.image_size,
-        max_proposals=params.train.max_proposals,
+        image_side=params[ModelParams].image_size,
+        max_proposals=params[TrainParams].max_proposals,
     ), reader.vocabulary
 
 
@@ -70,17 +74,17 @@ def _random_proposals(manifest: SplitManifest, vocabulary: Vocabulary) -> SplitP
 def waiting_share(
     bags: BagDataset,
     vocabulary: Vocabulary,
-    params: DatasetParams,
+    params: Params,
     device: torch.device,
     *,
     num_workers: int,
     epochs: int,
 ) -> float:
     """Train, and return the share of the time since the first step in which no batch was ready."""
-    section = dataclasses.replace(params.train, num_workers=num_workers, epochs=epochs, checkpoint_every=10**9)
-    clip = load_clip(str(_ROOT / params.clip.weights))
+    section = dataclasses.replace(params[TrainParams], num_workers=num_workers, epochs=epochs, checkpoint_every=10**9)
+    clip = load_clip(str(_ROOT / params[ClipParams].weights))
     torch.manual_seed(0)
-    model = random_model(clip.model.visual, params.model, vocabulary)
+    model = random_model(clip.model.visual, params[ModelParams], vocabulary)
     told: list[float] = []
     with tempfile.TemporaryDirectory() as work:
         run = TrainingRun(section, "benchmark", Path(work), device, lambda figures: told.append(figures["waiting"]))
@@ -98,7 +102,7 @@ def waiting_share(
 def command(output: Path | None, device: str, images: int, epochs: int, numbers: tuple[int, ...], runs: int) -> None:
     """Measure, print a table, write the figures."""
     params, opened, machine = load_params(_ROOT / "params.yaml", "toyworld"), open_device(device), describe_machine()
-    numbers = tuple(dict.fromkeys([params.train.num_workers, *numbers]))
+    numbers = tuple(dict.fromkeys([params[TrainParams].num_workers, *numbers]))
     found: dict[int, list[float]] = {number: [] for number in numbers}
     with tempfile.TemporaryDirectory() as folder:
         bags, vocabulary = drawn_bags(Path(folder), params, images)
@@ -109,9 +113,9 @@ def command(output: Path | None, device: str, images: int, epochs: int, numbers:
     for number, share in shares.items():
         print(f"{number} loader processes: {100 * share:.1f} % of a step waits for its batch")
     print(f"bar: {100 * BAR:.0f} %")
-    own = shares[params.train.num_workers]
+    own = shares[params[TrainParams].num_workers]
     report: dict[str, Any] = {
-        "measured": f"training the toyworld's network on {opened.type}, batches of {params.train.batch_size}",
+        "measured": f"training the toyworld's network on {opened.type}, batches of {params[TrainParams].batch_size}",
         "ratio": own,
         "floor_ratio": 1 / (1 - own),
         "shares": shares,

@@ -27,14 +27,17 @@ from benchmarks import per_pair
 from benchmarks.measure import describe_machine, machine_rates, measure_pairs, write_report
 from benchmarks.synthetic_bags import random_bags, random_categories, random_model, vocabulary_of
 from pipeline.backbones.clip_resnet import VisualConfig
+from pipeline.config.params import Params, load_params
+from pipeline.config.run import Run
 from pipeline.core.bags import BagBatch
-from pipeline.core.params import DatasetParams, TrainParams, load_params
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import BatchCounts
 from pipeline.methods.bilevel.losses import BilevelLosses
 from pipeline.methods.bilevel.network import BilevelNetwork
 from pipeline.methods.model import HoiModel, ModelChoice
 from pipeline.methods.pairing import PairRule
+from pipeline.methods.params import ModelParams
+from pipeline.training.params import TrainParams
 
 BAR = 5.0
 TOLERANCE = 1e-6  # in double precision: in single, rounding decides which of two near pairs is the maximum
@@ -70,15 +73,15 @@ class Problem:
     def random(cls, size: Size, *, num_images: int, num_pairs: int, seed: int) -> Problem:
         """Random weights, maps, boxes and labels; every image has `num_pairs` pairs."""
         torch.manual_seed(seed)
-        params, vocabulary = load_params(_PARAMS, size.dataset, _LOCAL), vocabulary_of(size.dataset)
-        model = random_model(size.visual.build(), params.model, vocabulary)
+        params, vocabulary = load_params(_PARAMS, size.dataset, Run.parse(_LOCAL)), vocabulary_of(size.dataset)
+        model = random_model(size.visual.build(), params[ModelParams], vocabulary)
         batch = _random_batch(size, params, vocabulary, num_images=num_images, num_pairs=num_pairs)
-        return cls.of(model, params.train, vocabulary, batch)
+        return cls.of(model, params[TrainParams], vocabulary, batch)
 
     @classmethod
     def of(cls, model: HoiModel, train: TrainParams, vocabulary: Vocabulary, batch: BagBatch) -> Problem:
         """Of the paper's method on CLIP's encoder, whose trunk is taken away."""
-        network, losses = model.network, model.method.losses(vocabulary, train)
+        network, losses = model.network, model.method.losses(vocabulary)
         assert isinstance(network, BilevelNetwork) and isinstance(losses, BilevelLosses)
         network.backbone.trunk = nn.Sequential()
         return cls(network, losses, vocabulary, batch)
@@ -121,14 +124,12 @@ class Problem:
         return result, [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
 
 
-def _random_batch(
-    size: Size, params: DatasetParams, vocabulary: Vocabulary, *, num_images: int, num_pairs: int
-) -> BagBatch:
+def _random_batch(size: Size, params: Params, vocabulary: Vocabulary, *, num_images: int, num_pairs: int) -> BagBatch:
     """Bags with this many pairs an image, and feature maps for images."""
     human, pairable = vocabulary.human_object_id, set(vocabulary.hoi_object_ids.tolist())
     humans = _HUMANS if num_pairs % _HUMANS == 0 and num_pairs >= _HUMANS**2 else 1
     things = num_pairs // humans - (humans - 1 if human in pairable else 0)
-    cells = params.model.image_size // ModelChoice.of(params.model).backbone_settings.last_stride
+    cells = params[ModelParams].image_size // ModelChoice.of(params[ModelParams]).backbone_settings.last_stride
     features = torch.randn(num_images, size.visual.width * 32, cells, cells, requires_grad=True)
     return random_bags(features, vocabulary, random_categories(vocabulary, num_images, humans=humans, things=things))
 

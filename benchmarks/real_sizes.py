@@ -14,10 +14,12 @@ import numpy as np
 
 from benchmarks.dump import random_dump
 from benchmarks.measure import peak_resident_bytes, seconds_of
-from pipeline.core.params import load_params
+from pipeline.config.params import load_params
+from pipeline.config.run import Run
 from pipeline.core.types import GroundTruth, ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest, read_split, write_split
+from pipeline.evaluation.params import EvaluateParams
 from pipeline.evaluation.row import score_dump
 from pipeline.store.dump import PredictionDump, open_dump, write_dump
 
@@ -46,7 +48,7 @@ def truth_of(dump: PredictionDump, rng: np.random.Generator) -> GroundTruth:
 
 def prepare_evaluation(path: Path, truth: GroundTruth) -> Callable[[], object]:
     """The work of `evaluate` on a dump, with its sweeps of weights."""
-    params = load_params(ROOT / "params.yaml", "hicodet", "ours").evaluate
+    params = load_params(ROOT / "params.yaml", "hicodet", Run("ours"))[EvaluateParams]
     dump = open_dump(path)
     rare = np.zeros(dump.vocabulary.num_hois, np.bool_)
     columns: dict[str, Any] = {name: getattr(truth, name)[:0] for name in _COLUMNS}

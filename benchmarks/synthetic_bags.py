@@ -9,10 +9,10 @@ from torch.nn import functional
 
 from pipeline.backbones.clip_resnet import ClipResNet
 from pipeline.core.bags import BagBatch
-from pipeline.core.params import ModelParams
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import Parts
 from pipeline.methods.model import HoiModel, ModelChoice
+from pipeline.methods.params import ModelParams
 from pipeline.toyworld.vocabulary import toyworld_vocabulary
 
 _LABELS = 3  # HOI classes per image

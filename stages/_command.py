@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import functools
-import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
+from tqdm import tqdm
 
+from pipeline.config.layout import Layout
+from pipeline.config.params import load_execution
 from pipeline.core.errors import NoMemoryError, UserError, closed_file_error, printable, resource_error
 from pipeline.core.names import MAX_SEED, SPLITS
+from pipeline.store.cluster import chosen_cluster
 
 RUN_SEED = click.IntRange(0, MAX_SEED)
 
@@ -57,22 +60,14 @@ class _Command(click.Command):
             raise
 
 
-def stage_command(
-    name: str, *, one_of: tuple[str, ...] | None = None, **options: Any
-) -> Callable[[Callable[..., Any]], click.Command]:
-    """Declare a click command whose `UserError`s become one line on stderr and exit code 2.
-
-    Args:
-        one_of: options beside --dataset that tell its outputs apart; at any time, one process at most may run it with
-            the same values of these. None: it writes no artifact, and any number may run.
-    """
+def stage_command(name: str, **options: Any) -> Callable[[Callable[..., Any]], click.Command]:
+    """Declare a click command whose `UserError`s become one line on stderr and exit code 2."""
 
     def declare(function: Callable[..., Any]) -> click.Command:
         @functools.wraps(function)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             try:
-                with nullcontext() if one_of is None else _only_run(name, one_of, kwargs):
-                    return function(*args, **kwargs)
+                return function(*args, **kwargs)
             except UserError as error:
                 raise _OneLine(error, name) from error
             except Exception as error:
@@ -83,17 +78,6 @@ def stage_command(
         return click.command(name, cls=_Command, **options)(guarded)
 
     return declare
-
-
-def _only_run(stage: str, one_of: tuple[str, ...], chosen: Mapping[str, Any]) -> AbstractContextManager[None]:
-    from pipeline.core.layout import Layout
-    from pipeline.store.lock import hold_lock
-
-    if os.environ.get("RANK", "0") != "0":  # of the ranks of torchrun the first writes, and holds the lock for all
-        return nullcontext()
-    values = [str(chosen[name]) for name in one_of if chosen[name] is not None]
-    layout = Layout(chosen["root"], chosen["dataset"])
-    return hold_lock(layout.lock(stage, *values), " ".join((stage, layout.dataset, *values)))
 
 
 def root_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -149,10 +133,6 @@ def scheduler_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def chosen(*args: Any, dataset: str, scheduler: str | None, root: Path, **kwargs: Any) -> Any:
-        from pipeline.core.layout import Layout
-        from pipeline.core.params import load_execution
-        from pipeline.store.cluster import chosen_cluster
-
         address, base = chosen_cluster(scheduler, load_execution(Layout(root, dataset).params), root)
         return function(*args, dataset=dataset, scheduler=address, root=base, **kwargs)
 
@@ -168,8 +148,6 @@ def scheduler_option(function: Callable[..., Any]) -> Callable[..., Any]:
 @contextmanager
 def progress(total: int, label: str, unit: str = "img", *, hidden: bool = False) -> Iterator[Callable[..., None]]:
     """Yield `advance(count, **figures)`; draws a bar on a terminal, nothing elsewhere or where hidden."""
-    from tqdm import tqdm
-
     with tqdm(total=total, desc=label, unit=unit, disable=hidden or not sys.stderr.isatty(), dynamic_ncols=True) as bar:
 
         def advance(count: int = 1, **figures: float) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from pipeline.config.layout import Layout
 from pipeline.core.errors import ParamError
-from pipeline.core.layout import Layout
-from pipeline.core.params import PrepareParams
 from pipeline.toyworld.reader import ToyworldReader
 from pipeline.truth.datasets.base import DatasetReader
 from pipeline.truth.datasets.folder import FolderReader
 from pipeline.truth.datasets.hicodet import HicoDetReader
 from pipeline.truth.datasets.vcoco import VCocoReader
+from pipeline.truth.params import PrepareParams
 
 
 def open_reader(dataset: str, params: PrepareParams, root: Path) -> DatasetReader:

@@ -7,30 +7,39 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pipeline.config.layout import Layout
+from pipeline.config.params import RERUN_MARK
+from pipeline.config.run import Run
 from pipeline.core.errors import ArtifactError
-from pipeline.core.layout import Layout
 from pipeline.core.names import SPLITS
-from pipeline.core.params import RERUN_MARK
 from pipeline.core.types import StageManifest
 from pipeline.data.split import read_split
 from pipeline.store.files import sha256_of, write_json
 from pipeline.store.manifests import relative
 from pipeline.store.vocabulary_file import read_vocabulary
 from stages._command import split_names
+from stages.cli import command_named
 
 _PLAIN = ("dataset", "variant", "split", "seed")  # arguments that become part of paths
-_ARGUMENTS = {  # that each stage records
-    "prepare": ("dataset",),
-    "detect": ("dataset", "split"),
-    "import_proposals": ("dataset", "split", "input", "labels", "trained-on"),
-    "encode_prompts": ("dataset",),
-    "train": ("dataset", "variant", "seed"),
-    "infer": _PLAIN,
-    "evaluate": _PLAIN,
-    "represent": _PLAIN,
-    "tsne": ("dataset", "variant", "seed"),
-    "report": ("dataset", "variant"),
-}
+STAGES = (
+    "prepare",
+    "detect",
+    "import_proposals",
+    "encode_prompts",
+    "train",
+    "infer",
+    "evaluate",
+    "represent",
+    "tsne",
+    "report",
+)
+_NOT_RECORDED = ("root", "device", "scheduler")  # options that change where a stage runs, not what it makes
+
+
+def _arguments_of(stage: str) -> set[str]:
+    """Options of a stage's command that its manifests record."""
+    options = {option.removeprefix("--") for param in command_named(stage).params for option in param.opts}
+    return options - {*_NOT_RECORDED}
 
 
 def build_scratch(manifest: StageManifest, root: Path, folder: Path) -> None:
@@ -65,9 +74,9 @@ def build_scratch(manifest: StageManifest, root: Path, folder: Path) -> None:
 def _params(manifest: StageManifest) -> dict[str, Any]:
     """A params file of the sections that the manifest recorded, with the overrides of its variant in them already."""
     recorded = dict(manifest.params)
-    rows = {name.split("+")[0]: row for name, row in recorded.pop("variants", {}).items()}
-    names = [name.partition("+")[0] for name in split_names([manifest.arguments.get("variant", "")])]
-    if any(names) and not rows:
+    rows = {Run.parse(name).variant: row for name, row in recorded.pop("variants", {}).items()}
+    names = [Run.parse(name).variant for name in split_names([manifest.arguments.get("variant", "")]) if name]
+    if names and not rows:
         unchanged: dict[str, Any] = {"desc": "as recorded", "model": {}, "train": {}, "evaluate": {}}
         rows = dict.fromkeys(names, unchanged)
     return {RERUN_MARK: manifest.stage, manifest.arguments["dataset"]: recorded, "variants": rows}
@@ -95,10 +104,11 @@ def _link_download(params: dict[str, Any], root: Path, folder: Path) -> None:
 
 def _check_names(manifest: StageManifest) -> None:
     """A manifest may come from a stranger: it must run nothing but stages, and reach nothing outside of the scratch."""
-    if manifest.stage not in _ARGUMENTS:
-        raise ArtifactError(f'no stage "{manifest.stage}" writes manifests; expected {", ".join(_ARGUMENTS)}')
+    if manifest.stage not in STAGES:
+        raise ArtifactError(f'no stage "{manifest.stage}" writes manifests; expected {", ".join(STAGES)}')
+    recorded = _arguments_of(manifest.stage)
     for name, value in manifest.arguments.items():
-        if name not in _ARGUMENTS[manifest.stage]:
+        if name not in recorded:
             raise ArtifactError(
                 f'argument "{name}" is not one that {manifest.stage} records; give a manifest as written'
             )

@@ -3,53 +3,69 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 
 import click
 
 from pipeline.core.errors import did_you_mean
 
-_COMMANDS = {
-    "prepare": "stages.prepare",
-    "detect": "stages.detect",
-    "encode-prompts": "stages.encode_prompts",
-    "train": "stages.train",
-    "infer": "stages.infer",
-    "evaluate": "stages.evaluate",
-    "score": "stages.score",
-    "report": "stages.report",
-    "predict": "stages.predict",
-    "verify": "stages.verify",
-    "rerun": "stages.rerun",
-    "import-proposals": "stages.import_proposals",
-    "evaluate-detections": "stages.evaluate_detections",
-    "export": "stages.export",
-    "summary": "stages.summary",
-    "fusion-weight": "stages.fusion_weight",
-    "represent": "stages.represent",
-    "tsne": "stages.tsne",
-    "code": "stages.code",
+# Groups of the help, their commands, and the line that stands beside each; a command's module is named after it.
+_GROUPS = {
+    "Use": {
+        "predict": "Find interactions in your own images: JSON and drawn pictures.",
+        "evaluate-detections": "Score anybody's detections by the official protocol of HICO-DET or V-COCO.",
+        "summary": "Print the result tables of a dataset, and where the pictures are.",
+    },
+    "Pipeline": {
+        "prepare": "Write split manifests, vocabulary and ground truth of a dataset.",
+        "detect": "Write the proposals of one split (HDF5).",
+        "encode-prompts": "Write the knowledge bank of the dataset's own CLIP (HDF5).",
+        "train": "Train one variant end to end from image-level labels.",
+        "infer": "Write the raw pair logits of a split (zarr).",
+        "evaluate": "Fuse scores and compute mAP.",
+        "report": "Draw the results: tables, figures, one HTML page.",
+        "verify": "Check all artifacts on disk against their manifests.",
+        "rerun": "Run a stage again from its manifest and compare digests.",
+    },
+    "Exchange": {
+        "import-proposals": "Turn detections of others into proposals.",
+        "export": "Write a run's detections for the official evaluators.",
+    },
+    "Study": {
+        "score": "Score every row that shares a seeded run.",
+        "fusion-weight": "Sweep the weight of the global score over seeded runs.",
+        "represent": "Write representations of a split's best-detected pairs (HDF5).",
+        "tsne": "Draw t-SNE of representations and knowledge banks.",
+        "code": "Write the digests of the source files that commands can reach.",
+    },
 }
+_COMMANDS = {name for commands in _GROUPS.values() for name in commands}
+
+
+def command_named(name: str) -> click.Command:
+    """Import the command of a stage, "import_proposals" or "import-proposals"."""
+    command: click.Command = importlib.import_module(f"stages.{name.replace('-', '_')}").command
+    return command
 
 
 class _LazyGroup(click.Group):
-    """A group that knows its commands by module name and suggests close matches."""
+    """A group that knows names and help lines of its commands without importing them, and suggests close matches."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [name for name, module in _COMMANDS.items() if importlib.util.find_spec(module)]
+        return sorted(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = _COMMANDS.get(cmd_name)
-        if module is None or importlib.util.find_spec(module) is None:
-            return None
-        command: click.Command = importlib.import_module(module).command
-        return command
+        return command_named(cmd_name) if cmd_name in _COMMANDS else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for group, commands in _GROUPS.items():
+            with formatter.section(group):
+                formatter.write_dl(list(commands.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            ctx.fail(f'no command "{args[0]}"{did_you_mean(args[0], self.list_commands(ctx))}')
+        if args[0] not in _COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f'no command "{args[0]}"{did_you_mean(args[0], sorted(_COMMANDS))}')
         return super().resolve_command(ctx, args)
 
 

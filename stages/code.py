@@ -6,6 +6,10 @@ from pathlib import Path
 
 import click
 
+from pipeline.core.errors import ParamError, did_you_mean
+from pipeline.store.files import sha256_of, write_json
+from pipeline.store.manifests import relative
+from pipeline.store.source_files import reachable_modules, source_files
 from stages._command import root_option, stage_command
 
 
@@ -15,11 +19,6 @@ from stages._command import root_option, stage_command
 @root_option
 def command(commands: tuple[str, ...], folder: Path, root: Path) -> None:
     """A file that did not change is written with the same bytes, so that nothing that depends on it runs again."""
-    from pipeline.core.errors import ParamError, did_you_mean
-    from pipeline.store.files import sha256_of, write_json
-    from pipeline.store.manifests import relative
-    from pipeline.store.source_files import reachable_modules, source_files
-
     modules = source_files(root)
     own = {name.removeprefix("stages.") for name in modules if name.startswith("stages.") and "._" not in name}
     names = [name.replace("-", "_") for name in commands]

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from pipeline.core.errors import ParamError
+from pipeline.core.image_bounds import check_scored_boxes
+from pipeline.evaluation.detections_file import meets_nothing, read_hicodet_detections, read_vcoco_detections
+from pipeline.evaluation.exchange_vcoco import read_vcoco_pickle
+from pipeline.evaluation.hicodet import HicoDetResult, evaluate_hicodet
+from pipeline.evaluation.out_of_core import evaluate_dump
+from pipeline.evaluation.vcoco import Ties, VCocoResult, evaluate_vcoco
+from pipeline.store.detections_dump import open_detections
+from pipeline.store.files import write_json
+from pipeline.store.targets import check_json_target
+from pipeline.truth.hicodet_annotations import HicoDetAnnotations, hicodet_ground_truth, read_hicodet_json
+from pipeline.truth.hicodet_mat import read_hicodet_mat, with_image_labels
+from pipeline.truth.vcoco_annotations import read_vcoco
 from stages._command import stage_command
-
-if TYPE_CHECKING:
-    from pipeline.evaluation.hicodet import HicoDetResult
-    from pipeline.evaluation.vcoco import Ties, VCocoResult
-    from pipeline.truth.hicodet_annotations import HicoDetAnnotations
 
 _FILE = click.Path(path_type=Path)  # whatever is wrong with it, the reader says so in one line
 _OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role"))  # of every file that was written here
@@ -70,10 +78,6 @@ def command(
     memory: int,
 ) -> None:
     """Evaluate, print a summary, write the JSON file; what makes the figures doubtful goes to stderr."""
-    from pipeline.core.errors import ParamError
-    from pipeline.store.files import write_json
-    from pipeline.store.targets import check_json_target
-
     check_json_target(output, *_OWN_KEYS, what="scores", option="--output")
     if dataset == "vcoco":
         if instances is None:
@@ -95,11 +99,6 @@ def command(
 def _evaluate_hicodet(
     path: Path, image_labels: Path | None, detections_path: Path, setting: str, memory_bytes: int
 ) -> tuple[dict[str, Any], str, list[str]]:
-    from pipeline.core.image_bounds import check_scored_boxes
-    from pipeline.evaluation.detections_file import meets_nothing, read_hicodet_detections
-    from pipeline.evaluation.hicodet import evaluate_hicodet
-    from pipeline.truth.hicodet_annotations import hicodet_ground_truth
-
     annotations = _read_hicodet(path, image_labels)
     truth = hicodet_ground_truth(annotations)
     check_scored_boxes(truth, annotations.sizes, annotations.filenames, str(path))
@@ -110,9 +109,6 @@ def _evaluate_hicodet(
         "setting": setting,
     }
     if detections_path.suffix == ".zarr":
-        from pipeline.evaluation.out_of_core import evaluate_dump
-        from pipeline.store.detections_dump import open_detections
-
         dump = open_detections(detections_path)
         num_detections, found = len(dump), dump.read(slice(0, dump.block_rows))  # enough to tell boxes in 0..1
         result = evaluate_dump(detections_path, truth, memory_bytes=memory_bytes, sizes=annotations.sizes, **keywords)
@@ -127,9 +123,6 @@ def _evaluate_hicodet(
 
 
 def _read_hicodet(path: Path, image_labels: Path | None) -> HicoDetAnnotations:
-    from pipeline.truth.hicodet_annotations import read_hicodet_json
-    from pipeline.truth.hicodet_mat import read_hicodet_mat, with_image_labels
-
     if path.suffix == ".mat":
         return read_hicodet_mat(path, "test", image_labels)
     annotations = read_hicodet_json(path)
@@ -166,11 +159,6 @@ def _hicodet_summary(result: HicoDetResult, image_labels: Path | None) -> str:
 def _evaluate_vcoco(
     path: Path, instances_path: Path, detections_path: Path, ties: Ties
 ) -> tuple[dict[str, Any], str, list[str]]:
-    from pipeline.evaluation.detections_file import meets_nothing, read_vcoco_detections
-    from pipeline.evaluation.exchange_vcoco import read_vcoco_pickle
-    from pipeline.evaluation.vcoco import evaluate_vcoco
-    from pipeline.truth.vcoco_annotations import read_vcoco
-
     annotations = read_vcoco(path, instances_path)
     if detections_path.suffix in (".pkl", ".pickle"):
         found, agents = read_vcoco_pickle(detections_path, annotations)

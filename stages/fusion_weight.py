@@ -6,6 +6,14 @@ from pathlib import Path
 
 import click
 
+from pipeline.config.layout import Layout
+from pipeline.config.params import load_params
+from pipeline.config.run import Run
+from pipeline.evaluation.fusion_weight import KINDS, WEIGHTS, sweep_fusion_weight
+from pipeline.evaluation.params import EvaluateParams
+from pipeline.evaluation.scored_split import ScoredSplit
+from pipeline.store.files import write_text
+from pipeline.store.inputs import StageInputs
 from stages._command import RUN_SEED, dataset_option, root_option, stage_command
 
 
@@ -16,23 +24,17 @@ from stages._command import RUN_SEED, dataset_option, root_option, stage_command
 @root_option
 def command(dataset: str, variants: tuple[str, ...], seeds: tuple[int, ...], root: Path) -> None:
     """Write one CSV row per run, kind of pairs, and weight; print the means over seeds."""
-    from pipeline.core.layout import Layout
-    from pipeline.core.params import load_params
-    from pipeline.evaluation.fusion_weight import KINDS, WEIGHTS, sweep_fusion_weight
-    from pipeline.store.files import write_text
-    from stages._scored_run import ScoredSplit
-
     layout = Layout(root, dataset)
-    own = {name: load_params(layout.params, dataset, name).evaluate for name in variants}
-    splits = [ScoredSplit.open(layout, "test", seed) for seed in seeds]
+    own = {name: load_params(layout.params, dataset, Run.parse(name))[EvaluateParams] for name in variants}
+    split = ScoredSplit.open(StageInputs(layout), "test")
+    truth, rare = split.annotated.truth, split.annotated.rare
     lines = ["variant,seed,pairs,weight,full"]
     for variant, params in own.items():
         sweeps = []
-        for split in splits:
-            truth, rare = split.annotated.truth, split.annotated.rare
-            sweeps.append(sweep_fusion_weight(split.open_predictions(variant).read(), params, truth, rare))
-            found = sweeps[-1].items()
-            lines += [f"{variant},{split.seed},{kind},{weight:g},{full:.4f}" for (kind, weight), full in found]
+        for seed in seeds:
+            dump = split.open_predictions(Run.parse(variant, seed=seed)).read()
+            sweeps.append(sweep_fusion_weight(dump, params, truth, rare))
+            lines += [f"{variant},{seed},{kind},{weight:g},{full:.4f}" for (kind, weight), full in sweeps[-1].items()]
         for kind in KINDS:
             means = (sum(sweep[kind, weight] for sweep in sweeps) / len(sweeps) for weight in WEIGHTS)
             text = "  ".join(f"{weight:g}: {mean:.2f}" for weight, mean in zip(WEIGHTS, means, strict=True))

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import click
 
+from pipeline.config.layout import Layout
+from pipeline.data.split import take_split
+from pipeline.detection.importers import LABELS, import_proposals
+from pipeline.detection.leakage import leakage_warning
+from pipeline.store.proposals_file import write_proposals
+from pipeline.store.stage_run import StageRun
 from stages._command import dataset_option, root_option, split_option, stage_command
 
 
-@stage_command(
-    "import-proposals",
-    one_of=("split",),
-    help="Turn detections of others (COCO results, per-image JSON) into proposals.",
-)
+@stage_command("import-proposals", help="Turn detections of others (COCO results, per-image JSON) into proposals.")
 @dataset_option
 @split_option()
 @click.option(
@@ -36,60 +38,31 @@ from stages._command import dataset_option, root_option, split_option, stage_com
 @root_option
 def command(dataset: str, split: str, source: Path, labels: str | None, trained_on: str, root: Path) -> None:
     """Read, check, map categories by name, write."""
-    from pipeline.core.layout import Layout
-    from pipeline.data.split import read_split
-    from pipeline.detection.importers import LABELS, import_proposals
-    from pipeline.detection.leakage import leakage_warning
-    from pipeline.store.inputs import StageInputs
-    from pipeline.store.manifests import write_stage_manifest
-    from pipeline.store.proposals_file import write_proposals
-    from pipeline.store.vocabulary_file import read_vocabulary
-
     layout = Layout(root, dataset)
-    labels = labels or ("vocabulary" if source.is_dir() else "coco91")
-    inputs = StageInputs(layout)
-    vocabulary = read_vocabulary(inputs.take(layout.vocabulary, "prepare"))
-    manifest = read_split(inputs.take(layout.split(split), "prepare"), vocabulary)
-    if warning := leakage_warning(manifest.dataset, trained_on):
-        click.echo(warning, err=True)
-    if labels not in LABELS and Path(labels).is_file():
-        labels = inputs.note(Path(labels).absolute()).as_posix()
-    imported = import_proposals(
-        inputs.note(source), manifest, vocabulary, labels=labels, detector=f"imported, {trained_on}:"
-    )
-    proposals = imported.proposals
     target = layout.imported_proposals(split)
-    write_proposals(target, proposals)
-    humans = int((proposals.object_ids == vocabulary.human_object_id).sum())
-    write_stage_manifest(
-        layout.stage_manifest("import_proposals", split),
-        root=root,
-        stage="import_proposals",
-        arguments={
-            "dataset": dataset,
-            "split": split,
-            "input": source.absolute().as_posix(),
-            "labels": labels,
-            "trained-on": trained_on,
-        },
-        inputs=inputs.digests,
-        params={},
-        outputs=[target],
-        counts={
-            "images": len(manifest),
-            "proposals": len(proposals.scores),
-            "humans": humans,
-            "dropped": sum(imported.dropped.values()) + imported.without_extent,
-        },
-        seed=0,
-    )
+    labels = labels or ("vocabulary" if source.is_dir() else "coco91")
+    if labels not in LABELS and Path(labels).is_file():
+        labels = Path(labels).absolute().as_posix()
+    chosen = {"input": source.absolute().as_posix(), "labels": labels, "trained-on": trained_on}
+    with StageRun("import_proposals", layout, split, {"split": split, **chosen}) as stage:
+        vocabulary, manifest = take_split(stage.inputs, split)
+        if warning := leakage_warning(manifest.dataset, trained_on):
+            click.echo(warning, err=True)
+        stage.note(source, *([] if labels in LABELS or not Path(labels).is_file() else [Path(labels)]))
+        imported = import_proposals(source, manifest, vocabulary, labels=labels, detector=f"imported, {trained_on}:")
+        proposals = imported.proposals
+        write_proposals(target, proposals)
+        humans = int((proposals.object_ids == vocabulary.human_object_id).sum())
+        counts = {"images": len(manifest), "proposals": len(proposals.scores), "humans": humans}
+        dropped = sum(imported.dropped.values()) + imported.without_extent
+        stage.finish([target], {**counts, "dropped": dropped})
     filled = int((proposals.offsets[1:] > proposals.offsets[:-1]).sum())
-    name = layout.imported_proposals("{split}").relative_to(root)
     click.echo(
         f"{target}: {len(proposals.scores)} proposals, {humans} of them humans, in {filled} of {len(manifest)} images; "
         f"kept {_listed(imported.kept)}; dropped {_listed(imported.dropped)} that the vocabulary lacks, and "
         f"{imported.without_extent} boxes without width or height"
     )
+    name = layout.imported_proposals("{split}").relative_to(root)
     click.echo(f'To use it, set {dataset}.detect.source to "{name}" in params.yaml')
 
 

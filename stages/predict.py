@@ -5,17 +5,33 @@ Exit codes: 0 every image was predicted; 2 a mistake of the user's, or what cann
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from pipeline.config.layout import Layout
+from pipeline.config.params import load_params, load_variants
+from pipeline.config.run import Run, checkpoint_owner
+from pipeline.core.device import open_device
+from pipeline.core.errors import ArtifactError, DataError, ParamError, printable
+from pipeline.data.image_files import as_utf8, find_images
+from pipeline.detection.detectors import load_detector
+from pipeline.detection.params import DetectParams
+from pipeline.evaluation.fusion import fuse_factors
+from pipeline.evaluation.params import EvaluateParams
+from pipeline.inference.params import InferParams
+from pipeline.inference.predict import predict_images
+from pipeline.methods.model import model_from_config
+from pipeline.report.prediction_file import check_predictions_target, predictions_text, write_predictions
+from pipeline.report.prediction_folder import PictureFolder, is_drawn
+from pipeline.report.prediction_picture import draw_prediction
+from pipeline.report.prediction_record import best_of_image, image_record, summary_line
+from pipeline.store.checkpoint import load_checkpoint, vocabulary_of
+from pipeline.store.files import refuse_links
+from pipeline.store.inputs import StageInputs
 from stages._command import device_option, progress, root_option, stage_command
-
-if TYPE_CHECKING:
-    from pipeline.core.layout import Layout
-    from pipeline.core.params import DetectParams
-    from pipeline.report.prediction_folder import PictureFolder
 
 SKIPPED = 3
 _HELP = """Find who does what to which object on your own images: files, folders, or quoted glob patterns.
@@ -78,35 +94,22 @@ def command(
     root: Path,
 ) -> None:
     """Predict on every image that can be read; say which were skipped, and why."""
-    import dataclasses
-
-    from pipeline.core.device import open_device
-    from pipeline.core.errors import ArtifactError, DataError, ParamError, printable
-    from pipeline.core.layout import Layout, checkpoint_owner
-    from pipeline.core.params import load_params, load_variants
-    from pipeline.data.image_files import as_utf8
-    from pipeline.detection.detectors import load_detector
-    from pipeline.evaluation.fusion import fuse_factors
-    from pipeline.inference.predict import predict_images
-    from pipeline.methods.model import model_from_config
-    from pipeline.report.prediction_picture import draw_prediction
-    from pipeline.report.prediction_record import best_of_image, image_record, summary_line
-    from pipeline.store.checkpoint import load_checkpoint, vocabulary_of
-
     files = _images(paths)
     pictures = _targets(files, json_path, draw)
-    owner = (checkpoint_owner(root, checkpoint) if checkpoint else None) or ("toyworld", "ours", "ours")
-    dataset, variant = dataset or owner[0], variant or owner[1]
+    owned = checkpoint_owner(root, checkpoint) if checkpoint else None
+    dataset = dataset or (owned[0] if owned else "toyworld")
+    run = Run.parse(variant) if variant else owned[1] if owned else Run("ours")
     layout = Layout(root, dataset)
-    params = load_params(layout.params, dataset, variant)
-    if params.evaluate.times_run:
-        raise ParamError(f"{variant} multiplies scores by those of {params.evaluate.times_run}; predict runs one model")
-    run = load_variants(layout.params)[variant.partition("+")[0]].run or variant
-    folder = _given(root, checkpoint) if checkpoint else _trained(layout, run)
+    params = load_params(layout.params, dataset, run)
+    evaluate, infer = params[EvaluateParams], params[InferParams]
+    if evaluate.times_run:
+        raise ParamError(f"{run.text} multiplies scores by those of {evaluate.times_run}; predict runs one model")
+    shared = load_variants(layout.params)[run.variant].run
+    folder = _given(root, checkpoint) if checkpoint else _trained(layout, Run(shared) if shared else run)
     state, config = load_checkpoint(folder)
     vocabulary = vocabulary_of(folder, config)
     model = model_from_config(config, state)
-    own = _detector(params.detect, detector, detector_weights, detector_threshold, detector_nms)
+    own = _detector(params[DetectParams], detector, detector_weights, detector_threshold, detector_nms)
     loaded = load_detector(own, root=root)
     records: list[dict[str, Any]] = []
     skipped: list[dict[str, str]] = []
@@ -124,11 +127,11 @@ def command(
             model=model,
             detector=loaded,
             vocabulary=vocabulary,
-            params=dataclasses.replace(params.infer, batch_size=batch_size or params.infer.batch_size),
+            params=dataclasses.replace(infer, batch_size=batch_size or infer.batch_size),
             device=open_device(device),
             skipped=skip,
         ):
-            detections, factors = fuse_factors(batch.dump, params.evaluate)
+            detections, factors = fuse_factors(batch.dump, evaluate)
             for row, (path, image) in enumerate(zip(batch.paths, batch.images, strict=True)):
                 best = best_of_image(detections, factors, vocabulary, row, top_k=top_k, threshold=threshold)
                 name = as_utf8(path.as_posix())
@@ -144,7 +147,7 @@ def command(
     header = {
         "checkpoint": folder.as_posix(),
         "detector": f"{loaded.name} {loaded.digest}",
-        "fusion": {"weights": params.evaluate.weights, "links": params.evaluate.links},
+        "fusion": {"weights": evaluate.weights, "links": evaluate.links},
     }
     _write(json_path, header | {"images": records, "skipped": skipped})
     if undrawn:
@@ -156,10 +159,6 @@ def command(
 
 def _images(paths: tuple[str, ...]) -> list[Path]:
     """The images that the call names, without pictures that an earlier one drew."""
-    from pipeline.core.errors import DataError, printable
-    from pipeline.data.image_files import find_images
-    from pipeline.report.prediction_folder import is_drawn
-
     found = find_images(paths)
     drawn = [path for path in found if is_drawn(path)]
     if not drawn:
@@ -173,10 +172,6 @@ def _images(paths: tuple[str, ...]) -> list[Path]:
 
 def _targets(files: list[Path], json_path: str | None, draw: Path | None) -> PictureFolder | None:
     """Refuse, before the work, to write where something else lies; return the folder of pictures, if any."""
-    from pipeline.core.errors import ParamError
-    from pipeline.report.prediction_file import check_predictions_target
-    from pipeline.report.prediction_folder import PictureFolder
-
     pictures = PictureFolder(draw, files) if draw else None
     if json_path and json_path != "-":
         check_predictions_target(Path(json_path))
@@ -187,38 +182,30 @@ def _targets(files: list[Path], json_path: str | None, draw: Path | None) -> Pic
 
 def _given(root: Path, folder: Path) -> Path:
     """A checkpoint that the call names: one of the cache as its manifest records it, any other without links."""
-    from pipeline.core.layout import Layout, checkpoint_owner
-    from pipeline.store.files import refuse_links
-    from pipeline.store.inputs import StageInputs
-
-    if owner := checkpoint_owner(root, folder):
-        layout = Layout(root, owner[0])
-        StageInputs(layout).take(layout.checkpoint(owner[2]), "train", owner[2])
+    if owned := checkpoint_owner(root, folder):
+        layout = Layout(root, owned[0])
+        StageInputs(layout).take(layout.checkpoint(owned[1]), "train", owned[1])
     else:
         refuse_links(folder)
     return folder
 
 
-def _trained(layout: Layout, run: str) -> Path:
+def _trained(layout: Layout, run: Run) -> Path:
     """The run's own checkpoint, or one line that says how to get it."""
-    from pipeline.core.errors import ArtifactError
-    from pipeline.core.layout import run_name
-    from pipeline.store.inputs import StageInputs
-
-    folder = layout.checkpoint(run_name(run))
+    folder = layout.checkpoint(run)
     if not folder.exists():
-        remedy = f'put "datasets: [{layout.dataset}]" into params.yaml and run "dvc repro train@{layout.dataset}-{run}"'
+        remedy = (
+            f'put "datasets: [{layout.dataset}]" into params.yaml and run "dvc repro train@{layout.dataset}-{run.text}"'
+        )
         remedy = 'run "make repro" once, which trains it' if layout.dataset == "toyworld" else remedy
         raise ArtifactError(f"{folder}: no trained model here yet; {remedy}, or name another with --checkpoint")
-    return StageInputs(layout).take(folder, "train", run_name(run), alone=True)
+    return StageInputs(layout).take(folder, "train", run, alone=True)
 
 
 def _detector(
     params: DetectParams, name: str | None, weights: str | None, threshold: float | None, nms: float | None
 ) -> DetectParams:
     """The dataset's detector with the call's own choices; another one comes with its published weights."""
-    import dataclasses
-
     if weights is None:
         weights = params.weights if name in (None, params.detector) else "DEFAULT"
     elif Path(weights).is_file():
@@ -233,7 +220,6 @@ def _detector(
 
 
 def _write(json_path: str | None, document: dict[str, Any]) -> None:
-    from pipeline.report.prediction_file import predictions_text, write_predictions
 
     if json_path == "-":
         click.echo(predictions_text(document), nl=False)

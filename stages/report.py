@@ -2,83 +2,70 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import click
 
+from pipeline.config.layout import Layout
+from pipeline.config.params import load_params, load_run_variants, load_variants
+from pipeline.config.run import Run
+from pipeline.evaluation.params import EvaluateParams
+from pipeline.report.ablations import ablations_html
+from pipeline.report.comparison import compared
+from pipeline.report.folder import Extras, further_figures, write_report
+from pipeline.report.make import make_report, read_test_split
+from pipeline.report.params import ReportParams
+from pipeline.store.files import write_bytes
+from pipeline.store.run_params import refuse_other_params, shown_rows
+from pipeline.store.stage_run import StageRun
 from stages._command import dataset_option, progress, root_option, split_names, stage_command
 
 
-@stage_command(
-    "report", one_of=(), help="Draw the results: tables, figures, test images with detections, one HTML page."
-)
+@stage_command("report", help="Draw the results: tables, figures, test images with detections, one HTML page.")
 @dataset_option
 @click.option("--variant", "variants", multiple=True, help="Repeat, or separate by commas; default: run_variants.")
 @root_option
 def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
     """Write the report folder of a dataset."""
-    import dataclasses
-
-    from pipeline.core.layout import Layout, run_name
-    from pipeline.core.params import load_params, load_run_variants, load_variants
-    from pipeline.report.ablations import ablations_html
-    from pipeline.report.comparison import compared
-    from pipeline.report.folder import Extras, further_figures, write_report
-    from pipeline.report.make import make_report, read_test_split
-    from pipeline.store.files import write_bytes
-    from pipeline.store.inputs import StageInputs
-    from pipeline.store.manifests import write_stage_manifest
-    from pipeline.store.run_params import refuse_other_params, shown_rows
-
     layout = Layout(root, dataset)
     names = split_names(variants) or load_run_variants(layout.params)
-    params = load_params(layout.params, dataset)
-    own = {name: load_params(layout.params, dataset, name).evaluate for name in names}
-    rows = shown_rows(names, load_variants(layout.params))
-    inputs = StageInputs(layout)
-    for path in (layout.vocabulary, layout.split("test"), layout.ground_truth("test")):
-        inputs.take(path, "prepare")
-    for name in [*names, *filter(None, (section.times_run for section in own.values()))]:
-        inputs.take(layout.predictions(run_name(name)), "infer", run_name(name), "test")
-    for run in map(run_name, names):
-        inputs.take(layout.training_log(run), "train", run)
-        for kind in (layout.metrics, layout.per_class, layout.precision_recall, layout.weight_sweeps):
-            inputs.take(kind(run), "evaluate", run)
-    refuse_other_params(inputs.chain.runs, layout.params)
-    split = read_test_split(layout)
-    num_images, num_tiles = (
-        min(len(split.manifest), count) for count in (params.report.gallery_images, params.report.num_images)
-    )
-    with progress(num_images + len(names) * (num_tiles + 1), "report") as advance:
-        report = make_report(layout, split, rows, own, params.report, advance)
+    with StageRun("report", layout, None, {"variant": ",".join(names)}) as stage:
+        params = stage.params(ReportParams)
+        stage.params(EvaluateParams)
+        own = {name: load_params(layout.params, dataset, Run.parse(name))[EvaluateParams] for name in names}
+        rows = shown_rows(names, load_variants(layout.params))
+        stage.sections["variants"] = {name: dataclasses.asdict(row) for name, row in rows.items()}
+        for path in (layout.vocabulary, layout.split("test"), layout.ground_truth("test")):
+            stage.take(path, "prepare")
+        for name in [*names, *filter(None, (section.times_run for section in own.values()))]:
+            stage.take(layout.predictions(Run.parse(name)), "infer", Run.parse(name))
+        for run in map(Run.parse, names):
+            stage.take(layout.training_log(run), "train", run)
+            for kind in (layout.metrics, layout.per_class, layout.precision_recall, layout.weight_sweeps):
+                stage.take(kind(run), "evaluate", run)
+        refuse_other_params(stage.inputs.chain.runs, layout.params)
+        split = read_test_split(layout)
+        num_images, num_tiles = (
+            min(len(split.manifest), count) for count in (params.gallery_images, params.num_images)
+        )
+        with progress(num_images + len(names) * (num_tiles + 1), "report") as advance:
+            report = make_report(layout, split, rows, own, params, advance)
 
-    # Shown where they exist. No DVC dependencies: an optional one can't be declared, and the studies that make them are
-    # hours that `dvc repro` must not pull in. The manifest records them, so that `weakhoi verify` sees them change.
-    ablations = [layout.ablations("csv")] if layout.ablations("csv").is_file() else []
-    figures = further_figures(layout.figures)
-    extras = Extras(
-        comparison=report.comparison,
-        ablations="".join(ablations_html(path, "make the table again, or remove it") for path in ablations),
-        figures=figures,
-    )
-    sheets = {name: sheet.png for name, sheet in report.sheets.items()}
-    write_report(layout.report, dataset, report.runs, sheets, report.gallery, extras)
-    write_bytes(layout.examples, report.sheets[compared(names)[0]].preview)
-    write_stage_manifest(
-        layout.stage_manifest("report"),
-        root=root,
-        stage="report",
-        arguments={"dataset": dataset, "variant": ",".join(names)},
-        inputs={path: inputs.digests[inputs.note(path)] for path in (*report.files, *ablations, *figures)},
-        params={
-            "report": params.report,
-            "evaluate": params.evaluate,
-            "variants": {name: dataclasses.asdict(row) for name, row in rows.items()},
-        },
-        outputs=[layout.report, layout.examples],
-        counts={"variants": len(names), "images": num_images},
-        seed=0,
-    )
+        # Shown where they exist. No DVC dependencies: an optional one can't be declared, and the studies that make them
+        # are hours that `dvc repro` must not pull in. The manifest records them: `weakhoi verify` sees them change.
+        ablations = [layout.ablations("csv")] if layout.ablations("csv").is_file() else []
+        figures = further_figures(layout.figures)
+        extras = Extras(
+            comparison=report.comparison,
+            ablations="".join(ablations_html(path, "make the table again, or remove it") for path in ablations),
+            figures=figures,
+        )
+        sheets = {name: sheet.png for name, sheet in report.sheets.items()}
+        write_report(layout.report, dataset, report.runs, sheets, report.gallery, extras)
+        write_bytes(layout.examples, report.sheets[compared(names)[0]].preview)
+        stage.note(*report.files, *ablations, *figures)
+        stage.finish([layout.report, layout.examples], {"variants": len(names), "images": num_images})
     click.echo(f"{layout.report / 'index.html'}: {', '.join(names)} on {num_images} of {len(split.manifest)} images")
 
 

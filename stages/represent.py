@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import click
 
+from pipeline.config.layout import Layout
+from pipeline.config.params import load_execution
+from pipeline.config.run import Run
+from pipeline.inference.params import InferParams, RepresentParams
+from pipeline.inference.recipes import RepresentRecipe, SplitRun
+from pipeline.inference.represent_split import representation_columns
+from pipeline.store.representations_file import write_representation_columns
+from pipeline.store.stage_run import StageRun
 from stages._command import (
     dataset_option,
     device_option,
-    progress,
     root_option,
     run_options,
     scheduler_option,
     split_option,
     stage_command,
 )
+from stages._parts import run_recipe
 
 
-@stage_command(
-    "represent",
-    one_of=("variant", "seed", "split"),
-    help="Write the representations of a split's best-detected pairs (HDF5).",
-)
+@stage_command("represent", help="Write the representations of a split's best-detected pairs (HDF5).")
 @dataset_option
 @run_options
 @split_option(default="test")
@@ -34,43 +37,16 @@ def command(
     dataset: str, variant: str, seed: int | None, split: str, device: str, scheduler: str | None, root: Path
 ) -> None:
     """Run the network over every image of the split and keep what `tsne` draws."""
-    import shutil
-
-    from pipeline.core.layout import Layout
-    from pipeline.core.params import load_execution, load_params
-    from pipeline.inference.represent_split import representation_columns
-    from pipeline.store.engine import run_parts
-    from pipeline.store.manifests import write_stage_manifest
-    from pipeline.store.representations_file import write_representation_columns
-    from stages._split_run import RepresentRecipe, SplitRun
-
-    layout = Layout(root, dataset)
-    params = load_params(layout.params, dataset, variant)
-    execution = load_execution(layout.params)
-    run = SplitRun(root, dataset, variant, seed, split, device, execution.channels_last)
-    recipe = RepresentRecipe(run, params.represent, params.infer)
-    opened, parts = run_parts(
-        recipe,
-        progress=partial(progress, label=f"represent {run.name} {split}"),
-        tell=partial(click.echo, err=True),
-        scheduler=scheduler,
-        threads=execution.decode_threads,
-    )
-    columns = representation_columns(parts, opened, run=run.name)
-    output, num_pairs = layout.representations(run.name, split), len(columns["object_ids"])
-    write_representation_columns(output, image_ids=opened.bags.manifest.image_ids, run=run.name, columns=columns)
-    write_stage_manifest(
-        layout.stage_manifest("represent", run.name, split),
-        root=root,
-        stage="represent",
-        arguments=run.arguments,
-        inputs=opened.inputs,
-        params={"infer": params.infer, "represent": params.represent},
-        outputs=[output],
-        counts={"images": opened.num_images, "pairs": num_pairs},
-        seed=0,
-    )
-    shutil.rmtree(recipe.folder, ignore_errors=True)
+    layout, run = Layout(root, dataset), Run.parse(variant, seed=seed, split=split)
+    with StageRun("represent", layout, run) as stage:
+        split_run = SplitRun(layout, run, device, load_execution(layout.params).channels_last)
+        recipe = RepresentRecipe(split_run, stage.params(RepresentParams), stage.params(InferParams))
+        opened, parts = run_recipe(recipe, stage, scheduler)
+        stage.inputs.digests.update(opened.inputs)
+        columns = representation_columns(parts, opened, run=run.name)
+        output, num_pairs = layout.representations(run), len(columns["object_ids"])
+        write_representation_columns(output, image_ids=opened.bags.manifest.image_ids, run=run.name, columns=columns)
+        stage.finish([output], {"images": opened.num_images, "pairs": num_pairs})
     click.echo(f"{output}: {num_pairs} pairs of {opened.num_images} images")
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import click
 
+from pipeline.core.errors import ArtifactError
+from pipeline.store.files import sha256_of
+from pipeline.store.manifests import library_versions, read_stage_manifest
 from stages._command import root_option, stage_command
+from stages._scratch import build_scratch, stage_arguments
 
 
 @stage_command("rerun", help="Run a stage again from its manifest and compare output digests.")
@@ -20,15 +27,6 @@ from stages._command import root_option, stage_command
 @root_option
 def command(manifest: Path, scratch: Path | None, root: Path) -> None:
     """Link the manifest's inputs into a scratch root, write its params there, run the stage, compare."""
-    import subprocess
-    import sys
-    import tempfile
-
-    from pipeline.core.errors import ArtifactError
-    from pipeline.store.files import sha256_of
-    from pipeline.store.manifests import library_versions, read_stage_manifest
-    from stages._scratch import build_scratch, stage_arguments
-
     recorded = read_stage_manifest(manifest)
     with tempfile.TemporaryDirectory() as temporary:
         folder = (scratch or Path(temporary)).absolute()

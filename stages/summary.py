@@ -6,6 +6,16 @@ from pathlib import Path
 
 import click
 
+from pipeline.config.layout import Layout
+from pipeline.config.params import load_params, load_run_variants, load_variants
+from pipeline.config.run import Run
+from pipeline.core.errors import ArtifactError
+from pipeline.report.results import read_metrics, read_study, read_tuning
+from pipeline.report.study import rows_csv, study_page
+from pipeline.report.table import headline_markdown, tuning_markdown
+from pipeline.store.files import write_text
+from pipeline.store.inputs import StageInputs
+from pipeline.store.run_params import refuse_other_params
 from stages._command import dataset_option, root_option, stage_command
 
 
@@ -15,16 +25,6 @@ from stages._command import dataset_option, root_option, stage_command
 @root_option
 def command(dataset: str, write: bool, root: Path) -> None:
     """Print tables; write one where asked to."""
-    from pipeline.core.errors import ArtifactError
-    from pipeline.core.layout import Layout
-    from pipeline.core.params import load_params, load_run_variants, load_variants
-    from pipeline.report.results import read_metrics, read_study, read_tuning
-    from pipeline.report.study import rows_csv, study_page
-    from pipeline.report.table import headline_markdown, tuning_markdown
-    from pipeline.store.files import write_text
-    from pipeline.store.inputs import StageInputs
-    from pipeline.store.run_params import refuse_other_params
-
     layout = Layout(root, dataset)
     load_params(layout.params, dataset)
     names = load_run_variants(layout.params)
@@ -32,7 +32,7 @@ def command(dataset: str, write: bool, root: Path) -> None:
     inputs = StageInputs(layout)
     runs = [
         read_metrics(
-            inputs.take(layout.metrics(name), "evaluate", name),
+            inputs.take(layout.metrics(Run(name)), "evaluate", Run(name)),
             f'run "weakhoi evaluate --dataset {dataset} --variant {name}"',
         )
         for name in names
@@ -40,17 +40,16 @@ def command(dataset: str, write: bool, root: Path) -> None:
     refuse_other_params(inputs.chain.runs, layout.params)
     click.echo(headline_markdown(runs, descriptions))
 
-    study_folder = layout.study("ours", 0).parent
-    study = read_study(study_folder)
+    study = read_study(layout.studies)
     page = study_page(study, descriptions, f"Ablations: {dataset}") if study else ""
     if page:
         click.echo(page)
-    if tuning := read_tuning(layout.metrics("tuning/ours").parent):
+    if tuning := read_tuning(layout.tuning):
         click.echo(f"# Parameter search: {dataset}\n\n{tuning_markdown(tuning)}")
     if write:
         if not page:
             raise ArtifactError(
-                f"{study_folder} holds no metrics of a study; run weakhoi train, infer and score "
+                f"{layout.studies} holds no metrics of a study; run weakhoi train, infer and score "
                 f'with "--dataset {dataset} --variant ours --seed 1" and further variants and seeds'
             )
         for suffix, text in (("md", page), ("csv", rows_csv(study, descriptions))):

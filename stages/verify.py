@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.config.layout import Layout
+from pipeline.core.errors import ArtifactError, UserError, closed_file_error, printable
+from pipeline.core.types import StageManifest
+from pipeline.data.split import read_split
+from pipeline.store.chain import RecordedRun, makers
+from pipeline.store.files import files_below
+from pipeline.store.manifests import command_of, difference, differences, read_stage_manifest
+from pipeline.store.run_params import other_params
+from pipeline.store.vocabulary_file import read_vocabulary
 from stages._command import root_option, stage_command
-
-if TYPE_CHECKING:
-    from pipeline.core.layout import Layout
-    from pipeline.core.types import StageManifest
-    from pipeline.store.chain import Run
 
 
 @stage_command("verify", help="Check all artifacts on disk against their manifests, and these against params.yaml.")
@@ -22,23 +25,17 @@ if TYPE_CHECKING:
 @root_option
 def command(manifests: tuple[Path, ...], images: bool, root: Path) -> None:
     """Compare digests and params; exit 2 and one line per difference, with what mends it, where any is found."""
-    from pipeline.core.errors import ArtifactError, UserError, closed_file_error, printable
-    from pipeline.core.layout import Layout
-    from pipeline.store.chain import Run, makers
-    from pipeline.store.files import files_below
-    from pipeline.store.manifests import read_stage_manifest
-
     runs = (path for folder in (root / "manifests").glob("*/runs") for path in files_below(folder))
     chosen = manifests or tuple(sorted(path for path in runs if path.suffix == ".json"))
     if not chosen:
         raise ArtifactError(f'{root / "manifests"}: holds no stage manifest; run "dvc repro"')
     lines: set[str] = set()
-    made_by: dict[str, Run] = {}  # the run of each artifact
+    made_by: dict[str, RecordedRun] = {}  # the run of each artifact
     for dataset in {path.name for path in (root / "manifests").glob("*") if path.is_dir()}:
         made_by |= makers(Layout(root, dataset))
     for path in chosen:
         try:
-            lines.update(_faults(Run(path, read_stage_manifest(path)), root, made_by, images))
+            lines.update(_faults(RecordedRun(path, read_stage_manifest(path)), root, made_by, images))
         except UserError as error:
             lines.add(str(error))
         except OSError as error:
@@ -55,12 +52,8 @@ def command(manifests: tuple[Path, ...], images: bool, root: Path) -> None:
     click.echo(f"{len(chosen)} manifests: every input and output is as recorded, made with the params of now")
 
 
-def _faults(run: Run, root: Path, made_by: Mapping[str, Run], images: bool) -> Iterator[str]:
+def _faults(run: RecordedRun, root: Path, made_by: Mapping[str, RecordedRun], images: bool) -> Iterator[str]:
     """Every difference of one run; `made_by` gives the run of each artifact."""
-    from pipeline.core.layout import Layout
-    from pipeline.store.manifests import differences
-    from pipeline.store.run_params import other_params
-
     layout = Layout(root, run.manifest.arguments.get("dataset", ""))
     yield from differences(run.manifest, root, lambda name: made_by[name].manifest if name in made_by else None)
     if layout.params.is_file() and (line := other_params(run, layout.params)):
@@ -71,10 +64,6 @@ def _faults(run: Run, root: Path, made_by: Mapping[str, Run], images: bool) -> I
 
 def _changed_images(layout: Layout, manifest: StageManifest) -> Iterator[str]:
     """A line for each image that is not the one that `prepare` recorded."""
-    from pipeline.data.split import read_split
-    from pipeline.store.manifests import command_of, difference
-    from pipeline.store.vocabulary_file import read_vocabulary
-
     for name in manifest.counts:
         split = read_split(layout.split(name), read_vocabulary(layout.vocabulary))
         for index, record in enumerate(split.images):

@@ -9,9 +9,10 @@ import pytest
 import torch
 from clip.model import ModifiedResNet
 
+from pipeline.config.params import Params, load_params
 from pipeline.core.bags import BagBatch
-from pipeline.core.params import DatasetParams, ModelParams, load_params
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.methods.params import ModelParams
 
 ROOT = Path(__file__).parent.parent
 
@@ -64,7 +65,7 @@ def cluster():
 
 
 @pytest.fixture
-def toyworld_params() -> DatasetParams:
+def toyworld_params() -> Params:
     return load_params(ROOT / "params.yaml", "toyworld")
 
 
@@ -72,7 +73,7 @@ def toyworld_params() -> DatasetParams:
 def model_params(toyworld_params) -> ModelParams:
     sizes = {"spatial_hidden": 16, "pair_hidden": 16}
     settings = dict.fromkeys(("bilevel", "ppr_fcn", "prompt_classifier"), sizes) | {"clip_resnet": {"roi_size": 2}}
-    return dataclasses.replace(toyworld_params.model, image_size=64, settings=settings)
+    return dataclasses.replace(toyworld_params[ModelParams], image_size=64, settings=settings)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from torch import nn
 
 from pipeline.backbones.base import Backbone
 from pipeline.backbones.roi_tokens import map_cells, roi_tokens
-from pipeline.core.param_types import KnownKeys, Whole, within
+from pipeline.config.types import KnownKeys, Whole, within
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from pipeline.config.types import KnownKeys, Whole, within
 from pipeline.core.outputs import OutputColumn
-from pipeline.core.param_types import KnownKeys, Whole, within
 from pipeline.methods.base import HoiNetwork, Losses, Method
 from pipeline.methods.image_labels import ImageLabelMasks, mil_loss
 

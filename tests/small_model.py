@@ -12,15 +12,16 @@ from torch import Tensor, nn
 
 from pipeline.backbones.base import Sources
 from pipeline.core.bags import BagBatch
-from pipeline.core.params import ModelParams, TrainParams
 from pipeline.core.types import KnowledgeBank
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 from pipeline.methods.base import BatchCounts, Outputs
 from pipeline.methods.model import HoiModel, ModelChoice, new_model
 from pipeline.methods.pairing import PairIndex, PairRule
+from pipeline.methods.params import ModelParams
 from pipeline.training.feed import FedBatch
 from pipeline.training.loop import loss_weights
+from pipeline.training.params import TrainParams
 from pipeline.training.step import BatchLoss
 
 WIDTH = 24  # of the bank
@@ -59,7 +60,7 @@ def run(model: HoiModel, vocabulary: Vocabulary, batch: BagBatch) -> tuple[PairI
 
 def small_loss(model: HoiModel, vocabulary: Vocabulary, params: TrainParams, precision: str = "float32") -> BatchLoss:
     """The model's weighted losses."""
-    losses = model.method.losses(vocabulary, params)
+    losses = model.method.losses(vocabulary)
     return BatchLoss(model.network, losses, loss_weights(model.method.loss_names, params), precision)
 
 

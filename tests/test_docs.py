@@ -9,9 +9,13 @@ import pytest
 import yaml
 
 from pipeline.backbones.catalog import backbone_class
-from pipeline.core.params import load_params
+from pipeline.config.params import load_params
+from pipeline.config.run import Run
+from pipeline.evaluation.params import EvaluateParams
 from pipeline.methods.catalog import method_class
 from pipeline.methods.model import ModelChoice
+from pipeline.methods.params import ModelParams
+from pipeline.training.params import TrainParams
 from tests.conftest import ROOT
 from tests.own_backbone import OwnBackbone
 
@@ -35,12 +39,12 @@ def test_its_rows_of_params_are_accepted(tmp_path):
     document["variants"] |= method_row
     document["variants"]["mine"]["model"] |= backbone["model"]
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-    params = load_params(tmp_path / "params.yaml", "toyworld", "mine")
-    choice = ModelChoice.of(params.model)
+    params = load_params(tmp_path / "params.yaml", "toyworld", Run("mine"))
+    choice = ModelChoice.of(params[ModelParams])
     assert choice.method.params.hidden == 8
     assert choice.backbone_settings == OwnBackbone.Params(width=6)
-    assert {*params.train.loss_weights} <= {*choice.method.loss_names}
-    assert {*params.evaluate.weights} - {"detector"} <= {column.factor for column in choice.method.columns}
+    assert {*params[TrainParams].loss_weights} <= {*choice.method.loss_names}
+    assert {*params[EvaluateParams].weights} - {"detector"} <= {column.factor for column in choice.method.columns}
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.core.layout import Layout
+from pipeline.config.layout import Layout
+from pipeline.config.run import Run
+from pipeline.config.sections import OVERRIDDEN, SECTIONS
 from tests.import_graph import ROOT, closure, modules
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-OVERRIDDEN = ("model", "train", "evaluate")  # sections that a variant may change
 
 
 def expanded(name: str) -> list[dict]:
@@ -94,16 +95,15 @@ def test_outs_are_paths_of_the_layout():
     for run in RUNS:
         if "dataset" not in run["item"]:
             continue
-        layout, variant = Layout(Path(), run["item"]["dataset"]), run["item"].get("variant", "none")
+        layout, variant = Layout(Path(), run["item"]["dataset"]), Run(run["item"].get("variant", "none"))
         properties = {name for name, value in vars(Layout).items() if isinstance(value, property) and name[0] != "_"}
         known = {getattr(layout, name) for name in properties} | {layout.ground_truth("test").parent}
         known |= {layout.checkpoint(variant), layout.predictions(variant), layout.training_log(variant)}
         known |= {layout.metrics(variant), layout.per_class(variant), layout.precision_recall(variant)}
         known.add(layout.weight_sweeps(variant))
         known |= {kind(split) for kind in (layout.split, layout.proposals) for split in ("train", "val", "test")}
-        names = [run["item"][key] for key in ("variant", "split") if key in run["item"]]
-        names += ["test"] if run["stage"] == "infer" else []
-        known.add(layout.stage_manifest(run["stage"], *names))
+        of = variant if "variant" in run["item"] else run["item"].get("split")
+        known.add(layout.stage_manifest(run["stage"], of))
         assert {Path(out) for out in run["outs"]} <= known
 
 
@@ -117,35 +117,28 @@ def test_no_two_runs_write_the_same_path_and_nothing_depends_on_itself():
 # Params
 
 
-def section_reads(module: str) -> set[str]:
-    """Sections that a stage module reads, with <dataset> and <variant> for the choice on the command line.
+def section_reads(name: str) -> set[str]:
+    """Sections that a stage's own code reads, with <dataset> and <variant> for the choice on the command line.
 
-    `load_params` may be read at once (`load_params(...).detect`) or through a name (`params.detect`, or
-    `own[...]` where all values of `own` are a section); any other use of what it returns fails this test.
+    They are named by their classes: `stage.params(DetectParams)`, `load_params(...)[EvaluateParams]`. A stage whose run
+    is a variant reads the overrides of that as well.
     """
-    tree = ast.parse(modules()[module].read_text())
-    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    tree = ast.parse(modules()[module_of(name)].read_text() + OPENED.get(name, ""))
     found: set[str] = set()
-    bound: dict[str, bool] = {}  # names bound to all params: read with a variant?
     for call in [node for node in ast.walk(tree) if isinstance(node, ast.Call)]:
-        function = getattr(call.func, "id", None)
-        if function in ("load_variants", "load_run_variants"):
-            found.add(function.removeprefix("load_"))
-        if function != "load_params":
-            continue
-        with_variant, parent = len(call.args) + len(call.keywords) == 3, parents[call]
-        if isinstance(parent, ast.Attribute):
-            found |= keys(parent.attr, with_variant)
-        elif isinstance(parent, ast.Assign) and isinstance(parent.targets[0], ast.Name):
-            bound[parent.targets[0].id] = with_variant
-        else:
-            raise AssertionError(f"{module}:{call.lineno}: load_params is used in a way that this test cannot follow")
-    for name in [node for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]:
-        if name.id in bound:
-            parent = parents[name]
-            assert isinstance(parent, ast.Attribute), f"{module}:{name.lineno}: {name.id} is handed on whole"
-            found |= keys(parent.attr, bound[name.id])
+        if getattr(call.func, "id", None) in ("load_variants", "load_run_variants"):
+            found.add(call.func.id.removeprefix("load_"))
+    classes = {f"{path.rpartition('.')[2]}": section for section, path in SECTIONS.items()}
+    for node in ast.walk(tree):
+        read = node.args[0] if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "params" else None
+        read = node.slice if isinstance(node, ast.Subscript) else read
+        if getattr(read, "id", None) in classes:
+            found |= keys(classes[read.id], "variant" in STAGES[name]["matrix"] or name == "report")
     return found
+
+
+# Where a stage hands its params on to be read in a room of the library.
+OPENED = {"train": modules()["pipeline.training.opened"].read_text().replace("from __future__ import annotations", "")}
 
 
 def keys(section: str, with_variant: bool) -> set[str]:
@@ -156,7 +149,7 @@ def keys(section: str, with_variant: bool) -> set[str]:
 @pytest.mark.parametrize("name", STAGES)
 def test_params_are_the_sections_that_the_stage_reads(name):
     written = {re.sub(r"\$\{item\.(\w+)\}", r"<\1>", key) for key in STAGES[name]["params"]}
-    read = section_reads(module_of(name))
+    read = section_reads(name)
     if "variants" in read:  # the whole section, so no row of it need be named
         read = {key for key in read if not key.startswith("variants.")}
     assert written == read

@@ -3,14 +3,15 @@
 import ast
 import dataclasses
 import re
-import typing
 
 import click
 import pytest
 import yaml
 
 from pipeline import backbones, methods
-from pipeline.core.params import DatasetParams, ExecutionParams
+from pipeline.config.params import ExecutionParams
+from pipeline.config.sections import SECTIONS as SECTIONS_OF_DATASETS
+from pipeline.config.sections import section_class
 from pipeline.core.plugins import names_of
 from stages.cli import main
 from tests.conftest import ROOT
@@ -21,7 +22,7 @@ COMMANDS = {name: main.get_command(CONTEXT, name) for name in main.list_commands
 OPTIONS = {name: {text for item in command.params for text in item.opts} for name, command in COMMANDS.items()}
 STAGES = set(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-SECTIONS = {**typing.get_type_hints(DatasetParams), "execution": ExecutionParams}
+SECTIONS = {**{name: section_class(name) for name in SECTIONS_OF_DATASETS}, "execution": ExecutionParams}
 PARAMS = {f"{name}.{item.name}" for name, kind in SECTIONS.items() for item in dataclasses.fields(kind)}
 PARAMS |= {f"model.{name}" for room in (methods, backbones) for name in names_of(room)}
 OTHERS = {"--nproc-per-node", "--standalone", "--help"}  # of torchrun, and click's own

@@ -13,6 +13,7 @@ from torchvision.ops import roi_align
 from pipeline.backbones.clip_resnet import ClipResNet, ClipResNetParams
 from pipeline.data.images import normalize_pixels
 from pipeline.detection.detectors import load_detector
+from pipeline.detection.params import DetectParams
 from pipeline.prompts.bank import encode_bank
 from pipeline.store.clip_architecture import ClipConfig, build_clip
 from pipeline.store.clip_checkpoint import load_clip
@@ -122,7 +123,12 @@ DETECTORS = [
 def test_detections_equal_the_bare_torchvision_model(toyworld_params, tmp_path, name):
     save_random_detector(tmp_path / "w.pt", name)
     params = dataclasses.replace(
-        toyworld_params.detect, detector=name, weights="w.pt", score_threshold=0.0, nms_threshold=0.4, max_per_image=7
+        toyworld_params[DetectParams],
+        detector=name,
+        weights="w.pt",
+        score_threshold=0.0,
+        nms_threshold=0.4,
+        max_per_image=7,
     )
     detector = load_detector(params, root=tmp_path)
     limits = {"score_thresh": 0.0, "nms_thresh": 0.4, "detections_per_img": 7}

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.core.layout import Layout, run_name
+from pipeline.config.layout import Layout
+from pipeline.config.run import Run
 from tests.import_graph import ROOT, closure, modules
 from tests.test_dvc import PARAMS, fill, overlaps, section_reads
 from tests.test_dvc import RUNS as MAIN_RUNS
@@ -133,13 +134,13 @@ def test_every_dep_is_made_by_a_stage_and_every_param_exists():
 def test_outs_are_paths_of_the_layout_and_nobody_elses():
     for run in OTHERS:
         layout, item = Layout(Path(), run["item"].get("dataset", "toyworld")), run["item"]
-        name = run_name(item.get("variant", "none"), item.get("seed", 0))
+        name = Run.parse(item.get("variant", "none"), seed=item.get("seed", 0))
         known = {layout.checkpoint(name), layout.representations(name), layout.separation}
         known |= {layout.tsne("pairs"), layout.tsne("bank"), layout.study(item.get("variant", ""), item.get("seed", 0))}
         known |= {layout.stage_manifest("train", name), layout.stage_manifest("represent", name, "test")}
         known |= {layout.proposals("val"), layout.stage_manifest("detect", "val")}
         tuned = f"{item.get('variant')}+train.learning_rate={item.get('learning_rate')}"
-        known.add(layout.metrics(layout.scored_run(run_name(tuned), "val")))
+        known.add(layout.metrics(layout.scored_run(Run.parse(tuned), "val")))
         assert {Path(out) for out in run["outs"]} <= known
     outs = [out for run in RUNS for out in run["outs"]]
     assert len(outs) == len(set(outs))

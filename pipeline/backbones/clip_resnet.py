@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pipeline.backbones.attention_pooling import attention_pool
 from pipeline.backbones.base import Backbone, Sources, recomputed
 from pipeline.backbones.roi_tokens import map_cells, roi_tokens
-from pipeline.core.param_types import KnownKeys, Switch, Whole, within
+from pipeline.config.types import KnownKeys, Switch, Whole, within
 
 _STEM_LAYERS = 10  # of the trunk: three times convolution, norm and ReLU, then an average pool
 

@@ -18,6 +18,8 @@ from pipeline.core.errors import ArtifactError, DataError, did_you_mean
 from pipeline.core.types import ImageLabels, ImageRecord, IntArray, check_text
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.store.files import read_json, write_json
+from pipeline.store.inputs import StageInputs
+from pipeline.store.vocabulary_file import read_vocabulary
 
 _PREPARE = 'run "dvc repro prepare"'
 _HEADER, _OPTIONAL = ("dataset", "split", "image_root", "images"), ("upright",)
@@ -117,6 +119,17 @@ def read_split(path: Path, vocabulary: Vocabulary) -> SplitManifest:
     if manifest.split != path.stem:
         raise ArtifactError(f'{path}: holds the split "{manifest.split}", expected "{path.stem}"; {_PREPARE}')
     return manifest
+
+
+def take_split(inputs: StageInputs, split: str) -> tuple[Vocabulary, SplitManifest]:
+    """Check and read what every stage after `prepare` starts from: the vocabulary and the manifest of a split.
+
+    Raises:
+        ArtifactError, DataError: as `StageInputs.take` and `read_split`.
+    """
+    layout = inputs.layout
+    vocabulary = read_vocabulary(inputs.take(layout.vocabulary, "prepare"))
+    return vocabulary, read_split(inputs.take(layout.split(split), "prepare"), vocabulary)
 
 
 def _check_keys(path: Path, found: Any, where: str, required: Sequence[str], optional: Sequence[str] = ()) -> None:

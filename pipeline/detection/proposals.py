@@ -12,15 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.config.sections import digest_of
 from pipeline.core.boxes import clip_boxes, has_extent
 from pipeline.core.errors import DataError, did_you_mean
-from pipeline.core.params import DetectParams, digest_of
 from pipeline.core.types import Proposals
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest
 from pipeline.data.split_images import open_split_image
 from pipeline.detection.batches import batches_of_one_size
 from pipeline.detection.detectors import Detector
+from pipeline.detection.params import DetectParams
 from pipeline.store.columns import Column
 from pipeline.store.parts import Arrays, FinishedParts
 from pipeline.store.ragged import offsets_of

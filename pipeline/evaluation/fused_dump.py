@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from pipeline.core.params import EvaluateParams
 from pipeline.core.types import Detections, FloatArray
 from pipeline.evaluation.fusion import fuse_factors
+from pipeline.evaluation.params import EvaluateParams
 from pipeline.evaluation.weight_sweep import Weights
 from pipeline.store.cluster import check_seen
 from pipeline.store.dump import DumpReader, open_dump

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import ArtifactError, ParamError, did_you_mean
 from pipeline.core.outputs import OutputColumn
-from pipeline.core.params import EvaluateParams
 from pipeline.core.types import Detections, FloatArray, IntArray
+from pipeline.evaluation.params import EvaluateParams
 from pipeline.store.dump import PredictionDump
 from pipeline.store.ragged import row_owner
 

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import ParamError
-from pipeline.core.params import EvaluateParams
 from pipeline.core.types import Detections, GroundTruth, IntArray
 from pipeline.evaluation.fusion import fuse_factors
 from pipeline.evaluation.hicodet import evaluate_hicodet
+from pipeline.evaluation.params import EvaluateParams
 from pipeline.store.dump import PredictionDump
 
 WEIGHTS = (0.0, 0.25, 0.5, 1.0)  # 0 leaves s_g out, 1 is eq. (3)

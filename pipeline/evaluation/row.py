@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.params import EvaluateParams
 from pipeline.core.types import GroundTruth
 from pipeline.evaluation.fused_dump import FusedDump
 from pipeline.evaluation.fusion import fuse
 from pipeline.evaluation.hicodet import HicoDetResult
+from pipeline.evaluation.params import EvaluateParams
 from pipeline.evaluation.summary import metrics
 from pipeline.evaluation.two_pass import IN_PROCESS, Rules, evaluate_rankings
 from pipeline.evaluation.vcoco import evaluate_vcoco

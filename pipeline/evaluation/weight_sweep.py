@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pipeline.core.params import EvaluateParams
 from pipeline.evaluation.hicodet import HicoDetResult
+from pipeline.evaluation.params import EvaluateParams
 
 Weights = tuple[tuple[str, float], ...]  # changes to the params' weights; none: the params' own
 # 0 leaves a factor out. Of the detector's, the paper's 2.8 is in the middle, and the ends are far from any best value.

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.core.errors import DataError
-from pipeline.core.params import InferParams
 from pipeline.core.types import Proposals
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import Bag, collate_bags
@@ -25,6 +24,7 @@ from pipeline.detection.batches import batches_of_one_size
 from pipeline.detection.detectors import Detector
 from pipeline.detection.proposals import category_map, detect_tensors, image_tensor
 from pipeline.inference.pair_outputs import batch_outputs, dump_of
+from pipeline.inference.params import InferParams
 from pipeline.methods.model import HoiModel
 from pipeline.store.dump import PredictionDump
 

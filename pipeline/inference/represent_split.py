@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from pipeline.core.errors import DataError, ParamError
-from pipeline.core.params import RepresentParams
 from pipeline.core.types import IntArray
 from pipeline.inference.bag_work import BagWork, LoadedBags, cut_by_image
+from pipeline.inference.params import RepresentParams
 from pipeline.store.columns import Column
 from pipeline.store.parts import Arrays, FinishedParts
 from pipeline.store.ragged import offsets_of

@@ -20,7 +20,6 @@ from pipeline.core.bags import BagBatch
 from pipeline.core.errors import ParamError
 from pipeline.core.names import name_fault
 from pipeline.core.outputs import OutputColumn
-from pipeline.core.params import TrainParams
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.pairing import PairIndex
 
@@ -120,7 +119,7 @@ class Method(ABC):
         """Return the network before training; random weights come from torch's global generator."""
 
     @abstractmethod
-    def losses(self, vocabulary: Vocabulary, train: TrainParams) -> Losses:
+    def losses(self, vocabulary: Vocabulary) -> Losses:
         """Return the loss terms."""
 
     def calibrate(  # noqa: B027 (a method without anything to set needs none)

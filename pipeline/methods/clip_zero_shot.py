@@ -8,7 +8,6 @@ from torch import nn
 from pipeline.core.bags import BagBatch
 from pipeline.core.errors import ParamError
 from pipeline.core.outputs import OutputColumn
-from pipeline.core.params import TrainParams
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import HoiNetwork, Losses, Method, Outputs, Parts
 from pipeline.methods.hoi_prompts import VerbsOfPairs, logit_of_log
@@ -46,13 +45,13 @@ class ClipZeroShot(Method):
         """CLIP's encoder and the bank."""
         return ClipZeroShotNetwork(parts, self.params)
 
-    def losses(self, vocabulary: Vocabulary, train: TrainParams) -> Losses:
+    def losses(self, vocabulary: Vocabulary) -> Losses:
         """There is none.
 
         Raises:
             ParamError: always.
         """
-        raise ParamError(f"model.method: clip_zero_shot is not trained, train.epochs is {train.epochs}; set it to 0")
+        raise ParamError("model.method: clip_zero_shot is not trained; set train.epochs to 0")
 
 
 METHOD = ClipZeroShot

@@ -20,12 +20,12 @@ from pipeline.backbones.base import Sources
 from pipeline.backbones.catalog import backbone_class
 from pipeline.backbones.clip_resnet import ClipResNet, ClipResNetParams
 from pipeline.core.errors import ArtifactError, DataError, ParamError, did_you_mean, resource_error
-from pipeline.core.params import ModelParams
 from pipeline.core.plugins import names_of, outside_files
 from pipeline.core.types import KnowledgeBank
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import HoiNetwork, Method, Parts, declaration_faults
 from pipeline.methods.catalog import method_class
+from pipeline.methods.params import ModelParams
 
 SCHEMA_VERSION = 3
 

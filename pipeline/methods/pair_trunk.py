@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.backbones.base import Backbone, Features
+from pipeline.config.types import KnownKeys, Real, Switch, Whole, within
 from pipeline.core.bags import BagBatch
 from pipeline.core.boxes import box_union
-from pipeline.core.param_types import KnownKeys, Real, Switch, Whole, within
 from pipeline.methods.pairing import PairIndex
 from pipeline.methods.spatial import SpatialEncoder, spatial_encoding
 

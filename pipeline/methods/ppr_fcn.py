@@ -12,7 +12,6 @@ from torch.nn import functional
 
 from pipeline.core.bags import BagBatch
 from pipeline.core.outputs import OutputColumn
-from pipeline.core.params import TrainParams
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import BatchCounts, HoiNetwork, Losses, Method, Outputs, Parts
 from pipeline.methods.hoi_prompts import logit_of_log
@@ -77,7 +76,7 @@ class PprFcn(Method):
         """The two parallel branches."""
         return PprFcnNetwork(parts, self.params)
 
-    def losses(self, vocabulary: Vocabulary, train: TrainParams) -> Losses:
+    def losses(self, vocabulary: Vocabulary) -> Losses:
         """The image's score against its labels."""
         return PprFcnLosses(vocabulary)
 

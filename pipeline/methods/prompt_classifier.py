@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.config.types import Switch
 from pipeline.core.bags import BagBatch
 from pipeline.core.outputs import OutputColumn
-from pipeline.core.param_types import Switch
-from pipeline.core.params import TrainParams
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import BatchCounts, HoiNetwork, Losses, Method, Outputs, Parts, at_least_one
 from pipeline.methods.hoi_prompts import VerbsOfPairs
@@ -116,7 +115,7 @@ class PromptClassifier(Method):
         """The pair trunk and a classifier."""
         return PromptClassifierNetwork(parts, self.params)
 
-    def losses(self, vocabulary: Vocabulary, train: TrainParams) -> Losses:
+    def losses(self, vocabulary: Vocabulary) -> Losses:
         """The terms."""
         return PromptClassifierLosses(vocabulary, self.params)
 

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
-from pipeline.core.params import TsneParams
 from pipeline.core.seeding import numpy_generator
 from pipeline.core.types import IntArray
+from pipeline.report.params import TsneParams
 
 
 def sample_pairs(labels: IntArray, params: TsneParams) -> IntArray:

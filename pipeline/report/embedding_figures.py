@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
-from pipeline.core.params import TsneParams
 from pipeline.core.types import FloatArray, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.report.embedding import project, sample_pairs
 from pipeline.report.embedding_plot import EmbeddedPoints, draw_embedding
+from pipeline.report.params import TsneParams
 from pipeline.report.separation_table import bank_measures, over_seeds, pair_measures, rounded
 from pipeline.store.representations_file import SplitRepresentations
 

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.layout import Layout, run_name
-from pipeline.core.params import EvaluateParams, ReportParams, Variant
+from pipeline.config.layout import Layout
+from pipeline.config.params import Variant
+from pipeline.config.run import Run
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest, read_split
+from pipeline.evaluation.params import EvaluateParams
 from pipeline.report import comparison
 from pipeline.report.gallery import gallery_record
+from pipeline.report.params import ReportParams
 from pipeline.report.records import RunRecords, read_run_records, record_files, remedy
 from pipeline.report.results import check_metrics
 from pipeline.report.scored import ScoredRun, score_run
@@ -85,7 +88,7 @@ def make_report(
             times = _predictions(layout, factor, split)
         scored[name] = score_run(dump, split.annotated, vocabulary, evaluate[name], images, times)
         stale = remedy("evaluate", layout, name)
-        check_metrics(layout.metrics(run_name(name)), records[name].metrics, scored[name].metrics, stale)
+        check_metrics(layout.metrics(Run.parse(name)), records[name].metrics, scored[name].metrics, stale)
         done(1)
         sheets[name] = draw_variant(
             name, scored[name].best, truth, manifest, vocabulary, report, root=layout.root, done=done
@@ -102,10 +105,10 @@ def make_report(
 
 def _predictions(layout: Layout, name: str, split: EvaluatedSplit) -> PredictionDump:
     return read_dump(
-        layout.predictions(run_name(name)),
+        layout.predictions(Run.parse(name)),
         vocabulary=split.vocabulary,
         image_ids=split.manifest.image_ids,
-        run=run_name(name),
+        run=Run.parse(name).name,
         remedy=remedy("infer", layout, name),
     )
 

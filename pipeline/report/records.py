@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.config.layout import Layout
+from pipeline.config.run import Run
 from pipeline.core.errors import ArtifactError
-from pipeline.core.layout import Layout, run_name
 from pipeline.report.results import (
     DoubleArray,
     PerClass,
@@ -39,7 +40,7 @@ def read_run_records(layout: Layout, name: str, desc: str) -> RunRecords:
     Raises:
         ArtifactError: a file is missing or damaged; names the command that makes it.
     """
-    evaluate, run = remedy("evaluate", layout, name), run_name(name)
+    evaluate, run = remedy("evaluate", layout, name), Run.parse(name)
     return RunRecords(
         desc=desc,
         metrics=read_metrics(layout.metrics(run), evaluate),
@@ -50,7 +51,7 @@ def read_run_records(layout: Layout, name: str, desc: str) -> RunRecords:
     )
 
 
-def _sweep_files(layout: Layout, run: str, remedy: str) -> list[Path]:
+def _sweep_files(layout: Layout, run: Run, remedy: str) -> list[Path]:
     """A CSV file per factor."""
     folder = layout.weight_sweeps(run)
     if not (files := sorted(folder.glob("*.csv"))):
@@ -62,7 +63,7 @@ def _sweep_files(layout: Layout, run: str, remedy: str) -> list[Path]:
 def record_files(layout: Layout, name: str) -> list[Path]:
     """The files that `read_run_records` reads, and the dump that they were evaluated from."""
     kinds = (layout.metrics, layout.per_class, layout.precision_recall, layout.weight_sweeps, layout.training_log)
-    return [*(kind(run_name(name)) for kind in kinds), layout.predictions(run_name(name))]
+    return [*(kind(Run.parse(name)) for kind in kinds), layout.predictions(Run.parse(name))]
 
 
 def remedy(stage: str, layout: Layout, name: str) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core.params import EvaluateParams
 from pipeline.core.types import Detections, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.evaluation.fusion import Factors, fuse_factors
 from pipeline.evaluation.hicodet import HicoDetResult, evaluate_hicodet
+from pipeline.evaluation.params import EvaluateParams
 from pipeline.evaluation.summary import metrics
 from pipeline.report.selection import Findings, best_rows
 from pipeline.store.dump import PredictionDump

@@ -10,29 +10,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.config.layout import Layout
 from pipeline.core.errors import ArtifactError
-from pipeline.core.layout import Layout
 from pipeline.core.types import StageManifest
 from pipeline.store.manifests import command_of, read_stage_manifest
 
 
 @dataclass(frozen=True)
-class Run:
+class RecordedRun:
     """One run of a stage: what it recorded, and in which file."""
 
     record: Path
     manifest: StageManifest
 
 
-def makers(layout: Layout) -> dict[str, Run]:
+def makers(layout: Layout) -> dict[str, RecordedRun]:
     """The run that made each output of a dataset, by the output's name in manifests.
 
     A manifest that is missing or damaged is left out: the stage that takes its outputs names it.
     """
-    found: dict[str, Run] = {}
+    found: dict[str, RecordedRun] = {}
     for record in sorted(layout.stage_manifests.rglob("*.json")):
         try:
-            run = Run(record, read_stage_manifest(record))
+            run = RecordedRun(record, read_stage_manifest(record))
         except ArtifactError:
             continue
         found.update(dict.fromkeys(run.manifest.outputs, run))
@@ -46,12 +46,12 @@ class Chain:
     """
 
     def __init__(self, layout: Layout, digest: Callable[[Path], str]) -> None:
-        self.runs: list[Run] = []
+        self.runs: list[RecordedRun] = []
         self._root, self._digest = layout.root, digest
         self._makers = makers(layout)
         self._seen: set[Path] = set()
 
-    def check(self, name: str, run: Run) -> None:
+    def check(self, name: str, run: RecordedRun) -> None:
         """Check what the run that made `name` was made from, and everything before it.
 
         Raises:

@@ -14,7 +14,7 @@ from pipeline.store.files import sha256_of
 if TYPE_CHECKING:
     from distributed import Client
 
-    from pipeline.core.params import ExecutionParams
+    from pipeline.config.params import ExecutionParams
 
 _PATIENCE = 10.0  # seconds that a scheduler has to answer, and then to have a worker
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import torch
 
+from pipeline.config.sections import digest_of
 from pipeline.core.errors import ArtifactError, UserError
-from pipeline.core.params import digest_of
 from pipeline.store.cluster import connect
 from pipeline.store.part_work import ImageWork, compute_parts
 from pipeline.store.parts import FinishedParts, PartPlan

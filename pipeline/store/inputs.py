@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from pipeline.config.layout import Layout
+from pipeline.config.params import is_rerun_file
+from pipeline.config.run import Run
 from pipeline.core.errors import ArtifactError
-from pipeline.core.layout import Layout
-from pipeline.core.params import is_rerun_file
-from pipeline.store.chain import Chain, Run
+from pipeline.store.chain import Chain, RecordedRun
 from pipeline.store.files import refuse_links, sha256_of
 from pipeline.store.manifests import command_of, read_stage_manifest, relative
 
@@ -34,14 +35,20 @@ class StageInputs:
     def _found(self) -> dict[Path, str]:
         return {}
 
-    def take(self, path: Path, stage: str, *names: str, alone: bool = False) -> Path:
-        """Check an artifact against the manifest of the run of `stage` that `names` tell apart, and return its path.
+    @property
+    def named(self) -> dict[str, str]:
+        """The digests by path relative to the root: the same wherever the repository lies."""
+        return {relative(path, self.layout.root): digest for path, digest in self.digests.items()}
+
+    def take(self, path: Path, stage: str, of: Run | str | None = None, *, alone: bool = False) -> Path:
+        """Check an artifact against the manifest of the run of `stage` that made it, and return its path.
 
         A path where nothing is passes: its reader says what makes it. Links inside a folder pass where a manifest
         vouches for what they lead to, and into a DVC cache, as DVC makes them with `cache.type symlink`, or where
         `rerun` made them.
 
         Args:
+            of: as in `Layout.stage_manifest`.
             alone: what the artifact was made from does not matter, as for a model that is used on new images.
 
         Raises:
@@ -51,12 +58,12 @@ class StageInputs:
         if not path.exists():
             return path
         found = self.digests[self.note(path)]
-        record = self.layout.stage_manifest(stage, *names)
+        record = self.layout.stage_manifest(stage, of)
         if not record.exists():
             if not is_rerun_file(self.layout.params):
                 refuse_links(path)
             return path
-        run = Run(record, read_stage_manifest(record, remedy=f'run "dvc repro {stage}"'))
+        run = RecordedRun(record, read_stage_manifest(record, remedy=f'run "dvc repro {stage}"'))
         name = relative(path, self.layout.root)
         expected = run.manifest.outputs.get(name)
         if expected != found:

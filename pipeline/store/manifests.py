@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.config.sections import digest_of
 from pipeline.core.errors import ArtifactError
-from pipeline.core.params import digest_of
 from pipeline.core.types import StageManifest, is_sha256
 from pipeline.store.files import read_json, remove_leftovers, sha256_of, write_json
 

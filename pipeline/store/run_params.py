@@ -11,16 +11,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.config.params import Variant, load_params, load_variants
+from pipeline.config.run import Run
+from pipeline.config.sections import plain
 from pipeline.core.errors import ArtifactError, ParamError
-from pipeline.core.params import Variant, load_params, load_variants
 from pipeline.core.types import StageManifest
-from pipeline.store.chain import Run
+from pipeline.store.chain import RecordedRun
 from pipeline.store.manifests import command_of
 
 _OF_MANY = ("report", "tsne")  # their `variant` lists several
 
 
-def refuse_other_params(runs: Iterable[Run], path: Path) -> None:
+def refuse_other_params(runs: Iterable[RecordedRun], path: Path) -> None:
     """Refuse runs that were made with other params than those of a params file.
 
     Raises:
@@ -31,7 +33,7 @@ def refuse_other_params(runs: Iterable[Run], path: Path) -> None:
             raise ArtifactError(line)
 
 
-def other_params(run: Run, path: Path) -> str | None:
+def other_params(run: RecordedRun, path: Path) -> str | None:
     """One line on what a params file says otherwise than the sections that a run recorded; None where they agree."""
     if not (changed := _changes(run.manifest, path)):
         return None
@@ -53,19 +55,20 @@ def _changes(manifest: StageManifest, path: Path) -> list[str]:
 
 def shown_rows(names: Iterable[str], variants: Mapping[str, Variant]) -> dict[str, Variant]:
     """Rows of params.yaml as a report shows them, by run: without what training alone reads."""
-    return {name: dataclasses.replace(variants[name.split("+")[0]], model={}, train={}) for name in names}
+    return {name: dataclasses.replace(variants[Run.parse(name).variant], model={}, train={}) for name in names}
 
 
 def _sections_now(manifest: StageManifest, path: Path) -> dict[str, Any]:
     arguments = manifest.arguments
     variant = None if manifest.stage in _OF_MANY else arguments.get("variant")
-    params = load_params(path, arguments.get("dataset", ""), variant)
-    now = dataclasses.asdict(dataclasses.replace(params, model=params.model.used()))
+    params = load_params(path, arguments.get("dataset", ""), Run.parse(variant) if variant else None)
+    now = {name: plain(section) for name, section in params.sections.items()}
+    now["model"] = plain(params.sections["model"].used())
     if manifest.stage == "train" and arguments.get("seed", "").isdecimal():
         now["train"]["seed"] = int(arguments["seed"])
     if "variants" in manifest.params:
         rows = load_variants(path)
-        names = [name for name in _keys(manifest.params["variants"]) if name.split("+")[0] in rows]
+        names = [name for name in _keys(manifest.params["variants"]) if Run.parse(name).variant in rows]
         now["variants"] = {name: dataclasses.asdict(row) for name, row in shown_rows(names, rows).items()}
     return now
 

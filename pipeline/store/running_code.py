@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from pipeline.core.params import digest_of
+from pipeline.config.sections import digest_of
 from pipeline.store.files import sha256_of
 from pipeline.store.manifests import library_versions, relative
 from pipeline.store.source_files import reachable_modules, source_files

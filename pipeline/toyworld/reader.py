@@ -13,7 +13,6 @@ from PIL import Image
 
 from pipeline.core.errors import ParamError
 from pipeline.core.names import SPLITS, Split
-from pipeline.core.params import PrepareParams
 from pipeline.core.types import GroundTruth, ImageLabels, ImageRecord, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest
@@ -21,6 +20,7 @@ from pipeline.toyworld.scenes import Scene, render_scene
 from pipeline.toyworld.vocabulary import toyworld_vocabulary
 from pipeline.truth.datasets.base import PreparedSplit
 from pipeline.truth.ground_truth_file import AnnotatedSplit
+from pipeline.truth.params import PrepareParams
 
 _ON_DISK = Image.new("RGB", (1, 1))  # in place of a picture that is written: a split's pixels are not kept in memory
 

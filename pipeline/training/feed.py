@@ -17,11 +17,11 @@ from torch.utils.data import Sampler
 
 from pipeline.core.bags import BagBatch
 from pipeline.core.device import memory_format
-from pipeline.core.params import TrainParams
 from pipeline.core.seeding import torch_generator
 from pipeline.data.bags import BagDataset, EpochSampler, flip_batch, load_batches
 from pipeline.methods.pairing import PairIndex, PairRule
 from pipeline.training.distributed import Ranks
+from pipeline.training.params import TrainParams
 
 
 @dataclass(frozen=True)

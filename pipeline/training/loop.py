@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from pipeline.backbones.base import freeze_batch_norm
+from pipeline.config.params import ExecutionParams
 from pipeline.core.bags import BagBatch
 from pipeline.core.errors import DataError, ParamError, did_you_mean
-from pipeline.core.params import IN_PROCESS, ExecutionParams, TrainParams
 from pipeline.core.seeding import torch_generator, torch_seed
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset, EpochSampler, load_batches
@@ -31,6 +31,7 @@ from pipeline.training.distributed import ALONE, Ranks, check_shares
 from pipeline.training.feed import Feed
 from pipeline.training.log import TrainingLog
 from pipeline.training.optimizer import build_optimizer, build_schedule
+from pipeline.training.params import TrainParams
 from pipeline.training.placement import place_network
 from pipeline.training.resume import TrainingState
 from pipeline.training.step import BatchLoss, optimizer_step
@@ -60,7 +61,7 @@ class TrainingRun:
     work: Path
     device: torch.device
     progress: Callable[[dict[str, float]], None]
-    execution: ExecutionParams = IN_PROCESS
+    execution: ExecutionParams = field(default_factory=ExecutionParams)
     ranks: Ranks = ALONE
     tell: Callable[[str], None] | None = None
 
@@ -93,7 +94,7 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
         ranks=ranks,
         channels_last=run.execution.channels_last,
     )
-    losses = model.method.losses(vocabulary, params).to(run.device)
+    losses = model.method.losses(vocabulary).to(run.device)
     check = partial(check_columns, method=model.method, vocabulary=vocabulary)
     whole_loss = BatchLoss(network, losses, weights, params.precision, check)
     batch_loss = ranks.share(whole_loss)

@@ -6,8 +6,8 @@ import torch
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from pipeline.core.params import TrainParams
 from pipeline.methods.base import HoiNetwork
+from pipeline.training.params import TrainParams
 
 
 def build_optimizer(network: HoiNetwork, params: TrainParams) -> AdamW:

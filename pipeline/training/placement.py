@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from pipeline.config.params import ExecutionParams
 from pipeline.core.device import place
 from pipeline.core.errors import ParamError
-from pipeline.core.params import ExecutionParams
 from pipeline.methods.base import HoiNetwork
 
 

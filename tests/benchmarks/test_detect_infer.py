@@ -4,7 +4,8 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.detect_infer import Transform, command, image_sizes, padded_share, padding
-from pipeline.core.params import load_params
+from pipeline.config.params import load_params
+from pipeline.detection.params import DetectParams
 from tests.conftest import ROOT
 
 WIDE, TALL = (800, 800), (1600, 800)  # resized to 800 x 800 and 1333 x 666, padded to 800 x 800 and 1344 x 672
@@ -19,7 +20,7 @@ def test_padding_by_hand():
 
 
 def test_grouping_wastes_less_than_the_order_that_images_have():
-    params = load_params(ROOT / "params.yaml", "hicodet").detect
+    params = load_params(ROOT / "params.yaml", "hicodet")[DetectParams]
     wasted = padding([WIDE, TALL] * 16, params)
     assert wasted["grouped"] == pytest.approx(1 - (640_000 + 1333 * 666) / (640_000 + 1344 * 672))
     assert wasted["in_order"] > 0.25

@@ -7,8 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import growth
-from pipeline.core.params import load_params, load_run_variants
+from pipeline.config.params import load_params, load_run_variants
+from pipeline.config.run import Run
+from pipeline.detection.params import DetectParams
 from pipeline.store.proposals_file import SplitProposals
+from pipeline.truth.params import PrepareParams
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
@@ -65,10 +68,10 @@ def test_repeated_objects_make_as_many_times_the_pairs():
 
 def test_a_scratch_root_is_of_the_size_asked_for_and_its_stages_are_commands(tmp_path):
     layout = growth.write_root(tmp_path, 9)
-    params = load_params(layout.params, "toyworld", "ours")
-    assert params.prepare.num_images == {"train": 9, "val": 1, "test": 9}
+    params = load_params(layout.params, "toyworld", Run("ours"))
+    assert params[PrepareParams].num_images == {"train": 9, "val": 1, "test": 9}
     assert load_run_variants(layout.params) == ("ours",)
-    assert params.detect.weights is not None and (tmp_path / params.detect.weights).is_file()
+    assert params[DetectParams].weights is not None and (tmp_path / params[DetectParams].weights).is_file()
     for module, *arguments in growth.STAGES.values():
         command = importlib.import_module(f"stages.{module}").command
         command.make_context(module, [*arguments, "--root", str(tmp_path)]).close()

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from benchmarks import per_pair
 from benchmarks.local_branch import SIZES, Problem, command, largest_difference
 from pipeline.methods.pairing import PairRule
+from pipeline.training.params import TrainParams
 from tests.conftest import make_batch
 from tests.small_model import chosen, small_model
 
@@ -27,7 +28,7 @@ def test_equals_the_straightforward_version(pooling, num_pairs):
 def test_equals_it_on_ragged_bags_some_of_them_empty(small_visual, vocabulary, model_params, toyworld_params, top_k):
     torch.manual_seed(2)
     model = small_model(vocabulary, chosen(model_params, hoi_recognition=False), small_visual)
-    train = dataclasses.replace(toyworld_params.train, top_k=top_k)
+    train = dataclasses.replace(toyworld_params[TrainParams], top_k=top_k)
     batch = make_batch([4, 0, 7, 1, 3], vocabulary, seed=3)
     batch = dataclasses.replace(batch, images=torch.randn(5, 256, 4, 5, requires_grad=True))
     problem = Problem.of(model, train, vocabulary, batch)

@@ -13,7 +13,6 @@ import torch
 from PIL import Image, ImageFile
 
 from pipeline.core.errors import DataError
-from pipeline.core.params import PrepareParams
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.data.bags import BagDataset
 from pipeline.data.images import open_image
@@ -21,6 +20,7 @@ from pipeline.data.split import SplitManifest
 from pipeline.data.split_images import open_split_image
 from pipeline.store.files import sha256_of
 from pipeline.truth.datasets.folder import FolderReader
+from pipeline.truth.params import PrepareParams
 from tests.bad_images import COLOURS, LOSSY, READ, REFUSED, UNUSABLE, WIDE, png_bytes, png_chunk
 from tests.small_split import random_proposals
 

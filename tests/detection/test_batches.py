@@ -5,11 +5,12 @@ import pytest
 import torch
 from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn, ssdlite320_mobilenet_v3_large
 
-from pipeline.core.params import load_params
+from pipeline.config.params import load_params
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.data.split import SplitManifest
 from pipeline.detection.batches import batches_of_one_size, padded_size, resized_size
 from pipeline.detection.detectors import Detector, load_detector
+from pipeline.detection.params import DetectParams
 from pipeline.detection.proposals import DetectWork, detect_tensors
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 from pipeline.store.files import sha256_of
@@ -58,7 +59,7 @@ def test_one_size_is_cut_as_it_lies(mobilenet):
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    return load_detector(load_params(ROOT / "params.yaml", "toyworld").detect, root=ROOT)
+    return load_detector(load_params(ROOT / "params.yaml", "toyworld")[DetectParams], root=ROOT)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def work(detector, tmp_path_factory, seed) -> DetectWork:
         records.append(ImageRecord(str(index), path.name, *image.size, sha256_of(path)))
         labels.append(ImageLabels(str(index), np.array([0])))
     manifest = SplitManifest("mixed", "test", ".", tuple(records), tuple(labels))
-    params = load_params(ROOT / "params.yaml", "toyworld").detect
+    params = load_params(ROOT / "params.yaml", "toyworld")[DetectParams]
     return DetectWork(detector, manifest, vocabulary, params, root, torch.device("cpu"))
 
 

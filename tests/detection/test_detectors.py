@@ -11,6 +11,7 @@ from torchvision.models import get_model_builder
 from pipeline.core.errors import WeightsError
 from pipeline.detection.detectors import build_architecture, configure_thresholds, detector_files, load_detector
 from pipeline.detection.own_weights import check_num_categories
+from pipeline.detection.params import DetectParams
 from pipeline.detection.small_fasterrcnn import save_small_fasterrcnn, small_fasterrcnn
 from pipeline.store.files import sha256_of
 from tests.other_files import OTHER_FILES
@@ -22,7 +23,7 @@ CATEGORIES = ("__background__", "person", "cup")
 @pytest.fixture
 def params(toyworld_params):
     return dataclasses.replace(
-        toyworld_params.detect, score_threshold=0.0, nms_threshold=0.9, max_per_image=5, weights="w.safetensors"
+        toyworld_params[DetectParams], score_threshold=0.0, nms_threshold=0.9, max_per_image=5, weights="w.safetensors"
     )
 
 

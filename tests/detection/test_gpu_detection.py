@@ -7,13 +7,14 @@ import numpy as np
 import torch
 
 from pipeline.detection.detectors import load_detector
+from pipeline.detection.params import DetectParams
 from pipeline.toyworld.scenes import render_scene
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_detections_equal_the_cpus(toyworld_params, device):
-    detector = load_detector(toyworld_params.detect, root=ROOT)
+    detector = load_detector(toyworld_params[DetectParams], root=ROOT)
     images = [
         torch.from_numpy(np.array(render_scene("test", index, root_seed=3, exponent=1.0).image)).permute(2, 0, 1) / 255
         for index in range(4)

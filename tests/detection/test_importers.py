@@ -5,8 +5,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from pipeline.config.layout import Layout
 from pipeline.core.errors import DataError
-from pipeline.core.layout import Layout
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.coco_categories import COCO_80, COCO_81, COCO_91, object_ids_of

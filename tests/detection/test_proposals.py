@@ -8,6 +8,7 @@ from PIL import Image
 from pipeline.core.errors import DataError
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.detection.detectors import Detector
+from pipeline.detection.params import DetectParams
 from pipeline.detection.proposals import DetectWork, category_map, count_humans, detect_tensors, proposal_columns
 from pipeline.store.part_work import compute_parts
 from pipeline.store.parts import FinishedParts, PartPlan
@@ -49,7 +50,7 @@ def manifest(tmp_path, vocabulary):
 @pytest.fixture
 def run(tmp_path, manifest, vocabulary, toyworld_params):
     def detect(detector, done=lambda count: None, vocabulary=vocabulary, **changes):
-        params = dataclasses.replace(toyworld_params.detect, **{"batch_size": 2, "part_size": 3} | changes)
+        params = dataclasses.replace(toyworld_params[DetectParams], **{"batch_size": 2, "part_size": 3} | changes)
         work = DetectWork(detector, manifest, vocabulary, params, tmp_path, torch.device("cpu"))
         plan = PartPlan(tmp_path / "work", work.digest, work.num_images, params.part_size)
         compute_parts(plan, plan.ranges(), work, threads=2, done=done)

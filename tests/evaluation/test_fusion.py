@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.core.errors import ArtifactError, ParamError
 from pipeline.core.outputs import OutputColumn
-from pipeline.core.params import EvaluateParams
 from pipeline.evaluation.fusion import fuse, fuse_factors, pair_classes, pair_scores, sigmoid
+from pipeline.evaluation.params import EvaluateParams
 from pipeline.store.dump import PredictionDump
 from pipeline.store.ragged import offsets_of
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.core.layout import Layout
+from pipeline.config.layout import Layout
 from pipeline.store.files import sha256_of
 from tests.faults.stages import RUN, SEEDED, in_process
 from tests.faults.test_corruption import refused

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import zarr
 
+from pipeline.config.layout import Layout
+from pipeline.config.params import load_run_variants
+from pipeline.config.run import Run
 from pipeline.core.errors import ArtifactError, ParamError
-from pipeline.core.layout import Layout
-from pipeline.core.params import load_run_variants
 from pipeline.store.checkpoint import load_checkpoint
 from pipeline.store.inputs import StageInputs
 from pipeline.store.tensors_file import load_tensors
@@ -111,7 +112,7 @@ def test_the_search_finds_what_it_looks_for(text):
 
 def test_links_inside_a_folder_of_unknown_origin_are_refused(tmp_path):
     layout = Layout(tmp_path, "toyworld")
-    store = layout.predictions("ours")
+    store = layout.predictions(Run("ours"))
     group = zarr.open_group(store, mode="w", zarr_format=3)
     group.create_array("boxes", shape=(4,), dtype="float32")[...] = 1
     assert StageInputs(layout).take(store, "infer", "ours", "test") == store

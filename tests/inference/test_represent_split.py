@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from pipeline.core.errors import DataError, ParamError
-from pipeline.core.params import RepresentParams
 from pipeline.data.bags import collate_bags
+from pipeline.inference.params import RepresentParams
 from pipeline.inference.represent_split import RepresentWork, best_of_images, representation_columns
 from pipeline.store.part_work import compute_parts
 from pipeline.store.parts import FinishedParts, PartPlan

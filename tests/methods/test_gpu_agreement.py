@@ -11,6 +11,7 @@ from pipeline.backbones.detector_fpn import DetectorFpn
 from pipeline.backbones.roi_tokens import roi_tokens
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 from pipeline.methods.pairing import PairRule
+from pipeline.training.params import TrainParams
 from tests.conftest import make_batch
 from tests.small_model import chosen, counts_of, small_model
 
@@ -23,7 +24,7 @@ def differentiated(model, vocabulary, train, batch, device):
     pairs = PairRule.of(vocabulary).pair(batch)
     assert len(pairs) > 10
     network = copy.deepcopy(model.network).eval().to(device)
-    losses, batch, pairs = model.method.losses(vocabulary, train).to(device), batch.to(device), pairs.to(device)
+    losses, batch, pairs = model.method.losses(vocabulary).to(device), batch.to(device), pairs.to(device)
     outputs = network(batch, pairs)
     terms = losses(outputs, batch, pairs, counts_of(batch, pairs))
     sum(terms.values()).backward()
@@ -37,8 +38,8 @@ def test_network_losses_and_gradients(vocabulary, model_params, small_visual, to
     batch = make_batch(COUNTS, vocabulary)
     batch.object_ids[0::2] = vocabulary.human_object_id
     cpu = torch.device("cpu")
-    expected, expected_gradients = differentiated(model, vocabulary, toyworld_params.train, batch, cpu)
-    found, gradients = differentiated(model, vocabulary, toyworld_params.train, batch, device)
+    expected, expected_gradients = differentiated(model, vocabulary, toyworld_params[TrainParams], batch, cpu)
+    found, gradients = differentiated(model, vocabulary, toyworld_params[TrainParams], batch, device)
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, **CLOSE)
     assert gradients.keys() == expected_gradients.keys()

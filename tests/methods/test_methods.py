@@ -60,12 +60,12 @@ def test_outputs_have_the_declared_shapes(model, vocabulary, counts):
 def test_losses_are_the_declared_ones_finite_and_reach_the_network(model, vocabulary, toyworld_params, counts):
     if not model.method.loss_names:
         with pytest.raises(ParamError, match="is not trained"):
-            model.method.losses(vocabulary, toyworld_params.train)
+            model.method.losses(vocabulary)
         return
     batch = make_batch(counts, vocabulary)
     batch.object_ids[0::3] = vocabulary.human_object_id
     pairs, outputs = run(model, vocabulary, batch)
-    terms = model.method.losses(vocabulary, toyworld_params.train)(outputs, batch, pairs, counts_of(batch, pairs))
+    terms = model.method.losses(vocabulary)(outputs, batch, pairs, counts_of(batch, pairs))
     assert tuple(terms) == model.method.loss_names
     assert all(torch.isfinite(term) and term.shape == () for term in terms.values())
     sum(terms.values()).backward()

@@ -6,11 +6,11 @@ import pytest
 from PIL import Image
 
 from pipeline.core.errors import DataError
-from pipeline.core.params import TsneParams
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.report.embedding import project, sample_pairs
 from pipeline.report.embedding_figures import embedding_figures
 from pipeline.report.embedding_plot import class_looks
+from pipeline.report.params import TsneParams
 from pipeline.store.representations_file import SplitRepresentations
 
 pytestmark = pytest.mark.slow

@@ -7,10 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.core.layout import Layout
-from pipeline.core.params import load_params
+from pipeline.config.layout import Layout
+from pipeline.config.params import load_params
+from pipeline.config.run import Run
 from pipeline.evaluation.fusion import fuse
 from pipeline.evaluation.hicodet import evaluate_hicodet
+from pipeline.evaluation.params import EvaluateParams
 from pipeline.report.gallery import gallery_record
 from pipeline.report.make import EvaluatedSplit, read_test_split
 from pipeline.report.scored import ScoredRun, score_run
@@ -31,11 +33,11 @@ def split(layout) -> EvaluatedSplit:
 
 @pytest.fixture(scope="module")
 def dump(layout) -> PredictionDump:
-    return read_dump(layout.predictions("ours"))
+    return read_dump(layout.predictions(Run("ours")))
 
 
 def scored(layout, split, dump, images) -> ScoredRun:
-    evaluate = load_params(layout.params, "toyworld", "ours").evaluate
+    evaluate = load_params(layout.params, "toyworld", Run("ours"))[EvaluateParams]
     return score_run(dump, split.annotated, split.vocabulary, evaluate, np.array(images))
 
 
@@ -51,7 +53,7 @@ def rows_of(run: dict) -> list[list]:
 @pytest.mark.parametrize("images", [[0, 1, 2], [1]])
 def test_cutting_the_ranking_at_a_threshold_keeps_every_verdict(layout, split, dump, images):
     """The claim that the slider rests on: the hits above a score are those of an evaluation of what is above it."""
-    evaluate = load_params(layout.params, "toyworld", "ours").evaluate
+    evaluate = load_params(layout.params, "toyworld", Run("ours"))[EvaluateParams]
     detections, truth = fuse(dump, evaluate), split.annotated.truth
     record = record_of(layout, split, scored(layout, split, dump, images), images)
     rows = rows_of(record["runs"][1])
@@ -90,7 +92,7 @@ def test_the_floor_bounds_the_rows_and_the_break_even_point_counts_the_annotatio
     run = scored(layout, split, dump, [0, 1, 2])
     assert len(run.gallery.hits) == 3 and run.gallery.detections.scores.min() == np.float32(run.floor)
     assert run.break_even == run.floor  # the fourth best is the break-even point, but it is not embedded
-    evaluate = load_params(layout.params, "toyworld", "ours").evaluate
+    evaluate = load_params(layout.params, "toyworld", Run("ours"))[EvaluateParams]
     fourth = float(np.sort(fuse(dump, evaluate).scores)[::-1][3])
     monkeypatch.undo()
     assert scored(layout, split, dump, [0, 1, 2]).break_even == pytest.approx(fourth)

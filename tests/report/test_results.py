@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.config.layout import Layout
+from pipeline.config.run import Run
 from pipeline.core.errors import ArtifactError
-from pipeline.core.layout import Layout
 from pipeline.report.comparison import compared
 from pipeline.report.results import (
     check_metrics,
@@ -28,7 +29,7 @@ def test_study_is_read_by_row_and_seed(layout):
     write_study_run(layout, "ours", 0, {"ours": 30.0, "exp7": 29.0})
     write_study_run(layout, "ours", 12, {"ours": 42.0, "exp7": 40.0})
     write_study_run(layout, "ours_random_bank", 0, {"ours_random_bank": 25.0})
-    study = read_study(layout.study("x", 0).parent)
+    study = read_study(layout.study(Run("x", seed=0)).parent)
     assert {row: sorted(runs) for row, runs in study.items()} == {
         "ours": [0, 12],
         "exp7": [0, 12],
@@ -39,30 +40,34 @@ def test_study_is_read_by_row_and_seed(layout):
 
 def test_study_file_with_a_strange_name_or_content_is_refused(layout):
     write_study_run(layout, "ours", 1, {"ours": 30.0})
-    layout.study("ours", 1).rename(layout.study("ours", 2))
+    layout.study(Run("ours", seed=1)).rename(layout.study(Run("ours", seed=2)))
     with pytest.raises(ArtifactError, match=r"expected the name ours-1\.json"):
-        read_study(layout.study("x", 0).parent)
-    layout.study("ours", 2).write_text('{"run": "ours", "seed": 2}')
+        read_study(layout.study(Run("x", seed=0)).parent)
+    layout.study(Run("ours", seed=2)).write_text('{"run": "ours", "seed": 2}')
     with pytest.raises(ArtifactError, match="not the metrics of a seeded run"):
-        read_study(layout.study("x", 0).parent)
+        read_study(layout.study(Run("x", seed=0)).parent)
 
 
 def test_no_study_is_empty(layout):
-    assert read_study(layout.study("x", 0).parent) == {} == read_tuning(layout.metrics("tuning/x").parent)
+    assert (
+        read_study(layout.study(Run("x", seed=0)).parent)
+        == {}
+        == read_tuning(layout.metrics(Run.parse("tuning/x")).parent)
+    )
 
 
 def test_search_is_sorted_by_full(layout):
     for name, full in (("a", 10.0), ("b", 30.0), ("c", 20.0)):
         write_metrics(layout, f"tuning/{name}", "ours", full, None, split="val")
-    assert list(read_tuning(layout.metrics("tuning/x").parent)) == ["b", "c", "a"]
+    assert list(read_tuning(layout.metrics(Run.parse("tuning/x")).parent)) == ["b", "c", "a"]
 
 
 def test_stale_metrics_are_refused_with_both_numbers(layout):
     write_metrics(layout, "ours", "ours", 30.0, None)
-    stored = read_metrics(layout.metrics("ours"), "evaluate")
-    check_metrics(layout.metrics("ours"), stored, {"full": 30.0, "rare": None}, "evaluate")
+    stored = read_metrics(layout.metrics(Run("ours")), "evaluate")
+    check_metrics(layout.metrics(Run("ours")), stored, {"full": 30.0, "rare": None}, "evaluate")
     with pytest.raises(ArtifactError, match=r"full is 30\.0, .* give 31\.0; evaluate"):
-        check_metrics(layout.metrics("ours"), stored, {"rare": None, "full": 31.0}, "evaluate")
+        check_metrics(layout.metrics(Run("ours")), stored, {"rare": None, "full": 31.0}, "evaluate")
 
 
 def test_tables_are_read_with_gaps_as_nan(tmp_path):
@@ -101,7 +106,7 @@ def test_ours_is_held_against_the_baseline_where_both_are_there():
 
 def test_a_run_of_no_epoch_has_an_empty_log(layout):
     """Of Abl 1, which is not trained; a log without its header is damaged."""
-    path = layout.training_log("abl1")
+    path = layout.training_log(Run("abl1"))
     path.parent.mkdir(parents=True)
     path.write_text("iteration,epoch,loss,global,pair,relatedness\n")
     assert {name: len(column) for name, column in read_training_log(path, "").items()} == dict.fromkeys(

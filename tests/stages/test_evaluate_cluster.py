@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from pipeline.config.run import Run
 from pipeline.evaluation import row, two_pass
 from pipeline.evaluation.fused_dump import FusedDump
 from pipeline.store.dump import read_dump, write_dump
@@ -28,8 +29,8 @@ NUM_IMAGES, FATAL_IMAGE = 6, 3
 def test_workers_are_sent_paths_and_digests_that_mean_the_same_to_them(stage, tmp_path, monkeypatch):
     layout = write_world(tmp_path)
     write_dump(
-        layout.predictions("seeds/ours-0"),
-        dataclasses.replace(read_dump(layout.predictions("ours")), variant="seeds/ours-0"),
+        layout.predictions(Run.parse("seeds/ours-0")),
+        dataclasses.replace(read_dump(layout.predictions(Run("ours"))), variant="seeds/ours-0"),
     )
     dump = layout.predictions("seeds/ours-0" if stage is score_command else "ours")
     sent = []
@@ -75,8 +76,8 @@ def test_a_killed_worker_changes_no_byte(tmp_path, monkeypatch):
 
     layout = write_world(tmp_path, NUM_IMAGES)
     arguments = ["--dataset", "toyworld", "--variant", "ours", "--root", str(tmp_path)]
-    outputs = [layout.metrics("ours"), layout.per_class("ours"), layout.precision_recall("ours")]
-    outputs += [layout.stage_manifest("evaluate", "ours"), *sorted(layout.weight_sweeps("ours").iterdir())]
+    outputs = [layout.metrics(Run("ours")), layout.per_class(Run("ours")), layout.precision_recall(Run("ours"))]
+    outputs += [layout.stage_manifest("evaluate", Run("ours")), *sorted(layout.weight_sweeps(Run("ours")).iterdir())]
     expected = [path.read_bytes() for path in outputs]
     for path in outputs:
         path.unlink()
@@ -87,7 +88,7 @@ def test_a_killed_worker_changes_no_byte(tmp_path, monkeypatch):
         done = CliRunner().invoke(command, [*arguments, "--scheduler", cluster.scheduler_address])
         assert done.exit_code == 0, done.output
         assert len(pids) == 2 and {worker.pid for worker in cluster.workers.values()} != pids
-    killed = int((layout.predictions("ours").parent / "killed").read_text())
+    killed = int((layout.predictions(Run("ours")).parent / "killed").read_text())
     assert killed in pids and killed != os.getpid()
     assert [path.read_bytes() for path in outputs] == expected
 
@@ -97,16 +98,16 @@ def test_workers_that_were_started_in_another_clone_read_the_callers_predictions
     from distributed import Client
 
     layout = write_world(tmp_path / "mine")
-    expected = layout.metrics("ours").read_bytes()
+    expected = layout.metrics(Run("ours")).read_bytes()
     theirs = tmp_path / "theirs"
     shutil.copytree(layout.root, theirs)
-    dump = read_dump(layout.predictions("baseline"))
-    write_dump(theirs / layout.predictions("ours").relative_to(layout.root), dump)
-    layout.metrics("ours").unlink()
+    dump = read_dump(layout.predictions(Run("baseline")))
+    write_dump(theirs / layout.predictions(Run("ours")).relative_to(layout.root), dump)
+    layout.metrics(Run("ours")).unlink()
     monkeypatch.chdir(layout.root)
     with Client(cluster.scheduler_address) as client:
         client.run(os.chdir, str(theirs))
         options = ["--dataset", "toyworld", "--variant", "ours", "--root", "."]
         done = CliRunner().invoke(command, [*options, "--scheduler", cluster.scheduler_address])
     assert done.exit_code == 0, done.output
-    assert layout.metrics("ours").read_bytes() == expected
+    assert layout.metrics(Run("ours")).read_bytes() == expected

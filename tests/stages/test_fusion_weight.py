@@ -8,7 +8,8 @@ import dataclasses
 import pytest
 from click.testing import CliRunner
 
-from pipeline.core.layout import Layout, run_name
+from pipeline.config.layout import Layout
+from pipeline.config.run import Run
 from pipeline.store.dump import read_dump, write_dump
 from stages.fusion_weight import command
 from stages.score import command as score
@@ -18,7 +19,7 @@ from tests.report.worlds import VOCABULARY, write_world
 @pytest.fixture
 def layout(tmp_path) -> Layout:
     layout = write_world(tmp_path)
-    dump, run = read_dump(layout.predictions("ours"), vocabulary=VOCABULARY), run_name("ours", 3)
+    dump, run = read_dump(layout.predictions(Run("ours")), vocabulary=VOCABULARY), Run("ours", seed=3)
     write_dump(layout.predictions(run), dataclasses.replace(dump, variant=run))
     return layout
 

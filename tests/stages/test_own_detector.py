@@ -10,7 +10,7 @@ import torch
 import yaml
 from torchvision.models import get_model_builder
 
-from pipeline.core.layout import Layout
+from pipeline.config.layout import Layout
 from pipeline.data.split import write_split
 from pipeline.store.proposals_file import read_proposals
 from pipeline.store.vocabulary_file import write_vocabulary

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.config.params import load_params
+from pipeline.config.run import Run
 from pipeline.core.errors import ArtifactError
-from pipeline.core.params import load_params
 from pipeline.data.images import open_image
 from pipeline.evaluation.fusion import fuse
+from pipeline.evaluation.params import EvaluateParams
 from pipeline.store.dump import read_dump
 from pipeline.toyworld.scenes import render_scene
 from tests.stages.own_dataset import ROOT, SOURCE, copied, weakhoi
@@ -63,7 +65,7 @@ def assert_same_triplets(first, second):
 
 def test_predictions_are_those_of_the_pipeline(own_dataset, images):
     dump = read_dump(own_dataset / "cache/custom/predictions/ours.zarr")
-    detections = fuse(dump, load_params(own_dataset / "params.yaml", "custom", "ours").evaluate)
+    detections = fuse(dump, load_params(own_dataset / "params.yaml", "custom", Run("ours"))[EvaluateParams])
     found = images(own_dataset / SOURCE / "test")
     assert [Path(image["path"]).name for image in found] == [Path(name).name for name in dump.image_ids]
     for row, image in enumerate(found):

@@ -8,7 +8,8 @@ import yaml
 from click.testing import CliRunner
 from PIL import Image
 
-from pipeline.core.layout import Layout
+from pipeline.config.layout import Layout
+from pipeline.config.run import Run
 from pipeline.store.files import sha256_of, write_json
 from pipeline.store.manifests import differences, read_stage_manifest
 from stages.report import command
@@ -120,9 +121,9 @@ def test_metrics_of_other_params_are_refused(layout):
 
 
 def test_metrics_of_another_dump_are_refused(layout):
-    data = json.loads(layout.metrics("ours").read_text())
-    write_json(layout.metrics("ours"), data | {"full": data["full"] + 1})
-    layout.stage_manifest("evaluate", "ours").unlink(missing_ok=True)  # else their digest tells already
+    data = json.loads(layout.metrics(Run("ours")).read_text())
+    write_json(layout.metrics(Run("ours")), data | {"full": data["full"] + 1})
+    layout.stage_manifest("evaluate", Run("ours")).unlink(missing_ok=True)  # else their digest tells already
     result = run(layout)
     assert result.exit_code == 2 and "ours.json: full is" in result.output
 

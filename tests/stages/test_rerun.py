@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from pipeline.core.layout import Layout, run_name
+from pipeline.config.layout import Layout
+from pipeline.config.run import Run
 from pipeline.store.dump import read_dump, write_dump
 from stages.cli import main
 from tests.report.worlds import write_world
@@ -34,10 +35,10 @@ def runs_again(layout: Layout, *names: str) -> None:
 def layout(tmp_path) -> Layout:
     """A world with the files of one more row, as train and infer leave them."""
     layout = write_world(tmp_path / "root")
-    run = run_name(AD_HOC)
+    run = Run.parse(AD_HOC)
     layout.training_log(run).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(layout.training_log("ours"), layout.training_log(run))
-    write_dump(layout.predictions(run), dataclasses.replace(read_dump(layout.predictions("ours")), variant=run))
+    shutil.copy(layout.training_log(Run("ours")), layout.training_log(run))
+    write_dump(layout.predictions(run), dataclasses.replace(read_dump(layout.predictions(Run("ours"))), variant=run))
     return layout
 
 
@@ -65,14 +66,14 @@ def test_commas_inside_brackets_belong_to_a_value(layout):
 
 def test_infer_of_a_row_that_nobody_named_gives_the_same_again(own_dataset, tmp_path):
     layout = Layout(copied(own_dataset, tmp_path / "root"), "custom")
-    shutil.copytree(layout.checkpoint("ours"), layout.checkpoint(run_name("ours+train.top_k=3")))
+    shutil.copytree(layout.checkpoint(Run("ours")), layout.checkpoint(Run.parse("ours+train.top_k=3")))
     done = weakhoi(layout.root, "infer", "--dataset", "custom", "--variant", "ours+train.top_k=3")
     assert done.exit_code == 0, done.output
     runs_again(layout, "tuning/infer-ours+train.top_k=3-test.json", "prepare.json")
 
 
 def test_the_scratch_folder_is_new_or_empty(layout, tmp_path):
-    record = str(layout.stage_manifest("evaluate", "ours"))
+    record = str(layout.stage_manifest("evaluate", Run("ours")))
     before = {path: path.read_bytes() for path in layout.root.rglob("*") if path.is_file()}
     for folder in (layout.root, layout.root / "results"):
         done = weakhoi(layout.root, "rerun", record, "--scratch", str(folder))
@@ -81,12 +82,12 @@ def test_the_scratch_folder_is_new_or_empty(layout, tmp_path):
     scratch = tmp_path / "kept"
     done = weakhoi(layout.root, "rerun", record, "--scratch", str(scratch))
     assert done.exit_code == 0, done.output
-    assert Layout(scratch, "toyworld").metrics("ours").read_bytes() == layout.metrics("ours").read_bytes()
+    assert Layout(scratch, "toyworld").metrics(Run("ours")).read_bytes() == layout.metrics(Run("ours")).read_bytes()
     assert {path: path.read_bytes() for path in layout.root.rglob("*") if path.is_file()} == before
 
 
 def test_an_output_that_the_stage_does_not_make_is_named(layout):
-    path = layout.stage_manifest("evaluate", "ours")
+    path = layout.stage_manifest("evaluate", Run("ours"))
     path.write_text(path.read_text().replace("results/toyworld/per_class/ours.csv", "results/toyworld/other/ours.csv"))
     done = weakhoi(layout.root, "rerun", str(path))
     assert done.exit_code == 2

@@ -9,7 +9,8 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-from pipeline.core.layout import Layout, run_name
+from pipeline.config.layout import Layout
+from pipeline.config.run import Run
 from pipeline.report.results import read_study
 from pipeline.store.dump import PredictionDump, read_dump, write_dump
 from stages.score import command
@@ -19,10 +20,10 @@ from tests.report.worlds import VOCABULARY, write_world
 @pytest.fixture
 def layout(tmp_path) -> Layout:
     layout = write_world(tmp_path)
-    dump = read_dump(layout.predictions("ours"), vocabulary=VOCABULARY)
+    dump = read_dump(layout.predictions(Run("ours")), vocabulary=VOCABULARY)
     for variant in ("ours", "exp8"):
-        write_run(layout, run_name(variant, 3), dump)
-    write_run(layout, run_name("abl1", 3), dump, sign=-1)
+        write_run(layout, Run.parse(variant, seed=3), dump)
+    write_run(layout, Run("abl1", seed=3), dump, sign=-1)
     return layout
 
 
@@ -39,17 +40,17 @@ def score(layout: Layout, variant: str, seed: int = 3):
 def test_rows_that_share_a_run_are_scored_from_it(layout):
     result = score(layout, "ours")
     assert result.exit_code == 0, result.output
-    study = read_study(layout.study("ours", 3).parent)
+    study = read_study(layout.study(Run("ours", seed=3)).parent)
     assert set(study) == {"ours", "exp7", "top1"} and list(study["ours"]) == [3]
     assert study["top1"][3] == dataclasses.replace(study["ours"][3], variant="top1")
-    assert study["ours"][3].full == json.loads(layout.metrics("ours").read_text())["full"]
+    assert study["ours"][3].full == json.loads(layout.metrics(Run("ours")).read_text())["full"]
 
 
 def test_abl3_is_abl2_times_the_zero_shot_run_of_the_same_seed(layout):
     assert score(layout, "exp8").exit_code == 0
-    rows = json.loads(layout.study("exp8", 3).read_text())["rows"]
+    rows = json.loads(layout.study(Run("exp8", seed=3)).read_text())["rows"]
     assert rows["abl2"] == rows["exp8"] and set(rows) == {"exp8", "abl2", "abl3"}
-    shutil.rmtree(layout.predictions(run_name("abl1", 3)))
+    shutil.rmtree(layout.predictions(Run("abl1", seed=3)))
     result = score(layout, "exp8")  # what the product is: tests/evaluation/test_fusion.py
     assert result.exit_code == 2
     assert "abl1-3" in result.output

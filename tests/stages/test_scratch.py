@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.config.layout import Layout
+from pipeline.config.params import load_params
+from pipeline.config.run import Run
 from pipeline.core.errors import ArtifactError
-from pipeline.core.layout import Layout
-from pipeline.core.params import load_params
 from pipeline.store.files import sha256_of
 from pipeline.store.inputs import StageInputs
 from pipeline.store.manifests import read_stage_manifest, write_stage_manifest
@@ -46,7 +47,7 @@ def contents(root: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("stage", ["evaluate", "report"])
 def test_only_files_are_linked_and_each_is_the_recorded_one(layout, tmp_path, stage):
-    manifest = read_stage_manifest(layout.stage_manifest("evaluate", "ours"))
+    manifest = read_stage_manifest(layout.stage_manifest("evaluate", Run("ours")))
     if stage == "report":
         manifest = recorded(layout, "report", ["manifests/toyworld/test.json", "manifests/toyworld/vocabulary.json"])
     scratch = tmp_path / "scratch"
@@ -65,7 +66,7 @@ def test_a_folder_that_holds_something_is_refused_and_keeps_it(layout, tmp_path,
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     (scratch / held).write_text("mine")
-    manifest = read_stage_manifest(layout.stage_manifest("evaluate", "ours"))
+    manifest = read_stage_manifest(layout.stage_manifest("evaluate", Run("ours")))
     for folder in (scratch, layout.root):
         before = contents(folder)
         with pytest.raises(ArtifactError, match=r"not empty; .*give a new or an empty one"):
@@ -131,22 +132,22 @@ def test_what_no_stage_records_is_refused(layout, tmp_path, hostile, told):
 
 def test_links_in_a_folder_are_taken_there_and_nowhere_else(layout, tmp_path):
     """As DVC leaves them with cache.type symlink, and as rerun makes them."""
-    shard = next(path for path in (layout.predictions("ours") / "boxes/c").rglob("*") if path.is_file())
+    shard = next(path for path in (layout.predictions(Run("ours")) / "boxes/c").rglob("*") if path.is_file())
     shard.rename(tmp_path / "elsewhere")
     shard.symlink_to(tmp_path / "elsewhere")
-    manifest = read_stage_manifest(layout.stage_manifest("evaluate", "ours"))
+    manifest = read_stage_manifest(layout.stage_manifest("evaluate", Run("ours")))
     build_scratch(manifest, layout.root, tmp_path / "scratch")
     own = Layout(tmp_path / "scratch", "toyworld")
     assert StageInputs(own).take(own.predictions("ours"), "infer", "ours", "test").is_dir()
     with pytest.raises(ArtifactError, match="a link that leads elsewhere"):
-        StageInputs(layout).take(layout.predictions("ours"), "infer", "ours", "test")
+        StageInputs(layout).take(layout.predictions(Run("ours")), "infer", "ours", "test")
 
 
 @pytest.mark.parametrize("variant", ["ours+train.top_k=3", "ours+train.decay_at=[0.5,0.7]+evaluate.weights.detector=2"])
 @pytest.mark.parametrize("sections", [("infer",), ("evaluate",), ("clip", "model", "train")])
 def test_the_params_of_a_row_that_nobody_named_are_the_recorded_ones(layout, tmp_path, variant, sections):
-    params = load_params(layout.params, "toyworld", variant)
+    params = load_params(layout.params, "toyworld", Run.parse(variant))
     names = {name: getattr(params, name) for name in sections}
     build_scratch(recorded(layout, params=names, variant=variant), layout.root, tmp_path / "scratch")
-    found = load_params(tmp_path / "scratch/params.yaml", "toyworld", variant)
+    found = load_params(tmp_path / "scratch/params.yaml", "toyworld", Run.parse(variant))
     assert {name: getattr(found, name) for name in sections} == names

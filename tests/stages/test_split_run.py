@@ -7,8 +7,10 @@ import json
 import pytest
 
 import pipeline.store.inputs
-from pipeline.core.layout import Layout
-from pipeline.core.params import load_params
+from pipeline.config.layout import Layout
+from pipeline.config.params import load_params
+from pipeline.config.run import Run
+from pipeline.inference.params import InferParams
 from pipeline.store.files import sha256_of
 from stages._split_run import InferRecipe, SplitRun
 from tests.stages.own_dataset import copied, weakhoi
@@ -46,12 +48,14 @@ def test_what_is_opened_anew_is_digested_anew(root):
     """As on a worker, which is compared with its caller by the digest."""
     layout = Layout(root, "custom")
     run = SplitRun(root, "custom", "ours", None, "test", "cpu", channels_last=True)
-    recipe = InferRecipe(run, load_params(layout.params, "custom", "ours").infer)
+    recipe = InferRecipe(run, load_params(layout.params, "custom", Run("ours"))[InferParams])
     first, second = recipe.open(), recipe.open()
     assert (first.digest, first.inputs) == (second.digest, second.inputs)
-    layout.stage_manifest("train", "ours").unlink()
-    config = layout.checkpoint("ours") / "config.json"
+    layout.stage_manifest("train", Run("ours")).unlink()
+    config = layout.checkpoint(Run("ours")) / "config.json"
     config.write_text(config.read_text() + "\n")
     third = recipe.open()
     assert third.digest != first.digest
-    assert {path for path in first.inputs if first.inputs[path] != third.inputs[path]} == {layout.checkpoint("ours")}
+    assert {path for path in first.inputs if first.inputs[path] != third.inputs[path]} == {
+        layout.checkpoint(Run("ours"))
+    }

@@ -5,7 +5,8 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-from pipeline.core.layout import Layout
+from pipeline.config.layout import Layout
+from pipeline.config.run import Run
 from stages.summary import command
 from tests.conftest import ROOT
 from tests.report.worlds import write_metrics, write_study_run
@@ -64,7 +65,7 @@ def test_write_without_a_study_says_how_to_make_one(layout):
 
 
 def test_missing_metrics_name_the_command(layout):
-    layout.metrics("ours").unlink()
+    layout.metrics(Run("ours")).unlink()
     result = run(layout)
     assert result.exit_code == 2 and result.output.count("\n") == 1
     assert 'run "weakhoi evaluate --dataset toyworld --variant ours"' in result.output

@@ -12,9 +12,11 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from pipeline.core.layout import Layout
+from pipeline.config.layout import Layout
+from pipeline.config.run import Run
 from pipeline.store.files import sha256_of
 from pipeline.store.manifests import write_stage_manifest
+from pipeline.training.params import TrainParams
 from stages.cli import main
 from tests.report.worlds import write_world
 
@@ -79,11 +81,11 @@ def test_a_file_that_is_gone_and_that_no_run_made_is_to_be_put_back(layout):
 
 def test_an_edited_param_names_the_runs_that_were_made_otherwise(layout):
     change_params(layout, lambda document: document["variants"]["ours"]["evaluate"].update(weights={"detector": 1.5}))
-    record = layout.stage_manifest("evaluate", "ours")
+    record = layout.stage_manifest("evaluate", Run("ours"))
     command = "weakhoi evaluate --dataset toyworld --variant ours --split test"
     values = 'evaluate.weights={"detector": 2.8}, params.yaml says {"detector": 1.5}'
     line = f'{record}: made with {values}; run "{command}", or put the value back'
-    done = weakhoi(layout, "verify", str(record), str(layout.stage_manifest("evaluate", "baseline")))
+    done = weakhoi(layout, "verify", str(record), str(layout.stage_manifest("evaluate", Run("baseline"))))
     assert done.exit_code == 2
     assert done.output.splitlines()[:-1] == [line]
     for stage in ("report", "summary"):
@@ -113,7 +115,7 @@ def test_params_that_no_run_reads_may_change(layout):
 
 def test_a_row_that_is_gone_is_named(layout):
     change_params(layout, lambda document: document["variants"].pop("baseline"))
-    done = weakhoi(layout, "verify", str(layout.stage_manifest("evaluate", "baseline")))
+    done = weakhoi(layout, "verify", str(layout.stage_manifest("evaluate", Run("baseline"))))
     assert done.exit_code == 2
     assert 'evaluate-baseline.json: made with params that are not there now (params.yaml: no variant "baseline"' in (
         done.output
@@ -121,10 +123,10 @@ def test_a_row_that_is_gone_is_named(layout):
 
 
 def test_a_run_of_a_seed_or_with_overrides_is_compared_with_its_own_params(layout):
-    from pipeline.core.params import load_params
+    from pipeline.config.params import load_params
 
     for name, variant, seed in (("seeds/train-ours-3", "ours", 3), ("tuning/train-x", "ours+train.top_k=3", None)):
-        section = load_params(layout.params, "toyworld", variant).train
+        section = load_params(layout.params, "toyworld", Run.parse(variant))[TrainParams]
         section = section if seed is None else type(section)(**{**vars(section), "seed": seed})
         write_stage_manifest(
             layout.stage_manifests / f"{name}.json", root=layout.root, stage="train", inputs=[], outputs=[], counts={},

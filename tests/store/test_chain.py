@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config.layout import Layout
+from pipeline.config.run import Run
 from pipeline.core.errors import ArtifactError
-from pipeline.core.layout import Layout, run_name
 from pipeline.store.files import sha256_of
 from pipeline.store.inputs import StageInputs
 from pipeline.store.manifests import write_stage_manifest
@@ -56,7 +57,7 @@ class World:
 
     def taken(self) -> None:
         """Take the end of the chain."""
-        StageInputs(self.layout).take(self.layout.metrics("ours"), "evaluate", "ours")
+        StageInputs(self.layout).take(self.layout.metrics(Run("ours")), "evaluate", "ours")
 
 
 @pytest.fixture
@@ -122,9 +123,9 @@ def test_files_that_no_run_made_are_digested_once_and_noted_by_nobody(world, nam
     monkeypatch.setattr("pipeline.store.inputs.sha256_of", lambda path: digested.append(path) or sha256_of(path))
     inputs = StageInputs(world.layout)
     for _ in range(2):
-        inputs.take(world.layout.metrics("ours"), "evaluate", "ours")
-        inputs.take(world.layout.predictions("ours"), "infer", "ours", "test")
-    expected = {world.layout.metrics("ours"), world.layout.predictions("ours")}
+        inputs.take(world.layout.metrics(Run("ours")), "evaluate", "ours")
+        inputs.take(world.layout.predictions(Run("ours")), "infer", "ours", "test")
+    expected = {world.layout.metrics(Run("ours")), world.layout.predictions(Run("ours"))}
     assert inputs.digests.keys() == expected
     assert sorted(digested) == sorted({*expected, world.root / WEIGHTS, world.root / SOURCE})
     write(world.root / name, "others")
@@ -150,7 +151,7 @@ def test_a_colleagues_manifest_of_the_same_images_is_taken(world):
 
 
 def test_runs_of_a_study_have_chains_of_their_own(world):
-    seeded = run_name("ours", 3)
+    seeded = Run("ours", seed=3)
     world.run("train", "seeded", seeded)
     world.run("infer", "seeded", seeded)
     world.run("train", "second")
@@ -168,7 +169,7 @@ def test_a_damaged_manifest_of_another_run_is_passed_over(world):
 
 def test_what_is_used_alone_may_come_from_anything(world):
     world.run("prepare", "second")
-    model = world.layout.checkpoint("ours")
+    model = world.layout.checkpoint(Run("ours"))
     assert StageInputs(world.layout).take(model, "train", "ours", alone=True) == model
     write(model / "part", "damaged")
     with pytest.raises(ArtifactError, match="records sha256"):

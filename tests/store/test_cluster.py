@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config.params import ExecutionParams
 from pipeline.core.errors import ArtifactError, ParamError
-from pipeline.core.params import IN_PROCESS
 from pipeline.store.cluster import check_seen, chosen_cluster, connect
 from pipeline.store.files import sha256_of
 
@@ -22,9 +22,9 @@ def test_without_an_address_work_stays_here():
 
 
 def test_workers_get_a_root_that_does_not_depend_on_their_folder():
-    of_params = dataclasses.replace(IN_PROCESS, scheduler="tcp://of-params:1")
+    of_params = dataclasses.replace(ExecutionParams(), scheduler="tcp://of-params:1")
     absolute = Path("root").absolute()
-    assert chosen_cluster(None, IN_PROCESS, Path("root")) == (None, Path("root"))
+    assert chosen_cluster(None, ExecutionParams(), Path("root")) == (None, Path("root"))
     assert chosen_cluster(None, of_params, Path("root")) == ("tcp://of-params:1", absolute)
     assert chosen_cluster("tcp://given:1", of_params, Path("root")) == ("tcp://given:1", absolute)
 

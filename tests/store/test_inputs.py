@@ -2,8 +2,9 @@ import json
 
 import pytest
 
+from pipeline.config.layout import Layout
+from pipeline.config.run import Run
 from pipeline.core.errors import ArtifactError
-from pipeline.core.layout import Layout
 from pipeline.store.files import sha256_of
 from pipeline.store.inputs import StageInputs
 from pipeline.store.manifests import write_stage_manifest
@@ -14,11 +15,11 @@ def layout(tmp_path) -> Layout:
     layout = Layout(tmp_path, "toyworld")
     layout.proposals("test").parent.mkdir(parents=True)
     layout.proposals("test").write_text("boxes")
-    layout.checkpoint("ours").mkdir(parents=True)
-    (layout.checkpoint("ours") / "config.json").write_text("{}")
+    layout.checkpoint(Run("ours")).mkdir(parents=True)
+    (layout.checkpoint(Run("ours")) / "config.json").write_text("{}")
     for stage, names, output in (
         ("detect", ("test",), layout.proposals("test")),
-        ("train", ("ours",), layout.checkpoint("ours")),
+        ("train", ("ours",), layout.checkpoint(Run("ours"))),
     ):
         arguments = {"dataset": "toyworld"} | ({"split": "test"} if stage == "detect" else {"variant": "ours"})
         write_stage_manifest(
@@ -32,8 +33,8 @@ def test_what_is_as_recorded_is_taken_and_noted(layout):
     inputs = StageInputs(layout)
     path = layout.proposals("test")
     assert inputs.take(path, "detect", "test") == path
-    assert inputs.take(layout.checkpoint("ours"), "train", "ours") == layout.checkpoint("ours")
-    assert inputs.digests == {item: sha256_of(item) for item in (path, layout.checkpoint("ours"))}
+    assert inputs.take(layout.checkpoint(Run("ours")), "train", "ours") == layout.checkpoint(Run("ours"))
+    assert inputs.digests == {item: sha256_of(item) for item in (path, layout.checkpoint(Run("ours")))}
 
 
 def test_what_differs_is_named_with_its_manifest_and_the_command(layout):
@@ -43,9 +44,9 @@ def test_what_differs_is_named_with_its_manifest_and_the_command(layout):
     assert "proposals/test.h5: " in str(caught.value)
     assert f"detect-test.json records sha256 {sha256_of_text('boxes')[:12]}, found" in str(caught.value)
     assert str(caught.value).endswith('run "weakhoi detect --dataset toyworld --split test"')
-    (layout.checkpoint("ours") / "further").write_text("")
+    (layout.checkpoint(Run("ours")) / "further").write_text("")
     with pytest.raises(ArtifactError, match=r"checkpoints/ours: .*train-ours.json records"):
-        StageInputs(layout).take(layout.checkpoint("ours"), "train", "ours")
+        StageInputs(layout).take(layout.checkpoint(Run("ours")), "train", "ours")
 
 
 def sha256_of_text(text: str) -> str:
@@ -79,19 +80,19 @@ def test_what_no_manifest_describes_is_left_to_its_reader(layout):
 
 def test_a_link_into_a_dvc_cache_passes_without_a_manifest_and_no_other(layout, tmp_path):
     """A file there is named by its md5: `dvc checkout` with symlinks makes such links, a stranger's lead elsewhere."""
-    layout.stage_manifest("train", "ours").unlink()
-    (layout.checkpoint("ours") / "config.json").unlink()
+    layout.stage_manifest("train", Run("ours")).unlink()
+    (layout.checkpoint(Run("ours")) / "config.json").unlink()
     objects = tmp_path / "shared/files/md5"
     cached = objects / "99" / "914b932bd37a50b983c5e7c90ae93b"  # of "{}"
     cached.parent.mkdir(parents=True)
     cached.write_text("{}")
-    link = layout.checkpoint("ours") / "config.json"
+    link = layout.checkpoint(Run("ours")) / "config.json"
     link.symlink_to(cached)
-    StageInputs(layout).take(layout.checkpoint("ours"), "train", "ours")
+    StageInputs(layout).take(layout.checkpoint(Run("ours")), "train", "ours")
     for name, text in (("files/md5/99/" + "0" * 30, "{}"), ("secret", "{}")):
         other = tmp_path / "shared" / name
         other.write_text(text)
         link.unlink()
         link.symlink_to(other)
         with pytest.raises(ArtifactError, match=r"config.json: a link that leads elsewhere"):
-            StageInputs(layout).take(layout.checkpoint("ours"), "train", "ours")
+            StageInputs(layout).take(layout.checkpoint(Run("ours")), "train", "ours")

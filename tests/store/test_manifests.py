@@ -5,6 +5,7 @@ import shlex
 import pytest
 
 from pipeline.core.errors import ArtifactError
+from pipeline.evaluation.params import EvaluateParams
 from pipeline.store.files import sha256_of
 from pipeline.store.manifests import command_of, differences, read_stage_manifest, write_stage_manifest
 
@@ -20,7 +21,7 @@ def root(tmp_path, toyworld_params):
         stage="stage",
         arguments={"dataset": "toyworld"},
         inputs=[tmp_path / "in.txt"],
-        params={"evaluate": toyworld_params.evaluate, "names": ["a", "b"]},
+        params={"evaluate": toyworld_params[EvaluateParams], "names": ["a", "b"]},
         outputs=[tmp_path / "out"],
         counts={"images": 3},
         seed=0,
@@ -32,7 +33,7 @@ def test_what_was_written_is_read_with_relative_paths(root, toyworld_params):
     manifest = read_stage_manifest(root / "runs" / "stage.json")
     assert manifest.inputs == {"in.txt": sha256_of(root / "in.txt")}
     assert manifest.outputs == {"out": sha256_of(root / "out")}
-    assert manifest.params == {"evaluate": dataclasses.asdict(toyworld_params.evaluate), "names": ["a", "b"]}
+    assert manifest.params == {"evaluate": dataclasses.asdict(toyworld_params[EvaluateParams]), "names": ["a", "b"]}
     assert {"python", "torch", "zarr"} <= set(manifest.versions)
     assert differences(manifest, root) == []
 

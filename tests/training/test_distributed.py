@@ -14,6 +14,7 @@ from pipeline.core.errors import DataError, ParamError
 from pipeline.methods.base import BatchCounts
 from pipeline.training.distributed import ALONE, Ranks, check_shares, join_ranks
 from pipeline.training.loop import TrainingRun, train
+from pipeline.training.params import TrainParams
 from pipeline.training.watch import LossWatch
 from tests.conftest import make_batch
 from tests.small_model import chosen, counts_of, run, short_run, small_model
@@ -79,7 +80,7 @@ def test_standing_by_ends_with_the_exit_code_of_a_mistake(monkeypatch):
 def test_losses_of_parts_add_up_to_the_batchs(build, bags_of, vocabulary, params, changes):
     """By the whole batch's counts, not each part's own; the second part has an image without pairs."""
     model = build(**changes)
-    losses = model.method.losses(vocabulary, params)
+    losses = model.method.losses(vocabulary)
 
     def terms_of(images, counts=None):
         part = bags_of(images)
@@ -176,7 +177,7 @@ def build(vocabulary, model_params, small_visual, seed):
 
 @pytest.fixture
 def params(toyworld_params):
-    return short_run(toyworld_params.train)
+    return short_run(toyworld_params[TrainParams])
 
 
 def one_rank(model, vocabulary, bags, run, ranks, outcome, stop=None):

@@ -13,6 +13,7 @@ from pipeline.data.bags import EpochSampler, collate_bags, flip_batch
 from pipeline.methods.pairing import PairRule
 from pipeline.training.distributed import ALONE, Ranks
 from pipeline.training.feed import Feed
+from pipeline.training.params import TrainParams
 from tests.small_model import short_run
 from tests.small_split import small_bags
 
@@ -25,7 +26,7 @@ def bags(tmp_path, vocabulary):
 @pytest.fixture
 def feed_of(vocabulary, bags, toyworld_params):
     def make(ranks=ALONE, start=0, dataset=bags, **changes):
-        params = short_run(toyworld_params.train, **changes)
+        params = short_run(toyworld_params[TrainParams], **changes)
         sampler = EpochSampler(
             num_images=len(bags), batch_size=params.batch_size, seed=params.seed, start=start, epochs=params.epochs
         )

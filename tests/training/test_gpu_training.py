@@ -6,11 +6,12 @@ import dataclasses
 import pytest
 import torch
 
-from pipeline.core.params import IN_PROCESS
+from pipeline.config.params import ExecutionParams
 from pipeline.training.distributed import ALONE
 from pipeline.training.log import TrainingLog
 from pipeline.training.loop import TrainingRun, train
 from pipeline.training.optimizer import build_optimizer, build_schedule
+from pipeline.training.params import TrainParams
 from pipeline.training.placement import place_network
 from pipeline.training.resume import TrainingState
 from pipeline.training.step import optimizer_step
@@ -19,17 +20,17 @@ from tests.small_model import chosen, counts_of, fed, short_run, small_loss, sma
 from tests.small_split import small_bags
 
 CPU = torch.device("cpu")
-PLAIN = dataclasses.replace(IN_PROCESS, channels_last=False)
+PLAIN = dataclasses.replace(ExecutionParams(), channels_last=False)
 WAYS = {
-    "channels_last": IN_PROCESS,
+    "channels_last": ExecutionParams(),
     "recomputed": dataclasses.replace(PLAIN, gradient_checkpointing=True),
-    "all": dataclasses.replace(IN_PROCESS, gradient_checkpointing=True),
+    "all": dataclasses.replace(ExecutionParams(), gradient_checkpointing=True),
 }
 
 
 @pytest.fixture
 def params(toyworld_params):
-    return short_run(toyworld_params.train)
+    return short_run(toyworld_params[TrainParams])
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_training_gives_what_the_cpu_gives(run, device, vocabulary, model, small
 
 def test_mixed_precision_trains(run, device):
     _, exact, _ = run("exact", device)
-    _, mixed, _ = run("mixed", device, IN_PROCESS, precision="bfloat16")
+    _, mixed, _ = run("mixed", device, ExecutionParams(), precision="bfloat16")
     for mine, theirs in zip(mixed, exact, strict=True):
         assert mine["global"] == pytest.approx(theirs["global"], rel=0.05)
         assert mine["pair"] == pytest.approx(theirs["pair"], rel=0.05)
@@ -133,7 +134,7 @@ def test_random_numbers_and_moments_are_resumed(tmp_path, vocabulary, model, sma
 
     def state_of():
         network = small_model(vocabulary, dropping, small_visual).network
-        place_network(network, IN_PROCESS, device, moving_norms=False)
+        place_network(network, ExecutionParams(), device, moving_norms=False)
         optimizer = build_optimizer(network, params)
         return TrainingState(network, optimizer, build_schedule(optimizer, params, 9), device, ALONE)
 
@@ -161,7 +162,7 @@ def test_random_numbers_and_moments_are_resumed(tmp_path, vocabulary, model, sma
 def test_the_host_never_waits_for_a_step(vocabulary, model, small_visual, params, batch, device):
     """CUDA itself tells; on the CPU test_step does."""
     trained = small_model(vocabulary, model, small_visual)
-    place_network(trained.network, IN_PROCESS, device, moving_norms=False)
+    place_network(trained.network, ExecutionParams(), device, moving_norms=False)
     optimizer = build_optimizer(trained.network, params)
     batch_loss = small_loss(trained, vocabulary, params, params.precision).to(device)
     given = fed(batch, vocabulary, device)

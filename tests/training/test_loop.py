@@ -10,6 +10,7 @@ from pipeline.training import loop
 from pipeline.training.distributed import ALONE
 from pipeline.training.log import TrainingLog
 from pipeline.training.loop import TrainingRun, train
+from pipeline.training.params import TrainParams
 from pipeline.training.resume import TrainingState
 from tests.small_model import chosen, fit_norms, image_logits, small_model
 from tests.small_split import small_bags
@@ -18,7 +19,7 @@ from tests.small_split import small_bags
 @pytest.fixture
 def params(toyworld_params):
     return dataclasses.replace(
-        toyworld_params.train, epochs=3, batch_size=3, checkpoint_every=2, warmup_iterations=2, num_workers=0,
+        toyworld_params[TrainParams], epochs=3, batch_size=3, checkpoint_every=2, warmup_iterations=2, num_workers=0,
         decay_at=(0.7,), learning_rate=3e-3, backbone_learning_rate=1e-3, flip_probability=0.5, seed=0,
         precision="float32", shuffle_labels=False,
     )  # fmt: skip

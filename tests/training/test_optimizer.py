@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from pipeline.training.optimizer import build_optimizer, build_schedule
+from pipeline.training.params import TrainParams
 
 
 class Tiny(torch.nn.Module):
@@ -25,9 +26,14 @@ class Tiny(torch.nn.Module):
 @pytest.fixture
 def params(toyworld_params):
     return dataclasses.replace(
-        toyworld_params.train, backbone_learning_rate=0.1, learning_rate=1.0, weight_decay=0.01, warmup_iterations=0,
-        decay_at=(0.2, 0.4), decay_factor=0.1,
-    )  # fmt: skip
+        toyworld_params[TrainParams],
+        backbone_learning_rate=0.1,
+        learning_rate=1.0,
+        weight_decay=0.01,
+        warmup_iterations=0,
+        decay_at=(0.2, 0.4),
+        decay_factor=0.1,
+    )
 
 
 def test_every_trained_parameter_is_in_the_group_of_its_kind(params):

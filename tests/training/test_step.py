@@ -9,23 +9,24 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline.backbones.base import freeze_batch_norm
 from pipeline.backbones.detector_fpn import DetectorFpn
+from pipeline.config.params import ExecutionParams
 from pipeline.core.errors import ParamError
-from pipeline.core.params import IN_PROCESS
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 from pipeline.training.distributed import ALONE
 from pipeline.training.optimizer import build_optimizer
+from pipeline.training.params import TrainParams
 from pipeline.training.placement import place_network
 from pipeline.training.step import optimizer_step
 from tests.conftest import make_batch
 from tests.small_model import chosen, counts_of, fed, run, short_run, small_loss, small_model
 
 CPU = torch.device("cpu")
-RECOMPUTED = dataclasses.replace(IN_PROCESS, gradient_checkpointing=True)
+RECOMPUTED = dataclasses.replace(ExecutionParams(), gradient_checkpointing=True)
 
 
 @pytest.fixture
 def params(toyworld_params):
-    return short_run(toyworld_params.train)
+    return short_run(toyworld_params[TrainParams])
 
 
 @pytest.fixture

@@ -16,15 +16,11 @@ from pipeline.methods.pairing import PairIndex
 
 
 class BilevelLosses(Losses):
-    """L_g, L_p and L_b from the network's outputs and image-level labels.
+    """L_g, L_p and L_b from the network's outputs and image-level labels."""
 
-    Args:
-        top_k: positive pairs of a verb in the pseudo labels (App. F).
-    """
-
-    def __init__(self, vocabulary: Vocabulary, params: BilevelParams, *, top_k: int) -> None:
+    def __init__(self, vocabulary: Vocabulary, params: BilevelParams) -> None:
         super().__init__()
-        self.params, self.top_k = params, top_k
+        self.params = params
         self.masks = ImageLabelMasks(vocabulary)
 
     def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:
@@ -41,7 +37,7 @@ class BilevelLosses(Losses):
                 batch.object_ids[pairs.object],
                 image_verbs=verbs,
                 image_objects=objects,
-                top_k=self.top_k,
+                top_k=self.params.top_k,
             )
             terms["relatedness"] = _summed_bce(outputs["relatedness_logits"], labels) / whole.images
         return terms

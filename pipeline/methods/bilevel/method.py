@@ -9,7 +9,6 @@ import torch
 
 from pipeline.core.bags import BagBatch
 from pipeline.core.outputs import OutputColumn
-from pipeline.core.params import TrainParams
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import Losses, Method, Parts
 from pipeline.methods.bilevel.losses import BilevelLosses, calibrated_bias
@@ -43,9 +42,9 @@ class Bilevel(Method):
         """The two-branch network."""
         return BilevelNetwork(parts, self.params)
 
-    def losses(self, vocabulary: Vocabulary, train: TrainParams) -> Losses:
+    def losses(self, vocabulary: Vocabulary) -> Losses:
         """The terms of eq. (4)."""
-        return BilevelLosses(vocabulary, self.params, top_k=train.top_k)
+        return BilevelLosses(vocabulary, self.params)
 
     def calibrate(self, network: Any, batches: Iterable[BagBatch], label_rate: float) -> None:
         """Start s_g so that its mean probability is the label rate, which CLIP's temperature alone would not give."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pipeline.core.param_types import Real, Switch, within
+from pipeline.config.types import Real, Switch, Whole, within
 from pipeline.methods.pair_trunk import PairTrunkParams
 
 
@@ -19,4 +19,5 @@ class BilevelParams(PairTrunkParams):
     ktn: Literal["none", "softmax", "sigmoid", "uniform", "union"] = "softmax"  # eq. (1); App. E
     relatedness: Switch = True  # s_b and L_b
     relatedness_bias: Annotated[Real, within(-20, 20)] = -2.0  # relatedness logits start at it
+    top_k: Annotated[Whole, within(1, 10_000)] = 1  # positive pairs of a verb in the pseudo labels (App. F)
     calibrate_global_bias: Switch = True  # start s_g so that its mean probability is the label rate

@@ -15,7 +15,6 @@ import numpy as np
 
 from pipeline.core.errors import DataError, ParamError, did_you_mean
 from pipeline.core.names import SPLITS
-from pipeline.core.params import PrepareParams
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.image_files import as_utf8, images_in
@@ -25,6 +24,7 @@ from pipeline.data.split import SplitManifest
 from pipeline.store.files import sha256_of
 from pipeline.truth.annotated_images import hold_out
 from pipeline.truth.datasets.base import PreparedSplit, note_source
+from pipeline.truth.params import PrepareParams
 
 LABELS = "labels.csv"
 HUMAN = "person"

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 from scipy.io import savemat
 
-from pipeline.core.layout import Layout
+from pipeline.config.layout import Layout
 from pipeline.data.split import read_split
 from pipeline.store.files import sha256_of
 from pipeline.store.vocabulary_file import read_vocabulary

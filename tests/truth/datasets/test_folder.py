@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from pipeline.core.errors import DataError, ParamError
-from pipeline.core.params import PrepareParams
 from pipeline.data.split import read_split, write_split
 from pipeline.truth.datasets.folder import FolderReader, vocabulary_of_pairs
+from pipeline.truth.params import PrepareParams
 
 PARAMS = PrepareParams("folder", "data/own", None, None, None, val_fraction=None, seed=0)
 ROWS = (

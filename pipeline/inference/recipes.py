@@ -1,4 +1,4 @@
-"""A trained run over one split: what `infer` and `represent` open alike, here or on a worker of a cluster."""
+"""A trained run over one split, unopened: what `infer` and `represent` hand to a process or to workers."""
 
 from __future__ import annotations
 
@@ -9,62 +9,30 @@ from typing import Any
 import numpy as np
 import torch
 
+from pipeline.config.layout import Layout
+from pipeline.config.run import Run
+from pipeline.config.sections import digest_of
 from pipeline.core.device import open_device, place
-from pipeline.core.layout import Layout, run_name
-from pipeline.core.params import InferParams, RepresentParams, digest_of
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset
-from pipeline.data.split import read_split
+from pipeline.data.split import take_split
 from pipeline.inference.dump_split import InferWork
+from pipeline.inference.params import InferParams, RepresentParams
 from pipeline.inference.represent_split import RepresentWork
 from pipeline.methods.model import HoiModel, model_from_config
 from pipeline.store.checkpoint import load_checkpoint
 from pipeline.store.inputs import StageInputs
-from pipeline.store.manifests import relative
 from pipeline.store.proposals_file import read_proposals
-from pipeline.store.vocabulary_file import read_vocabulary
 
 
 @dataclass(frozen=True)
 class SplitRun:
-    """Names a run and a split; holds paths and choices only, so that a worker can be sent it and open it there."""
+    """A run and its split as paths and choices, so that a worker can be sent it and open it there."""
 
-    root: Path
-    dataset: str
-    variant: str
-    seed: int | None
-    split: str
+    layout: Layout
+    run: Run
     device: str
     channels_last: bool
-
-    @property
-    def layout(self) -> Layout:
-        """Paths of the dataset."""
-        return Layout(self.root, self.dataset)
-
-    @property
-    def name(self) -> str:
-        """The run's name."""
-        return run_name(self.variant, self.seed)
-
-    @property
-    def arguments(self) -> dict[str, str]:
-        """The choices made on the command line, for the manifest."""
-        arguments = {"dataset": self.dataset, "variant": self.variant, "split": self.split}
-        return arguments | ({} if self.seed is None else {"seed": str(self.seed)})
-
-    def _take(self) -> StageInputs:
-        """Check and digest the files that shape the result.
-
-        Raises:
-            ArtifactError: one is not what its manifest says.
-        """
-        layout, inputs = self.layout, StageInputs(self.layout)
-        inputs.take(layout.vocabulary, "prepare")
-        inputs.take(layout.split(self.split), "prepare")
-        inputs.take(layout.proposals(self.split), "detect", self.split)
-        inputs.take(layout.checkpoint(self.name), "train", self.name)
-        return inputs
 
     def open(self, max_proposals: int) -> OpenRun:
         """Check the inputs, then read everything.
@@ -72,21 +40,20 @@ class SplitRun:
         Raises:
             UserError: a file is missing, damaged, or does not fit the others.
         """
-        layout, inputs = self.layout, self._take()
-        vocabulary = read_vocabulary(layout.vocabulary)
-        manifest = read_split(layout.split(self.split), vocabulary)
-        state, config = load_checkpoint(layout.checkpoint(self.name), vocabulary=vocabulary)
+        layout, inputs, split = self.layout, StageInputs(self.layout), self.run.split
+        vocabulary, manifest = take_split(inputs, split)
+        inputs.take(layout.proposals(split), "detect", split)
+        inputs.take(layout.checkpoint(self.run), "train", self.run)
+        state, config = load_checkpoint(layout.checkpoint(self.run), vocabulary=vocabulary)
         model = model_from_config(config, state)
         for path in model.outside_files:
             inputs.note(path)
-        proposals = read_proposals(
-            layout.proposals(self.split), image_ids=manifest.image_ids, objects=vocabulary.objects
-        )
+        proposals = read_proposals(layout.proposals(split), image_ids=manifest.image_ids, objects=vocabulary.objects)
         bags = BagDataset(
             manifest=manifest,
             proposals=proposals,
             labels=np.broadcast_to(np.zeros(vocabulary.num_hois, np.float32), (len(manifest), vocabulary.num_hois)),
-            root=self.root,
+            root=layout.root,
             image_side=model.image_size,
             max_proposals=max_proposals,
         )
@@ -107,9 +74,7 @@ class OpenRun:
 
     def digest(self, params: Any) -> str:
         """Name the inputs' contents and the params."""
-        root = self.inputs.layout.root
-        digests = {relative(path, root): found for path, found in self.inputs.digests.items()}
-        return digest_of({"inputs": digests, "params": params})
+        return digest_of({"inputs": self.inputs.named, "params": params})
 
 
 @dataclass(frozen=True)
@@ -122,7 +87,7 @@ class InferRecipe:
     @property
     def folder(self) -> Path:
         """Of its parts."""
-        return self.run.layout.work("infer", self.run.name, self.run.split)
+        return self.run.layout.work("infer", self.run.run)
 
     @property
     def part_size(self) -> int:
@@ -154,7 +119,7 @@ class RepresentRecipe:
     @property
     def folder(self) -> Path:
         """Of its parts."""
-        return self.run.layout.work("represent", self.run.name, self.run.split)
+        return self.run.layout.work("represent", self.run.run)
 
     @property
     def part_size(self) -> int:

@@ -1,25 +1,24 @@
-"""A detector over one split: what `detect` opens, here or on a worker of a cluster."""
+"""A detector over one split, unopened: what `detect` hands to this process or to the workers of a cluster."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.config.layout import Layout
 from pipeline.core.device import open_device, place
-from pipeline.core.layout import Layout
-from pipeline.core.params import DetectParams
 from pipeline.data.split import read_split
 from pipeline.detection.detectors import load_detector
+from pipeline.detection.params import DetectParams
 from pipeline.detection.proposals import DetectWork
 from pipeline.store.vocabulary_file import read_vocabulary
 
 
 @dataclass(frozen=True)
 class DetectRecipe:
-    """Holds paths and choices only, so that a worker can be sent it and open it there."""
+    """Paths and choices; opening it gives the work."""
 
-    root: Path
-    dataset: str
+    layout: Layout
     split: str
     params: DetectParams
     device: str
@@ -28,7 +27,7 @@ class DetectRecipe:
     @property
     def folder(self) -> Path:
         """Of its parts."""
-        return Layout(self.root, self.dataset).work("detect", self.split)
+        return self.layout.work("detect", self.split)
 
     @property
     def part_size(self) -> int:
@@ -41,9 +40,9 @@ class DetectRecipe:
         Raises:
             UserError: a file is missing or damaged, or the detector does not know the vocabulary.
         """
-        layout = Layout(self.root, self.dataset)
-        vocabulary = read_vocabulary(layout.vocabulary)
-        manifest = read_split(layout.split(self.split), vocabulary)
-        detector, device = load_detector(self.params, root=self.root), open_device(self.device)
+        vocabulary = read_vocabulary(self.layout.vocabulary)
+        manifest = read_split(self.layout.split(self.split), vocabulary)
+        root = self.layout.root
+        detector, device = load_detector(self.params, root=root), open_device(self.device)
         place(detector.model, device, channels_last=self.channels_last)
-        return DetectWork(detector, manifest, vocabulary, self.params, self.root, device)
+        return DetectWork(detector, manifest, vocabulary, self.params, root, device)

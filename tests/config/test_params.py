@@ -1,14 +1,13 @@
 import copy
+import dataclasses
 import re
 
 import pytest
 import yaml
 
-from pipeline.core.errors import ParamError
-from pipeline.core.params import (
-    IN_PROCESS,
+from pipeline.config.params import (
     RERUN_MARK,
-    digest_of,
+    ExecutionParams,
     load_execution,
     load_figure_seeds,
     load_figure_variants,
@@ -16,6 +15,14 @@ from pipeline.core.params import (
     load_run_variants,
     load_variants,
 )
+from pipeline.config.run import Run
+from pipeline.config.sections import SECTIONS, digest_of, section_class
+from pipeline.core.errors import ParamError
+from pipeline.evaluation.params import EvaluateParams
+from pipeline.methods.params import ModelParams
+from pipeline.prompts.params import PromptParams
+from pipeline.training.params import TrainParams
+from pipeline.truth.params import PrepareParams
 from tests.conftest import ROOT
 
 DOCUMENT = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -33,7 +40,7 @@ def load(tmp_path, document):
     def write_and_load(variant=None, dataset="toyworld"):
         path = tmp_path / "params.yaml"
         path.write_text(yaml.safe_dump(document))
-        return load_params(path, dataset, variant)
+        return load_params(path, dataset, Run.parse(variant) if variant is not None else None)
 
     return write_and_load
 
@@ -56,7 +63,7 @@ def test_the_repositorys_own_file_loads_for_every_dataset_and_variant():
     assert load_figure_seeds(path) == tuple(DOCUMENT["figure_seeds"])
     for dataset in datasets:
         for variant in (None, *load_variants(path)):
-            load_params(path, dataset, variant)
+            load_params(path, dataset, Run.parse(variant) if variant else None)
 
 
 @pytest.mark.parametrize(
@@ -83,14 +90,14 @@ def test_lists_of_runs_are_checked(tmp_path, key, value, message):
 
 def test_sections_become_what_the_file_says(load, document):
     params = load()
-    assert params.train.learning_rate == document["toyworld"]["train"]["learning_rate"]
-    assert params.train.decay_at == tuple(document["toyworld"]["train"]["decay_at"])
-    assert params.prepare.num_images == document["toyworld"]["prepare"]["num_images"]
+    assert params[TrainParams].learning_rate == document["toyworld"]["train"]["learning_rate"]
+    assert params[TrainParams].decay_at == tuple(document["toyworld"]["train"]["decay_at"])
+    assert params[PrepareParams].num_images == document["toyworld"]["prepare"]["num_images"]
 
 
 def test_an_integer_is_a_number(load, document):
     document["toyworld"]["train"]["learning_rate"] = 2
-    rate = load().train.learning_rate
+    rate = load()[TrainParams].learning_rate
     assert rate == 2.0
     assert isinstance(rate, float)
 
@@ -141,17 +148,15 @@ def test_numbers_are_read_by_the_rules_of_yaml_1_2_as_dvc_writes_them(tmp_path, 
     written = yaml.safe_dump(DOCUMENT).replace(plain, f"\n    learning_rate: {text}\n")
     assert f"learning_rate: {text}" in written
     (tmp_path / "params.yaml").write_text(written)
-    assert load_params(tmp_path / "params.yaml", "toyworld").train.learning_rate == value
+    assert load_params(tmp_path / "params.yaml", "toyworld")[TrainParams].learning_rate == value
     by_hand = f"ours+train.learning_rate={text}"
-    assert load_params(ROOT / "params.yaml", "toyworld", by_hand).train.learning_rate == value
+    assert load_params(ROOT / "params.yaml", "toyworld", Run.parse(by_hand))[TrainParams].learning_rate == value
 
 
 def test_words_of_yaml_1_1_are_text_as_for_dvc(load, document, tmp_path):
-    (tmp_path / "params.yaml").write_text(
-        yaml.safe_dump(document).replace("freeze_batch_norm: true", "freeze_batch_norm: yes")
-    )
-    with pytest.raises(ParamError, match=r"freeze_batch_norm is 'yes' \(str\); expected a valid boolean"):
-        load_params(tmp_path / "params.yaml", "toyworld")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(document).replace("channels_last: true", "channels_last: yes"))
+    with pytest.raises(ParamError, match=r"channels_last is 'yes' \(str\); expected a valid boolean"):
+        load_execution(tmp_path / "params.yaml")
 
 
 @pytest.mark.parametrize(
@@ -193,9 +198,10 @@ def test_values_that_cannot_work_are_refused(load, document, section, key, value
 
 
 NUMBERS = [
-    (section, key)
-    for section, keys in DOCUMENT["toyworld"].items()
-    for key, value in keys.items()
+    (section, item.name)
+    for section in SECTIONS
+    for item in dataclasses.fields(section_class(section))
+    for value in [DOCUMENT["toyworld"][section].get(item.name, item.default)]
     if isinstance(value, int | float) and not isinstance(value, bool)
 ]
 
@@ -214,7 +220,12 @@ def test_all_faults_are_reported_at_once(load, document):
     document["toyworld"]["detect"] = None
     document["variants"]["exp1"]["model"] = {"bnak": "random"}
     message = faults_of(load, "exp1")
-    for part in ("train.epoch", "train.batch_size", "toyworld.detect: expected a section", "variants.exp1.model.bnak"):
+    for part in (
+        "train.epoch",
+        "train.batch_size",
+        "toyworld.detect: expected a section",
+        'variants.exp1: unknown key "model.bnak"',
+    ):
         assert part in message
 
 
@@ -222,17 +233,17 @@ def test_a_variant_overrides_only_its_keys(load, document):
     row = {"model": {"bilevel": {"ktn": "union"}}, "train": {}, "evaluate": {"weights": {"global": 0.5}}}
     document["variants"]["exp1"] = {"desc": "", **row}
     plain, changed = load(), load("exp1")
-    assert changed.model.settings["bilevel"] == plain.model.settings["bilevel"] | {"ktn": "union"}
-    assert changed.evaluate.weights == {"detector": 2.8, "global": 0.5}
-    assert changed.train == plain.train
-    assert changed.model != plain.model
+    assert changed[ModelParams].settings["bilevel"] == plain[ModelParams].settings["bilevel"] | {"ktn": "union"}
+    assert changed[EvaluateParams].weights == {"detector": 2.8, "global": 0.5}
+    assert changed[TrainParams] == plain[TrainParams]
+    assert changed[ModelParams] != plain[ModelParams]
 
 
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
-        ({"learning_rat": 1.0}, 'unknown key "variants.exp1.train.learning_rat", did you mean "learning_rate"?'),
-        ({"toyworld": 5}, 'unknown key "variants.exp1.train.toyworld"'),
+        ({"learning_rat": 1.0}, 'variants.exp1: unknown key "train.learning_rat", did you mean "learning_rate"?'),
+        ({"toyworld": 5}, 'variants.exp1: unknown key "train.toyworld"'),
     ],
 )
 def test_a_variants_unknown_keys(load, document, changes, part):
@@ -247,10 +258,10 @@ def test_a_variants_wrong_value_is_named(load, document):
 
 def test_overrides_in_the_variants_name(load):
     params = load("ours+train.learning_rate=0.001+evaluate.weights.detector=1+model.bilevel.ktn=union")
-    assert params.train.learning_rate == 0.001
-    assert params.evaluate.weights == {"detector": 1.0}
-    assert load("ours").evaluate.weights == {"detector": 2.8}
-    assert params.model.settings["bilevel"] == load().model.settings["bilevel"] | {"ktn": "union"}
+    assert params[TrainParams].learning_rate == 0.001
+    assert params[EvaluateParams].weights == {"detector": 1.0}
+    assert load("ours")[EvaluateParams].weights == {"detector": 2.8}
+    assert params[ModelParams].settings["bilevel"] == load()[ModelParams].settings["bilevel"] | {"ktn": "union"}
 
 
 @pytest.mark.parametrize(
@@ -258,9 +269,12 @@ def test_overrides_in_the_variants_name(load):
     [
         (
             "ours+train.learning_rat=1",
-            'override "+train.learning_rat=1": unknown key, did you mean "train.learning_rate"',
+            'override "+train.learning_rat=1": unknown key "train.learning_rat", did you mean "learning_rate"',
         ),
-        ("ours+detect.score_threshold=0.1", "expected +stage.key=value"),
+        (
+            "ours+detect.score_threshold=0.1",
+            "section detect cannot be overridden; expected one of model, train",
+        ),
         ("ours+train.learning_rate=", "toyworld.train.learning_rate is None"),
         ("ours+train.learning_rate=[", 'override "+train.learning_rate=["'),
         ("our", 'no variant "our", did you mean "ours"?'),
@@ -341,11 +355,11 @@ def test_a_key_of_a_variant_that_is_no_text(load, document):
 
 
 def test_digest_is_of_the_values(load, document):
-    before = digest_of(load().train)
+    before = digest_of(load()[TrainParams])
     document["toyworld"]["train"] = dict(reversed(document["toyworld"]["train"].items()))
-    assert digest_of(load().train) == before
+    assert digest_of(load()[TrainParams]) == before
     document["toyworld"]["train"]["epochs"] += 1
-    assert digest_of(load().train) != before
+    assert digest_of(load()[TrainParams]) != before
     assert digest_of({"b": 1, "a": (2, 3)}) == digest_of({"a": [2, 3], "b": 1})
 
 
@@ -359,13 +373,10 @@ def test_execution_is_checked_like_any_section(tmp_path, document):
         load_execution(path)
 
 
-def test_execution_is_needed_except_where_a_manifest_is_run_again(tmp_path):
+def test_without_the_section_execution_is_in_this_process(tmp_path):
     path = tmp_path / "params.yaml"
-    path.write_text("toyworld: {}\n")
-    with pytest.raises(ParamError, match="execution: expected a section"):
-        load_execution(path)
     path.write_text(f"{RERUN_MARK}: detect\n")
-    assert load_execution(path) == IN_PROCESS
+    assert load_execution(path) == ExecutionParams()
 
 
 def test_execution_is_no_dataset(load):
@@ -375,11 +386,11 @@ def test_execution_is_no_dataset(load):
 def test_a_setting_is_overridden_also_where_the_dataset_leaves_all_to_defaults(load, document):
     assert "bilevel" not in document["hicodet"]["model"]
     params = load("ours+model.bilevel.dropout=0.1+model.bilevel.ktn=none", "hicodet")
-    assert params.model.settings == {"bilevel": {"dropout": 0.1, "ktn": "none"}}
+    assert params[ModelParams].settings == {"bilevel": {"dropout": 0.1, "ktn": "none"}}
 
 
 def test_wrong_verb_forms_are_named(load, document):
-    assert load().encode_prompts.verb_forms == {}
+    assert load()[PromptParams].verb_forms == {}
     document["toyworld"]["encode_prompts"]["verb_forms"] = {"look": 1}
     assert "toyworld.encode_prompts.verb_forms.look is 1 (int); expected a valid string" in faults_of(load)
     document["toyworld"]["encode_prompts"]["verb_forms"] = None

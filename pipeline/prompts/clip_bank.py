@@ -1,4 +1,4 @@
-"""What stages that open CLIP share."""
+"""CLIP as params choose it, and the knowledge bank that it encodes or that was encoded with it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import dataclasses
 from pathlib import Path
 
 from pipeline.core.errors import ArtifactError
-from pipeline.core.params import ClipParams, ModelParams, PromptParams
 from pipeline.core.types import KnowledgeBank
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.prompts.bank import encode_bank
+from pipeline.prompts.params import ClipParams, PromptParams
 from pipeline.prompts.templates import hoi_prompts
 from pipeline.prompts.text_only import encode_text_only
 from pipeline.store.bank_file import read_bank
@@ -32,12 +32,6 @@ def clip_inputs(params: ClipParams, root: Path) -> list[Path]:
 def clip_of(params: ClipParams, weights: str | None) -> ClipParams:
     """The dataset's CLIP, or another one of the same download folder."""
     return params if weights is None else dataclasses.replace(params, weights=weights)
-
-
-def has_own_bank(params: ModelParams) -> bool:
-    """Whether a row starts from another knowledge bank than the dataset's: `train` encodes it then, so that it is never
-    of older prompts."""
-    return params.bank == "roberta" or params.clip is not None
 
 
 def read_dataset_bank(inputs: StageInputs, vocabulary: Vocabulary, clip_model: ClipCheckpoint | None) -> KnowledgeBank:

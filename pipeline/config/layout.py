@@ -5,40 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.core.names import check_dataset, check_variant
-
-
-def run_name(variant: str, seed: int | None = None) -> str:
-    """Name of one training run: the variant itself, "seeds/<variant>-<seed>", or "tuning/<variant>+<overrides>".
-
-    A name with a folder keeps all files of its kind in a sub-folder of that name, so that studies never mix with the
-    pipeline's own artifacts.
-
-    Raises:
-        ParamError: `variant` is no name of a variant.
-    """
-    check_variant(variant)
-    if seed is not None:
-        return f"seeds/{variant}-{seed}"
-    return f"tuning/{variant}" if "+" in variant else variant
-
-
-def checkpoint_owner(root: Path, folder: Path) -> tuple[str, str, str] | None:
-    """Return (dataset, variant, run name) of a checkpoint folder in the cache of `root`, None elsewhere.
-
-    The inverse of `Layout.checkpoint` of a `run_name`.
-    """
-    cache, path = (root / "cache").resolve(), folder.resolve()
-    parts = path.relative_to(cache).parts if path.is_relative_to(cache) else ()
-    if len(parts) < 3 or parts[-2] != "checkpoints":
-        return None
-    name, folders = parts[-1], parts[1:-2]
-    return parts[0], name.rpartition("-")[0] if "seeds" in folders else name, "/".join((*folders, name))
+from pipeline.config.run import Run
+from pipeline.core.names import check_dataset
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths of one dataset under `root`; `run` is a `run_name`.
+    """Paths of one dataset under `root`.
 
     Raises:
         ParamError: `dataset` is no name of a dataset.
@@ -94,10 +67,16 @@ class Layout:
         """Folder of the manifests of all runs of stages."""
         return self._manifests / "runs"
 
-    def stage_manifest(self, stage: str, *names: str) -> Path:
-        """Manifest of one run of a stage; a name may be a `run_name`."""
-        folder, name = _folder_and_name("-".join(names))
+    def stage_manifest(self, stage: str, of: Run | str | None = None) -> Path:
+        """Manifest of one run of a stage; `of` says of which run or split, None where the stage has one run alone."""
+        folder, name = _folder_and_name(self._name_of(stage, of))
         return self.stage_manifests / folder / f"{'-'.join(filter(None, (stage, name)))}.json"
+
+    @staticmethod
+    def _name_of(stage: str, of: Run | str | None) -> str:
+        if not isinstance(of, Run):
+            return of or ""
+        return {"train": of.name, "evaluate": of.scored_name}.get(stage, f"{of.name}-{of.split}")
 
     def proposals(self, split: str) -> Path:
         """Proposals of a split, HDF5."""
@@ -112,40 +91,56 @@ class Layout:
         """Knowledge bank of the dataset's own CLIP, HDF5."""
         return self._cache / "knowledge_bank.h5"
 
-    def checkpoint(self, run: str) -> Path:
+    def checkpoint(self, run: Run) -> Path:
         """Folder of a trained model: model.safetensors and config.json."""
-        folder, name = _folder_and_name(run)
+        folder, name = _folder_and_name(run.name)
         return self._cache / folder / "checkpoints" / name
 
-    def predictions(self, run: str, split: str = "test") -> Path:
+    def predictions(self, run: Run) -> Path:
         """Dump of raw logits, zarr."""
-        folder, name = _folder_and_name(self.scored_run(run, split))
-        return self._cache / folder / "predictions" / f"{name}.zarr"
+        return self._scored(run, "predictions", "zarr")
 
-    def representations(self, run: str, split: str = "test") -> Path:
+    def detections(self, run: Run) -> Path:
+        """Scored triplets with the annotations that they match, zarr."""
+        return self._scored(run, "detections", "zarr")
+
+    def representations(self, run: Run) -> Path:
         """Pair representations and knowledge bank of a trained model, HDF5."""
-        folder, name = _folder_and_name(self.scored_run(run, split))
-        return self._cache / folder / "representations" / f"{name}.h5"
+        return self._scored(run, "representations", "h5")
 
-    def training_log(self, run: str) -> Path:
+    def _scored(self, run: Run, kind: str, suffix: str) -> Path:
+        folder, name = _folder_and_name(run.scored_name)
+        return self._cache / folder / kind / f"{name}.{suffix}"
+
+    def training_log(self, run: Run) -> Path:
         """Losses by iteration, CSV."""
-        return self._result(run, "training", "csv")
+        return self._result(run.name, "training", "csv")
 
-    def metrics(self, run: str) -> Path:
+    def metrics(self, run: Run) -> Path:
         """Metrics of a run, JSON, percent."""
-        return self._result(run, "", "json")
+        return self._result(run.scored_name, "", "json")
 
-    def per_class(self, run: str) -> Path:
+    def per_class(self, run: Run) -> Path:
         """Per-class AP, CSV."""
-        return self._result(run, "per_class", "csv")
+        return self._result(run.scored_name, "per_class", "csv")
 
-    def precision_recall(self, run: str) -> Path:
+    def precision_recall(self, run: Run) -> Path:
         """Mean precision-recall curves, CSV."""
-        return self._result(run, "curves", "csv")
+        return self._result(run.scored_name, "curves", "csv")
 
-    def study(self, run: str, seed: int) -> Path:
+    @property
+    def studies(self) -> Path:
+        """Folder of `study`."""
+        return self._results / "study"
+
+    def study(self, run: Run) -> Path:
         """Test metrics of every row that is scored from one seeded run, JSON, percent."""
-        return self._results / "study" / f"{run}-{seed}.json"
+        return self.studies / f"{run.name.rpartition('/')[2]}.json"
+
+    @property
+    def tuning(self) -> Path:
+        """Folder of the metrics of runs with overrides."""
+        return self._results / "tuning"
 
     def ablations(self, suffix: str) -> Path:
         """The study's tables, Markdown or CSV: the report shows the latter where it exists."""
@@ -156,19 +151,14 @@ class Layout:
         """The mAP as a function of the weight of s_g, over seeded runs, CSV."""
         return self._results / "fusion_weight.csv"
 
-    def weight_sweeps(self, run: str) -> Path:
+    def weight_sweeps(self, run: Run) -> Path:
         """Folder of the mAP as a function of each factor's weight, FACTOR.csv."""
-        return self._result(run, "weights", "csv").with_suffix("")
+        folder, name = _folder_and_name(run.scored_name)
+        return self._results / folder / "weights" / name
 
-    def _result(self, run: str, kind: str, suffix: str) -> Path:
-        folder, name = _folder_and_name(run)
+    def _result(self, name: str, kind: str, suffix: str) -> Path:
+        folder, name = _folder_and_name(name)
         return self._results / folder / kind / f"{name}.{suffix}"
-
-    @staticmethod
-    def scored_run(run: str, split: str) -> str:
-        """Name of a run's predictions and metrics: on other splits than test they lie in a folder of their own."""
-        folder, name = _folder_and_name(run)
-        return run if split == "test" else f"{folder or split}/{name}-{split}"
 
     @property
     def report(self) -> Path:
@@ -194,16 +184,18 @@ class Layout:
         """How well HOI classes separate in what the t-SNE pictures show, JSON."""
         return self._results / "separation.json"
 
-    def lock(self, stage: str, *names: str) -> Path:
-        """File that a stage locks while it writes the outputs that `names` tell apart."""
-        name = "-".join((self.dataset, stage, *names)).replace("/", "-")
-        return self.root / "cache" / "locks" / f"{name}.lock"
+    def lock(self, stage: str, of: Run | str | None = None) -> Path:
+        """File that a run of a stage locks while it writes; `of` as in `stage_manifest`."""
+        return self.root / "cache" / "locks" / f"{self.dataset}-{self._flat_name(stage, of)}.lock"
 
-    def work(self, *names: str) -> Path:
-        """Scratch folder of a resumable stage; never an artifact."""
-        return self._cache / "work" / "-".join(names).replace("/", "-")
+    def work(self, stage: str, of: Run | str | None = None) -> Path:
+        """Folder of finished work of a stage that is not done; never an artifact. `of` as in `stage_manifest`."""
+        return self._cache / "work" / self._flat_name(stage, of)
+
+    def _flat_name(self, stage: str, of: Run | str | None) -> str:
+        return "-".join(filter(None, (stage, self._name_of(stage, of)))).replace("/", "-")
 
 
-def _folder_and_name(run: str) -> tuple[str, str]:
-    folder, _, name = run.rpartition("/")
-    return folder, name
+def _folder_and_name(name: str) -> tuple[str, str]:
+    folder, _, last = name.rpartition("/")
+    return folder, last

@@ -1,0 +1,1 @@
+"""params.yaml as typed sections, the runs that it names, and every path."""

@@ -1,0 +1,75 @@
+"""A split with its annotations, against which the predictions of runs are scored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.config.run import Run
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.data.split import SplitManifest, take_split
+from pipeline.evaluation.params import EvaluateParams
+from pipeline.evaluation.row import Row, score_dump
+from pipeline.store.dump import DumpReader, open_dump
+from pipeline.store.inputs import StageInputs
+from pipeline.truth.ground_truth_file import AnnotatedSplit, read_ground_truth
+from pipeline.truth.vcoco_people_file import read_people
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+@dataclass(frozen=True)
+class ScoredSplit:
+    """An open split; `inputs` are the files read so far, to which each scored run adds its own."""
+
+    inputs: StageInputs
+    vocabulary: Vocabulary
+    manifest: SplitManifest
+    annotated: AnnotatedSplit
+
+    @classmethod
+    def open(cls, inputs: StageInputs, split: str) -> ScoredSplit:
+        """Read the split and its annotations.
+
+        Raises:
+            ArtifactError, DataError: as their readers.
+        """
+        vocabulary, manifest = take_split(inputs, split)
+        truth = inputs.take(inputs.layout.ground_truth(split), "prepare")
+        return cls(inputs, vocabulary, manifest, read_ground_truth(truth, manifest, vocabulary.num_hois))
+
+    def score(self, run: Run, params: EvaluateParams, client: Client | None, *, sweep: bool = False) -> Row:
+        """Score a run on this split; `inputs` then names every file that goes into its numbers.
+
+        Raises:
+            ArtifactError: predictions or annotations are missing, damaged or of other images.
+        """
+        dump = self.open_predictions(run)
+        people, times = None, None
+        if params.protocol == "vcoco":
+            people = read_people(self.inputs.take(self.inputs.layout.people(run.split), "prepare"), self.manifest)
+        if params.times_run is not None:
+            times = self.open_predictions(run.of(params.times_run))
+        return score_dump(
+            dump,
+            params,
+            self.annotated.truth,
+            self.annotated.rare,
+            people=people,
+            times=times,
+            sweep=sweep,
+            client=client,
+            digests={item.path: self.inputs.digests[item.path] for item in (dump, times) if item is not None},
+        )
+
+    def open_predictions(self, run: Run) -> DumpReader:
+        """Open the dump of a run; raises ArtifactError as `score`."""
+        layout = self.inputs.layout
+        return open_dump(
+            self.inputs.take(layout.predictions(run), "infer", run),
+            vocabulary=self.vocabulary,
+            image_ids=self.manifest.image_ids,
+            run=run.name,
+            remedy=f'run "weakhoi infer --dataset {layout.dataset} {run.options}"',
+        )

@@ -1,0 +1,113 @@
+"""A training run, opened: inputs checked and read, the model built. Nothing here knows an annotated box."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from torchvision.models.detection import FasterRCNN
+
+from pipeline.backbones.base import Sources
+from pipeline.config.sections import digest_of
+from pipeline.core.seeding import torch_seed
+from pipeline.core.types import KnowledgeBank
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.data.bags import BagDataset, permuted_labels
+from pipeline.data.split import take_split
+from pipeline.detection.detectors import detector_files, load_fasterrcnn
+from pipeline.detection.params import DetectParams
+from pipeline.methods.model import HoiModel, ModelChoice, new_model
+from pipeline.methods.params import ModelParams
+from pipeline.prompts.clip_bank import clip_inputs, clip_of, encode_prompts, open_clip, read_dataset_bank
+from pipeline.prompts.params import ClipParams, PromptParams
+from pipeline.store.clip_checkpoint import ClipCheckpoint
+from pipeline.store.proposals_file import read_proposals
+from pipeline.store.running_code import code_digest
+from pipeline.store.stage_run import StageRun
+from pipeline.training.params import TrainParams
+
+
+@dataclass(frozen=True)
+class OpenedTraining:
+    """Model before its first step, and the bags that it learns from."""
+
+    params: TrainParams
+    vocabulary: Vocabulary
+    bags: BagDataset
+    model: HoiModel
+
+    def digest(self, stage: StageRun, random_streams: dict[str, Any]) -> str:
+        """Names all that shapes the run: inputs, params, code, and what draws random numbers of its own."""
+        return digest_of(
+            {
+                "inputs": stage.inputs.named,
+                "params": {name: digest_of(value) for name, value in stage.sections.items()},
+                "code": code_digest("stages.train"),
+                "random streams": random_streams,
+            }
+        )
+
+
+def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
+    """Open what the stage's params choose; inputs and sections that were read are recorded in `stage`.
+
+    Args:
+        seed: of a study; None for `train.seed`.
+
+    Raises:
+        UserError: a file is missing, damaged, or does not fit the others; params choose what does not exist.
+    """
+    layout, params = stage.layout, stage.params(TrainParams)
+    if seed is not None:
+        params = stage.sections["train"] = dataclasses.replace(params, seed=seed)
+    chosen = stage.params(ModelParams)
+    choice, stage.sections["model"] = ModelChoice.of(chosen), chosen.used()
+    vocabulary, manifest = take_split(stage.inputs, "train")
+    proposals = read_proposals(
+        stage.take(layout.proposals("train"), "detect", "train"),
+        image_ids=manifest.image_ids,
+        objects=vocabulary.objects,
+    )
+    clip_model, bank = _clip_and_bank(stage, chosen, vocabulary)
+    labels = manifest.label_matrix(vocabulary.num_hois)
+    bags = BagDataset(
+        manifest=manifest,
+        proposals=proposals,
+        labels=permuted_labels(labels, params.seed) if params.shuffle_labels else labels,
+        root=layout.root,
+        image_side=chosen.image_size,
+        max_proposals=params.max_proposals,
+    )
+
+    def detector() -> tuple[FasterRCNN, dict[str, Any]]:
+        detect = stage.params(DetectParams)
+        stage.note(*detector_files(detect, root=layout.root))
+        return load_fasterrcnn(detect, root=layout.root)
+
+    model = new_model(
+        choice,
+        Sources(clip_model, detector, bank.hoi_embeddings.shape[1], chosen.image_size),
+        bank,
+        vocabulary,
+        seed=torch_seed(params.seed, "network"),
+        origin={"clip": clip_model.name, "clip_digest": clip_model.digest, "prompts": list(bank.prompts)},
+    )
+    stage.note(*model.outside_files)
+    return OpenedTraining(params, vocabulary, bags, model)
+
+
+def _clip_and_bank(
+    stage: StageRun, chosen: ModelParams, vocabulary: Vocabulary
+) -> tuple[ClipCheckpoint, KnowledgeBank]:
+    """CLIP as the row starts from it, with the dataset's knowledge bank or one of the row's own."""
+    root = stage.layout.root
+    clip = clip_of(stage.params(ClipParams), chosen.clip)
+    if not chosen.has_own_bank:  # first: where CLIP's file is another than the bank's, this names both
+        stage.take(stage.layout.knowledge_bank, "encode_prompts")
+    clip_model = open_clip(clip, root)
+    stage.note(*clip_inputs(clip, root))
+    if chosen.has_own_bank:
+        prompts, text_only = stage.params(PromptParams), chosen.bank == "roberta"
+        return clip_model, encode_prompts(clip_model, vocabulary, prompts, text_only=text_only)
+    return clip_model, read_dataset_bank(stage.inputs, vocabulary, clip_model if chosen.bank == "clip" else None)
