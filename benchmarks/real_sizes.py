@@ -16,6 +16,7 @@ from benchmarks.dump import random_dump
 from benchmarks.measure import peak_resident_bytes, seconds_of
 from pipeline.config.params import load_params
 from pipeline.config.run import Run
+from pipeline.core.class_groups import ClassGroups
 from pipeline.core.types import GroundTruth, ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest, read_split, write_split
@@ -50,11 +51,11 @@ def prepare_evaluation(path: Path, truth: GroundTruth) -> Callable[[], object]:
     """The work of `evaluate` on a dump, with its sweeps of weights."""
     params = load_params(ROOT / "params.yaml", "hicodet", Run("ours"))[EvaluateParams]
     dump = open_dump(path)
-    rare = np.zeros(dump.vocabulary.num_hois, np.bool_)
+    groups = ClassGroups.of(dump.vocabulary.num_hois)
     columns: dict[str, Any] = {name: getattr(truth, name)[:0] for name in _COLUMNS}
     nothing = GroundTruth(**columns, num_images=1)
-    score_dump(dump, params, nothing, rare)  # one image: loads what only a first call has to
-    return partial(score_dump, dump, params, truth, rare, sweep=True)
+    score_dump(dump, params, nothing, groups)  # one image: loads what only a first call has to
+    return partial(score_dump, dump, params, truth, groups, sweep=True)
 
 
 def measure_evaluation(folder: Path, num_images: int) -> dict[str, float]:

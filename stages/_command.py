@@ -33,7 +33,6 @@ _LESS_MEMORY = {
     "infer": "lower infer.batch_size, or infer.max_proposals where one image is too much",
     "represent": "lower infer.batch_size, or infer.max_proposals where one image is too much",
     "predict": "lower --batch-size, or infer.max_proposals where one image is too much",
-    "evaluate-detections": "lower --memory for zarr detections, or close other programs",
 }
 
 

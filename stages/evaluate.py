@@ -30,16 +30,17 @@ def command(dataset: str, variant: str, seed: int | None, split: str, scheduler:
     with StageRun("evaluate", layout, run) as stage:
         params = stage.params(EvaluateParams)
         scored = ScoredSplit.open(stage.inputs, split)
+        groups = scored.annotated.groups
         with connect(scheduler) as client:
-            row = scored.score(run, params, client, sweep=True)
+            row = scored.score(run, params, client, in_full=True)
         outputs = [layout.metrics(run), layout.per_class(run), layout.precision_recall(run), layout.weight_sweeps(run)]
         write_json(outputs[0], {"dataset": dataset, "variant": variant, "split": split, **row.metrics})
-        write_text(outputs[1], per_class_csv(row.result, scored.vocabulary, scored.annotated.train_instances))
-        write_text(outputs[2], mean_curve_csv(row.result))
+        write_text(outputs[1], per_class_csv(row.result, scored.vocabulary, scored.annotated.train_instances, groups))
+        write_text(outputs[2], mean_curve_csv(row.result, groups))
         with atomic_path(outputs[3]) as folder:
             folder.mkdir()
             for factor, results in row.sweeps.items():
-                write_text(folder / f"{factor}.csv", sweep_csv(results, params.weights.get(factor, 1.0)))
+                write_text(folder / f"{factor}.csv", sweep_csv(results, groups, params.weights.get(factor, 1.0)))
         stage.finish(outputs, row.metrics["counts"])
     click.echo(f"{run.scored_name}: {row.headline}")
 

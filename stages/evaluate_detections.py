@@ -8,14 +8,19 @@ from typing import Any
 
 import click
 
+from pipeline.core.class_groups import ClassGroups
 from pipeline.core.errors import ParamError
 from pipeline.core.image_bounds import check_scored_boxes
-from pipeline.evaluation.detections_file import meets_nothing, read_hicodet_detections, read_vcoco_detections
+from pipeline.evaluation.detections_file import (
+    meets_nothing,
+    open_zarr_detections,
+    read_hicodet_detections,
+    read_vcoco_detections,
+)
+from pipeline.evaluation.engine import evaluate_hicodet, evaluate_rankings
 from pipeline.evaluation.exchange_vcoco import read_vcoco_pickle
-from pipeline.evaluation.hicodet import HicoDetResult, evaluate_hicodet
-from pipeline.evaluation.out_of_core import evaluate_dump
+from pipeline.evaluation.hicodet import HicoDetResult, Rules, Setting
 from pipeline.evaluation.vcoco import Ties, VCocoResult, evaluate_vcoco
-from pipeline.store.detections_dump import open_detections
 from pipeline.store.files import write_json
 from pipeline.store.targets import check_json_target
 from pipeline.truth.hicodet_annotations import HicoDetAnnotations, hicodet_ground_truth, read_hicodet_json
@@ -23,6 +28,7 @@ from pipeline.truth.hicodet_mat import read_hicodet_mat, with_image_labels
 from pipeline.truth.vcoco_annotations import read_vcoco
 from stages._command import stage_command
 
+_IMAGES_LOOKED_AT = 100  # enough to tell boxes in 0..1
 _FILE = click.Path(path_type=Path)  # whatever is wrong with it, the reader says so in one line
 _OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role"))  # of every file that was written here
 
@@ -39,7 +45,7 @@ _OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role")) 
     "--detections",
     type=click.Path(path_type=Path),
     required=True,
-    help="npz (hicodet: or zarr, evaluated out of core); boxes continuous 0-based, right/bottom exclusive, scored "
+    help="npz (hicodet: or zarr in image order, of any size); boxes continuous 0-based, right/bottom exclusive, scored "
     "as they are: those with their centre outside the image, or more than half its side beyond a border, are refused. "
     "vcoco: or the official pickle (.pkl).",
 )
@@ -65,17 +71,15 @@ _OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role")) 
     help="vcoco only: which of equal scores comes first. row_order: the first row. official: as vsrl_eval.py has them "
     "where its sort is stable: the last row claims a person first, the last image comes first in the ranking.",
 )
-@click.option("--memory", type=click.IntRange(min=64), default=4096, show_default=True, help="MiB for zarr detections.")
 def command(
     dataset: str,
     annotations: Path,
     detections: Path,
     output: Path,
-    setting: str,
+    setting: Setting,
     instances: Path | None,
     image_labels: Path | None,
     ties: Ties,
-    memory: int,
 ) -> None:
     """Evaluate, print a summary, write the JSON file; what makes the figures doubtful goes to stderr."""
     check_json_target(output, *_OWN_KEYS, what="scores", option="--output")
@@ -89,7 +93,7 @@ def command(
         for option, given in (("--instances", instances is not None), ("--ties", ties != "row_order")):
             if given:
                 raise ParamError(f"{option} belongs to --dataset vcoco; leave it out")
-        scores, summary, notes = _evaluate_hicodet(annotations, image_labels, detections, setting, memory << 20)
+        scores, summary, notes = _evaluate_hicodet(annotations, image_labels, detections, setting)
     write_json(output, scores)
     click.echo(summary)
     for note in notes:
@@ -97,29 +101,25 @@ def command(
 
 
 def _evaluate_hicodet(
-    path: Path, image_labels: Path | None, detections_path: Path, setting: str, memory_bytes: int
+    path: Path, image_labels: Path | None, detections_path: Path, setting: Setting
 ) -> tuple[dict[str, Any], str, list[str]]:
     annotations = _read_hicodet(path, image_labels)
     truth = hicodet_ground_truth(annotations)
     check_scored_boxes(truth, annotations.sizes, annotations.filenames, str(path))
-    keywords: dict[str, Any] = {
-        "num_hois": annotations.vocabulary.num_hois,
-        "rare": annotations.rare,
-        "hoi_object_ids": annotations.vocabulary.hoi_object_ids,
-        "setting": setting,
-    }
+    rules = Rules(annotations.vocabulary.hoi_object_ids, setting)
     if detections_path.suffix == ".zarr":
-        dump = open_detections(detections_path)
-        num_detections, found = len(dump), dump.read(slice(0, dump.block_rows))  # enough to tell boxes in 0..1
-        result = evaluate_dump(detections_path, truth, memory_bytes=memory_bytes, sizes=annotations.sizes, **keywords)
+        source = open_zarr_detections(detections_path, annotations.sizes, rules.num_hois)
+        num_detections, (found, _) = len(source), source.read(0, min(len(annotations), _IMAGES_LOOKED_AT))
+        result = evaluate_rankings(source, truth, rules).results[0]
     else:
-        found = read_hicodet_detections(detections_path, annotations.sizes, annotations.vocabulary.num_hois)
-        num_detections, result = len(found), evaluate_hicodet(found, truth, **keywords)
+        found = read_hicodet_detections(detections_path, annotations.sizes, rules.num_hois)
+        num_detections, result = len(found), evaluate_hicodet(found, truth, rules)
+    groups = ClassGroups.of(rules.num_hois, {"rare": annotations.rare, "non_rare": ~annotations.rare})
     notes = []
     if num_detections and len(truth) and not len(result.hit_hoi_id):
         what = f"a pair of its image and HOI class in {path}"
         notes.append(meets_nothing(num_detections, what, (found.human_boxes, found.object_boxes)))
-    return _hicodet_json(result), _hicodet_summary(result, image_labels), notes
+    return _hicodet_json(result, groups), _hicodet_summary(result, groups, image_labels), notes
 
 
 def _read_hicodet(path: Path, image_labels: Path | None) -> HicoDetAnnotations:
@@ -129,22 +129,18 @@ def _read_hicodet(path: Path, image_labels: Path | None) -> HicoDetAnnotations:
     return annotations if image_labels is None else with_image_labels(annotations, "test", image_labels)
 
 
-def _hicodet_json(result: HicoDetResult) -> dict[str, Any]:
+def _hicodet_json(result: HicoDetResult, groups: ClassGroups) -> dict[str, Any]:
     return {
         "setting": result.setting,
-        "full": _number(result.full),
-        "rare": _number(result.rare),
-        "non_rare": _number(result.non_rare),
+        **{name: _number(mean) for name, mean in groups.means(result.ap).items()},
         "ap": [_number(ap) for ap in result.ap.tolist()],
         "num_gt": result.num_gt.tolist(),
     }
 
 
-def _hicodet_summary(result: HicoDetResult, image_labels: Path | None) -> str:
-    lines = [
-        f"HICO-DET, {result.setting}: full {result.full:.4f}, rare {result.rare:.4f}, non-rare {result.non_rare:.4f}, "
-        f"mean maximum recall {result.mean_max_recall:.4f}"
-    ]
+def _hicodet_summary(result: HicoDetResult, groups: ClassGroups, image_labels: Path | None) -> str:
+    means = ", ".join(f"{name.replace('_', '-')} {mean:.4f}" for name, mean in groups.means(result.ap).items())
+    lines = [f"HICO-DET, {result.setting}: {means}, mean maximum recall {result.mean_max_recall:.4f}"]
     if result.setting == "known_object":
         source = "image-level labels" if image_labels else "annotated pairs (no --image-labels given)"
         lines.append(f"Images of each object: from {source}")

@@ -27,13 +27,12 @@ def command(dataset: str, variants: tuple[str, ...], seeds: tuple[int, ...], roo
     layout = Layout(root, dataset)
     own = {name: load_params(layout.params, dataset, Run.parse(name))[EvaluateParams] for name in variants}
     split = ScoredSplit.open(StageInputs(layout), "test")
-    truth, rare = split.annotated.truth, split.annotated.rare
     lines = ["variant,seed,pairs,weight,full"]
     for variant, params in own.items():
         sweeps = []
         for seed in seeds:
-            dump = split.open_predictions(Run.parse(variant, seed=seed)).read()
-            sweeps.append(sweep_fusion_weight(dump, params, truth, rare))
+            dump = split.open_predictions(Run.parse(variant, seed=seed))
+            sweeps.append(sweep_fusion_weight(dump, params, split.annotated.truth))
             lines += [f"{variant},{seed},{kind},{weight:g},{full:.4f}" for (kind, weight), full in sweeps[-1].items()]
         for kind in KINDS:
             means = (sum(sweep[kind, weight] for sweep in sweeps) / len(sweeps) for weight in WEIGHTS)

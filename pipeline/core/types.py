@@ -201,6 +201,10 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
+    def take(self, rows: Any) -> Detections:
+        """Some rows, by index, mask or slice."""
+        return Detections(**{item.name: getattr(self, item.name)[rows] for item in fields(self)})
+
 
 @dataclass(frozen=True)
 class GroundTruth:

@@ -7,9 +7,11 @@ No pickle is read.
 
 from __future__ import annotations
 
+import dataclasses
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,12 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError, resource_error
 from pipeline.core.image_bounds import check_inside
-from pipeline.core.types import Detections, IntArray, check_boxes
+from pipeline.core.types import Detections, FloatArray, IntArray, check_boxes
 from pipeline.evaluation.ranges import check_range
 from pipeline.evaluation.vcoco import RoleDetections
+from pipeline.store.detections_dump import open_detections
 from pipeline.store.file_content import content_of
+from pipeline.store.ragged import offsets_of
 
 _HICODET_FIELDS: dict[str, tuple[tuple[str, ...], int]] = {
     "image_index": (("int32",), 1),
@@ -71,6 +75,44 @@ def check_hicodet_detections(detections: Detections, sizes: IntArray, num_hois: 
     for name, boxes in (("human_boxes", detections.human_boxes), ("object_boxes", detections.object_boxes)):
         check_boxes(boxes, f"{where}: {name}")
         check_inside(boxes, image_sizes, f"{where}: {name}")
+
+
+@dataclass(frozen=True)
+class ZarrDetections:
+    """Triplets in a zarr group, read by ranges of images; implements `engine.ImageBlocks`.
+
+    `offsets` int64 [I + 1] cuts the rows by image.
+    """
+
+    path: Path
+    offsets: IntArray
+
+    def __len__(self) -> int:
+        return int(self.offsets[-1])
+
+    def read(self, start: int, stop: int) -> tuple[Detections, Sequence[FloatArray]]:
+        """Rows of some images, and their scores."""
+        found = open_detections(self.path).read(slice(int(self.offsets[start]), int(self.offsets[stop])))
+        return dataclasses.replace(found, image_index=found.image_index - np.int32(start)), [found.scores]
+
+
+def open_zarr_detections(path: Path, sizes: IntArray, num_hois: int) -> ZarrDetections:
+    """Open triplets in zarr, in image order, and check every row, a block at a time; arguments and errors as above.
+
+    Raises:
+        ArtifactError: no such group, or damaged.
+        DataError: as `read_hicodet_detections`, or an image's rows do not stand together.
+    """
+    dump, counts, last = open_detections(path), np.zeros(len(sizes), np.int64), 0
+    for rows in dump.blocks():
+        found, where = dump.read(rows), f"{path}: rows from {rows.start} on"
+        check_hicodet_detections(found, sizes, num_hois, where)
+        falls = np.flatnonzero(np.diff(found.image_index, prepend=last) < 0)
+        if len(falls):
+            raise DataError(f"{where}: image_index falls in row {falls[0]}; expected all rows in the order of images")
+        counts += np.bincount(found.image_index, minlength=len(sizes))
+        last = int(found.image_index[-1])
+    return ZarrDetections(path, offsets_of(counts))
 
 
 def read_vcoco_detections(path: Path, image_ids: IntArray, sizes: IntArray) -> RoleDetections:

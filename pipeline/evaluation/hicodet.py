@@ -17,15 +17,16 @@ Axis legend: T detections, G ground-truth pairs, I images, H HOI classes, C obje
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.class_groups import mean_score
 from pipeline.core.errors import DataError, ParamError, did_you_mean
-from pipeline.core.types import Detections, GroundTruth, IntArray
+from pipeline.core.types import Detections, FloatArray, GroundTruth, IntArray
 from pipeline.evaluation.average_precision import (
     INTERPOLATIONS,
     DoubleArray,
@@ -33,12 +34,28 @@ from pipeline.evaluation.average_precision import (
     average_precision,
     precision_recall,
 )
-from pipeline.evaluation.matching import TruthIndex, best_pairs, cell_index, first_claims
+from pipeline.evaluation.matching import TruthIndex, cell_index
 from pipeline.evaluation.ranges import check_range
-from pipeline.evaluation.ranking import sort_detections
 
 Setting = Literal["default", "known_object", "explanation_hoi"]
 SETTINGS: tuple[str, ...] = get_args(Setting)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What detections are scored by.
+
+    `hoi_object_ids` int64 [H]: object category of each class; `interpolation`: see `average_precision`.
+    """
+
+    hoi_object_ids: IntArray
+    setting: Setting = "default"
+    interpolation: Interpolation = "official_11_point"
+
+    @property
+    def num_hois(self) -> int:
+        """Number of HOI classes, H."""
+        return len(self.hoi_object_ids)
 
 
 @dataclass(frozen=True)
@@ -46,7 +63,7 @@ class HicoDetResult:
     """Scores of one evaluation, in 0..1.
 
     Per class: `ap` and `max_recall` float64 [H], nan where the class has no ground truth; `num_gt` and `num_detections`
-    int64 [H] (those that the setting counts); `is_rare` bool [H].
+    int64 [H] (those that the setting counts).
     Per hit: `hit_hoi_id` int64 [K], `hit_precision` and `hit_recall` float64 [K], by class, then by falling score.
     Per detection, where asked for, else None: `hits` bool [T]; `matched_index` int64 [T], the row of the ground truth
     that the detection points at, -1 for none. A detection with a match that is no hit is a duplicate, or does not count
@@ -59,7 +76,6 @@ class HicoDetResult:
     max_recall: DoubleArray
     num_gt: IntArray
     num_detections: IntArray
-    is_rare: NDArray[np.bool_]
     hit_hoi_id: IntArray
     hit_precision: DoubleArray
     hit_recall: DoubleArray
@@ -67,24 +83,14 @@ class HicoDetResult:
     matched_index: IntArray | None = None
 
     @property
-    def full(self) -> float:
+    def mean_ap(self) -> float:
         """Mean AP over all classes; as officially, a class without ground truth counts as 0."""
-        return _mean(self.ap)
-
-    @property
-    def rare(self) -> float:
-        """Mean AP over rare classes (fewer than 10 training pairs); nan where there are none."""
-        return _mean(self.ap[self.is_rare])
-
-    @property
-    def non_rare(self) -> float:
-        """Mean AP over the other classes; nan where there are none."""
-        return _mean(self.ap[~self.is_rare])
+        return mean_score(self.ap)
 
     @property
     def mean_max_recall(self) -> float:
         """Mean over all classes of the recall of the whole list; a class without ground truth counts as 0."""
-        return _mean(self.max_recall)
+        return mean_score(self.max_recall)
 
     def curve(self, hoi_id: int) -> tuple[DoubleArray, DoubleArray]:
         """Recall and precision of a class after each of its hits, float64 [hits of the class] each."""
@@ -92,76 +98,12 @@ class HicoDetResult:
         return self.hit_recall[low:high], self.hit_precision[low:high]
 
 
-def _mean(values: DoubleArray) -> float:
-    return float(np.nan_to_num(values).mean()) if len(values) else float("nan")
-
-
-def evaluate_hicodet(
-    detections: Detections,
-    truth: GroundTruth,
-    *,
-    num_hois: int,
-    rare: NDArray[np.bool_],
-    hoi_object_ids: IntArray,
-    setting: Setting = "default",
-    interpolation: Interpolation = "official_11_point",
-    keep_matches: bool = False,
-    matched_index: IntArray | None = None,
-) -> HicoDetResult:
-    """Evaluate scored triplets by the official protocol.
-
-    Args:
-        detections: T triplets; row order breaks ties within an image. float32 scores sort fastest.
-        truth: G annotated pairs. Its `image_hois`, where given, say which images `known_object` scores (the official
-            lists come from image-level labels); without them the annotated pairs do.
-        num_hois: H.
-        rare: classes with fewer than 10 training pairs, bool [H].
-        hoi_object_ids: object category of each class, int64 [H].
-        setting: "default", "known_object" or "explanation_hoi", see the module's docstring.
-        interpolation: see `average_precision`.
-        keep_matches: also return `hits` and `matched_index` for each detection.
-        matched_index: int64 [T] of an earlier result on the same boxes and classes, whatever their scores: spares the
-            matching.
-
-    Returns:
-        The scores; a class without detections has AP 0, one without ground truth nan.
-
-    Raises:
-        DataError: an id or image index is out of range, a score is NaN, or arrays do not fit `num_hois`.
-        ParamError: unknown setting or interpolation.
-    """
-    check_choices(setting, interpolation)
-    check_ranges(detections, truth, num_hois, rare, hoi_object_ids)
-    index = TruthIndex.build(truth, num_hois)
-    cells = cell_index(detections.image_index, detections.hoi_id, num_hois)
-    matched = best_pairs(detections, truth, index, cells) if matched_index is None else matched_index
-    if matched.shape != (len(detections),):
-        raise DataError(f"matched_index: shape {matched.shape}, expected one entry for each of {len(detections)} rows")
-
-    counted = counted_cells(setting, truth, index, hoi_object_ids)
-    rows = _sorted_rows(detections, num_hois, None if counted is None else np.flatnonzero(counted[cells]))
-    del cells
-    hit_positions = first_claims(matched[rows], len(truth))
-    hit_rows = rows[hit_positions]
-
-    num_gt = count_truth(truth, num_hois, counted)
-    num_detections = np.bincount(detections.hoi_id[rows], minlength=num_hois)
-    hit_hoi_id = detections.hoi_id[hit_rows].astype(np.int64)
-    hit_rank = hit_positions - (np.cumsum(num_detections) - num_detections)[hit_hoi_id] + 1
-    result = result_of_hits(hit_hoi_id, hit_rank, num_gt, num_detections, rare, setting, interpolation)
-    if not keep_matches:
-        return result
-    return dataclasses.replace(result, hits=_flags(hit_rows, len(detections)), matched_index=matched.astype(np.int64))
-
-
 def result_of_hits(
     hit_hoi_id: IntArray,
     hit_rank: IntArray,
     num_gt: IntArray,
     num_detections: IntArray,
-    rare: NDArray[np.bool_],
-    setting: Setting,
-    interpolation: Interpolation,
+    rules: Rules,
 ) -> HicoDetResult:
     """The scores, given where the hits stand.
 
@@ -169,32 +111,20 @@ def result_of_hits(
         hit_hoi_id: class of each hit, int64 [K], ascending.
         hit_rank: its 1-based position among all detections of the class, int64 [K], ascending within a class.
         num_gt, num_detections: of each class, int64 [H].
-        rare: bool [H].
     """
     precision, recall = precision_recall(hit_hoi_id, hit_rank, num_gt)
     num_hits = np.bincount(hit_hoi_id, minlength=len(num_gt))
     return HicoDetResult(
-        setting=setting,
-        interpolation=interpolation,
-        ap=average_precision(hit_hoi_id, precision, recall, num_gt, interpolation),
+        setting=rules.setting,
+        interpolation=rules.interpolation,
+        ap=average_precision(hit_hoi_id, precision, recall, num_gt, rules.interpolation),
         max_recall=np.where(num_gt > 0, num_hits / np.maximum(num_gt, 1), np.nan),
         num_gt=num_gt,
         num_detections=num_detections,
-        is_rare=rare,
         hit_hoi_id=hit_hoi_id,
         hit_precision=precision,
         hit_recall=recall,
     )
-
-
-def _sorted_rows(detections: Detections, num_hois: int, rows: IntArray | None) -> IntArray:
-    """Rows that count (None: all), by class, falling score, image, row; int64."""
-    hoi_id, scores, image_index = detections.hoi_id, detections.scores, detections.image_index
-    if rows is not None:
-        hoi_id, scores, image_index = hoi_id[rows], scores[rows], image_index[rows]
-    narrow = np.min_scalar_type(-num_hois)  # 16-bit ids sort by radix
-    order = sort_detections(hoi_id.astype(narrow, copy=False), scores, image_index)
-    return order if rows is None else rows[order]
 
 
 def counted_cells(
@@ -221,41 +151,34 @@ def count_truth(truth: GroundTruth, num_hois: int, counted: NDArray[np.bool_] | 
     return np.bincount(truth.hoi_id[counted[cells]], minlength=num_hois)
 
 
-def _flags(rows: IntArray, size: int) -> NDArray[np.bool_]:
-    flags = np.zeros(size, dtype=np.bool_)
-    flags[rows] = True
-    return flags
-
-
-def check_choices(setting: str, interpolation: str) -> None:
+def check_rules(rules: Rules) -> None:
     """Refuse an unknown setting or interpolation.
 
     Raises:
         ParamError: names it and the known ones.
     """
-    for name, value, known in (("setting", setting, SETTINGS), ("interpolation", interpolation, INTERPOLATIONS)):
-        if value not in known:
+    for name, known in (("setting", SETTINGS), ("interpolation", INTERPOLATIONS)):
+        if (value := getattr(rules, name)) not in known:
             raise ParamError(f'{name} "{value}" is unknown{did_you_mean(value, known)}; expected one of {known}')
 
 
-def check_ranges(
-    detections: Detections, truth: GroundTruth, num_hois: int, rare: NDArray[np.bool_], hoi_object_ids: IntArray
-) -> None:
-    """Refuse what `evaluate_hicodet` can't score.
+def check_truth(truth: GroundTruth, rules: Rules) -> None:
+    """Refuse annotations of other classes; raises DataError."""
+    if truth.image_hois is not None and truth.image_hois.shape != (truth.num_images, rules.num_hois):
+        found, expected = truth.image_hois.shape, f"{truth.num_images} images x {rules.num_hois} HOI classes"
+        raise DataError(f"image_hois: shape {found}, expected {expected}")
+    check_range(truth.hoi_id, rules.num_hois, "ground truth: hoi_id", "HOI classes")
+
+
+def check_scored(detections: Detections, rankings: Sequence[FloatArray], rules: Rules, num_images: int) -> None:
+    """Refuse detections that cannot be scored.
 
     Raises:
-        DataError: an id or image index is out of range, a score is NaN, or arrays do not fit `num_hois`.
+        DataError: an id or image index is out of range, or a score is NaN.
     """
-    for name, per_class in (("rare", rare), ("hoi_object_ids", hoi_object_ids)):
-        if per_class.shape != (num_hois,):
-            raise DataError(f"{name}: shape {per_class.shape}, expected one entry for each of {num_hois} HOI classes")
-    if truth.image_hois is not None and truth.image_hois.shape != (truth.num_images, num_hois):
-        raise DataError(
-            f"image_hois: shape {truth.image_hois.shape}, expected {truth.num_images} images x {num_hois} HOI classes"
-        )
-    for where, record in (("detections", detections), ("ground truth", truth)):
-        check_range(record.hoi_id, num_hois, f"{where}: hoi_id", "HOI classes")
-        check_range(record.image_index, truth.num_images, f"{where}: image_index", "images")
-    if np.isnan(detections.scores).any():
-        row = int(np.flatnonzero(np.isnan(detections.scores))[0])
-        raise DataError(f"detections: the score of row {row} is nan; expected a number")
+    check_range(detections.hoi_id, rules.num_hois, "detections: hoi_id", "HOI classes")
+    check_range(detections.image_index, num_images, "detections: image_index", "images")
+    for scores in rankings:
+        if np.isnan(scores).any():
+            row = int(np.flatnonzero(np.isnan(scores))[0])
+            raise DataError(f"detections: the score of row {row} is nan; expected a number")

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from pipeline.core.class_groups import ClassGroups
 from pipeline.core.types import GroundTruth
+from pipeline.evaluation.engine import Evaluation, evaluate_rankings
 from pipeline.evaluation.fused_dump import FusedDump
 from pipeline.evaluation.fusion import fuse
-from pipeline.evaluation.hicodet import HicoDetResult
+from pipeline.evaluation.hicodet import HicoDetResult, Rules
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.evaluation.summary import metrics
-from pipeline.evaluation.two_pass import IN_PROCESS, Rules, evaluate_rankings
 from pipeline.evaluation.vcoco import evaluate_vcoco
 from pipeline.evaluation.vcoco_triplets import role_detections, vcoco_metrics
 from pipeline.evaluation.weight_sweep import Weights, sweeps
@@ -29,11 +27,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """mAP over HOI classes, the numbers as JSON values (percent), and results by swept factor and weight."""
+    """The numbers as JSON values (percent), results by swept factor and weight, and what they were made from.
 
-    result: HicoDetResult
+    `source` gives the scored triplets, `evaluation` the results and, where asked for, what each of them matches.
+    """
+
     metrics: dict[str, Any]
     sweeps: Mapping[str, Mapping[float, HicoDetResult]]
+    source: FusedDump
+    evaluation: Evaluation
+
+    @property
+    def result(self) -> HicoDetResult:
+        """Scores with the params' own weights."""
+        return self.evaluation.results[0]
 
     @property
     def headline(self) -> str:
@@ -43,18 +50,24 @@ class Row:
             roles, agents = self.metrics["per_role"].values(), self.metrics["per_agent"].values()
             empty = sum(role["s1"] is None for role in roles), sum(ap is None for ap in agents)
             return f"{line}  ({empty[0]} roles, {empty[1]} actions without positives: 0 there)" if any(empty) else line
-        return "Full {full:.2f}  Rare {rare}  Non-rare {non_rare} mAP".format(**self.metrics)
+        means = {name: self.metrics[name] for name in self.metrics["groups"]}
+        return "mAP " + "  ".join(f"{name} {_shown(value)}" for name, value in means.items())
+
+
+def _shown(value: float | None) -> str:
+    return "none" if value is None else f"{value:.2f}"
 
 
 def score_dump(
     dump: DumpReader,
     params: EvaluateParams,
     truth: GroundTruth,
-    rare: NDArray[np.bool_],
+    groups: ClassGroups,
     *,
     people: VCocoAnnotations | None = None,
     times: DumpReader | None = None,
     sweep: bool = False,
+    keep_matches: bool = False,
     client: Client | None = None,
     digests: Mapping[Path, str] | None = None,
 ) -> Row:
@@ -63,10 +76,10 @@ def score_dump(
     V-COCO's own protocol, for its few thousand images, holds all detections in memory.
 
     Args:
-        rare: bool [H].
         people: annotated people, where the protocol is V-COCO's.
         times: the dump of `params.times_run`.
         sweep: also at other weights of each factor, one factor at a time.
+        keep_matches: also tell which annotation each triplet matches.
         client: of a Dask cluster that does the work; None: this process.
         digests: sha256 of the dumps, which every worker of the cluster compares with what it sees.
     """
@@ -74,23 +87,15 @@ def score_dump(
     factors = [column.factor for column in dump.columns] + ([] if times is None else ["times"])
     tried = sweeps(params, factors) if sweep else {}
     rankings: list[Weights] = [(), *(((name, weight),) for name, weights in tried.items() for weight in weights)]
-    results, num_detections = evaluate_rankings(
-        FusedDump(
-            dump.path,
-            params,
-            tuple(rankings),
-            None if times is None else times.path,
-            (digests or {}) if client else {},
-        ),
-        truth,
-        Rules(vocabulary.num_hois, rare, vocabulary.hoi_object_ids, params.setting),
-        scheduler=client or IN_PROCESS,
+    source = FusedDump(
+        dump.path, params, tuple(rankings), None if times is None else times.path, (digests or {}) if client else {}
     )
-    result, *others = results
-    found = iter(others)
-    swept = {name: {weight: next(found) for weight in weights} for name, weights in tried.items()}
-    numbers = metrics(result, num_detections, truth)
+    rules = Rules(vocabulary.hoi_object_ids, params.setting)
+    evaluation = evaluate_rankings(source, truth, rules, keep_matches=keep_matches, scheduler=client)
+    others = iter(evaluation.results[1:])
+    swept = {name: {weight: next(others) for weight in weights} for name, weights in tried.items()}
+    numbers = metrics(evaluation.results[0], evaluation.num_detections, truth, groups)
     if people is not None:
         detections = fuse(dump.read(), params, None if times is None else times.read())
         numbers |= vcoco_metrics(evaluate_vcoco(role_detections(detections, vocabulary, people), people))
-    return Row(result, numbers, swept)
+    return Row(numbers, swept, source, evaluation)

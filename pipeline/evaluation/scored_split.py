@@ -39,8 +39,11 @@ class ScoredSplit:
         truth = inputs.take(inputs.layout.ground_truth(split), "prepare")
         return cls(inputs, vocabulary, manifest, read_ground_truth(truth, manifest, vocabulary.num_hois))
 
-    def score(self, run: Run, params: EvaluateParams, client: Client | None, *, sweep: bool = False) -> Row:
+    def score(self, run: Run, params: EvaluateParams, client: Client | None, *, in_full: bool = False) -> Row:
         """Score a run on this split; `inputs` then names every file that goes into its numbers.
+
+        Args:
+            in_full: also sweep the weights, and keep what each detection matches.
 
         Raises:
             ArtifactError: predictions or annotations are missing, damaged or of other images.
@@ -55,10 +58,11 @@ class ScoredSplit:
             dump,
             params,
             self.annotated.truth,
-            self.annotated.rare,
+            self.annotated.groups,
             people=people,
             times=times,
-            sweep=sweep,
+            sweep=in_full,
+            keep_matches=in_full,
             client=client,
             digests={item.path: self.inputs.digests[item.path] for item in (dump, times) if item is not None},
         )

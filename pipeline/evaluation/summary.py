@@ -8,62 +8,63 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.core.class_groups import FULL, ClassGroups
 from pipeline.core.types import GroundTruth, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.evaluation.hicodet import HicoDetResult
 
 _RECALL_GRID = np.linspace(0, 1, 51)
+_PER_CLASS = ("hoi_id", "verb", "object", "ap", "max_recall", "ground_truth", "detections", "train_instances")
 
 
-def metrics(result: HicoDetResult, num_detections: int, truth: GroundTruth) -> dict[str, Any]:
-    """Return Full / Rare / Non-rare mAP and mean maximum recall in percent, and counts."""
+def metrics(result: HicoDetResult, num_detections: int, truth: GroundTruth, groups: ClassGroups) -> dict[str, Any]:
+    """Return the mAP of each group of classes and mean maximum recall in percent, and counts."""
     return {
         "setting": result.setting,
-        "full": _percent(result.full),
-        "rare": _percent(result.rare),
-        "non_rare": _percent(result.non_rare),
-        "max_recall": _percent(result.mean_max_recall),
+        **{name: percent(value) for name, value in groups.means(result.ap).items()},
+        "max_recall": percent(result.mean_max_recall),
+        "groups": groups.sizes(),
         "counts": {
             "images": truth.num_images,
             "ground_truth_pairs": len(truth),
             "detections": num_detections,
             "hoi_classes": len(result.ap),
-            "rare_classes": int(result.is_rare.sum()),
             "classes_without_ground_truth": int((result.num_gt == 0).sum()),
         },
     }
 
 
-def per_class_csv(result: HicoDetResult, vocabulary: Vocabulary, train_instances: IntArray) -> str:
-    """Return one row per HOI class; AP and recall in percent, empty where a class has no ground truth."""
+def per_class_csv(result: HicoDetResult, vocabulary: Vocabulary, train_instances: IntArray, groups: ClassGroups) -> str:
+    """Return one row per HOI class; AP and recall in percent, empty where a class has no ground truth.
+
+    The columns after `train_instances` are the groups but "full", 1 for their classes.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(
-        ["hoi_id", "verb", "object", "ap", "max_recall", "ground_truth", "detections", "train_instances", "rare"]
-    )
+    others = [name for name in groups if name != FULL]
+    writer.writerow([*_PER_CLASS, *others])
     for hoi_id, (verb_id, object_id) in enumerate(vocabulary.hoi_classes):
-        scores = ["" if np.isnan(x) else f"{100 * x:.4f}" for x in (result.ap[hoi_id], result.max_recall[hoi_id])]
-        counts = [int(result.num_gt[hoi_id]), int(result.num_detections[hoi_id]), int(train_instances[hoi_id])]
         names = [vocabulary.verbs[verb_id], vocabulary.objects[object_id]]
-        writer.writerow([hoi_id, *names, *scores, *counts, int(result.is_rare[hoi_id])])
+        scores = [percent_text(score[hoi_id]) for score in (result.ap, result.max_recall)]
+        counts = [int(count[hoi_id]) for count in (result.num_gt, result.num_detections, train_instances)]
+        writer.writerow([hoi_id, *names, *scores, *counts, *(int(groups[name][hoi_id]) for name in others)])
     return stream.getvalue()
 
 
-def mean_curve_csv(result: HicoDetResult) -> str:
-    """Return precision against recall, averaged over the classes with ground truth: columns Full, Rare, Non-rare.
+def mean_curve_csv(result: HicoDetResult, groups: ClassGroups) -> str:
+    """Return precision against recall, averaged over the classes with ground truth: a column for each group.
 
     A class's precision at recall r is its best precision at any recall of at least r; 0 beyond its last hit. The column
-    of a group without classes is empty.
+    of a group without such classes is empty.
     """
-    counted = result.num_gt > 0
     curves = np.stack([_envelope(result, hoi_id) for hoi_id in range(len(result.ap))])
-    groups = (counted, counted & result.is_rare, counted & ~result.is_rare)
-    columns = [
-        [f"{value:.6f}" for value in curves[members].mean(0)] if members.any() else [""] * len(_RECALL_GRID)
-        for members in groups
-    ]
+    columns = []
+    for name in groups:
+        counted = groups[name] & (result.num_gt > 0)
+        means = curves[counted].mean(0) if counted.any() else None
+        columns.append([""] * len(_RECALL_GRID) if means is None else [f"{value:.6f}" for value in means])
     rows = zip((f"{recall:.2f}" for recall in _RECALL_GRID), *columns, strict=True)
-    return "\n".join(["recall,full,rare,non_rare", *map(",".join, rows)]) + "\n"
+    return "\n".join([",".join(["recall", *groups]), *map(",".join, rows)]) + "\n"
 
 
 def _envelope(result: HicoDetResult, hoi_id: int) -> np.ndarray:
@@ -72,5 +73,11 @@ def _envelope(result: HicoDetResult, hoi_id: int) -> np.ndarray:
     return best_from[np.searchsorted(recall, _RECALL_GRID - 1e-9)]
 
 
-def _percent(value: float) -> float | None:
-    return None if np.isnan(value) else round(100 * value, 4)
+def percent(value: float) -> float | None:
+    """A score of 0..1 as JSON keeps it: percent with four decimals, None for no number."""
+    return None if np.isnan(value) else round(100 * float(value), 4)
+
+
+def percent_text(value: float) -> str:
+    """A score of 0..1 as CSV files keep it: percent with four decimals, empty for no number."""
+    return "" if np.isnan(value) else f"{100 * value:.4f}"

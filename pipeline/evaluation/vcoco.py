@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.boxes import box_iou
+from pipeline.core.class_groups import mean_score
 from pipeline.core.errors import DataError
 from pipeline.core.types import IntArray
 from pipeline.evaluation.average_precision import DoubleArray, average_precision, precision_recall
@@ -101,32 +102,27 @@ class VCocoResult:
     @property
     def ap_role_s1(self) -> float:
         """Mean role AP over 24 verb-roles, scenario 1."""
-        return _mean(self.role_s1[self.usual])
+        return mean_score(self.role_s1[self.usual])
 
     @property
     def ap_role_s2(self) -> float:
         """Mean role AP over 24 verb-roles, scenario 2."""
-        return _mean(self.role_s2[self.usual])
+        return mean_score(self.role_s2[self.usual])
 
     @property
     def ap_role_s1_25(self) -> float:
         """Mean role AP over all verb-roles, as the official file prints it, scenario 1."""
-        return _mean(self.role_s1)
+        return mean_score(self.role_s1)
 
     @property
     def ap_role_s2_25(self) -> float:
         """Mean role AP over all verb-roles, scenario 2."""
-        return _mean(self.role_s2)
+        return mean_score(self.role_s2)
 
     @property
     def ap_agent(self) -> float:
         """Mean agent AP over all actions."""
-        return _mean(self.agent)
-
-
-def _mean(values: DoubleArray) -> float:
-    """Mean; a class without positives counts as 0."""
-    return float(np.nan_to_num(values).mean()) if len(values) else float("nan")
+        return mean_score(self.agent)
 
 
 def evaluate_vcoco(detections: RoleDetections, annotations: VCocoAnnotations, ties: Ties = "row_order") -> VCocoResult:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.class_groups import ClassGroups
 from pipeline.core.errors import ArtifactError, DataError
 from pipeline.core.image_bounds import check_scored_boxes
 from pipeline.core.types import GroundTruth, IntArray
@@ -32,6 +33,11 @@ class AnnotatedSplit:
     truth: GroundTruth
     train_instances: IntArray
     listed_rare: NDArray[np.bool_] | None = None
+
+    @property
+    def groups(self) -> ClassGroups:
+        """All classes, rare ones and the others."""
+        return ClassGroups.of(len(self.train_instances), {"rare": self.rare, "non_rare": ~self.rare})
 
     @property
     def rare(self) -> NDArray[np.bool_]:

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 
+from pipeline.core.class_groups import ClassGroups
 from pipeline.core.errors import DataError, ParamError
 from pipeline.core.types import Detections, GroundTruth
 from pipeline.evaluation import matching
-from pipeline.evaluation.hicodet import SETTINGS, evaluate_hicodet
+from pipeline.evaluation.engine import evaluate_hicodet
+from pipeline.evaluation.hicodet import SETTINGS, Rules
 from pipeline.truth.hicodet_annotations import read_hicodet_json
 from tests.evaluation import reference_hicodet, worlds
 from tests.evaluation.worlds import detections, ground_truth
@@ -14,16 +16,13 @@ HUMAN, OBJECT = (0, 0, 10, 10), (20, 0, 30, 10)
 FAR = (50, 50, 60, 60)
 
 
-def evaluate(found, truth, num_hois=1, setting="default", **kwargs):
-    kwargs.setdefault("rare", np.zeros(num_hois, bool))
-    kwargs.setdefault("hoi_object_ids", np.zeros(num_hois, np.int64))
-    return evaluate_hicodet(found, truth, num_hois=num_hois, setting=setting, keep_matches=True, **kwargs)
+def evaluate(found, truth, num_hois=1, setting="default", *, hoi_object_ids=None, **options):
+    rules = Rules(np.zeros(num_hois, np.int64) if hoi_object_ids is None else hoi_object_ids, setting, **options)
+    return evaluate_hicodet(found, truth, rules, keep_matches=True)
 
 
-def evaluate_world(found, truth, setting="default", **kwargs):
-    return evaluate(
-        found, truth, worlds.NUM_HOIS, setting, rare=worlds.RARE, hoi_object_ids=worlds.HOI_OBJECT_IDS, **kwargs
-    )
+def evaluate_world(found, truth, setting="default", **options):
+    return evaluate(found, truth, setting=setting, hoi_object_ids=worlds.HOI_OBJECT_IDS, **options)
 
 
 # The rules of PROTOCOLS.md, one by one
@@ -45,7 +44,7 @@ def test_overlap_is_the_smaller_iou_and_a_half_counts(human, obj, hit):
     truth = ground_truth([(0, 0, HUMAN, OBJECT)], 1)
     result = evaluate(detections([(0, 0, human, obj, 0.9)]), truth)
     assert result.hits.tolist() == [hit]
-    assert result.full == float(hit)
+    assert result.mean_ap == float(hit)
 
 
 def test_boxes_are_continuous_not_inclusive():
@@ -84,7 +83,7 @@ def test_of_equal_ground_truths_the_first_is_best():
 def test_ground_truth_of_another_image_or_class_does_not_help():
     truth = ground_truth([(0, 0, HUMAN, OBJECT), (1, 1, HUMAN, OBJECT)], 2)
     found = detections([(1, 0, HUMAN, OBJECT, 0.9), (0, 1, HUMAN, OBJECT, 0.9)])
-    assert evaluate(found, truth, 2).full == 0
+    assert evaluate(found, truth, 2).mean_ap == 0
 
 
 def test_ties_go_by_image_then_by_row():
@@ -92,7 +91,7 @@ def test_ties_go_by_image_then_by_row():
     wrong_last = detections([(1, 0, FAR, FAR, 0.5), (0, 0, HUMAN, OBJECT, 0.5), (1, 0, HUMAN, OBJECT, 0.5)])
     result = evaluate(wrong_last, truth)  # order: image 0 right, image 1 wrong, image 1 right
     assert result.hit_precision.tolist() == [1, 2 / 3]
-    rows_swapped = evaluate(worlds.take(wrong_last, [2, 1, 0]), truth)
+    rows_swapped = evaluate(wrong_last.take([2, 1, 0]), truth)
     assert rows_swapped.hit_precision.tolist() == [1, 1]
 
 
@@ -113,14 +112,14 @@ def test_there_is_no_limit_on_detections_of_an_image():
     found = detections([(0, 0, FAR, FAR, 0.9)] * 499 + [(0, 0, HUMAN, OBJECT, 0.1)])
     result = evaluate(found, truth)
     assert result.max_recall[0] == 1
-    assert result.full == pytest.approx(1 / 500)
+    assert result.mean_ap == pytest.approx(1 / 500)
 
 
 def test_the_default_grid_is_the_official_one():
     truth = ground_truth([(i, 0, HUMAN, OBJECT) for i in range(10)], 10)
     found = detections([(i, 0, HUMAN, OBJECT, 0.9) for i in range(6)])
-    assert evaluate(found, truth).full == pytest.approx(6 / 11)  # recall 0.6 does not reach 0.6000000000000001
-    assert evaluate(found, truth, interpolation="tenths_11_point").full == pytest.approx(7 / 11)
+    assert evaluate(found, truth).mean_ap == pytest.approx(6 / 11)  # recall 0.6 does not reach 0.6000000000000001
+    assert evaluate(found, truth, interpolation="tenths_11_point").mean_ap == pytest.approx(7 / 11)
 
 
 def test_class_without_detections_is_0_and_without_ground_truth_nan_but_0_in_the_mean():
@@ -130,21 +129,26 @@ def test_class_without_detections_is_0_and_without_ground_truth_nan_but_0_in_the
     np.testing.assert_array_equal(result.max_recall, [1, 0, np.nan])
     assert result.num_gt.tolist() == [1, 1, 0]
     assert result.num_detections.tolist() == [1, 0, 1]
-    assert result.full == result.mean_max_recall == pytest.approx(1 / 3)
+    assert result.mean_ap == result.mean_max_recall == pytest.approx(1 / 3)
 
 
 def test_images_without_pairs_are_kept():
     truth = ground_truth([(1, 0, HUMAN, OBJECT)], 2)
     found = detections([(0, 0, HUMAN, OBJECT, 0.9), (1, 0, HUMAN, OBJECT, 0.8)])
-    assert evaluate(found, truth).full == 0.5
+    assert evaluate(found, truth).mean_ap == 0.5
 
 
-def test_rare_and_non_rare_are_plain_means():
+def test_groups_are_plain_means():
     truth = ground_truth([(0, h, HUMAN, OBJECT) for h in range(4)], 1)
     found = detections([(0, 0, HUMAN, OBJECT, 0.9), (0, 2, HUMAN, OBJECT, 0.9), (0, 3, HUMAN, OBJECT, 0.9)])
-    result = evaluate(found, truth, 4, rare=np.array([True, False, False, False]))
-    assert (result.rare, result.non_rare, result.full) == (1, pytest.approx(2 / 3), 0.75)
-    assert np.isnan(evaluate(found, truth, 4).rare)
+    rare = np.array([True, False, False, False])
+    groups = ClassGroups.of(4, {"rare": rare, "non_rare": ~rare, "none": np.zeros(4, bool)})
+    means = groups.means(evaluate(found, truth, 4).ap)
+    assert np.isnan(means.pop("none"))
+    assert means == {"full": 0.75, "rare": 1, "non_rare": pytest.approx(2 / 3)}
+    assert groups.sizes() == {"full": 4, "rare": 1, "non_rare": 3, "none": 0}
+    with pytest.raises(DataError, match=r"class group rare: shape \(3,\), expected one entry for each of 4 classes"):
+        ClassGroups.of(4, {"rare": np.zeros(3, bool)})
 
 
 # Settings. Classes 0 and 1 share object 0, class 2 has object 1.
@@ -240,15 +244,15 @@ def test_equals_the_reference_on_real_images():
 def test_oracle_scores_1_and_nothing_scores_0(setting):
     truth = ground_truth([(i, h, HUMAN, OBJECT) for i, h in ((0, 0), (0, 1), (1, 2), (2, 0))], 4)
     result = evaluate(worlds.oracle(truth), truth, 3, setting, hoi_object_ids=OBJECTS)
-    assert (result.full, result.mean_max_recall) == (1, 1)
+    assert (result.mean_ap, result.mean_max_recall) == (1, 1)
     result = evaluate(detections([]), truth, 3, setting, hoi_object_ids=OBJECTS)
-    assert (result.full, result.mean_max_recall) == (0, 0)
+    assert (result.mean_ap, result.mean_max_recall) == (0, 0)
 
 
 def test_no_ground_truth_at_all():
     result = evaluate(detections([(0, 0, HUMAN, OBJECT, 0.9)]), ground_truth([], 1))
     assert np.isnan(result.ap[0])
-    assert result.full == 0
+    assert result.mean_ap == 0
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -256,7 +260,7 @@ def test_shuffled_rows_change_nothing_where_scores_differ(seed):
     truth, found = worlds.random_world(seed, num_levels=10**6)
     assert len(np.unique(found.scores)) == len(found)
     shuffled = np.random.default_rng(seed).permutation(len(found))
-    first, second = evaluate_world(found, truth), evaluate_world(worlds.take(found, shuffled), truth)
+    first, second = evaluate_world(found, truth), evaluate_world(found.take(shuffled), truth)
     np.testing.assert_array_equal(first.ap, second.ap)
     np.testing.assert_array_equal(first.hits[shuffled], second.hits)
 
@@ -287,9 +291,7 @@ def test_hits_are_a_subset_of_matches():
     result = evaluate_world(found, truth)
     assert (result.matched_index[result.hits] >= 0).all()
     assert len(np.unique(result.matched_index[result.hits])) == result.hits.sum()
-    lean = evaluate_hicodet(
-        found, truth, num_hois=worlds.NUM_HOIS, rare=worlds.RARE, hoi_object_ids=worlds.HOI_OBJECT_IDS
-    )
+    lean = evaluate_hicodet(found, truth, Rules(worlds.HOI_OBJECT_IDS))
     assert lean.hits is None
     assert lean.matched_index is None
 
@@ -317,7 +319,5 @@ def test_bad_choices_are_refused():
         evaluate(detections([]), truth, setting="known_objects")
     with pytest.raises(ParamError, match="interpolation"):
         evaluate(detections([]), truth, interpolation="eleven")
-    with pytest.raises(DataError, match="hoi_object_ids"):
-        evaluate(detections([]), truth, hoi_object_ids=np.zeros(2, np.int64))
     with pytest.raises(DataError, match="image_hois"):
         evaluate(detections([]), ground_truth([], 2, np.zeros((2, 3), bool)))

@@ -8,7 +8,7 @@ VCOCO = {"ap_role_s1": 50.0, "ap_role_s2": 60.0, "ap_agent": 70.0}
 def headline(roles, agents):
     per_role = {str(row): {"s1": ap, "s2": ap} for row, ap in enumerate(roles)}
     metrics = VCOCO | {"per_role": per_role, "per_agent": dict(enumerate(agents))}
-    return Row(result=None, metrics=metrics, sweeps={}).headline
+    return Row(metrics=metrics, sweeps={}, source=None, evaluation=None).headline
 
 
 def test_classes_without_positives_are_told():

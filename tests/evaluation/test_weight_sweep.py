@@ -7,10 +7,11 @@ import io
 import numpy as np
 import pytest
 
-from pipeline.core.errors import DataError
+from pipeline.core.class_groups import ClassGroups
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.evaluation.engine import evaluate_hicodet
 from pipeline.evaluation.fusion import fuse
-from pipeline.evaluation.hicodet import evaluate_hicodet
+from pipeline.evaluation.hicodet import Rules
 from pipeline.evaluation.row import score_dump
 from pipeline.evaluation.weight_sweep import SWEPT, SWEPT_OTHERS, sweep_csv
 from pipeline.store.dump import open_dump, write_dump
@@ -20,7 +21,7 @@ from tests.evaluation.worlds import ground_truth
 VOCABULARY = Vocabulary(
     objects=("person", "bicycle", "cup"), verbs=("ride", "hold"), hoi_classes=((0, 1), (1, 1), (1, 2))
 )
-RARE = np.array([True, False, False])
+GROUPS = ClassGroups.of(3, {"rare": np.array([True, False, False]), "other": np.zeros(3, bool)})
 
 
 @pytest.fixture
@@ -43,15 +44,15 @@ def truth(dump):
     )
 
 
-def swept(dump, params, truth, rare, tmp_path):
+def swept(dump, params, truth, tmp_path):
     write_dump(tmp_path / "x.zarr", dump)
-    return score_dump(open_dump(tmp_path / "x.zarr"), params, truth, rare, sweep=True)
+    return score_dump(open_dump(tmp_path / "x.zarr"), params, truth, GROUPS, sweep=True)
 
 
 @pytest.mark.parametrize("setting", ["default", "known_object", "explanation_hoi"])
 def test_every_point_is_a_whole_evaluation(dump, truth, setting, tmp_path):
     params = dataclasses.replace(WHOLE, weights={"detector": 2.3}, setting=setting)
-    row = swept(dump, params, truth, RARE, tmp_path)
+    row = swept(dump, params, truth, tmp_path)
     assert tuple(row.sweeps["detector"]) == tuple(sorted({*SWEPT["detector"], 2.3}))
     for factor in ("pairwise", "global", "relatedness"):
         assert tuple(row.sweeps[factor]) == SWEPT_OTHERS
@@ -60,33 +61,17 @@ def test_every_point_is_a_whole_evaluation(dump, truth, setting, tmp_path):
             alone = evaluate_hicodet(
                 fuse(dump, dataclasses.replace(params, weights=params.weights | {factor: weight})),
                 truth,
-                num_hois=3,
-                rare=RARE,
-                hoi_object_ids=VOCABULARY.hoi_object_ids,
-                setting=setting,
+                Rules(VOCABULARY.hoi_object_ids, setting),
             )
             np.testing.assert_array_equal(result.ap, alone.ap)
-            assert (result.full, result.rare) == (alone.full, alone.rare)
     np.testing.assert_array_equal(row.result.ap, row.sweeps["detector"][2.3].ap)
-    assert setting != "default" or len({result.full for result in row.sweeps["detector"].values()}) > 1
+    assert setting != "default" or len({result.mean_ap for result in row.sweeps["detector"].values()}) > 1
 
 
 def test_csv_marks_the_chosen_one_and_leaves_means_over_nothing_empty(dump, truth, tmp_path):
     params = dataclasses.replace(WHOLE, weights={"detector": 2.8})
-    results = swept(dump, params, truth, np.zeros(3, bool), tmp_path).sweeps["detector"]
-    rows = list(csv.DictReader(io.StringIO(sweep_csv(results, 2.8))))
+    results = swept(dump, params, truth, tmp_path).sweeps["detector"]
+    rows = list(csv.DictReader(io.StringIO(sweep_csv(results, GROUPS, 2.8))))
     assert [row["weight"] for row in rows if row["chosen"] == "1"] == ["2.8"]
-    assert {row["rare"] for row in rows} == {""}
-    assert float(rows[0]["full"]) == pytest.approx(100 * results[0.0].full, abs=1e-4)
-
-
-def test_matches_of_other_detections_are_refused(dump, truth):
-    with pytest.raises(DataError, match="matched_index: shape"):
-        evaluate_hicodet(
-            fuse(dump, WHOLE),
-            truth,
-            num_hois=3,
-            rare=RARE,
-            hoi_object_ids=VOCABULARY.hoi_object_ids,
-            matched_index=np.zeros(2, np.int64),
-        )
+    assert {row["other"] for row in rows} == {""}
+    assert float(rows[0]["full"]) == pytest.approx(100 * results[0.0].mean_ap, abs=1e-4)

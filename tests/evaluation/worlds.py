@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.core.class_groups import ClassGroups
 from pipeline.core.types import Detections, GroundTruth
 
 NUM_HOIS = 6
 HOI_OBJECT_IDS = np.array([0, 0, 1, 1, 2, 2])
-RARE = np.array([True, False, False, True, False, False])
+GROUPS = ClassGroups.of(NUM_HOIS, {"rare": np.isin(np.arange(NUM_HOIS), [0, 3])})
 SIDE = 24
 
 
@@ -34,17 +35,6 @@ def ground_truth(rows: list[tuple], num_images: int, image_hois=None) -> GroundT
         np.array(objects, np.float32).reshape(-1, 4),
         num_images=num_images,
         image_hois=image_hois,
-    )
-
-
-def take(found: Detections, rows) -> Detections:
-    """Some rows of detections, in the given order."""
-    return Detections(
-        found.image_index[rows],
-        found.hoi_id[rows],
-        found.human_boxes[rows],
-        found.object_boxes[rows],
-        found.scores[rows],
     )
 
 

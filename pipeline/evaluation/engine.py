@@ -1,0 +1,367 @@
+"""The one engine of the HICO-DET protocol, over detections that need not be in memory together.
+
+A ground truth belongs to one image, so which detection claims it is decided among the detections of that image. The
+first pass finds these hits, at most one per ground truth. Every other detection matters only by how many stand before a
+hit in the ranking of its class: the second pass counts them. Detections are read twice, a block of images at a time;
+the passes hand on hits and integers that add up, so that neither the order of the blocks nor who works on them matters.
+
+Several rankings of the same detections (values of a weight) are evaluated at once: boxes are matched once for all.
+
+Axis legend: T detections, R rankings, G ground-truth pairs, K hits (at most G), H HOI classes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.types import Detections, FloatArray, GroundTruth, IntArray
+from pipeline.evaluation.hicodet import (
+    HicoDetResult,
+    Rules,
+    check_rules,
+    check_scored,
+    check_truth,
+    count_truth,
+    counted_cells,
+    result_of_hits,
+)
+from pipeline.evaluation.matching import TruthIndex, best_pairs, cell_index
+from pipeline.evaluation.ranking import falling_keys
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_IMAGES_AT_ONCE = 256
+_TASKS = 256  # at most: a graph of tasks of any size, however many images
+_CLASS_SHIFT = np.uint64(32)
+
+
+class ImageBlocks(Protocol):
+    """Detections by image. Sent to workers, which share the file system: paths rather than arrays."""
+
+    def read(self, start: int, stop: int) -> tuple[Detections, Sequence[FloatArray]]:
+        """Triplets of images start..stop-1, in image order, and their scores in each ranking, float32 [T] each.
+
+        `image_index` counts from `start`; the triplets' own scores are not looked at.
+        """
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Results of all rankings over the same `num_detections` detections.
+
+    Of the first ranking, where asked for, else None, in the order in which detections are read: `matched` int32 [T],
+    the row of the ground truth that a detection points at, -1 for none, and `hits` bool [T].
+    """
+
+    results: list[HicoDetResult]
+    num_detections: int
+    matched: NDArray[np.int32] | None
+    hits: NDArray[np.bool_] | None
+
+
+def evaluate_rankings(
+    detections: ImageBlocks,
+    truth: GroundTruth,
+    rules: Rules,
+    *,
+    keep_matches: bool = False,
+    scheduler: Client | str | None = None,
+) -> Evaluation:
+    """Evaluate every ranking of a split's detections. A worker holds one block of detections, beside hits.
+
+    Args:
+        keep_matches: also return what each detection points at.
+        scheduler: where Dask works: the client of a cluster whose workers see the same files, or "threads"; None: no
+            Dask, one block after the other in this process.
+
+    Raises:
+        DataError, ParamError: as `evaluate_hicodet`.
+    """
+    check_rules(rules)
+    check_truth(truth, rules)
+    tasks = _tasks(_blocks(truth, keep_labels=rules.setting == "known_object"))
+    found, before = _two_passes(detections, tasks, rules, keep_matches, scheduler)
+    first_of_class = (np.cumsum(found.num_detections) - found.num_detections)[found.hoi_id]
+    results = [
+        result_of_hits(found.hoi_id, count - first_of_class + 1, found.num_gt, found.num_detections, rules)
+        for count in before
+    ]
+    num_detections = int(found.offsets[-1])
+    if not keep_matches:
+        return Evaluation(results, num_detections, None, None)
+    hits = np.zeros(num_detections, np.bool_)
+    hits[found.row[0]] = True
+    return Evaluation(results, num_detections, found.matched, hits)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Images start..stop-1 and their ground truth, rows `rows` of the whole, whose image_index counts from `start`."""
+
+    start: int
+    stop: int
+    truth: GroundTruth
+    rows: IntArray
+
+
+@dataclass(frozen=True)
+class _Hits:
+    """Hits of some images, and totals over them.
+
+    Attributes:
+        key: uint64 [R, K] rises by class, then by falling score.
+        row: int64 [R, K], the hit's place among all detections: equal keys stand in this order.
+        num_rows: all detections.
+        num_gt, num_detections: those that the setting counts, int64 [H].
+        matched: int32 [T]; empty where not asked for.
+    """
+
+    key: NDArray[np.uint64]
+    row: IntArray
+    num_rows: int
+    num_gt: IntArray
+    num_detections: IntArray
+    matched: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class _AllHits:
+    """Hits of all images, sorted by key, then row, as in `_Hits`; `offsets` int64 [tasks + 1] counts the detections
+    before each task."""
+
+    key: NDArray[np.uint64]
+    row: IntArray
+    offsets: IntArray
+    num_gt: IntArray
+    num_detections: IntArray
+    matched: NDArray[np.int32]
+
+    @property
+    def hoi_id(self) -> IntArray:
+        """Class of each hit, int64 [K]: the same in every ranking, which claim the same ground truths."""
+        return (self.key[0] >> _CLASS_SHIFT).astype(np.int64)
+
+
+_Task = Sequence[_Block]
+
+
+def _two_passes(
+    detections: ImageBlocks, tasks: Sequence[_Task], rules: Rules, keep_matches: bool, scheduler: Client | str | None
+) -> tuple[_AllHits, IntArray]:
+    """All hits, and how many detections stand before each in the ranking of all classes, class by class, [R, K]."""
+    if scheduler is None:
+        merged = _merge([_find_hits(detections, task, rules, keep_matches) for task in tasks])
+        counts = (_count_before(detections, task, rules, merged, order) for order, task in enumerate(tasks))
+        return merged, reduce(np.add, counts)
+    import dask
+
+    # traverse=False: Dask is not to look for tasks inside of arrays
+    first = [dask.delayed(_find_hits, traverse=False)(detections, task, rules, keep_matches) for task in tasks]
+    later = dask.delayed(_merge)(first)
+    delayed = [
+        dask.delayed(_count_before, traverse=False)(detections, task, rules, later, order)
+        for order, task in enumerate(tasks)
+    ]
+    found: tuple[_AllHits, IntArray] = dask.compute(later, reduce(dask.delayed(np.add), delayed), scheduler=scheduler)
+    return found
+
+
+def _blocks(truth: GroundTruth, *, keep_labels: bool) -> list[_Block]:
+    """Cut the ground truth into blocks of images; image-level labels serve the Known Object setting alone."""
+    edges = [*range(0, max(1, truth.num_images), _IMAGES_AT_ONCE), truth.num_images]
+    order = np.argsort(truth.image_index, kind="stable")
+    bounds = np.searchsorted(truth.image_index[order], edges).tolist()
+    labels = truth.image_hois if keep_labels else None
+    blocks = []
+    for (start, stop), (low, high) in zip(pairwise(edges), pairwise(bounds), strict=True):
+        rows = order[low:high]
+        part = GroundTruth(
+            image_index=truth.image_index[rows] - np.int32(start),
+            hoi_id=truth.hoi_id[rows],
+            human_boxes=truth.human_boxes[rows],
+            object_boxes=truth.object_boxes[rows],
+            num_images=stop - start,
+            image_hois=None if labels is None else labels[start:stop],
+        )
+        blocks.append(_Block(start, stop, part, rows))
+    return blocks
+
+
+def _tasks(blocks: Sequence[_Block]) -> list[_Task]:
+    """Group blocks into no more tasks than `_TASKS`."""
+    size = -(-len(blocks) // _TASKS)
+    return [blocks[low : low + size] for low in range(0, len(blocks), size)]
+
+
+def _find_hits(detections: ImageBlocks, task: _Task, rules: Rules, keep_matches: bool) -> _Hits:
+    """First pass: who claims each ground truth of some images, in every ranking. `row` counts from the task's first."""
+    parts, num_rows = [], 0
+    for block in task:
+        found = _find_block_hits(detections, block, rules, keep_matches)
+        parts.append(dataclasses.replace(found, row=found.row + num_rows))
+        num_rows += found.num_rows
+    return _Hits(
+        key=np.concatenate([part.key for part in parts], axis=1),
+        row=np.concatenate([part.row for part in parts], axis=1),
+        num_rows=num_rows,
+        num_gt=np.sum([part.num_gt for part in parts], axis=0),
+        num_detections=np.sum([part.num_detections for part in parts], axis=0),
+        matched=np.concatenate([part.matched for part in parts]),
+    )
+
+
+def _find_block_hits(detections: ImageBlocks, block: _Block, rules: Rules, keep_matches: bool) -> _Hits:
+    found, rankings = detections.read(block.start, block.stop)
+    truth, num_hois = block.truth, rules.num_hois
+    check_scored(found, rankings, rules, block.stop - block.start)
+    index = TruthIndex.build(truth, num_hois)
+    cells = cell_index(found.image_index, found.hoi_id, num_hois)
+    counted = counted_cells(rules.setting, truth, index, rules.hoi_object_ids)
+    matched = best_pairs(found, truth, index, cells)
+    counts = np.ones(len(found), np.bool_) if counted is None else counted[cells]
+    claiming = np.flatnonzero((matched >= 0) & counts)
+    rows = np.stack([claiming[_first_claims(matched[claiming], scores[claiming])] for scores in rankings])
+    keys = [_keys(found.hoi_id[row], scores[row]) for row, scores in zip(rows, rankings, strict=True)]
+    of_whole = np.append(block.rows, -1).astype(np.int32)[matched] if keep_matches else np.zeros(0, np.int32)
+    return _Hits(
+        key=np.stack(keys),
+        row=rows,
+        num_rows=len(found),
+        num_gt=count_truth(truth, num_hois, counted),
+        num_detections=np.bincount(found.hoi_id[counts], minlength=num_hois),
+        matched=of_whole,
+    )
+
+
+def _first_claims(matched: NDArray[np.int32], scores: FloatArray) -> IntArray:
+    """The row that claims each matched ground truth: the one with the highest score, the first of equals; int64 [K]."""
+    order = np.lexsort((falling_keys(scores), matched))
+    first = np.diff(matched[order], prepend=-1) > 0
+    return order[first]
+
+
+def _keys(hoi_id: NDArray[np.int16], scores: FloatArray) -> NDArray[np.uint64]:
+    """Unsigned integers that rise by class, then as scores fall, uint64 [T]."""
+    return (hoi_id.astype(np.uint64) << _CLASS_SHIFT) | falling_keys(scores).astype(np.uint64)
+
+
+def _merge(parts: list[_Hits]) -> _AllHits:
+    offsets = np.concatenate([[0], np.cumsum([part.num_rows for part in parts], dtype=np.int64)])
+    key = np.concatenate([part.key for part in parts], axis=1)
+    row = np.concatenate([part.row + offset for part, offset in zip(parts, offsets, strict=False)], axis=1)
+    order = np.stack([np.lexsort(pair) for pair in zip(row, key, strict=True)])
+    return _AllHits(
+        key=np.take_along_axis(key, order, axis=1),
+        row=np.take_along_axis(row, order, axis=1),
+        offsets=offsets,
+        num_gt=np.sum([part.num_gt for part in parts], axis=0),
+        num_detections=np.sum([part.num_detections for part in parts], axis=0),
+        matched=np.concatenate([part.matched for part in parts]),
+    )
+
+
+def _count_before(detections: ImageBlocks, task: _Task, rules: Rules, hits: _AllHits, order: int) -> IntArray:
+    """Second pass: how many detections of some images stand before each hit, [R, K]."""
+    counts = np.zeros(hits.key.shape, np.int64)
+    first_row = int(hits.offsets[order])
+    for block in task:
+        found, rankings = detections.read(block.start, block.stop)
+        rows = _counted_rows(found, block.truth, rules)
+        for ranking, scores in enumerate(rankings):
+            keys = _keys(found.hoi_id[rows], scores[rows])
+            counts[ranking] += _before(hits.key[ranking], hits.row[ranking] - first_row, keys, rows, len(found))
+        first_row += len(found)
+    return counts
+
+
+def _before(
+    hit_key: NDArray[np.uint64], hit_row: IntArray, keys: NDArray[np.uint64], rows: IntArray, size: int
+) -> IntArray:
+    """How many detections of one block stand before each hit, int64 [K]: those of a smaller key, or of the same key in
+    an earlier row.
+
+    Args:
+        hit_key: uint64 [K], ascending.
+        hit_row: int64 [K], counted from the block's first row; those of other blocks are negative, or `size` and more.
+        keys, rows: of the block's detections that count, rows ascending.
+    """
+    ordered = np.sort(keys)
+    counts = np.searchsorted(ordered, hit_key, side="left")
+    upto = np.searchsorted(ordered, hit_key, side="right")
+    later = hit_row >= size
+    counts[later] = upto[later]
+    tied = np.flatnonzero((hit_row >= 0) & ~later & (upto - counts > 1))
+    if len(tied):
+        same = np.flatnonzero(np.isin(keys, hit_key[tied]))
+        places = np.searchsorted(hit_key, np.append(keys[same], hit_key[tied])) * size
+        places += np.append(rows[same], hit_row[tied])  # key and row as one integer
+        found, wanted = np.sort(places[: len(same)]), places[len(same) :]
+        counts[tied] += np.searchsorted(found, wanted) - np.searchsorted(found, wanted - hit_row[tied])
+    return counts
+
+
+def _counted_rows(found: Detections, truth: GroundTruth, rules: Rules) -> IntArray:
+    """Detections that the setting counts, int64."""
+    index = TruthIndex.build(truth, rules.num_hois) if rules.setting != "default" else None
+    if index is None or (counted := counted_cells(rules.setting, truth, index, rules.hoi_object_ids)) is None:
+        return np.arange(len(found))
+    return np.flatnonzero(counted[cell_index(found.image_index, found.hoi_id, rules.num_hois)])
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Detections in memory, in image order, ranked by their own scores; implements `ImageBlocks`."""
+
+    detections: Detections
+
+    def read(self, start: int, stop: int) -> tuple[Detections, Sequence[FloatArray]]:
+        """Rows of some images."""
+        low, high = np.searchsorted(self.detections.image_index, [start, stop])
+        rows = slice(int(low), int(high))
+        part = self.detections.take(rows)
+        return dataclasses.replace(part, image_index=part.image_index - np.int32(start)), [part.scores]
+
+
+def evaluate_hicodet(
+    detections: Detections, truth: GroundTruth, rules: Rules, *, keep_matches: bool = False
+) -> HicoDetResult:
+    """Evaluate scored triplets by the official protocol.
+
+    Args:
+        detections: T triplets in any order of images; row order breaks ties within an image.
+        truth: G annotated pairs. Its `image_hois`, where given, say which images `known_object` scores (the official
+            lists come from image-level labels); without them the annotated pairs do.
+        rules: classes, setting and interpolation.
+        keep_matches: also return `hits` and `matched_index` for each detection.
+
+    Returns:
+        The scores; a class without detections has AP 0, one without ground truth nan.
+
+    Raises:
+        DataError: an id or image index is out of range, a score is NaN, or arrays do not fit the number of classes.
+        ParamError: unknown setting or interpolation.
+    """
+    check_rules(rules)
+    check_scored(detections, [detections.scores], rules, truth.num_images)
+    images = detections.image_index
+    order = None if (images[1:] >= images[:-1]).all() else np.argsort(images, kind="stable")
+    source = InMemory(detections if order is None else detections.take(order))
+    found = evaluate_rankings(source, truth, rules, keep_matches=keep_matches)
+    if not keep_matches:
+        return found.results[0]
+    assert found.hits is not None and found.matched is not None
+    hits, matched = found.hits, found.matched.astype(np.int64)
+    if order is not None:
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        hits, matched = hits[back], matched[back]
+    return dataclasses.replace(found.results[0], hits=hits, matched_index=matched)
