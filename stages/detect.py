@@ -39,7 +39,7 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
     from pipeline.store.engine import run_parts
     from pipeline.store.inputs import StageInputs
     from pipeline.store.manifests import write_stage_manifest
-    from pipeline.store.proposals_file import write_proposal_columns, write_proposals
+    from pipeline.store.proposals_file import write_proposals
     from pipeline.store.vocabulary_file import read_vocabulary
     from stages._detect_run import DetectRecipe
 
@@ -61,7 +61,7 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
         proposals = given.kept(has_extent(given.boxes))
         if dropped := len(given.scores) - len(proposals.scores):
             click.echo(f"{source}: {dropped} boxes without width or height are left out", err=True)
-        write_proposals(layout.proposals(split), proposals)
+        write_proposals(layout.proposals(split), **vars(proposals))
         num_proposals = len(proposals.scores)
         num_humans = int((proposals.object_ids == vocabulary.human_object_id).sum())
     else:
@@ -76,12 +76,12 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
         )
         columns = proposal_columns(parts)
         num_proposals, num_humans = len(columns["scores"]), count_humans(columns["object_ids"], opened)
-        write_proposal_columns(
+        write_proposals(
             layout.proposals(split),
             image_ids=manifest.image_ids,
             objects=vocabulary.objects,
             detector=opened.detector_name,
-            columns=columns,
+            **columns,
         )
     write_stage_manifest(
         layout.stage_manifest("detect", split),

@@ -59,7 +59,7 @@ def command(dataset: str, split: str, source: Path, labels: str | None, trained_
     )
     proposals = imported.proposals
     target = layout.imported_proposals(split)
-    write_proposals(target, proposals)
+    write_proposals(target, **vars(proposals))
     humans = int((proposals.object_ids == vocabulary.human_object_id).sum())
     write_stage_manifest(
         layout.stage_manifest("import_proposals", split),

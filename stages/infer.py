@@ -35,7 +35,7 @@ def command(
     from pipeline.core.layout import Layout
     from pipeline.core.params import load_execution, load_params
     from pipeline.inference.pair_outputs import dump_columns
-    from pipeline.store.dump import write_dump_columns
+    from pipeline.store.dump import write_dump
     from pipeline.store.engine import run_parts
     from pipeline.store.manifests import write_stage_manifest
     from stages._split_run import InferRecipe, SplitRun
@@ -53,13 +53,12 @@ def command(
         threads=execution.decode_threads,
     )
     columns = dump_columns(opened.model.method.columns, parts.column)
-    write_dump_columns(
+    write_dump(
         layout.predictions(run.name, split),
         vocabulary=opened.vocabulary,
         image_ids=opened.bags.manifest.image_ids,
         variant=run.name,
-        outputs=opened.model.method.columns,
-        columns=columns,
+        **columns,
     )
     write_stage_manifest(
         layout.stage_manifest("infer", run.name, split),

@@ -41,7 +41,7 @@ def command(
     from pipeline.inference.represent_split import representation_columns
     from pipeline.store.engine import run_parts
     from pipeline.store.manifests import write_stage_manifest
-    from pipeline.store.representations_file import write_representation_columns
+    from pipeline.store.representations_file import write_representations
     from stages._split_run import RepresentRecipe, SplitRun
 
     layout = Layout(root, dataset)
@@ -58,7 +58,7 @@ def command(
     )
     columns = representation_columns(parts, opened, run=run.name)
     output, num_pairs = layout.representations(run.name, split), len(columns["object_ids"])
-    write_representation_columns(output, image_ids=opened.bags.manifest.image_ids, run=run.name, columns=columns)
+    write_representations(output, image_ids=opened.bags.manifest.image_ids, run=run.name, **columns)
     write_stage_manifest(
         layout.stage_manifest("represent", run.name, split),
         root=root,

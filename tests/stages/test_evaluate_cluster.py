@@ -27,10 +27,8 @@ NUM_IMAGES, FATAL_IMAGE = 6, 3
 @pytest.mark.parametrize("stage", [command, score_command])
 def test_workers_are_sent_paths_and_digests_that_mean_the_same_to_them(stage, tmp_path, monkeypatch):
     layout = write_world(tmp_path)
-    write_dump(
-        layout.predictions("seeds/ours-0"),
-        dataclasses.replace(read_dump(layout.predictions("ours")), variant="seeds/ours-0"),
-    )
+    whole = read_dump(layout.predictions("ours"))
+    write_dump(layout.predictions("seeds/ours-0"), **vars(dataclasses.replace(whole, variant="seeds/ours-0")))
     dump = layout.predictions("seeds/ours-0" if stage is score_command else "ours")
     sent = []
 
@@ -101,7 +99,7 @@ def test_workers_that_were_started_in_another_clone_read_the_callers_predictions
     theirs = tmp_path / "theirs"
     shutil.copytree(layout.root, theirs)
     dump = read_dump(layout.predictions("baseline"))
-    write_dump(theirs / layout.predictions("ours").relative_to(layout.root), dump)
+    write_dump(theirs / layout.predictions("ours").relative_to(layout.root), **vars(dump))
     layout.metrics("ours").unlink()
     monkeypatch.chdir(layout.root)
     with Client(cluster.scheduler_address) as client:

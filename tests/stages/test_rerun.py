@@ -37,7 +37,7 @@ def layout(tmp_path) -> Layout:
     run = run_name(AD_HOC)
     layout.training_log(run).parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(layout.training_log("ours"), layout.training_log(run))
-    write_dump(layout.predictions(run), dataclasses.replace(read_dump(layout.predictions("ours")), variant=run))
+    write_dump(layout.predictions(run), **vars(dataclasses.replace(read_dump(layout.predictions("ours")), variant=run)))
     return layout
 
 

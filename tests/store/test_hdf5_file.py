@@ -9,8 +9,9 @@ import pytest
 from pipeline.core.errors import ArtifactError
 from pipeline.core.types import KnowledgeBank
 from pipeline.store.bank_file import read_bank, write_bank
-from pipeline.store.hdf5_file import create_hdf5
+from pipeline.store.hdf5_file import create_hdf5, write_hdf5
 from pipeline.store.proposals_file import read_proposals, write_proposals
+from pipeline.store.ragged import Column
 from pipeline.store.representations_file import SplitRepresentations, read_representations, write_representations
 from tests.small_split import random_proposals, write_split_images
 
@@ -41,6 +42,47 @@ def test_without_room_there_is_one_line_and_no_file(tmp_path, monkeypatch):
     with refused, create_hdf5(tmp_path / "a.h5", DATA.nbytes) as file:
         fill(file)
     assert not list(tmp_path.iterdir())
+
+
+CHUNK_ROWS = 8  # so that 400 rows are 50 chunks, four blocks
+
+
+def arrays(rows: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    wide, names = rng.random((rows, 3)).astype(np.float32), np.array([f"image {i}" for i in range(rows)], "S9")
+    return {"boxes": wide, "object_ids": rng.integers(0, 9, rows), "bank": wide[:5], "name": names}
+
+
+def write(path, columns):
+    write_hdf5(path, columns, attributes={}, chunk_rows=CHUNK_ROWS)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("rows", [0, 1, 8, 400])
+def test_bytes_are_those_of_whole_arrays_written_at_once(tmp_path, rows):
+    """What h5py writes when it is handed the arrays, whatever the pieces."""
+    whole = arrays(rows)
+    with h5py.File(tmp_path / "x", "w", libver="latest", track_order=False) as file:
+        for name, array in whole.items():
+            chunks = (min(CHUNK_ROWS, len(array)), *array.shape[1:]) if array.size else None
+            file.create_dataset(name, data=array, chunks=chunks, track_times=False, fletcher32=chunks is not None)
+    expected = (tmp_path / "x").read_bytes()
+    assert write(tmp_path / "y", whole) == expected
+    odd = {
+        name: Column(array.shape, array.dtype, lambda array=array: np.array_split(array, 7))
+        for name, array in whole.items()
+    }
+    assert write(tmp_path / "z", odd) == expected
+
+
+def test_a_column_that_cannot_be_read_leaves_no_file(tmp_path):
+    def pieces():
+        yield np.zeros(8)
+        raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        write(tmp_path / "x.h5", {"scores": Column((400,), np.dtype(np.float64), pieces)})
+    assert list(tmp_path.iterdir()) == []
 
 
 # A link of each kind in place of a dataset of each file that is read
@@ -74,13 +116,13 @@ def virtual(file: h5py.File, name: str) -> None:
 def files(tmp_path, vocabulary):
     """Path, reader and a dataset of each kind of file."""
     proposals = random_proposals(write_split_images(tmp_path, vocabulary, 2), vocabulary, [3, 2])
-    write_proposals(tmp_path / "proposals.h5", proposals)
+    write_proposals(tmp_path / "proposals.h5", **vars(proposals))
     write_bank(tmp_path / "bank.h5", KnowledgeBank(np.ones((2, 4), np.float32), ("a", "b"), "tiny", "0"))
     boxes, rows = proposals.boxes[:3], np.ones((3, 4), np.float32)
     split = SplitRepresentations(
         proposals.image_ids, "run", np.array([0, 2, 3]), boxes, boxes, proposals.object_ids[:3], rows, rows[:2]
     )
-    write_representations(tmp_path / "representations.h5", split)
+    write_representations(tmp_path / "representations.h5", **vars(split))
     return {
         "proposals": (tmp_path / "proposals.h5", read_proposals, "boxes"),
         "bank": (tmp_path / "bank.h5", read_bank, "hoi_embeddings"),
