@@ -44,10 +44,9 @@ def check_forms(
         array = arrays[name]
         shape = tuple(array.shape or ())
         if not (_is_of(array.dtype, form.dtype, convertible) and _fits(shape, form.axes, known)):
-            letters = [f"{axis} = {known[axis]}" for axis in form.axes if isinstance(axis, str) and axis in known]
+            axes = [f"{axis} = {known[str(axis)]}" if axis in known else str(axis) for axis in form.axes]
             raise DataError(
-                f"{name} is {array.dtype} {_listed(shape)}; expected {form.dtype.__name__} {_listed(form.axes)}"
-                f"{' with ' if letters else ''}{', '.join(letters)}"
+                f"{name} is {array.dtype} {list(shape)}; expected {form.dtype.__name__} [{', '.join(axes)}]"
             )
         known |= {axis: size for axis, size in zip(form.axes, shape, strict=True) if isinstance(axis, str)}
     return known
@@ -60,9 +59,5 @@ def _is_of(found: np.dtype[Any], wanted: type[np.generic], convertible: bool) ->
 
 
 def _fits(shape: tuple[int, ...], axes: tuple[int | str, ...], known: Mapping[str, int]) -> bool:
-    wanted = [known.get(axis, size) if isinstance(axis, str) else axis for axis, size in zip(axes, shape, strict=False)]
-    return len(shape) == len(axes) and list(shape) == wanted
-
-
-def _listed(axes: tuple[int | str, ...]) -> str:
-    return f"[{', '.join(map(str, axes))}]"
+    wanted = [known.get(str(axis), axis) for axis in axes]
+    return len(shape) == len(axes) and all(isinstance(b, str) or a == b for a, b in zip(shape, wanted, strict=True))

@@ -35,6 +35,10 @@ def _check(record: Any, axes: Mapping[str, tuple[int | str, ...]], ids: Collecti
         raise DataError(f"{type(record).__name__}.{error}") from None
 
 
+def _pair_axes(rows: str) -> dict[str, tuple[int | str, ...]]:
+    return {"image_index": (rows,), "hoi_id": (rows,), "human_boxes": (rows, 4), "object_boxes": (rows, 4)}
+
+
 def unusable_boxes(boxes: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Which boxes [*, 4] are not finite or inverted, bool [*]."""
     return ~np.isfinite(boxes).all(-1) | (boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1])
@@ -180,17 +184,7 @@ class Detections:
     scores: FloatArray
 
     def __post_init__(self) -> None:
-        _check(
-            self,
-            {
-                "image_index": ("T",),
-                "hoi_id": ("T",),
-                "human_boxes": ("T", 4),
-                "object_boxes": ("T", 4),
-                "scores": ("T",),
-            },
-            ids=["image_index", "hoi_id"],
-        )
+        _check(self, _pair_axes("T") | {"scores": ("T",)}, ids=["image_index", "hoi_id"])
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -212,11 +206,7 @@ class GroundTruth:
     image_hois: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
-        _check(
-            self,
-            {"image_index": ("G",), "hoi_id": ("G",), "human_boxes": ("G", 4), "object_boxes": ("G", 4)},
-            ids=["image_index", "hoi_id"],
-        )
+        _check(self, _pair_axes("G"), ids=["image_index", "hoi_id"])
         outside = (self.image_index < 0) | (self.image_index >= self.num_images)
         if outside.any():
             raise DataError(

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Form
 from pipeline.core.outputs import OutputColumn
-from pipeline.core.types import FloatArray, IntArray, Proposals, check_text
+from pipeline.core.types import FloatArray, IntArray, check_text
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.store.proposals_file import check_proposals
 from pipeline.store.ragged import Column, Table, check_made_for, reading
 from pipeline.store.zarr_files import open_whole_array, write_zarr
 
@@ -156,9 +157,9 @@ def open_dump(
         found_ids = tuple(attributes["image_ids"])
         table = Table.of(arrays, forms, len(found_ids))
         dump = DumpReader(path, found, found_ids, attributes["variant"], columns, table)
-    for field in fields(Vocabulary):
-        expected = None if vocabulary is None else getattr(vocabulary, field.name)
-        check_made_for(path, f"vocabulary's {field.name}", getattr(found, field.name), expected, remedy)
+    for field in fields(Vocabulary) if vocabulary else ():
+        names = getattr(found, field.name), getattr(vocabulary, field.name)
+        check_made_for(path, f"vocabulary's {field.name}", *names, remedy)
     check_made_for(path, "images", dump.image_ids, image_ids, remedy)
     check_made_for(path, "run", dump.variant, run, remedy)
     return dump
@@ -181,9 +182,7 @@ def _open_sharded(path: Path, group: zarr.Group, name: str) -> zarr.Array[Any]:
 
 def _check_values(part: PredictionDump) -> None:
     """Refuse what scoring would turn into nonsense; rows in messages count from the part's first."""
-    Proposals(part.boxes, part.proposal_scores, part.object_ids)  # their own checks
-    if part.object_ids.max(initial=0) >= part.vocabulary.num_objects:
-        raise ValueError(f"object_ids holds {part.object_ids.max()}, expected 0..{part.vocabulary.num_objects - 1}")
+    check_proposals(part.boxes, part.proposal_scores, part.object_ids, part.vocabulary.num_objects)
     counts = np.repeat(np.diff(part.proposal_offsets), np.diff(part.pair_offsets))  # proposals of each pair's image
     for name in ("human_index", "object_index"):
         index = getattr(part, name)

@@ -91,16 +91,17 @@ def read_columns(file: h5py.File, forms: Mapping[str, Form], images: int = 0) ->
 
 
 def read_texts(holder: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    """Read a list of texts, a dataset of a file or one of its attributes, in any form that h5py writes one.
+    """Read a list of texts: a dataset of a file or one of its attributes, in any form that h5py writes one.
 
     Raises:
         KeyError, TypeError, UnicodeDecodeError: it is absent, or no list of texts.
     """
     values = holder[name]
-    try:
-        return tuple(decode_strings(np.asarray(values[()] if isinstance(values, h5py.Dataset) else values)))
-    except TypeError as error:
-        raise TypeError(f"{name}: {error}") from None
+    array = np.asarray(values[()] if isinstance(values, h5py.Dataset) else values)
+    items = array.tolist()
+    if not isinstance(items, list) or not all(isinstance(item, str | bytes) for item in items):
+        raise TypeError(f"{name} is {array.dtype} {list(array.shape)}, expected a list of texts")
+    return tuple(item if isinstance(item, str) else item.decode() for item in items)
 
 
 def read_text(file: h5py.File, name: str) -> str:
@@ -109,21 +110,8 @@ def read_text(file: h5py.File, name: str) -> str:
 
 
 def encode_strings(names: Sequence[str]) -> NDArray[np.bytes_]:
-    """Return names as fixed-width UTF-8 bytes [I], a dtype that HDF5 stores without objects."""
+    """Return names as fixed-width UTF-8 bytes, a dtype that HDF5 stores without objects."""
     return np.array([name.encode() for name in names], dtype=np.bytes_) if names else np.zeros(0, "S1")
-
-
-def decode_strings(array: NDArray[Any]) -> list[str]:
-    """Inverse of `encode_strings`; strings of any length, as h5py writes texts that are not encoded, are read too.
-
-    Raises:
-        TypeError: no list of texts.
-        UnicodeDecodeError: bytes that are not UTF-8.
-    """
-    items = array.tolist()
-    if not isinstance(items, list) or not all(isinstance(item, str | bytes) for item in items):
-        raise TypeError(f"{array.dtype} {list(array.shape)} is no list of texts")
-    return [item if isinstance(item, str) else item.decode() for item in items]
 
 
 def write_hdf5(

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.arrays import Form
-from pipeline.core.types import FloatArray, IntArray, Proposals, check_boxes
+from pipeline.core.errors import DataError
+from pipeline.core.types import FloatArray, IntArray, Proposals
 from pipeline.store.hdf5_file import encode_strings, open_hdf5, read_columns, read_text, read_texts, write_hdf5
 from pipeline.store.ragged import Column, check_made_for, offsets_of, reading, row_owner
 
@@ -86,20 +87,22 @@ def read_proposals(
             detector=read_text(file, "detector"),
             **read_columns(file, _FORMS, len(found_ids)),
         )
-        _check_values(split)
+        check_proposals(split.boxes, split.scores, split.object_ids, len(split.objects))
+        _check_order(split)
     check_made_for(path, "images", split.image_ids, image_ids, _REMEDY)
     check_made_for(path, "object categories", split.objects, objects, _REMEDY)
     return split
 
 
-def _check_values(split: SplitProposals) -> None:
-    strange = split.object_ids[(split.object_ids < 0) | (split.object_ids >= len(split.objects))]
-    if len(strange):
-        raise ValueError(f"object id {strange[0]} out of range; expected 0 to {len(split.objects) - 1}")
-    if not ((split.scores >= 0) & (split.scores <= 1)).all():
-        raise ValueError("scores outside 0..1; expected probabilities")
-    check_boxes(split.boxes, "boxes")
-    _check_order(split)
+def check_proposals(boxes: FloatArray, scores: FloatArray, object_ids: IntArray, num_objects: int) -> None:
+    """Refuse boxes, scores and ids of any number of images that no detector gives.
+
+    Raises:
+        DataError: as `Proposals`, or an id of no category.
+    """
+    Proposals(boxes, scores, object_ids)  # its own checks
+    if object_ids.max(initial=0) >= num_objects:
+        raise DataError(f"object_ids holds {object_ids.max()}, expected 0..{num_objects - 1}")
 
 
 def _check_order(split: SplitProposals) -> None:
@@ -108,4 +111,4 @@ def _check_order(split: SplitProposals) -> None:
     rises = rises[~np.isin(rises, split.offsets)]  # an image's first may well be higher than the last of the one before
     if len(rises):
         image_id = split.image_ids[int(np.searchsorted(split.offsets, rises[0], side="right")) - 1]
-        raise ValueError(f'scores of image "{image_id}" are not in falling order; expected the best first')
+        raise DataError(f'scores of image "{image_id}" are not in falling order; expected the best first')

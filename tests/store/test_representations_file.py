@@ -40,12 +40,6 @@ def test_round_trip_keeps_every_bit_and_dtype(tmp_path, dtype, pairs):
     assert found.image_index.tolist() == [0, 0, 2][:pairs]
 
 
-def test_equal_content_gives_equal_bytes(tmp_path):
-    for name in ("x.h5", "y.h5"):
-        write_representations(tmp_path / name, **vars(split()))
-    assert (tmp_path / "x.h5").read_bytes() == (tmp_path / "y.h5").read_bytes()
-
-
 def test_same_pairs_looks_at_pairs_and_not_at_numbers_of_the_network():
     one = split()
     assert one.same_pairs(dataclasses.replace(one, run="other", representation=one.representation * 2))
@@ -66,29 +60,13 @@ def test_a_file_of_something_else_is_refused(tmp_path, expected, message):
         read_representations(tmp_path / "x.h5", remedy="run it again", **expected)
 
 
-def test_missing_truncated_and_damaged_files_are_named(tmp_path):
-    path = tmp_path / "x.h5"
-    with pytest.raises(ArtifactError, match=r"x\.h5 does not exist; run \"weakhoi represent\""):
-        read_representations(path)
-    write_representations(path, **vars(split()))
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ArtifactError, match="damaged"):
-        read_representations(path)
-    path.write_bytes(whole)
-    with h5py.File(path, "r+") as file:
-        del file["object_ids"]
-        file["object_ids"] = np.zeros(2, np.int64)
-    with pytest.raises(ArtifactError, match=r"object_ids is int64 \[2\]; expected int64 \[M\] with M = 3"):
-        read_representations(path)
-
-
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("object_ids", np.array([0.5, 1.5, 0.5]), "object_ids is float64 [3]; expected int64 [M]"),
-        ("representation", np.ones((3, 5), bool), "representation is bool [3, 5]; expected floating [M, D]"),
-        ("image_id", np.arange(3), "image_id: int64 [3] is no list of texts"),
+        ("object_ids", np.array([0.5, 1.5, 0.5]), "object_ids is float64 [3]; expected int64 [M = 3]"),
+        ("representation", np.ones((3, 5), bool), "representation is bool [3, 5]; expected floating [M = 3, D]"),
+        ("object_ids", np.zeros(2, np.int64), "object_ids is int64 [2]; expected int64 [M = 3]"),
+        ("image_id", np.arange(3), "image_id is int64 [3], expected a list of texts"),
     ],
 )
 def test_a_dataset_of_another_type_is_named_with_both(tmp_path, name, values, message):
