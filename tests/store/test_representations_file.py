@@ -67,6 +67,7 @@ def test_a_file_of_something_else_is_refused(tmp_path, expected, message):
         ("representation", np.ones((3, 5), bool), "representation is bool [3, 5]; expected floating [M = 3, D]"),
         ("object_ids", np.zeros(2, np.int64), "object_ids is int64 [2]; expected int64 [M = 3]"),
         ("image_id", np.arange(3), "image_id is int64 [3], expected a list of texts"),
+        ("image_id", "a", "image_id is |S1 [], expected a list of texts"),
     ],
 )
 def test_a_dataset_of_another_type_is_named_with_both(tmp_path, name, values, message):
