@@ -50,11 +50,10 @@ from pipeline.inference.dump_split import InferWork
 from pipeline.inference.pair_outputs import dump_columns
 from pipeline.inference.params import InferParams
 from pipeline.methods.params import ModelParams
-from pipeline.store.dump import write_dump_columns
 from pipeline.store.files import sha256_of
 from pipeline.store.part_work import ImageWork, compute_parts
 from pipeline.store.parts import FinishedParts, PartPlan
-from pipeline.store.proposals_file import SplitProposals, write_proposal_columns
+from pipeline.store.proposals_file import SplitProposals, write_proposals
 from pipeline.store.ragged import offsets_of
 from pipeline.toyworld.scenes import render_scene
 
@@ -143,12 +142,12 @@ def detect_stage(size: str, params: DetectParams, manifest: SplitManifest, folde
     work = DetectWork(detector, manifest, vocabulary, params, folder, _CPU)
 
     def write(parts: FinishedParts, path: Path) -> None:
-        write_proposal_columns(
+        write_proposals(
             path,
             image_ids=manifest.image_ids,
             objects=vocabulary.objects,
             detector=work.detector_name,
-            columns=proposal_columns(parts),
+            **proposal_columns(parts),
         )
 
     return Stage(work, params.part_size, detector.model, write)
@@ -171,13 +170,12 @@ def infer_stage(size: str, params: Params, manifest: SplitManifest, folder: Path
     work = InferWork(model, vocabulary, bags, params[InferParams].batch_size, "benchmark", _CPU)
 
     def write(parts: FinishedParts, path: Path) -> None:
-        write_dump_columns(
+        write_dump(
             path,
             vocabulary=vocabulary,
             image_ids=manifest.image_ids,
             variant="x",
-            outputs=outputs,
-            columns=dump_columns(outputs, parts.column),
+            **dump_columns(outputs, parts.column),
         )
 
     def forward(loaded: LoadedBags) -> object:

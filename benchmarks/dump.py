@@ -96,7 +96,7 @@ def measure(dump: PredictionDump, folder: Path, runs: int) -> dict[str, Any]:
         for start in range(0, len(reader), _IMAGES_AT_ONCE):
             reader.read(start, min(start + _IMAGES_AT_ONCE, len(reader)))
 
-    write = measure_pairs(save, lambda: write_dump(path, dump), runs)
+    write = measure_pairs(save, lambda: write_dump(path, **vars(dump)), runs)
     read = measure_pairs(load, lambda: read_dump(path), runs)
     ranges = measure_pairs(load, read_ranges, runs)
     plain, taken = sum(array.nbytes for array in arrays.values()), bytes_under(path)

@@ -233,13 +233,13 @@ def measure_pairs_per_image(layout: Layout, runs: int) -> tuple[dict[str, Runs],
         for split, proposals in splits.items():
             layout.stage_manifest("detect", split).unlink(missing_ok=True)  # of the proposals that are replaced
             human = proposals.objects.index("person")
-            write_proposals(layout.proposals(split), repeat_objects(proposals, PAIR_FACTORS[place], human))
+            write_proposals(layout.proposals(split), **vars(repeat_objects(proposals, PAIR_FACTORS[place], human)))
         for name in OF_PAIRS:
             cost = run_stage(name, layout.root)
             costs[name][place].append(cost)
             print(f"run {turn + 1} {PAIR_FACTORS[place]:6} x objects {name:15} {_told(cost)}", flush=True)
         dump = open_dump(layout.predictions(Run("ours")))
-        pairs[place] = dump.arrays["human_index"].shape[0] / len(dump)
+        pairs[place] = dump.table.arrays["human_index"].shape[0] / len(dump)
     return costs, pairs
 
 

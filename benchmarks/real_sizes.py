@@ -62,7 +62,7 @@ def measure_evaluation(folder: Path, num_images: int) -> dict[str, float]:
     """Seconds and peak memory of `evaluate` on a random dump, per image and whole."""
     path = folder / f"{num_images}.zarr"
     dump = random_dump(num_images, np.random.default_rng(0))
-    write_dump(path, dump)
+    write_dump(path, **vars(dump))
     truth = truth_of(dump, np.random.default_rng(1))
     del dump
     seconds = seconds_of(prepare_evaluation(path, truth))

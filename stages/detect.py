@@ -16,7 +16,7 @@ from pipeline.detection.leakage import leakage_warning
 from pipeline.detection.params import DetectParams
 from pipeline.detection.proposals import count_humans, proposal_columns
 from pipeline.detection.recipe import DetectRecipe
-from pipeline.store.proposals_file import write_proposal_columns, write_proposals
+from pipeline.store.proposals_file import write_proposals
 from pipeline.store.stage_run import StageRun
 from stages._command import dataset_option, device_option, root_option, scheduler_option, split_option, stage_command
 from stages._parts import run_recipe
@@ -45,7 +45,7 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
             proposals = given.kept(has_extent(given.boxes))
             if dropped := len(given.scores) - len(proposals.scores):
                 click.echo(f"{source}: {dropped} boxes without width or height are left out", err=True)
-            write_proposals(target, proposals)
+            write_proposals(target, **vars(proposals))
             num_proposals = len(proposals.scores)
             num_humans = int((proposals.object_ids == vocabulary.human_object_id).sum())
         else:
@@ -54,12 +54,12 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
             opened, parts = run_recipe(recipe, stage, scheduler)
             columns = proposal_columns(parts)
             num_proposals, num_humans = len(columns["scores"]), count_humans(columns["object_ids"], opened)
-            write_proposal_columns(
+            write_proposals(
                 target,
                 image_ids=manifest.image_ids,
                 objects=vocabulary.objects,
                 detector=opened.detector_name,
-                columns=columns,
+                **columns,
             )
         stage.finish([target], {"images": len(manifest), "proposals": num_proposals, "humans": num_humans})
 

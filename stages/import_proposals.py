@@ -51,7 +51,7 @@ def command(dataset: str, split: str, source: Path, labels: str | None, trained_
         stage.note(source, *([] if labels in LABELS or not Path(labels).is_file() else [Path(labels)]))
         imported = import_proposals(source, manifest, vocabulary, labels=labels, detector=f"imported, {trained_on}:")
         proposals = imported.proposals
-        write_proposals(target, proposals)
+        write_proposals(target, **vars(proposals))
         humans = int((proposals.object_ids == vocabulary.human_object_id).sum())
         counts = {"images": len(manifest), "proposals": len(proposals.scores), "humans": humans}
         dropped = sum(imported.dropped.values()) + imported.without_extent

@@ -10,7 +10,7 @@ from pipeline.config.run import Run
 from pipeline.inference.pair_outputs import dump_columns
 from pipeline.inference.params import InferParams
 from pipeline.inference.recipes import InferRecipe, SplitRun
-from pipeline.store.dump import write_dump_columns
+from pipeline.store.dump import write_dump
 from pipeline.store.stage_run import StageRun
 from stages._command import (
     dataset_option,
@@ -41,13 +41,12 @@ def command(
         opened, parts = run_recipe(InferRecipe(split_run, stage.params(InferParams)), stage, scheduler)
         stage.inputs.digests.update(opened.inputs)
         columns = dump_columns(opened.model.method.columns, parts.column)
-        write_dump_columns(
+        write_dump(
             layout.predictions(run),
             vocabulary=opened.vocabulary,
             image_ids=opened.bags.manifest.image_ids,
             variant=run.name,
-            outputs=opened.model.method.columns,
-            columns=columns,
+            **columns,
         )
         stage.finish([layout.predictions(run)], {"images": opened.num_images, "pairs": len(columns["human_index"])})
 

@@ -12,7 +12,7 @@ from pipeline.config.run import Run
 from pipeline.inference.params import InferParams, RepresentParams
 from pipeline.inference.recipes import RepresentRecipe, SplitRun
 from pipeline.inference.represent_split import representation_columns
-from pipeline.store.representations_file import write_representation_columns
+from pipeline.store.representations_file import write_representations
 from pipeline.store.stage_run import StageRun
 from stages._command import (
     dataset_option,
@@ -45,7 +45,7 @@ def command(
         stage.inputs.digests.update(opened.inputs)
         columns = representation_columns(parts, opened, run=run.name)
         output, num_pairs = layout.representations(run), len(columns["object_ids"])
-        write_representation_columns(output, image_ids=opened.bags.manifest.image_ids, run=run.name, columns=columns)
+        write_representations(output, image_ids=opened.bags.manifest.image_ids, run=run.name, **columns)
         stage.finish([output], {"images": opened.num_images, "pairs": num_pairs})
     click.echo(f"{output}: {num_pairs} pairs of {opened.num_images} images")
 

@@ -8,16 +8,17 @@ Ids (`x_id`) index a vocabulary, indices (`x_index`) a row of another record; bo
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.arrays import Form, check_forms
 from pipeline.core.errors import DataError
 
-_LARGEST_SIDE = 1 << 24  # pixels: beyond it float32 boxes no longer tell neighbouring pixels apart
+_LARGEST_SIDE = 1 << 24  # pixels: beyond it float32 boxes no longer tell neighboring pixels apart
 _LARGEST_NUMBER = 1 << 63
 _SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -25,20 +26,17 @@ FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
 
-def _check(record: Any, shapes: Mapping[str, tuple[int | str, ...]], kinds: Mapping[str, str]) -> None:
-    """Check shapes (names bind to the first size seen) and dtype kinds of a record's arrays."""
-    sizes: dict[str, int] = {}
-    for name, shape in shapes.items():
-        array = getattr(record, name)
-        where = f"{type(record).__name__}.{name}"
-        if array.dtype.kind != kinds.get(name, "f"):
-            raise DataError(f"{where}: dtype {array.dtype}, expected kind {kinds.get(name, 'f')!r}")
-        if array.ndim != len(shape):
-            raise DataError(f"{where}: shape {array.shape}, expected {len(shape)} axes {shape}")
-        for axis, (size, expected) in enumerate(zip(array.shape, shape, strict=True)):
-            wanted = sizes.setdefault(expected, size) if isinstance(expected, str) else expected
-            if size != wanted:
-                raise DataError(f"{where}: axis {axis} has {size} rows, expected {expected} = {wanted}")
+def _check(record: Any, axes: Mapping[str, tuple[int | str, ...]], ids: Collection[str] = ()) -> None:
+    """Check shapes and types of a record's arrays: whole numbers for `ids`, floats for the others."""
+    forms = {name: Form(np.signedinteger if name in ids else np.floating, axes[name]) for name in axes}
+    try:
+        check_forms(vars(record), forms)
+    except DataError as error:
+        raise DataError(f"{type(record).__name__}.{error}") from None
+
+
+def _pair_axes(rows: str) -> dict[str, tuple[int | str, ...]]:
+    return {"image_index": (rows,), "hoi_id": (rows,), "human_boxes": (rows, 4), "object_boxes": (rows, 4)}
 
 
 def unusable_boxes(boxes: NDArray[np.floating]) -> NDArray[np.bool_]:
@@ -124,7 +122,7 @@ class ImageLabels:
     hoi_ids: IntArray
 
     def __post_init__(self) -> None:
-        _check(self, {"hoi_ids": ("R",)}, {"hoi_ids": "i"})
+        _check(self, {"hoi_ids": ("R",)}, ids=["hoi_ids"])
         if (np.diff(self.hoi_ids) <= 0).any() or (self.hoi_ids < 0).any():
             raise DataError(
                 f'ImageLabels.hoi_ids of "{self.image_id}" are {shortened(self.hoi_ids.tolist())}; '
@@ -141,7 +139,7 @@ class Proposals:
     object_ids: IntArray
 
     def __post_init__(self) -> None:
-        _check(self, {"boxes": ("N", 4), "scores": ("N",), "object_ids": ("N",)}, {"object_ids": "i"})
+        _check(self, {"boxes": ("N", 4), "scores": ("N",), "object_ids": ("N",)}, ids=["object_ids"])
         check_boxes(self.boxes, "Proposals.boxes")
         if not ((self.scores >= 0) & (self.scores <= 1)).all():
             raise DataError("Proposals.scores: outside 0..1; expected probabilities")
@@ -167,7 +165,7 @@ class KnowledgeBank:
     clip_digest: str
 
     def __post_init__(self) -> None:
-        _check(self, {"hoi_embeddings": ("H", "D")}, {})
+        _check(self, {"hoi_embeddings": ("H", "D")})
         if len(self.prompts) != len(self.hoi_embeddings):
             raise DataError(f"KnowledgeBank: {len(self.prompts)} prompts for {len(self.hoi_embeddings)} embeddings")
 
@@ -186,17 +184,7 @@ class Detections:
     scores: FloatArray
 
     def __post_init__(self) -> None:
-        _check(
-            self,
-            {
-                "image_index": ("T",),
-                "hoi_id": ("T",),
-                "human_boxes": ("T", 4),
-                "object_boxes": ("T", 4),
-                "scores": ("T",),
-            },
-            {"image_index": "i", "hoi_id": "i"},
-        )
+        _check(self, _pair_axes("T") | {"scores": ("T",)}, ids=["image_index", "hoi_id"])
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -222,11 +210,7 @@ class GroundTruth:
     image_hois: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
-        _check(
-            self,
-            {"image_index": ("G",), "hoi_id": ("G",), "human_boxes": ("G", 4), "object_boxes": ("G", 4)},
-            {"image_index": "i", "hoi_id": "i"},
-        )
+        _check(self, _pair_axes("G"), ids=["image_index", "hoi_id"])
         outside = (self.image_index < 0) | (self.image_index >= self.num_images)
         if outside.any():
             raise DataError(

@@ -22,9 +22,8 @@ from pipeline.data.split_images import open_split_image
 from pipeline.detection.batches import batches_of_one_size
 from pipeline.detection.detectors import Detector
 from pipeline.detection.params import DetectParams
-from pipeline.store.columns import Column
 from pipeline.store.parts import Arrays, FinishedParts
-from pipeline.store.ragged import offsets_of
+from pipeline.store.ragged import Column, offsets_of
 
 _EMPTY: Arrays = {
     "counts": np.zeros(0, np.int64),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +15,9 @@ from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import check_columns
 from pipeline.methods.model import HoiModel
 from pipeline.methods.pairing import PairRule
-from pipeline.store.columns import Column
 from pipeline.store.dump import PredictionDump
 from pipeline.store.parts import Arrays
-from pipeline.store.ragged import offsets_of
+from pipeline.store.ragged import Column, offsets_of
 
 PROPOSAL_ARRAYS = ("boxes", "proposal_scores", "object_ids")  # a row a proposal
 _PAIR_INDICES = ("human_index", "object_index")
@@ -65,31 +65,20 @@ def pair_arrays(columns: Sequence[OutputColumn]) -> tuple[str, ...]:
     return (*_PAIR_INDICES, *(column.name for column in columns if column.per == "pair"))
 
 
-def dump_columns(outputs: Sequence[OutputColumn], column: Callable[[str], Column]) -> dict[str, Column]:
-    """The columns of a dump, from those of `batch_outputs`."""
-    names = (*PROPOSAL_ARRAYS, *_PAIR_INDICES, *(output.name for output in outputs))
-    columns = {name: column(name) for name in names}
-    for name in ("proposal", "pair"):
-        columns[f"{name}_offsets"] = Column.of(offsets_of(column(f"{name}_counts").read()))
-    return columns
+def dump_columns(outputs: Sequence[OutputColumn], column: Callable[[str], Any]) -> dict[str, Any]:
+    """The fields of a `PredictionDump` that its arrays are in, from the arrays, or columns, of `batch_outputs`."""
+    counts = {name: Column.of(column(f"{name}_counts")).read() for name in ("proposal", "pair")}
+    return {
+        "columns": tuple(outputs),
+        "outputs": {output.name: column(output.name) for output in outputs},
+        **{name: column(name) for name in (*PROPOSAL_ARRAYS, *_PAIR_INDICES)},
+        **{f"{name}_offsets": offsets_of(values) for name, values in counts.items()},
+    }
 
 
 def dump_of(
-    arrays: Arrays,
-    outputs: Sequence[OutputColumn],
-    vocabulary: Vocabulary,
-    image_ids: tuple[str, ...],
-    variant: str,
+    arrays: Arrays, outputs: Sequence[OutputColumn], vocabulary: Vocabulary, image_ids: tuple[str, ...], variant: str
 ) -> PredictionDump:
     """The arrays of one batch as a dump in memory."""
-    columns = {
-        name: column.read() for name, column in dump_columns(outputs, lambda name: Column.of(arrays[name])).items()
-    }
-    return PredictionDump(
-        vocabulary=vocabulary,
-        image_ids=image_ids,
-        variant=variant,
-        columns=tuple(outputs),
-        outputs={output.name: columns.pop(output.name) for output in outputs},
-        **columns,
-    )
+    columns = dump_columns(outputs, arrays.__getitem__)
+    return PredictionDump(vocabulary=vocabulary, image_ids=image_ids, variant=variant, **columns)

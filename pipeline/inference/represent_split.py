@@ -17,9 +17,8 @@ from pipeline.core.errors import DataError, ParamError
 from pipeline.core.types import IntArray
 from pipeline.inference.bag_work import BagWork, LoadedBags, cut_by_image
 from pipeline.inference.params import RepresentParams
-from pipeline.store.columns import Column
 from pipeline.store.parts import Arrays, FinishedParts
-from pipeline.store.ragged import offsets_of
+from pipeline.store.ragged import Column, offsets_of
 
 
 @dataclass(frozen=True)

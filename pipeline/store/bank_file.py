@@ -6,22 +6,26 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.core.errors import ArtifactError, DataError, resource_error
+from pipeline.core.arrays import Form
 from pipeline.core.types import KnowledgeBank
-from pipeline.store.hdf5_file import create_hdf5, open_hdf5, read_column, read_text
-from pipeline.store.ragged import decode_strings, encode_strings
+from pipeline.store.hdf5_file import (
+    create_hdf5,
+    encode_strings,
+    open_hdf5,
+    read_columns,
+    read_text,
+    read_texts,
+    write_column,
+)
+from pipeline.store.ragged import Column, check_made_for, reading
 
 
 def write_bank(path: Path, bank: KnowledgeBank) -> None:
-    """Write a knowledge bank atomically, byte-reproducibly."""
-    prompts = encode_strings(list(bank.prompts))
-    with create_hdf5(path, bank.hoi_embeddings.nbytes + prompts.nbytes) as file:
-        file.attrs["clip_name"] = bank.clip_name
-        file.attrs["clip_digest"] = bank.clip_digest
-        shape = bank.hoi_embeddings.shape
-        file.create_dataset(
-            "hoi_embeddings", data=bank.hoi_embeddings, chunks=shape, track_times=False, fletcher32=True
-        )
+    """Write a knowledge bank atomically."""
+    prompts, embeddings = encode_strings(bank.prompts), bank.hoi_embeddings
+    with create_hdf5(path, embeddings.nbytes + prompts.nbytes) as file:
+        file.attrs.update({"clip_name": bank.clip_name, "clip_digest": bank.clip_digest})
+        write_column(file, "hoi_embeddings", Column.of(embeddings), chunk_rows=len(embeddings))
         file.create_dataset("prompts", data=prompts, track_times=False)
 
 
@@ -33,21 +37,12 @@ def read_bank(
     Raises:
         ArtifactError: missing, damaged, or made for another number of HOI classes; `remedy` says what to do.
     """
-    if not path.exists():
-        raise ArtifactError(f"{path} does not exist; {remedy}")
-    try:
-        with open_hdf5(path) as file:
-            bank = KnowledgeBank(
-                hoi_embeddings=read_column(file, "hoi_embeddings", np.float32, "H", "D"),
-                prompts=tuple(decode_strings(read_column(file, "prompts", str, "H"))),
-                clip_name=read_text(file, "clip_name"),
-                clip_digest=read_text(file, "clip_digest"),
-            )
-    except (OSError, KeyError, RuntimeError, TypeError, UnicodeDecodeError, DataError) as error:
-        reason = " ".join(str(error).split())
-        raise resource_error(error) or ArtifactError(
-            f"{path}: damaged or not a knowledge bank ({reason}); {remedy}"
-        ) from None
-    if num_hois is not None and len(bank.prompts) != num_hois:
-        raise ArtifactError(f"{path}: {len(bank.prompts)} HOI classes, expected {num_hois}; {remedy}")
+    with reading(path, "not a knowledge bank", remedy), open_hdf5(path) as file:
+        bank = KnowledgeBank(
+            **read_columns(file, {"hoi_embeddings": Form(np.float32, ("H", "D"))}),
+            prompts=read_texts(file, "prompts"),
+            clip_name=read_text(file, "clip_name"),
+            clip_digest=read_text(file, "clip_digest"),
+        )
+    check_made_for(path, "HOI classes", len(bank.prompts), num_hois, remedy)
     return bank

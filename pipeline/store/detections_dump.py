@@ -17,10 +17,11 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
-from pipeline.core.errors import ArtifactError
+from pipeline.core.arrays import Form, check_forms
 from pipeline.core.types import Detections
 from pipeline.store.files import atomic_path, refuse_links
-from pipeline.store.zarr_files import WRITE_ZEROS, open_whole_array, reading_zarr
+from pipeline.store.ragged import reading
+from pipeline.store.zarr_files import WRITE_ZEROS, open_whole_array
 
 BLOCK_ROWS = 1 << 18  # 11 MB of detections
 COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -30,7 +31,7 @@ COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "object_boxes": ("float32", (4,)),
     "scores": ("float32", ()),
 }
-_WHAT, _REMEDY = "no detections in zarr v3", "copy it again, or write it with write_detections"
+_WHAT, _REMEDY = "no detections in zarr v3", "check the path, copy it again, or write it with write_detections"
 ROW_BYTES = sum(np.dtype(dtype).itemsize * int(np.prod(trailing)) for dtype, trailing in COLUMNS.values())
 
 
@@ -80,7 +81,7 @@ class DetectionsDump:
         Raises:
             ArtifactError: damaged.
         """
-        with reading_zarr(self.path, _WHAT, _REMEDY):
+        with reading(self.path, _WHAT, _REMEDY):
             return np.asarray(self.columns[name][rows])
 
     def read(self, rows: slice | None = None) -> Detections:
@@ -95,14 +96,11 @@ def open_detections(path: Path) -> DetectionsDump:
     Raises:
         ArtifactError: missing, damaged, not such a dump, with chunks that are lost, or with links inside.
     """
-    if not path.exists():
-        raise ArtifactError(f"{path}: does not exist; check the path")
     refuse_links(path)
-    with reading_zarr(path, _WHAT, _REMEDY):
+    with reading(path, _WHAT, _REMEDY):
         group = zarr.open_group(path, mode="r", zarr_format=3)
         dump = DetectionsDump(path, {name: open_whole_array(path, group, name) for name in COLUMNS})
-        for name, (dtype, trailing) in COLUMNS.items():
-            found, expected = dump.columns[name], (len(dump), *trailing)
-            if found.dtype != np.dtype(dtype) or found.shape != expected:
-                raise ValueError(f"{name} is {found.dtype} {found.shape}, expected {dtype} {expected}")
+        check_forms(
+            dump.columns, {name: Form(np.dtype(dtype).type, ("T", *axes)) for name, (dtype, axes) in COLUMNS.items()}
+        )
     return dump

@@ -10,7 +10,7 @@ image or a pair. Outputs, boxes and scores are float32, all else int64. Attribut
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +18,23 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from pipeline.core.errors import ArtifactError
+from pipeline.core.arrays import Form
 from pipeline.core.outputs import OutputColumn
-from pipeline.core.types import FloatArray, IntArray, Proposals, check_text
+from pipeline.core.types import FloatArray, IntArray, check_text
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.store.columns import Column
-from pipeline.store.files import atomic_path
-from pipeline.store.zarr_files import WRITE_ZEROS, open_whole_array, reading_zarr
+from pipeline.store.proposals_file import check_proposals
+from pipeline.store.ragged import Column, Table, check_made_for, reading
+from pipeline.store.zarr_files import open_whole_array, write_zarr
 
 _CHUNK_ROWS = 4096
-_SHARD_CHUNKS = 16
-_ARRAYS = {
-    "proposal_offsets": "int64",
-    "boxes": "float32",
-    "proposal_scores": "float32",
-    "object_ids": "int64",
-    "pair_offsets": "int64",
-    "human_index": "int64",
-    "object_index": "int64",
-}
-_CUT_BY = {
-    "proposal_offsets": ("boxes", "proposal_scores", "object_ids"),
-    "pair_offsets": ("human_index", "object_index"),
+_FORMS = {
+    "proposal_offsets": Form(np.int64, ("I + 1",), cuts="N"),
+    "boxes": Form(np.float32, ("N", 4)),
+    "proposal_scores": Form(np.float32, ("N",)),
+    "object_ids": Form(np.int64, ("N",)),
+    "pair_offsets": Form(np.int64, ("I + 1",), cuts="M"),
+    "human_index": Form(np.int64, ("M",)),
+    "object_index": Form(np.int64, ("M",)),
 }
 _WHAT, _INFER = "not a prediction dump", 'run "dvc repro infer"'
 
@@ -68,59 +63,28 @@ class PredictionDump:
         return len(self.image_ids)
 
 
-def write_dump(path: Path, dump: PredictionDump) -> None:
-    """Write a dump atomically as one zarr v3 group."""
-    arrays = {name: getattr(dump, name) for name in _ARRAYS} | dict(dump.outputs)
-    write_dump_columns(
-        path,
-        vocabulary=dump.vocabulary,
-        image_ids=dump.image_ids,
-        variant=dump.variant,
-        outputs=dump.columns,
-        columns={name: Column.of(array) for name, array in arrays.items()},
-    )
-
-
-def write_dump_columns(
+def write_dump(
     path: Path,
     *,
     vocabulary: Vocabulary,
     image_ids: Sequence[str],
     variant: str,
-    outputs: Sequence[OutputColumn],
-    columns: Mapping[str, Column],
+    columns: Sequence[OutputColumn],
+    outputs: Mapping[str, Column | NDArray[Any]],
+    **arrays: Column | NDArray[Any],
 ) -> None:
-    """Write a dump atomically from columns that need not be in memory, one shard of one array at a time."""
-    with atomic_path(path) as temporary:
-        group = zarr.open_group(temporary, mode="w", zarr_format=3)
-        group.attrs.update(
-            {
-                "variant": variant,
-                "vocabulary": vocabulary.to_json(),
-                "image_ids": list(image_ids),
-                "columns": [asdict(output) for output in outputs],
-            }
-        )
-        for name in (*_ARRAYS, *(output.name for output in outputs)):
-            _write_column(group, name, columns[name])
-
-
-def _write_column(group: zarr.Group, name: str, column: Column) -> None:
-    rows = max(1, min(_CHUNK_ROWS, len(column)))
-    trailing = column.shape[1:]
-    chunks = -(-len(column) // rows) if column.size else 1
-    shard_rows = rows * min(chunks, _SHARD_CHUNKS)
-    target = group.create_array(
-        name,
-        shape=column.shape,
-        dtype=column.dtype,
-        chunks=(rows, *trailing),
-        shards=(shard_rows, *trailing),
-        config=WRITE_ZEROS,
+    """Write a dump atomically: the fields of `PredictionDump`, each array in memory or a `Column`."""
+    write_zarr(
+        path,
+        {name: arrays[name] for name in _FORMS} | {column.name: outputs[column.name] for column in columns},
+        attributes={
+            "variant": variant,
+            "vocabulary": vocabulary.to_json(),
+            "image_ids": list(image_ids),
+            "columns": [asdict(column) for column in columns],
+        },
+        chunk_rows=_CHUNK_ROWS,
     )
-    if column.size:
-        for start, block in column.blocks(shard_rows):
-            target[start : start + len(block)] = block
 
 
 @dataclass(frozen=True)
@@ -132,7 +96,7 @@ class DumpReader:
     image_ids: tuple[str, ...]
     variant: str
     columns: tuple[OutputColumn, ...]
-    arrays: Mapping[str, zarr.Array[Any]]
+    table: Table
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -143,28 +107,14 @@ class DumpReader:
         Raises:
             ArtifactError: damaged, or values that no run writes.
         """
-        stop = len(self) if stop is None else stop
-        with reading_zarr(self.path, _WHAT, _INFER):
-            of_pairs = [column.name for column in self.columns if column.per == "pair"]
-            of_images = [column.name for column in self.columns if column.per == "image"]
-            arrays = {name: self._rows(name, start, stop) for name in of_images}
-            for offsets, names in _CUT_BY.items():
-                cuts = self._rows(offsets, start, stop + 1)
-                _check_offsets(offsets, cuts, start)
-                rows = [*names, *(of_pairs if offsets == "pair_offsets" else ())]
-                arrays |= {name: self._rows(name, int(cuts[0]), int(cuts[-1])) for name in rows}
-                arrays[offsets] = cuts - cuts[0]
-            ends = [int(arrays[name][-1]) for name in _CUT_BY]
-            _check_shapes(arrays, self.columns, self.vocabulary, stop - start, ends)
+        with reading(self.path, _WHAT, _INFER):
+            arrays = self.table.read(start, stop)
             outputs = {column.name: arrays.pop(column.name) for column in self.columns}
             part = PredictionDump(
                 self.vocabulary, self.image_ids[start:stop], self.variant, self.columns, outputs, **arrays
             )
             _check_values(part)
         return part
-
-    def _rows(self, name: str, start: int, stop: int) -> NDArray[Any]:
-        return np.asarray(self.arrays[name][start:stop])
 
 
 def read_dump(
@@ -193,32 +143,25 @@ def open_dump(
         ArtifactError: missing, damaged, or made with another vocabulary, other images or by another run than expected;
             `remedy` says what makes it.
     """
-    if not path.exists():
-        raise ArtifactError(f"{path} does not exist; {remedy}")
-    with reading_zarr(path, _WHAT, remedy):
+    with reading(path, _WHAT, remedy):
         group = zarr.open_group(path, mode="r", zarr_format=3)
         attributes: dict[str, Any] = dict(group.attrs)
         _check_names(attributes)
         columns = tuple(OutputColumn(**column) for column in attributes["columns"])
-        dtypes = _ARRAYS | {column.name: "float32" for column in columns}
-        dump = DumpReader(
-            path=path,
-            vocabulary=Vocabulary.from_json(attributes["vocabulary"]),
-            image_ids=tuple(attributes["image_ids"]),
-            variant=attributes["variant"],
-            columns=columns,
-            arrays={name: _open_array(path, group, name, dtype) for name, dtype in dtypes.items()},
-        )
-        ends = [int(np.asarray(dump.arrays[name][-1:])[0]) for name in _CUT_BY]
-        _check_shapes(dump.arrays, columns, dump.vocabulary, len(dump), ends)
-    if vocabulary is not None and dump.vocabulary != vocabulary:
-        raise ArtifactError(f"{path}: made with another vocabulary; {remedy}")
-    if image_ids is not None and dump.image_ids != image_ids:
-        raise ArtifactError(
-            f"{path}: made from {len(dump.image_ids)} other images than the manifest's {len(image_ids)}; {remedy}"
-        )
-    if run is not None and dump.variant != run:
-        raise ArtifactError(f'{path}: made by the run "{dump.variant}", expected "{run}"; {remedy}')
+        found = Vocabulary.from_json(attributes["vocabulary"])
+        forms = _FORMS | {
+            column.name: Form(np.float32, ("I" if column.per == "image" else "M", *column.width(found)))
+            for column in columns
+        }
+        arrays = {name: _open_sharded(path, group, name) for name in forms}
+        found_ids = tuple(attributes["image_ids"])
+        table = Table.of(arrays, forms, len(found_ids))
+        dump = DumpReader(path, found, found_ids, attributes["variant"], columns, table)
+    for field in fields(Vocabulary) if vocabulary else ():
+        names = getattr(found, field.name), getattr(vocabulary, field.name)
+        check_made_for(path, f"vocabulary's {field.name}", *names, remedy)
+    check_made_for(path, "images", dump.image_ids, image_ids, remedy)
+    check_made_for(path, "run", dump.variant, run, remedy)
     return dump
 
 
@@ -230,51 +173,16 @@ def _check_names(attributes: Mapping[str, Any]) -> None:
         check_text(image_id, f"image_ids: row {row}")
 
 
-def _open_array(path: Path, group: zarr.Group, name: str, dtype: str) -> zarr.Array[Any]:
+def _open_sharded(path: Path, group: zarr.Group, name: str) -> zarr.Array[Any]:
     array = open_whole_array(path, group, name)
     if array.shards is None:
         raise ValueError(f"{name} is not a sharded array")
-    if array.dtype != np.dtype(dtype):
-        raise ValueError(f"{name} is {array.dtype}, expected {dtype}")
     return array
-
-
-def _check_shapes(
-    arrays: Mapping[str, Any], columns: Sequence[OutputColumn], vocabulary: Vocabulary, images: int, ends: list[int]
-) -> None:
-    """Refuse arrays whose sizes do not fit together; `ends` are the last offsets, of `_CUT_BY`."""
-    proposals, pairs = ends
-    expected = {
-        "proposal_offsets": (images + 1,),
-        "boxes": (proposals, 4),
-        "proposal_scores": (proposals,),
-        "object_ids": (proposals,),
-        "pair_offsets": (images + 1,),
-        "human_index": (pairs,),
-        "object_index": (pairs,),
-    }
-    for column in columns:
-        expected[column.name] = (images if column.per == "image" else pairs, *column.width(vocabulary))
-    for name, shape in expected.items():
-        if arrays[name].shape != shape:
-            raise ValueError(f"{name} has shape {arrays[name].shape}, expected {shape}")
-
-
-def _check_offsets(name: str, cuts: IntArray, start: int) -> None:
-    """Refuse offsets [images + 1] of the images from `start` on that fall, or that do not begin at 0."""
-    if start == 0 and cuts[0] != 0:
-        raise ValueError(f"{name} begins at {cuts[0]}, expected 0")
-    falls = np.flatnonzero(np.diff(cuts) < 0)
-    if len(falls):
-        row = int(falls[0])
-        raise ValueError(f"{name} falls from {cuts[row]} to {cuts[row + 1]} at image {start + row}")
 
 
 def _check_values(part: PredictionDump) -> None:
     """Refuse what scoring would turn into nonsense; rows in messages count from the part's first."""
-    Proposals(part.boxes, part.proposal_scores, part.object_ids)  # their own checks
-    if part.object_ids.max(initial=0) >= part.vocabulary.num_objects:
-        raise ValueError(f"object_ids holds {part.object_ids.max()}, expected 0..{part.vocabulary.num_objects - 1}")
+    check_proposals(part.boxes, part.proposal_scores, part.object_ids, part.vocabulary.num_objects)
     counts = np.repeat(np.diff(part.proposal_offsets), np.diff(part.pair_offsets))  # proposals of each pair's image
     for name in ("human_index", "object_index"):
         index = getattr(part, name)

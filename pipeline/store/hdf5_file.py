@@ -1,9 +1,12 @@
-"""HDF5 files, created so that a full disk is an error like any other, and opened so that nothing leads out of them."""
+"""Tables in HDF5: written so that a full disk is an error like any other, read so that nothing leads out of the file.
+
+Files are byte-reproducible: no timestamps, fixed order.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,11 +15,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.arrays import Form
 from pipeline.core.errors import ArtifactError, resource_error
-from pipeline.store.columns import Column
 from pipeline.store.file_content import content_of
 from pipeline.store.files import atomic_path
-from pipeline.store.ragged import decode_strings
+from pipeline.store.ragged import Column, Table
 
 _BLOCK_CHUNKS = 16  # chunks of a column written at a time
 _SLACK = 1 << 20  # bytes for everything but the data itself: headers, indices, the last chunk's padding
@@ -74,63 +77,55 @@ def _opened(path: Path) -> h5py.File:
         raise OSError(found.what) from error
 
 
-def read_column(file: h5py.File, name: str, dtype: type, *shape: int | str) -> NDArray[Any]:
-    """Read one dataset of a file that anybody may have written.
-
-    Args:
-        dtype: what it is returned as. Numbers of another width are converted; whole numbers do for floats. An abstract
-            type (`np.floating`) is read as it is stored. `str` returns the bytes or texts as h5py gives them.
-        shape: size of each axis, or a letter where it may be any.
+def read_columns(file: h5py.File, forms: Mapping[str, Form], images: int = 0) -> dict[str, NDArray[Any]]:
+    """Read the datasets of a table that anybody may have written: numbers of another width are converted.
 
     Raises:
-        ArtifactError: of another kind or shape; names both.
+        DataError: of another kind or shape, or offsets that do not fit; as `Table.of`.
         KeyError, TypeError: no such dataset.
     """
-    dataset = file[name]
-    if not isinstance(dataset, h5py.Dataset):
-        raise TypeError(f"{name} is no dataset")
-    found = dataset.shape or ()
-    fits = len(found) == len(shape) and all(isinstance(b, str) or a == b for a, b in zip(found, shape, strict=True))
-    if not fits or not _is_kind(dataset.dtype, dtype):
-        raise ArtifactError(
-            f"{file.filename}: {name} is {_type_name(dataset.dtype)} {_in_brackets(found)}; expected "
-            f"{'text' if dtype is str else dtype.__name__} {_in_brackets(shape)}, write it so"
-        )
-    values: NDArray[Any] = dataset[()]
-    with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, which the caller refuses
-        return values if dtype in (str, np.floating) else values.astype(dtype, copy=False)
+    for name in forms:
+        if not isinstance(file[name], h5py.Dataset):
+            raise TypeError(f"{name} is no dataset")
+    return Table.of(file, forms, images, convertible=True).read()
+
+
+def read_texts(holder: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """Read a list of texts: a dataset of a file or one of its attributes, in any form that h5py writes one.
+
+    Raises:
+        KeyError, TypeError, UnicodeDecodeError: it is absent, or no list of texts.
+    """
+    values = holder[name]
+    array = np.asarray(values[()] if isinstance(values, h5py.Dataset) else values)
+    items = array.tolist()
+    if not isinstance(items, list) or not all(isinstance(item, str | bytes) for item in items):
+        raise TypeError(f"{name} is {array.dtype} {list(array.shape)}, expected a list of texts")
+    return tuple(item if isinstance(item, str) else item.decode() for item in items)
 
 
 def read_text(file: h5py.File, name: str) -> str:
-    """Read an attribute that is a text, in any form that h5py writes one.
-
-    Raises:
-        KeyError, TypeError, UnicodeDecodeError: no such attribute, or no text.
-    """
-    return decode_strings(np.asarray([file.attrs[name]]))[0]
+    """Read an attribute that is one text; errors as `read_texts`."""
+    return read_texts({name: [file.attrs[name]]}, name)[0]
 
 
-def _is_kind(found: np.dtype[Any], wanted: type) -> bool:
-    if wanted is str:
-        return h5py.check_string_dtype(found) is not None
-    return found.kind in ("iu" if issubclass(wanted, np.integer) else "fiu")
+def encode_strings(names: Sequence[str]) -> NDArray[np.bytes_]:
+    """Return names as fixed-width UTF-8 bytes, a dtype that HDF5 stores without objects."""
+    return np.array([name.encode() for name in names], dtype=np.bytes_) if names else np.zeros(0, "S1")
 
 
-def _type_name(dtype: np.dtype[Any]) -> str:
-    return "text" if h5py.check_string_dtype(dtype) else str(dtype)
+def write_hdf5(
+    path: Path, columns: Mapping[str, Column | NDArray[Any]], *, attributes: Mapping[str, Any], chunk_rows: int
+) -> None:
+    """Write a table atomically, at most 16 chunks of a column in memory; its bytes don't depend on its pieces."""
+    ready = {name: Column.of(column) for name, column in columns.items()}
+    with create_hdf5(path, sum(column.nbytes for column in ready.values())) as file:
+        file.attrs.update(attributes)
+        for name, column in ready.items():
+            write_column(file, name, column, chunk_rows)
 
 
-def _in_brackets(shape: tuple[int | str, ...]) -> str:
-    return f"[{', '.join(map(str, shape))}]"
-
-
-def write_columns(file: h5py.File, columns: Mapping[str, Column], *, chunk_rows: int) -> None:
-    """Write each column as a dataset, at most 16 chunks of it in memory; its bytes don't depend on its pieces."""
-    for name, column in columns.items():
-        _write_column(file, name, column, chunk_rows)
-
-
-def _write_column(file: h5py.File, name: str, column: Column, chunk_rows: int) -> None:
+def write_column(file: h5py.File, name: str, column: Column, chunk_rows: int) -> None:
     """Write one dataset. It is closed with this function, since HDF5 places its last chunks only then."""
     chunks = (min(chunk_rows, len(column)), *column.shape[1:]) if column.size else None
     target = file.create_dataset(

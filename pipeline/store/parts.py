@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from pipeline.core.errors import ArtifactError, resource_error
-from pipeline.store.columns import Column
+from pipeline.store.ragged import Column
 from pipeline.store.tensors_file import load_tensors, save_tensors
 from pipeline.store.work_folder import work_folder
 

@@ -1,33 +1,33 @@
 """Pair representations of a split in HDF5, with the knowledge bank of the network that made them.
 
-CSR by image: `offsets` [I + 1] cut `human_boxes`, `object_boxes` [M, 4], `object_ids` [M] and `representation` [M, D];
+By image, `offsets` [I + 1] cut `human_boxes`, `object_boxes` [M, 4], `object_ids` [M] and `representation` [M, D];
 `bank` is W_T [H, D] after training. Which pairs are kept does not depend on the network: the files of two runs over
-the same proposals hold the same pairs. Byte-reproducible: no timestamps, fixed order.
+the same proposals hold the same pairs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.errors import ArtifactError, DataError, resource_error
+from pipeline.core.arrays import Form
 from pipeline.core.types import FloatArray, IntArray, check_boxes
-from pipeline.store.columns import Column
-from pipeline.store.hdf5_file import create_hdf5, open_hdf5, read_column, read_text, write_columns
-from pipeline.store.ragged import decode_strings, encode_strings, row_owner
+from pipeline.store.hdf5_file import encode_strings, open_hdf5, read_columns, read_text, read_texts, write_hdf5
+from pipeline.store.ragged import Column, check_made_for, reading, row_owner
 
 _ROWS_PER_CHUNK = 4096
-_FORMS: dict[str, tuple[type, tuple[int | str, ...]]] = {
-    "offsets": (np.int64, ("I + 1",)),
-    "human_boxes": (np.float32, ("M", 4)),
-    "object_boxes": (np.float32, ("M", 4)),
-    "object_ids": (np.int64, ("M",)),
-    "representation": (np.floating, ("M", "D")),
-    "bank": (np.float32, ("H", "D")),
+_FORMS = {
+    "offsets": Form(np.int64, ("I + 1",), cuts="M"),
+    "human_boxes": Form(np.float32, ("M", 4)),
+    "object_boxes": Form(np.float32, ("M", 4)),
+    "object_ids": Form(np.int64, ("M",)),
+    "representation": Form(np.floating, ("M", "D")),
+    "bank": Form(np.float32, ("H", "D")),
 }
 
 
@@ -60,69 +60,42 @@ class SplitRepresentations:
         )
 
 
-def write_representations(path: Path, split: SplitRepresentations) -> None:
-    """Write the file atomically."""
-    columns = {name: Column.of(getattr(split, name)) for name in _FORMS}
-    write_representation_columns(path, image_ids=split.image_ids, run=split.run, columns=columns)
-
-
-def write_representation_columns(
-    path: Path, *, image_ids: Sequence[str], run: str, columns: Mapping[str, Column]
-) -> None:
-    """Write the file atomically from columns that need not be in memory: all but `image_id`."""
-    ordered = {name: columns[name] for name in _FORMS}
-    ordered["image_id"] = Column.of(encode_strings(list(image_ids)))
-    with create_hdf5(path, sum(column.nbytes for column in ordered.values())) as file:
-        file.attrs["run"] = run
-        write_columns(file, ordered, chunk_rows=_ROWS_PER_CHUNK)
+def write_representations(path: Path, *, image_ids: Sequence[str], run: str, **columns: Column | NDArray[Any]) -> None:
+    """Write the file atomically: the fields of `SplitRepresentations`, each array in memory or a `Column`."""
+    write_hdf5(
+        path,
+        {name: columns[name] for name in _FORMS} | {"image_id": encode_strings(image_ids)},
+        attributes={"run": run},
+        chunk_rows=_ROWS_PER_CHUNK,
+    )
 
 
 def read_representations(
-    path: Path, *, image_ids: Sequence[str] | None = None, num_hois: int | None = None, remedy: str = ""
+    path: Path,
+    *,
+    image_ids: tuple[str, ...] | None = None,
+    num_hois: int | None = None,
+    remedy: str = 'run "weakhoi represent"',
 ) -> SplitRepresentations:
     """Read the file, and check it against the manifest and vocabulary that will use it.
 
-    Args:
-        remedy: what to do where the file is of no use; by default, to run `represent`.
-
     Raises:
-        ArtifactError: missing, truncated or damaged; of other images or another number of HOI classes than expected.
+        ArtifactError: missing, truncated or damaged; of other images or another number of HOI classes than expected;
+            `remedy` says what to do.
     """
-    remedy = remedy or 'run "weakhoi represent"'
-    if not path.exists():
-        raise ArtifactError(f"{path} does not exist; {remedy}")
-    try:
-        with open_hdf5(path) as file:
-            columns = {name: read_column(file, name, dtype, *shape) for name, (dtype, shape) in _FORMS.items()}
-            found = tuple(decode_strings(read_column(file, "image_id", str, "I")))
-            run = read_text(file, "run")
-        split = SplitRepresentations(image_ids=found, run=run, **columns)
-        _check_structure(split)
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError, UnicodeDecodeError, DataError) as error:
-        reason = " ".join(str(error).split())
-        raise resource_error(error) or ArtifactError(
-            f"{path}: damaged or not pair representations ({reason}); {remedy}"
-        ) from None
-    if image_ids is not None and found != tuple(image_ids):
-        raise ArtifactError(
-            f"{path}: made from {len(found)} other images than the manifest's {len(image_ids)}; {remedy}"
-        )
-    if num_hois is not None and len(split.bank) != num_hois:
-        raise ArtifactError(f"{path}: bank of {len(split.bank)} HOI classes, expected {num_hois}; {remedy}")
+    with reading(path, "not pair representations", remedy), open_hdf5(path) as file:
+        found_ids = read_texts(file, "image_id")
+        columns = read_columns(file, _FORMS, len(found_ids))
+        split = SplitRepresentations(image_ids=found_ids, run=read_text(file, "run"), **columns)
+        _check_values(split)
+    check_made_for(path, "images", split.image_ids, image_ids, remedy)
+    check_made_for(path, "HOI classes", len(split.bank), num_hois, remedy)
     return split
 
 
-def _check_structure(split: SplitRepresentations) -> None:
-    rows, offsets = len(split.object_ids), split.offsets
-    if offsets.shape != (len(split.image_ids) + 1,) or offsets[0] != 0 or offsets[-1] != rows:
-        raise ValueError(f"offsets do not cut {rows} pairs into {len(split.image_ids)} images")
-    if (np.diff(offsets) < 0).any():
-        raise ValueError("offsets fall")
-    shapes = {"human_boxes": (rows, 4), "object_boxes": (rows, 4), "representation": (rows, split.bank.shape[-1])}
-    for name, shape in shapes.items():
-        if getattr(split, name).shape != shape:
-            raise ValueError(f"{name} has shape {getattr(split, name).shape}, expected {shape}")
+def _check_values(split: SplitRepresentations) -> None:
     for name in ("human_boxes", "object_boxes"):
         check_boxes(getattr(split, name), name)
-    if not np.isfinite(split.representation).all() or not np.isfinite(split.bank).all():
-        raise ValueError("numbers that are not finite")
+    for name in ("representation", "bank"):
+        if not np.isfinite(getattr(split, name)).all():
+            raise ValueError(f"{name} holds numbers that are not finite")

@@ -1,4 +1,4 @@
-"""What all zarr v3 groups of this project share: arrays that are whole, and damage as one line.
+"""Tables as zarr v3 groups, with arrays that are whole.
 
 zarr takes an absent chunk for zeros. Here every chunk (every shard, where an array has shards) is a file with content,
 one of zeros too, so that a lost file is noticed; writers set `write_empty_chunks`.
@@ -6,33 +6,19 @@ one of zeros too, so that a lost file is noticed; writers set `write_empty_chunk
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
+from numpy.typing import NDArray
 
-from pipeline.core.errors import ArtifactError, DataError, resource_error
+from pipeline.store.files import atomic_path
+from pipeline.store.ragged import Column
 
 WRITE_ZEROS: Any = {"write_empty_chunks": True}  # the `config` of every array that is written
-_DAMAGE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, OSError, RuntimeError, DataError)
-
-
-@contextmanager
-def reading_zarr(path: Path, what: str, remedy: str) -> Iterator[None]:
-    """Turn what zarr, or a check, raises on a damaged group into one line.
-
-    Raises:
-        ArtifactError: says that `path` is damaged or `what` ("not a ..."), and with `remedy` what to do.
-        ResourceError: memory or disk ran out.
-    """
-    try:
-        yield
-    except _DAMAGE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise resource_error(error) or ArtifactError(f"{path}: damaged or {what} ({reason}); {remedy}") from None
+_SHARD_CHUNKS = 16
 
 
 def open_whole_array(path: Path, group: zarr.Group, name: str) -> zarr.Array[Any]:
@@ -55,3 +41,32 @@ def open_whole_array(path: Path, group: zarr.Group, name: str) -> zarr.Array[Any
         if not file.is_file() or not file.stat().st_size:
             raise ValueError(f"{name}: {file.relative_to(folder)} is lost or empty")
     return array
+
+
+def write_zarr(
+    path: Path, columns: Mapping[str, Column | NDArray[Any]], *, attributes: Mapping[str, Any], chunk_rows: int
+) -> None:
+    """Write a table atomically as one group, a shard of one array in memory at a time."""
+    with atomic_path(path) as temporary:
+        group = zarr.open_group(temporary, mode="w", zarr_format=3)
+        group.attrs.update(attributes)
+        for name, column in columns.items():
+            _write_column(group, name, Column.of(column), chunk_rows)
+
+
+def _write_column(group: zarr.Group, name: str, column: Column, chunk_rows: int) -> None:
+    rows = max(1, min(chunk_rows, len(column)))
+    trailing = column.shape[1:]
+    chunks = -(-len(column) // rows) if column.size else 1
+    shard_rows = rows * min(chunks, _SHARD_CHUNKS)
+    target = group.create_array(
+        name,
+        shape=column.shape,
+        dtype=column.dtype,
+        chunks=(rows, *trailing),
+        shards=(shard_rows, *trailing),
+        config=WRITE_ZEROS,
+    )
+    if column.size:
+        for start, block in column.blocks(shard_rows):
+            target[start : start + len(block)] = block

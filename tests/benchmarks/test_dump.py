@@ -12,7 +12,7 @@ def test_a_random_dump_has_hicodets_sizes_and_survives_the_file(tmp_path):
     made = dump.random_dump(3, np.random.default_rng(0))
     assert (made.outputs["image_logits"].shape, made.outputs["interaction_logits"].shape) == ((3, 600), (342, 117))
     assert (made.vocabulary.num_hois, made.vocabulary.num_objects) == (600, 80)
-    write_dump(tmp_path / "x.zarr", made)
+    write_dump(tmp_path / "x.zarr", **vars(made))
     found = read_dump(tmp_path / "x.zarr").outputs
     for name in ("image_logits", "interaction_logits", "relatedness_logits"):
         np.testing.assert_array_equal(found[name], made.outputs[name])
@@ -29,6 +29,6 @@ def test_figures(tmp_path):
     for name in ("write", "read", "read by ranges"):
         assert figures[name]["mb_per_second"] > 0
     given = tmp_path / "given.zarr"
-    write_dump(given, dump.random_dump(2, np.random.default_rng(1)))
+    write_dump(given, **vars(dump.random_dump(2, np.random.default_rng(1))))
     done = CliRunner().invoke(dump.command, ["--dump", str(given), "--runs", "1"])
     assert done.exit_code == 0 and done.output.startswith("2 images")

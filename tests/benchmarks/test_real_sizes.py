@@ -11,7 +11,7 @@ def test_the_truth_is_found_among_the_detections(tmp_path):
     dump = random_dump(5, np.random.default_rng(0))
     truth = real_sizes.truth_of(dump, np.random.default_rng(0))
     assert len(truth) == 20 and truth.num_images == 5
-    write_dump(tmp_path / "x.zarr", dump)
+    write_dump(tmp_path / "x.zarr", **vars(dump))
     row = real_sizes.prepare_evaluation(tmp_path / "x.zarr", truth)()
     assert row.metrics["counts"]["detections"] == len(fuse(dump, WHOLE))
     assert row.metrics["counts"]["ground_truth_pairs"] == 20

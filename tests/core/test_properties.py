@@ -104,7 +104,7 @@ def test_columns_of_detections_have_one_length(images, classes, scores):
     if images == classes == scores:
         assert len(Detections(*columns, columns[2], np.zeros(scores, np.float32))) == scores
     else:
-        with pytest.raises(DataError, match="expected T ="):
+        with pytest.raises(DataError, match=r"expected \w+ \[T = "):
             Detections(*columns, columns[2], np.zeros(scores, np.float32))
 
 

@@ -17,11 +17,11 @@ def test_proposals_hold_what_they_are_given_and_may_be_empty():
 @pytest.mark.parametrize(
     ("columns", "part"),
     [
-        ((BOXES, SCORES[:1], IDS), r"Proposals.scores: axis 0 has 1 rows, expected N = 2"),
-        ((BOXES[:, :3], SCORES, IDS), r"Proposals.boxes: axis 1 has 3 rows, expected 4"),
-        ((BOXES[0], SCORES, IDS), r"Proposals.boxes: shape \(4,\), expected 2 axes"),
-        ((BOXES, SCORES, IDS.astype(np.float32)), "Proposals.object_ids: dtype float32, expected kind 'i'"),
-        ((BOXES.astype(np.int64), SCORES, IDS), "Proposals.boxes: dtype int64, expected kind 'f'"),
+        ((BOXES, SCORES[:1], IDS), r"Proposals.scores is float32 \[1\]; expected floating \[N = 2\]"),
+        ((BOXES[:, :3], SCORES, IDS), r"Proposals.boxes is float32 \[2, 3\]; expected floating \[N, 4\]"),
+        ((BOXES[0], SCORES, IDS), r"Proposals.boxes is float32 \[4\]; expected floating \[N, 4\]"),
+        ((BOXES, SCORES, IDS.astype(np.float32)), r"object_ids is float32 \[2\]; expected signedinteger \[N = 2\]"),
+        ((BOXES.astype(np.int64), SCORES, IDS), r"Proposals.boxes is int64 \[2, 4\]; expected floating \[N, 4\]"),
         ((BOXES + np.float32("nan"), SCORES, IDS), "Proposals.boxes: box 0 is"),
         ((BOXES + np.float32("inf"), SCORES, IDS), "box 0 is"),
         ((BOXES[:, [2, 1, 0, 3]], SCORES, IDS), r"box 0 is \[2.0, 0.0, 0.0, 2.0\]; expected finite x1 <= x2"),
@@ -43,7 +43,7 @@ def test_the_first_bad_box_is_named():
 def test_axes_of_one_name_must_agree_across_arrays():
     with pytest.raises(DataError, match="1 prompts for 2 embeddings"):
         KnowledgeBank(np.zeros((2, 3), np.float32), ("a",), "clip", "0")
-    with pytest.raises(DataError, match=r"Detections.scores: axis 0 has 1 rows, expected T = 2"):
+    with pytest.raises(DataError, match=r"Detections.scores is float32 \[1\]; expected floating \[T = 2\]"):
         Detections(IDS.astype(np.int32), IDS.astype(np.int16), BOXES, BOXES, SCORES[:1])
 
 

@@ -61,7 +61,7 @@ def test_a_folder_in_place_of_a_manifest(tmp_path, vocabulary):
         ("image_index", [0, 3], "image_index 3 is out of range for 3 images"),
         ("image_index", [0, -1], "image_index -1 is out of range"),
         ("image_index", [0, 10**12], "not a ground-truth file"),
-        ("image_index", [0], "has 2 rows, expected G = 1"),
+        ("image_index", [0], "hoi_id is int16 [2]; expected signedinteger [G = 1]"),
         ("hoi_id", [0, 4], "HOI id 4, expected 0 to 3"),
         ("hoi_id", [0, -1], "HOI id -1, expected 0 to 3"),
         ("hoi_id", [0, 99_999], "not a ground-truth file"),

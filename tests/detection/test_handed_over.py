@@ -20,7 +20,7 @@ def given(tmp_path, vocabulary):
     split_path = tmp_path / "manifests/tiny/train.json"
     write_split(split_path, manifest)
     source = tmp_path / "given/train.h5"
-    write_proposals(source, random_proposals(manifest, vocabulary, [3, 0, 2]))
+    write_proposals(source, **vars(random_proposals(manifest, vocabulary, [3, 0, 2])))
     write_stage_manifest(
         source.with_name("detect-train.json"), root=tmp_path, stage="detect",
         arguments={"dataset": "tiny", "split": "train"}, inputs=[split_path], params={}, outputs=[source],
@@ -48,7 +48,7 @@ def test_the_file_of_the_run_is_taken_with_its_manifest_or_alone(given):
 def test_another_file_than_the_manifests_is_refused_with_both_digests(given):
     source, _, manifest, vocabulary = given
     old = sha256_of(source)
-    write_proposals(source, random_proposals(manifest, vocabulary, [3, 1, 2]))
+    write_proposals(source, **vars(random_proposals(manifest, vocabulary, [3, 1, 2])))
     assert f"sha256 {sha256_of(source)[:12]}, its manifest detect-train.json says {old[:12]}" in refused(given)
 
 
@@ -87,7 +87,7 @@ def test_what_cannot_be_proposals_of_these_images_is_one_line(given, change, mes
     source, _, manifest, vocabulary = given
     proposals = random_proposals(manifest, vocabulary, [3, 0, 2])
     changed = {name: edit(getattr(proposals, name)) for name, edit in change.items()}
-    write_proposals(source, dataclasses.replace(proposals, **changed))
+    write_proposals(source, **vars(dataclasses.replace(proposals, **changed)))
     source.with_name("detect-train.json").unlink()
     with pytest.raises(DataError) as caught:
         read_handed_over(*given)
@@ -101,7 +101,7 @@ def test_boxes_over_a_border_and_slivers_are_taken(given):
     proposals = random_proposals(manifest, vocabulary, [3, 0, 2])
     boxes = proposals.boxes.copy()
     boxes[:3] = [[-9, -2, 30, 64], [60, 0, 66, 64], [20, 20, 20.02, 60]]
-    write_proposals(source, dataclasses.replace(proposals, boxes=boxes))
+    write_proposals(source, **vars(dataclasses.replace(proposals, boxes=boxes)))
     source.with_name("detect-train.json").unlink()
     assert read_handed_over(*given).boxes.tolist() == boxes.tolist()
 

@@ -322,7 +322,7 @@ def test_detect_says_how_many_boxes_without_width_it_leaves_out(root):
         offsets=np.array([0, 3]), boxes=boxes, scores=np.array([0.9, 0.8, 0.7], np.float32),
         object_ids=np.array([2, 2, 0]),
     )  # fmt: skip
-    write_proposals(layout.imported_proposals("test"), given)
+    write_proposals(layout.imported_proposals("test"), **vars(given))
     done = CliRunner().invoke(main, ["detect", "--dataset", "vcoco", "--split", "test", "--root", str(root)])
     assert done.exit_code == 0, done.output
     assert "1 boxes without width or height are left out" in done.output

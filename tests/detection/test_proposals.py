@@ -12,7 +12,7 @@ from pipeline.detection.params import DetectParams
 from pipeline.detection.proposals import DetectWork, category_map, count_humans, detect_tensors, proposal_columns
 from pipeline.store.part_work import compute_parts
 from pipeline.store.parts import FinishedParts, PartPlan
-from pipeline.store.proposals_file import read_proposals, write_proposal_columns
+from pipeline.store.proposals_file import read_proposals, write_proposals
 from tests.small_split import write_split_images
 
 CATEGORIES = ("__background__", "N/A", "lamp", "person", "N/A", "cup", "zebra", "bicycle")
@@ -57,9 +57,7 @@ def run(tmp_path, manifest, vocabulary, toyworld_params):
         columns = proposal_columns(FinishedParts(plan, work.empty))
         humans = count_humans(columns["object_ids"], work)
         path = tmp_path / "proposals.h5"
-        write_proposal_columns(
-            path, image_ids=manifest.image_ids, objects=vocabulary.objects, detector="x", columns=columns
-        )
+        write_proposals(path, image_ids=manifest.image_ids, objects=vocabulary.objects, detector="x", **columns)
         found = read_proposals(path)
         assert humans == (found.object_ids == vocabulary.human_object_id).sum()
         return found

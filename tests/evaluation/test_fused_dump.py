@@ -21,8 +21,8 @@ def test_ranges_of_images_give_the_detections_of_the_whole(vocabulary, tmp_path,
     params = dataclasses.replace(WHOLE, links={"pairwise": link})
     dump, times = (dump_of(vocabulary, OBJECTS, PAIRS, seed=seed) for seed in (1, 2))
     times = dataclasses.replace(times, boxes=dump.boxes)
-    write_dump(tmp_path / "dump.zarr", dump)
-    write_dump(tmp_path / "times.zarr", times)
+    write_dump(tmp_path / "dump.zarr", **vars(dump))
+    write_dump(tmp_path / "times.zarr", **vars(times))
     source = FusedDump(tmp_path / "dump.zarr", params, ((("detector", 0.5),), ()), tmp_path / "times.zarr")
     parts = [(start, *source.read(start, stop)) for start, stop in pairwise(cuts)]
     whole = fuse(dump, params, times)
@@ -38,8 +38,8 @@ def test_ranges_of_images_give_the_detections_of_the_whole(vocabulary, tmp_path,
 
 
 def test_dumps_over_other_pairs_are_refused(vocabulary, tmp_path):
-    write_dump(tmp_path / "dump.zarr", dump_of(vocabulary, OBJECTS, PAIRS))
-    write_dump(tmp_path / "times.zarr", dump_of(vocabulary, OBJECTS, [PAIRS[0], [], [], [], PAIRS[4]]))
+    write_dump(tmp_path / "dump.zarr", **vars(dump_of(vocabulary, OBJECTS, PAIRS)))
+    write_dump(tmp_path / "times.zarr", **vars(dump_of(vocabulary, OBJECTS, [PAIRS[0], [], [], [], PAIRS[4]])))
     source = FusedDump(tmp_path / "dump.zarr", WHOLE, ((),), tmp_path / "times.zarr")
     source.read(3, 5)
     with pytest.raises(ArtifactError, match="over other pairs"):
@@ -49,7 +49,7 @@ def test_dumps_over_other_pairs_are_refused(vocabulary, tmp_path):
 def test_a_dump_that_is_not_the_callers_is_refused_before_it_is_read(vocabulary, tmp_path):
     mine, theirs = tmp_path / "mine.zarr", tmp_path / "theirs.zarr"
     for seed, path in enumerate((mine, theirs)):
-        write_dump(path, dump_of(vocabulary, OBJECTS, PAIRS, seed=seed))
+        write_dump(path, **vars(dump_of(vocabulary, OBJECTS, PAIRS, seed=seed)))
     FusedDump(mine, WHOLE, ((),), digests={mine: sha256_of(mine)}).read(0, 5)
     with pytest.raises(ArtifactError, match=r"theirs.zarr: a worker sees sha256"):
         FusedDump(theirs, WHOLE, ((),), digests={theirs: sha256_of(mine)}).read(0, 5)

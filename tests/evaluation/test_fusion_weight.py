@@ -44,7 +44,7 @@ def test_every_point_is_a_whole_evaluation(tmp_path):
     detections, factors = fuse_factors(dump, WHOLE)
     shown = detections.take(np.random.default_rng(0).permutation(len(detections))[: len(detections) // 5])
     truth = GroundTruth(shown.image_index, shown.hoi_id, shown.human_boxes, shown.object_boxes, num_images=8)
-    write_dump(tmp_path / "dump.zarr", dump)
+    write_dump(tmp_path / "dump.zarr", **vars(dump))
     found = sweep_fusion_weight(open_dump(tmp_path / "dump.zarr"), WHOLE, truth)
     best = best_of_cells(detections, factors.with_weights({"global": 0.0}).scores())
     for kind, rows in {"all": slice(None), "best": best}.items():

@@ -45,7 +45,7 @@ def truth(dump):
 
 
 def swept(dump, params, truth, tmp_path):
-    write_dump(tmp_path / "x.zarr", dump)
+    write_dump(tmp_path / "x.zarr", **vars(dump))
     return score_dump(open_dump(tmp_path / "x.zarr"), params, truth, GROUPS, sweep=True)
 
 

@@ -6,7 +6,7 @@ from pipeline.core.device import place
 from pipeline.data.bags import BagDataset, collate_bags
 from pipeline.inference.dump_split import InferWork
 from pipeline.inference.pair_outputs import dump_columns
-from pipeline.store.dump import read_dump, write_dump_columns
+from pipeline.store.dump import read_dump, write_dump
 from pipeline.store.files import sha256_of
 from pipeline.store.part_work import compute_parts
 from pipeline.store.parts import FinishedParts, PartPlan
@@ -38,11 +38,10 @@ def infer(tmp_path, model, bags, vocabulary):
         infer = InferWork(model, vocabulary, bags, batch_size, digest, torch.device("cpu"))
         plan = PartPlan(tmp_path / work, digest, len(bags), part_size)
         compute_parts(plan, plan.ranges(), infer, threads=1, done=done)
-        outputs = model.method.columns
-        columns = dump_columns(outputs, FinishedParts(plan, infer.empty).column)
+        columns = dump_columns(model.method.columns, FinishedParts(plan, infer.empty).column)
         path, image_ids = tmp_path / f"{work}.zarr", bags.manifest.image_ids
         names = {"vocabulary": vocabulary, "image_ids": image_ids, "variant": "ours"}
-        write_dump_columns(path, **names, outputs=outputs, columns=columns)
+        write_dump(path, **names, **columns)
         return read_dump(path, vocabulary=vocabulary, image_ids=image_ids)
 
     return write

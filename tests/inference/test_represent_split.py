@@ -8,7 +8,7 @@ from pipeline.inference.params import RepresentParams
 from pipeline.inference.represent_split import RepresentWork, best_of_images, representation_columns
 from pipeline.store.part_work import compute_parts
 from pipeline.store.parts import FinishedParts, PartPlan
-from pipeline.store.representations_file import read_representations, write_representation_columns
+from pipeline.store.representations_file import read_representations, write_representations
 from tests.small_model import chosen, run, small_model
 from tests.small_split import small_bags
 
@@ -39,7 +39,7 @@ def represent(tmp_path, model, vocabulary, bags):
         compute_parts(plan, plan.ranges(), represent, threads=1)
         columns = representation_columns(FinishedParts(plan, represent.empty), represent, run="ours")
         path, image_ids = tmp_path / f"{work}.h5", bags.manifest.image_ids
-        write_representation_columns(path, image_ids=image_ids, run="ours", columns=columns)
+        write_representations(path, image_ids=image_ids, run="ours", **columns)
         return read_representations(path, image_ids=image_ids)
 
     return write

@@ -43,7 +43,7 @@ def write_world(root: Path, num_images: int = 3) -> Layout:
     annotated = AnnotatedSplit(ground_truth(rows, num_images), np.array([50, 3, 20]))
     write_ground_truth(layout.ground_truth("test"), annotated, manifest)
     for seed, variant in enumerate(VARIANTS):
-        write_dump(layout.predictions(variant), _dump(manifest, variant, seed))
+        write_dump(layout.predictions(variant), **vars(_dump(manifest, variant, seed)))
         write_text(layout.training_log(variant), _training_log())
         result = CliRunner().invoke(evaluate, ["--dataset", "toyworld", "--variant", variant, "--root", str(root)])
         assert result.exit_code == 0, result.output

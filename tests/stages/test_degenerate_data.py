@@ -72,7 +72,7 @@ class World:
         self.put(split, dataclasses.replace(found, offsets=offsets_of(counts), **columns))
 
     def put(self, split: str, proposals: SplitProposals) -> None:
-        write_proposals(self.root / f"cache/toyworld/proposals/{split}.h5", proposals)
+        write_proposals(self.root / f"cache/toyworld/proposals/{split}.h5", **vars(proposals))
 
     def take_images(self, split: str, count: int) -> None:
         """Leave the first images, their proposals and their annotated pairs."""

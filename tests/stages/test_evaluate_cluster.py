@@ -102,7 +102,7 @@ def test_workers_that_were_started_in_another_clone_read_the_callers_predictions
     theirs = tmp_path / "theirs"
     shutil.copytree(layout.root, theirs)
     dump = read_dump(layout.predictions(Run("baseline")))
-    write_dump(theirs / layout.predictions(Run("ours")).relative_to(layout.root), dump)
+    write_dump(theirs / layout.predictions(Run("ours")).relative_to(layout.root), **vars(dump))
     layout.metrics(Run("ours")).unlink()
     monkeypatch.chdir(layout.root)
     with Client(cluster.scheduler_address) as client:

@@ -29,7 +29,7 @@ def layout(tmp_path) -> Layout:
 
 def write_run(layout: Layout, run: str, dump: PredictionDump, sign: float = 1) -> None:
     outputs = {**dump.outputs, "interaction_logits": sign * dump.outputs["interaction_logits"]}
-    write_dump(layout.predictions(run), dataclasses.replace(dump, variant=run, outputs=outputs))
+    write_dump(layout.predictions(run), **vars(dataclasses.replace(dump, variant=run, outputs=outputs)))
 
 
 def score(layout: Layout, variant: str, seed: int = 3):

@@ -50,7 +50,7 @@ def layout(tmp_path, vocabulary, small_visual, model_params) -> Layout:
     manifest = dataclasses.replace(write_split_images(tmp_path, vocabulary, IMAGES), dataset="toyworld", split="test")
     write_split(layout.split("test"), manifest)
     proposals = random_proposals(manifest, vocabulary, [PROPOSALS] * IMAGES)
-    write_proposals(layout.proposals("test"), proposals)
+    write_proposals(layout.proposals("test"), **vars(proposals))
     rows = [
         (image, image % vocabulary.num_hois, *map(tuple, proposals.image(image).boxes[:2])) for image in range(IMAGES)
     ]

@@ -13,29 +13,14 @@ def bank() -> KnowledgeBank:
     return KnowledgeBank(embeddings, ("riding a bike", "überholen", "c"), "tiny", "0f")
 
 
-def test_round_trip_and_same_bytes(tmp_path, bank):
+def test_round_trip(tmp_path, bank):
     path = tmp_path / "bank.h5"
     write_bank(path, bank)
     found = read_bank(path, num_hois=3)
     np.testing.assert_array_equal(found.hoi_embeddings, bank.hoi_embeddings)
     assert (found.prompts, found.clip_name, found.clip_digest) == (bank.prompts, "tiny", "0f")
-    before = path.read_bytes()
-    write_bank(path, bank)
-    assert path.read_bytes() == before
-
-
-def test_other_classes_missing_and_truncated(tmp_path, bank):
-    path = tmp_path / "bank.h5"
-    with pytest.raises(ArtifactError, match="does not exist"):
-        read_bank(path)
-    write_bank(path, bank)
-    with pytest.raises(ArtifactError, match="3 HOI classes, expected 4"):
+    with pytest.raises(ArtifactError, match="has 3 HOI classes, expected 4"):
         read_bank(path, num_hois=4)
-    whole = path.read_bytes()
-    for length in [0, 8, *range(16, len(whole), len(whole) // 20), len(whole) - 1]:
-        path.write_bytes(whole[:length])
-        with pytest.raises(ArtifactError, match="damaged or not a knowledge bank"):
-            read_bank(path)
 
 
 def test_texts_as_h5py_writes_them_and_other_types(tmp_path, bank):
@@ -49,7 +34,7 @@ def test_texts_as_h5py_writes_them_and_other_types(tmp_path, bank):
     assert (found.prompts, found.clip_name, found.clip_digest) == (bank.prompts, "tiny", "0f")
     with h5py.File(path, "a") as file:
         file.attrs["clip_name"] = 7
-    with pytest.raises(ArtifactError, match="no list of texts"):
+    with pytest.raises(ArtifactError, match=r"clip_name is int64 .*, expected a list of texts"):
         read_bank(path)
     with h5py.File(path, "a") as file:
         del file["hoi_embeddings"]

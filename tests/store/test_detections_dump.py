@@ -103,7 +103,7 @@ def test_groups_without_checksums_are_read(whole, tmp_path):
 def test_other_columns_are_refused(copy, tmp_path):
     group = zarr.open_group(copy, mode="r+", zarr_format=3)
     group.create_array("scores", shape=(300,), dtype="float64", chunks=(300,), overwrite=True)[:] = np.ones(300)
-    with pytest.raises(ArtifactError, match=r"scores is float64 \(300,\), expected float32 \(300,\)"):
+    with pytest.raises(ArtifactError, match=r"scores is float64 \[300\]; expected float32 \[T = 300\]"):
         open_detections(copy)
     for path in (tmp_path / "absent.zarr", tmp_path):
         with pytest.raises(ArtifactError, match=r"does not exist|no detections in zarr v3"):

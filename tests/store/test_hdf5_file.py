@@ -9,8 +9,9 @@ import pytest
 from pipeline.core.errors import ArtifactError
 from pipeline.core.types import KnowledgeBank
 from pipeline.store.bank_file import read_bank, write_bank
-from pipeline.store.hdf5_file import create_hdf5
+from pipeline.store.hdf5_file import create_hdf5, write_hdf5
 from pipeline.store.proposals_file import read_proposals, write_proposals
+from pipeline.store.ragged import Column
 from pipeline.store.representations_file import SplitRepresentations, read_representations, write_representations
 from tests.small_split import random_proposals, write_split_images
 
@@ -43,6 +44,47 @@ def test_without_room_there_is_one_line_and_no_file(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+CHUNK_ROWS = 8  # so that 400 rows are 50 chunks, four blocks
+
+
+def arrays(rows: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    wide, names = rng.random((rows, 3)).astype(np.float32), np.array([f"image {i}" for i in range(rows)], "S9")
+    return {"boxes": wide, "object_ids": rng.integers(0, 9, rows), "bank": wide[:5], "name": names}
+
+
+def write(path, columns):
+    write_hdf5(path, columns, attributes={}, chunk_rows=CHUNK_ROWS)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("rows", [0, 1, 8, 400])
+def test_bytes_are_those_of_whole_arrays_written_at_once(tmp_path, rows):
+    """What h5py writes when it is handed the arrays, whatever the pieces."""
+    whole = arrays(rows)
+    with h5py.File(tmp_path / "x", "w", libver="latest", track_order=False) as file:
+        for name, array in whole.items():
+            chunks = (min(CHUNK_ROWS, len(array)), *array.shape[1:]) if array.size else None
+            file.create_dataset(name, data=array, chunks=chunks, track_times=False, fletcher32=chunks is not None)
+    expected = (tmp_path / "x").read_bytes()
+    assert write(tmp_path / "y", whole) == expected
+    odd = {
+        name: Column(array.shape, array.dtype, lambda array=array: np.array_split(array, 7))
+        for name, array in whole.items()
+    }
+    assert write(tmp_path / "z", odd) == expected
+
+
+def test_a_column_that_cannot_be_read_leaves_no_file(tmp_path):
+    def pieces():
+        yield np.zeros(8)
+        raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        write(tmp_path / "x.h5", {"scores": Column((400,), np.dtype(np.float64), pieces)})
+    assert list(tmp_path.iterdir()) == []
+
+
 # A link of each kind in place of a dataset of each file that is read
 
 
@@ -70,30 +112,45 @@ def virtual(file: h5py.File, name: str) -> None:
     file.create_virtual_dataset(name, layout)
 
 
-@pytest.fixture
-def files(tmp_path, vocabulary):
-    """Path, reader and a dataset of each kind of file."""
+@pytest.fixture(params=["proposals", "bank", "representations"])
+def artifact(request, tmp_path, vocabulary):
+    """Writer, reader and a dataset of each kind of file, which lies at x.h5."""
     proposals = random_proposals(write_split_images(tmp_path, vocabulary, 2), vocabulary, [3, 2])
-    write_proposals(tmp_path / "proposals.h5", proposals)
-    write_bank(tmp_path / "bank.h5", KnowledgeBank(np.ones((2, 4), np.float32), ("a", "b"), "tiny", "0"))
     boxes, rows = proposals.boxes[:3], np.ones((3, 4), np.float32)
+    bank = KnowledgeBank(rows[:2], ("a", "b"), "tiny", "0")
     split = SplitRepresentations(
         proposals.image_ids, "run", np.array([0, 2, 3]), boxes, boxes, proposals.object_ids[:3], rows, rows[:2]
     )
-    write_representations(tmp_path / "representations.h5", split)
-    return {
-        "proposals": (tmp_path / "proposals.h5", read_proposals, "boxes"),
-        "bank": (tmp_path / "bank.h5", read_bank, "hoi_embeddings"),
-        "representations": (tmp_path / "representations.h5", read_representations, "representation"),
-    }
+    write, read, name = {
+        "proposals": (lambda path: write_proposals(path, **vars(proposals)), read_proposals, "boxes"),
+        "bank": (lambda path: write_bank(path, bank), read_bank, "hoi_embeddings"),
+        "representations": (lambda path: write_representations(path, **vars(split)), read_representations, "bank"),
+    }[request.param]
+    write(tmp_path / "x.h5")
+    return write, read, name
+
+
+def test_equal_content_gives_equal_bytes(artifact, tmp_path):
+    artifact[0](tmp_path / "y.h5")
+    assert (tmp_path / "y.h5").read_bytes() == (tmp_path / "x.h5").read_bytes()
+
+
+def test_a_file_that_is_missing_or_truncated_at_any_length_is_refused(artifact, tmp_path):
+    _, read, _ = artifact
+    with pytest.raises(ArtifactError, match=r'none\.h5 does not exist; run "'):
+        read(tmp_path / "none.h5")
+    whole = (tmp_path / "x.h5").read_bytes()
+    for length in [0, 1, 8, *range(16, len(whole), len(whole) // 40), len(whole) - 1]:
+        (tmp_path / "y.h5").write_bytes(whole[:length])
+        with pytest.raises(ArtifactError, match=r'y\.h5: damaged or not (a|pair) \w+ .*; run "'):
+            read(tmp_path / "y.h5")
 
 
 @pytest.mark.parametrize("link", [soft, outside, external, virtual])
-@pytest.mark.parametrize("kind", ["proposals", "bank", "representations"])
-def test_links_out_of_a_file_are_refused(files, kind, link):
-    path, read, name = files[kind]
-    read(path)
-    with h5py.File(path, "r+") as file:
+def test_links_out_of_a_file_are_refused(artifact, tmp_path, link):
+    _, read, name = artifact
+    read(tmp_path / "x.h5")
+    with h5py.File(tmp_path / "x.h5", "r+") as file:
         link(file, name)
-    with pytest.raises(ArtifactError, match=rf"{path.name}: {name} (is a link|keeps its data)"):
-        read(path)
+    with pytest.raises(ArtifactError, match=rf"x\.h5: {name} (is a link|keeps its data)"):
+        read(tmp_path / "x.h5")

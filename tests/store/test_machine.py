@@ -73,7 +73,7 @@ def test_no_reader_of_plain_files_does(monkeypatch, tmp_path, read):
 
 
 def test_a_dump_that_is_open_already(monkeypatch, tmp_path, vocabulary):
-    write_dump(tmp_path / "dump.zarr", make_dump(vocabulary, [2, 3], [2, 4]))
+    write_dump(tmp_path / "dump.zarr", **vars(make_dump(vocabulary, [2, 3], [2, 4])))
     dump = open_dump(tmp_path / "dump.zarr")
     assert len(read_dump(tmp_path / "dump.zarr")) == 2
     monkeypatch.setattr(zarr.Array, "__getitem__", failing(NO_THREAD))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import ArtifactError, DataError
-from pipeline.store.hdf5_file import create_hdf5, write_columns
+from pipeline.store.hdf5_file import write_hdf5
 from pipeline.store.part_work import compute_parts
 from pipeline.store.parts import FinishedParts, PartPlan
 
@@ -166,8 +166,7 @@ def peak_bytes(folder, num_images: int) -> int:
     work, plan = Large(num_images), PartPlan(folder / str(num_images), "a" * 64, num_images, part_size=8)
     tracemalloc.start()
     column = compute(plan, work).column("rows")
-    with create_hdf5(folder / f"{num_images}.h5", column.nbytes) as file:
-        write_columns(file, {"rows": column}, chunk_rows=1)
+    write_hdf5(folder / f"{num_images}.h5", {"rows": column}, attributes={}, chunk_rows=1)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak

@@ -5,7 +5,7 @@ import h5py
 import numpy as np
 import pytest
 
-from pipeline.core.errors import ArtifactError, DataError
+from pipeline.core.errors import ArtifactError
 from pipeline.store.proposals_file import SplitProposals, read_proposals, write_proposals
 
 
@@ -26,7 +26,7 @@ def proposals() -> SplitProposals:
 
 @pytest.fixture
 def path(tmp_path, proposals):
-    write_proposals(tmp_path / "x.h5", proposals)
+    write_proposals(tmp_path / "x.h5", **vars(proposals))
     return tmp_path / "x.h5"
 
 
@@ -52,22 +52,8 @@ def test_round_trip(path, proposals):
 
 @pytest.mark.parametrize("num_images", [0, 2])
 def test_round_trip_of_nothing(tmp_path, num_images):
-    write_proposals(tmp_path / "x.h5", empty(num_images))
+    write_proposals(tmp_path / "x.h5", **vars(empty(num_images)))
     assert_equal(read_proposals(tmp_path / "x.h5"), empty(num_images))
-
-
-def test_writing_twice_gives_the_same_bytes(path, proposals):
-    before = path.read_bytes()
-    write_proposals(path, proposals)
-    assert path.read_bytes() == before
-
-
-def test_a_truncated_file_is_refused_at_any_length(path):
-    whole = path.read_bytes()
-    for length in [0, 1, 8, *range(16, len(whole), len(whole) // 40), len(whole) - 1]:
-        path.write_bytes(whole[:length])
-        with pytest.raises(ArtifactError, match=r"damaged or not a proposals file .*; run"):
-            read_proposals(path)
 
 
 def test_a_flipped_byte_in_the_data_is_noticed(path, proposals):
@@ -80,19 +66,14 @@ def test_a_flipped_byte_in_the_data_is_noticed(path, proposals):
         read_proposals(path)
 
 
-def test_missing_file(tmp_path):
-    with pytest.raises(ArtifactError, match="does not exist"):
-        read_proposals(tmp_path / "none.h5")
-
-
 @pytest.mark.parametrize(
     ("expected", "part"),
     [
-        ({"image_ids": ["a", "x", "ümlaut"]}, 'images row 1 is "b", expected "x"'),
-        ({"image_ids": ["b", "a", "ümlaut"]}, 'images row 0 is "a", expected "b"'),
-        ({"image_ids": ["a"]}, "has 3 images, expected 1"),
-        ({"objects": ["person", "mug"]}, 'object categories row 1 is "cup", expected "mug"'),
-        ({"objects": ["person"]}, "has 2 object categories, expected 1"),
+        ({"image_ids": ("a", "x", "ümlaut")}, 'images row 1 is "b", expected "x"'),
+        ({"image_ids": ("b", "a", "ümlaut")}, 'images row 0 is "a", expected "b"'),
+        ({"image_ids": ("a",)}, "has 3 images, expected 1"),
+        ({"objects": ("person", "mug")}, 'object categories row 1 is "cup", expected "mug"'),
+        ({"objects": ("person",)}, "has 2 object categories, expected 1"),
     ],
 )
 def test_other_images_or_categories_are_refused_with_both_named(path, expected, part):
@@ -103,14 +84,12 @@ def test_other_images_or_categories_are_refused_with_both_named(path, expected, 
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        ({"object_ids": [2, 0]}, "object id 2 out of range; expected 0 to 1"),
-        ({"object_ids": [-1, 0]}, "object id -1 out of range"),
-        ({"scores": [1.5, 0.5]}, "scores outside 0..1"),
-        ({"scores": [np.nan, 0.5]}, "scores outside 0..1"),
-        ({"offsets": [0, 3]}, "do not fit together"),
-        ({"offsets": [1, 2]}, "do not fit together"),
-        ({"offsets": [0, 1, 2]}, "do not fit together"),
-        ({"boxes": [[0, 0, 1, 1]]}, "do not fit together"),
+        ({"object_ids": [2, 0]}, r"object_ids holds 2, expected 0\.\.1"),
+        ({"object_ids": [-1, 0]}, "object_ids: -1 is negative"),
+        ({"scores": [1.5, 0.5]}, "scores: outside 0..1"),
+        ({"scores": [np.nan, 0.5]}, "scores: outside 0..1"),
+        ({"offsets": [0, 3]}, r"boxes is float32 \[2, 4\]; expected float32 \[N = 3, 4\]"),
+        ({"boxes": [[0, 0, 1, 1]]}, r"boxes is float32 \[1, 4\]; expected float32 \[N = 2, 4\]"),
         ({"boxes": [[0, 0, 1, 1], [5, 0, 1, 1]]}, "box 1 is"),
         ({"boxes": [[0, 0, 1, 1], [np.inf, 0, np.inf, 1]]}, "box 1 is"),
     ],
@@ -123,36 +102,35 @@ def test_arrays_that_cannot_be_are_refused(tmp_path, change, part):
         "object_ids": np.array([0, 1]),
     }
     good = SplitProposals(("a",), ("person", "cup"), "d", **columns)
-    write_proposals(tmp_path / "x.h5", good)
+    write_proposals(tmp_path / "x.h5", **vars(good))
     read_proposals(tmp_path / "x.h5")
     changed = {name: np.asarray(value, columns[name].dtype) for name, value in change.items()}
-    write_proposals(tmp_path / "x.h5", dataclasses.replace(good, **changed))
-    with pytest.raises((ArtifactError, DataError), match=part):
+    write_proposals(tmp_path / "x.h5", **{**vars(good), **changed})
+    with pytest.raises(ArtifactError, match=f"damaged or not a proposals file .*{part}.*; run"):
         read_proposals(tmp_path / "x.h5")
 
 
 @pytest.mark.parametrize(
     ("name", "values", "found", "expected"),
     [
-        ("object_ids", np.full(90, 0.4), "float64 [90]", "int64 [N]"),
-        ("object_ids", np.ones(90, bool), "bool [90]", "int64 [N]"),
-        ("object_ids", np.ones((90, 1), np.int64), "int64 [90, 1]", "int64 [N]"),
-        ("scores", np.ones(90, bool), "bool [90]", "float32 [N]"),
-        ("scores", np.full(90, b"0.5"), "text [90]", "float32 [N]"),
-        ("scores", np.ones(90, complex), "complex128 [90]", "float32 [N]"),
-        ("scores", np.float32(1), "float32 []", "float32 [N]"),
-        ("offsets", np.array([0.0, 50, 50, 90]), "float64 [4]", "int64 [I + 1]"),
-        ("boxes", np.ones((90, 5), np.float32), "float32 [90, 5]", "float32 [N, 4]"),
-        ("boxes", np.ones((90, 2, 2), np.float32), "float32 [90, 2, 2]", "float32 [N, 4]"),
-        ("image_id", np.arange(3), "int64 [3]", "text [I]"),
-        ("image_id", "a", "text []", "text [I]"),
+        ("object_ids", np.full(90, 0.4), "float64 [90]", "int64 [N = 90]"),
+        ("object_ids", np.ones(90, bool), "bool [90]", "int64 [N = 90]"),
+        ("object_ids", np.ones((90, 1), np.int64), "int64 [90, 1]", "int64 [N = 90]"),
+        ("scores", np.ones(90, bool), "bool [90]", "float32 [N = 90]"),
+        ("scores", np.full(90, b"0.5"), "|S3 [90]", "float32 [N = 90]"),
+        ("scores", np.ones(90, complex), "complex128 [90]", "float32 [N = 90]"),
+        ("scores", np.float32(1), "float32 []", "float32 [N = 90]"),
+        ("offsets", np.array([0.0, 50, 50, 90]), "float64 [4]", "int64 [I + 1 = 4]"),
+        ("boxes", np.ones((90, 5), np.float32), "float32 [90, 5]", "float32 [N = 90, 4]"),
+        ("boxes", np.ones((90, 2, 2), np.float32), "float32 [90, 2, 2]", "float32 [N = 90, 4]"),
     ],
 )
 def test_a_dataset_of_another_type_or_shape_is_named_with_both(path, name, values, found, expected):
     with h5py.File(path, "a") as file:
         del file[name]
         file[name] = values
-    with pytest.raises(ArtifactError, match=re.escape(f"{path}: {name} is {found}; expected {expected}")):
+    message = f"{path}: damaged or not a proposals file ({name} is {found}; expected {expected}"
+    with pytest.raises(ArtifactError, match=re.escape(message)):
         read_proposals(path)
 
 
@@ -181,7 +159,7 @@ def test_texts_as_h5py_writes_them_unencoded(path, proposals):
 def test_names_of_categories_that_are_no_list_of_texts_are_one_line(path, objects):
     with h5py.File(path, "a") as file:
         file.attrs["objects"] = objects
-    with pytest.raises(ArtifactError, match="no list of texts") as caught:
+    with pytest.raises(ArtifactError, match=r"objects is .*, expected a list of texts") as caught:
         read_proposals(path)
     assert "\n" not in str(caught.value)
 
@@ -193,34 +171,6 @@ def test_chosen_proposals_stay_with_their_images(proposals):
     assert kept.offsets.tolist() == [0, 2, 2, 4]
     assert kept.scores.tolist() == proposals.scores[rows].tolist()
     assert_equal(proposals.kept(np.ones(90, bool)), proposals)
-
-
-def test_data_in_other_files_is_refused(tmp_path, path):
-    secret = tmp_path / "secret.bin"
-    secret.write_bytes(bytes(1440))
-
-    def external_link(file):
-        file["boxes"] = h5py.ExternalLink("elsewhere.h5", "/boxes")
-
-    def soft_link(file):
-        file["boxes"] = h5py.SoftLink("/scores")
-
-    def external_storage(file):
-        file.create_dataset("boxes", (90, 4), np.float32, external=[(str(secret), 0, 1440)])
-
-    def virtual(file):
-        layout = h5py.VirtualLayout((90, 4), np.float32)
-        layout[:] = h5py.VirtualSource("elsewhere.h5", "boxes", (90, 4))
-        file.create_virtual_dataset("boxes", layout)
-
-    whole = path.read_bytes()
-    for replace in (external_link, soft_link, external_storage, virtual):
-        path.write_bytes(whole)
-        with h5py.File(path, "a") as file:
-            del file["boxes"]
-            replace(file)
-        with pytest.raises(ArtifactError, match=r"boxes (is a link|keeps its data)"):
-            read_proposals(path)
 
 
 @pytest.mark.parametrize("replacement", ["nothing", "group"])
@@ -235,12 +185,12 @@ def test_other_hdf5_files_are_refused(path, replacement):
 
 def test_scores_must_fall_within_an_image(path, proposals):
     columns = dataclasses.replace(proposals, scores=np.roll(proposals.scores, -50))  # 0..39 low, 40..89 high, falling
-    write_proposals(path, columns)
+    write_proposals(path, **vars(columns))
     with pytest.raises(ArtifactError, match='scores of image "a" are not in falling order'):
         read_proposals(path)
     swapped = proposals.scores.copy()
     swapped[[88, 89]] = swapped[[89, 88]]
-    write_proposals(path, dataclasses.replace(proposals, scores=swapped))
+    write_proposals(path, **vars(dataclasses.replace(proposals, scores=swapped)))
     with pytest.raises(ArtifactError, match='scores of image "ümlaut"'):
         read_proposals(path)
 
@@ -250,5 +200,5 @@ def test_images_may_start_anew_and_scores_may_tie(path, proposals):
     tied = rising_over_images.copy()
     tied[3] = tied[2]
     for scores in (rising_over_images, tied):
-        write_proposals(path, dataclasses.replace(proposals, scores=scores))
+        write_proposals(path, **vars(dataclasses.replace(proposals, scores=scores)))
         assert read_proposals(path).scores.tolist() == scores.tolist()

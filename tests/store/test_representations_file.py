@@ -29,7 +29,7 @@ def split(dtype="float32", pairs=3) -> SplitRepresentations:
 @pytest.mark.parametrize(("dtype", "pairs"), [("float32", 3), ("float16", 3), ("float32", 0)])
 def test_round_trip_keeps_every_bit_and_dtype(tmp_path, dtype, pairs):
     written = split(dtype, pairs)
-    write_representations(tmp_path / "x.h5", written)
+    write_representations(tmp_path / "x.h5", **vars(written))
     found = read_representations(tmp_path / "x.h5", image_ids=IMAGES, num_hois=4)
     assert (found.image_ids, found.run) == (written.image_ids, written.run)
     for item in dataclasses.fields(written):
@@ -38,12 +38,6 @@ def test_round_trip_keeps_every_bit_and_dtype(tmp_path, dtype, pairs):
             np.testing.assert_array_equal(getattr(found, item.name), value)
             assert getattr(found, item.name).dtype == value.dtype
     assert found.image_index.tolist() == [0, 0, 2][:pairs]
-
-
-def test_equal_content_gives_equal_bytes(tmp_path):
-    for name in ("x.h5", "y.h5"):
-        write_representations(tmp_path / name, split())
-    assert (tmp_path / "x.h5").read_bytes() == (tmp_path / "y.h5").read_bytes()
 
 
 def test_same_pairs_looks_at_pairs_and_not_at_numbers_of_the_network():
@@ -56,43 +50,28 @@ def test_same_pairs_looks_at_pairs_and_not_at_numbers_of_the_network():
 @pytest.mark.parametrize(
     ("expected", "message"),
     [
-        ({"image_ids": ("a", "b")}, "3 other images than the manifest's 2; run it again"),
-        ({"num_hois": 7}, "bank of 4 HOI classes, expected 7; run it again"),
+        ({"image_ids": ("a", "b")}, "has 3 images, expected 2; it was made from other inputs: run it again"),
+        ({"num_hois": 7}, "has 4 HOI classes, expected 7; it was made from other inputs: run it again"),
     ],
 )
 def test_a_file_of_something_else_is_refused(tmp_path, expected, message):
-    write_representations(tmp_path / "x.h5", split())
+    write_representations(tmp_path / "x.h5", **vars(split()))
     with pytest.raises(ArtifactError, match=message):
         read_representations(tmp_path / "x.h5", remedy="run it again", **expected)
-
-
-def test_missing_truncated_and_damaged_files_are_named(tmp_path):
-    path = tmp_path / "x.h5"
-    with pytest.raises(ArtifactError, match=r"x\.h5 does not exist; run \"weakhoi represent\""):
-        read_representations(path)
-    write_representations(path, split())
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ArtifactError, match="damaged"):
-        read_representations(path)
-    path.write_bytes(whole)
-    with h5py.File(path, "r+") as file:
-        del file["object_ids"]
-        file["object_ids"] = np.zeros(2, np.int64)
-    with pytest.raises(ArtifactError, match="do not cut 2 pairs"):
-        read_representations(path)
 
 
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("object_ids", np.array([0.5, 1.5, 0.5]), "object_ids is float64 [3]; expected int64 [M]"),
-        ("representation", np.ones((3, 5), bool), "representation is bool [3, 5]; expected floating [M, D]"),
-        ("image_id", np.arange(3), "image_id is int64 [3]; expected text [I]"),
+        ("object_ids", np.array([0.5, 1.5, 0.5]), "object_ids is float64 [3]; expected int64 [M = 3]"),
+        ("representation", np.ones((3, 5), bool), "representation is bool [3, 5]; expected floating [M = 3, D]"),
+        ("object_ids", np.zeros(2, np.int64), "object_ids is int64 [2]; expected int64 [M = 3]"),
+        ("image_id", np.arange(3), "image_id is int64 [3], expected a list of texts"),
+        ("image_id", "a", "image_id is |S1 [], expected a list of texts"),
     ],
 )
 def test_a_dataset_of_another_type_is_named_with_both(tmp_path, name, values, message):
-    write_representations(tmp_path / "x.h5", split())
+    write_representations(tmp_path / "x.h5", **vars(split()))
     with h5py.File(tmp_path / "x.h5", "a") as file:
         del file[name]
         file[name] = values

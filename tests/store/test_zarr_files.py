@@ -3,8 +3,7 @@
 import pytest
 import zarr
 
-from pipeline.core.errors import ArtifactError, ResourceError
-from pipeline.store.zarr_files import WRITE_ZEROS, open_whole_array, reading_zarr
+from pipeline.store.zarr_files import WRITE_ZEROS, open_whole_array
 
 
 @pytest.fixture
@@ -40,14 +39,3 @@ def test_a_shape_of_billions_is_not_walked_through(tmp_path):
     group.create_array("a", shape=(1 << 60,), dtype="int8", chunks=(1,))
     with pytest.raises(ValueError, match="a has 0 chunks"):
         open_whole_array(tmp_path / "x.zarr", group, "a")
-
-
-def test_damage_is_one_line_and_lack_of_memory_is_no_damage(tmp_path):
-    path = tmp_path / "x.zarr"
-    with (
-        pytest.raises(ArtifactError, match=r"x\.zarr: damaged or not a thing \(one two\); make it anew"),
-        reading_zarr(path, "not a thing", "make it anew"),
-    ):
-        raise RuntimeError("one\ntwo")
-    with pytest.raises(ResourceError, match="memory ran out"), reading_zarr(path, "not a thing", ""):
-        raise RuntimeError("not enough memory: tried to allocate")

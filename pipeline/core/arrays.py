@@ -1,0 +1,63 @@
+"""The form of named arrays: the type of their numbers, and axes whose letters stand for one size each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipeline.core.errors import DataError
+
+
+class Form(NamedTuple):
+    """How one array must be.
+
+    Attributes:
+        dtype: of its numbers, such as `np.float32`, or `np.floating` for any width.
+        axes: the size of each; a letter is the same size in all arrays that are checked together.
+        cuts: of offsets alone, whose axes are ("I + 1",): the letter of the rows that they cut by image.
+    """
+
+    dtype: type[np.generic]
+    axes: tuple[int | str, ...]
+    cuts: str = ""
+
+
+def check_forms(
+    arrays: Any, forms: Mapping[str, Form], sizes: Mapping[str, int] | None = None, *, convertible: bool = False
+) -> dict[str, int]:
+    """Check types and shapes of named arrays, or of whatever has a dtype and a shape.
+
+    Args:
+        sizes: of letters that are known; any other gets the size of the first axis that it stands for.
+        convertible: also take numbers of another width, and whole numbers for floats.
+
+    Returns:
+        The size of every letter.
+
+    Raises:
+        DataError: an array is of another form; names it with what was found and expected.
+    """
+    known = dict(sizes or {})
+    for name, form in forms.items():
+        array = arrays[name]
+        shape = tuple(array.shape or ())
+        if not (_is_of(array.dtype, form.dtype, convertible) and _fits(shape, form.axes, known)):
+            axes = [f"{axis} = {known[str(axis)]}" if axis in known else str(axis) for axis in form.axes]
+            raise DataError(
+                f"{name} is {array.dtype} {list(shape)}; expected {form.dtype.__name__} [{', '.join(axes)}]"
+            )
+        known |= {axis: size for axis, size in zip(form.axes, shape, strict=True) if isinstance(axis, str)}
+    return known
+
+
+def _is_of(found: np.dtype[Any], wanted: type[np.generic], convertible: bool) -> bool:
+    if convertible:
+        return found.kind in ("iu" if issubclass(wanted, np.integer) else "fiu")
+    return np.issubdtype(found, wanted)
+
+
+def _fits(shape: tuple[int, ...], axes: tuple[int | str, ...], known: Mapping[str, int]) -> bool:
+    wanted = [known.get(str(axis), axis) for axis in axes]
+    return len(shape) == len(axes) and all(isinstance(b, str) or a == b for a, b in zip(shape, wanted, strict=True))
