@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.types import Detections, FloatArray, GroundTruth, IntArray
+from pipeline.core.types import Detections, FloatArray, IntArray
+from pipeline.truth.ground_truth import GroundTruth
 from pipeline.truth.hicodet_annotations import hicodet_ground_truth, read_hicodet_json
 
 NUM_IMAGES, NUM_PAIRS, NUM_HOIS, NUM_OBJECTS = 9658, 33405, 600, 80  # HICO-DET's test set

@@ -95,9 +95,9 @@ def command(
 def _evaluate_hicodet(
     path: Path, image_labels: Path | None, detections_path: Path, setting: str, memory_bytes: int
 ) -> tuple[dict[str, Any], str, list[str]]:
-    from pipeline.core.image_bounds import check_scored_boxes
     from pipeline.evaluation.detections_file import meets_nothing, read_hicodet_detections
     from pipeline.evaluation.hicodet import evaluate_hicodet
+    from pipeline.truth.ground_truth import check_scored_boxes
     from pipeline.truth.hicodet_annotations import hicodet_ground_truth
 
     annotations = _read_hicodet(path, image_labels)

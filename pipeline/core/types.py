@@ -1,7 +1,7 @@
 """The records that cross stage borders: frozen, struct of arrays, checked when built.
 
 Axis legend, used everywhere: N proposals, M pairs, A verbs, C object categories, H HOI classes, D embedding width,
-T scored triplets, G ground-truth pairs, I images. Boxes are float32 [*, 4] xyxy in continuous original-image pixels.
+T scored triplets, I images. Boxes are float32 [*, 4] xyxy in continuous original-image pixels.
 Ids (`x_id`) index a vocabulary, indices (`x_index`) a row of another record; both are 0-based. Empty is legal.
 """
 
@@ -25,8 +25,12 @@ FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
 
-def _check(record: Any, shapes: Mapping[str, tuple[int | str, ...]], kinds: Mapping[str, str]) -> None:
-    """Check shapes (names bind to the first size seen) and dtype kinds of a record's arrays."""
+def check_arrays(record: Any, shapes: Mapping[str, tuple[int | str, ...]], kinds: Mapping[str, str]) -> None:
+    """Check shapes (names bind to the first size seen) and dtype kinds of a record's arrays.
+
+    Raises:
+        DataError: names the array.
+    """
     sizes: dict[str, int] = {}
     for name, shape in shapes.items():
         array = getattr(record, name)
@@ -124,7 +128,7 @@ class ImageLabels:
     hoi_ids: IntArray
 
     def __post_init__(self) -> None:
-        _check(self, {"hoi_ids": ("R",)}, {"hoi_ids": "i"})
+        check_arrays(self, {"hoi_ids": ("R",)}, {"hoi_ids": "i"})
         if (np.diff(self.hoi_ids) <= 0).any() or (self.hoi_ids < 0).any():
             raise DataError(
                 f'ImageLabels.hoi_ids of "{self.image_id}" are {shortened(self.hoi_ids.tolist())}; '
@@ -141,7 +145,7 @@ class Proposals:
     object_ids: IntArray
 
     def __post_init__(self) -> None:
-        _check(self, {"boxes": ("N", 4), "scores": ("N",), "object_ids": ("N",)}, {"object_ids": "i"})
+        check_arrays(self, {"boxes": ("N", 4), "scores": ("N",), "object_ids": ("N",)}, {"object_ids": "i"})
         check_boxes(self.boxes, "Proposals.boxes")
         if not ((self.scores >= 0) & (self.scores <= 1)).all():
             raise DataError("Proposals.scores: outside 0..1; expected probabilities")
@@ -167,7 +171,7 @@ class KnowledgeBank:
     clip_digest: str
 
     def __post_init__(self) -> None:
-        _check(self, {"hoi_embeddings": ("H", "D")}, {})
+        check_arrays(self, {"hoi_embeddings": ("H", "D")}, {})
         if len(self.prompts) != len(self.hoi_embeddings):
             raise DataError(f"KnowledgeBank: {len(self.prompts)} prompts for {len(self.hoi_embeddings)} embeddings")
 
@@ -186,7 +190,7 @@ class Detections:
     scores: FloatArray
 
     def __post_init__(self) -> None:
-        _check(
+        check_arrays(
             self,
             {
                 "image_index": ("T",),
@@ -200,37 +204,6 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.scores)
-
-
-@dataclass(frozen=True)
-class GroundTruth:
-    """Annotated pairs of a split, flat: image_index int32 [G], hoi_id int16 [G], boxes float32 [G, 4].
-
-    `num_images` counts the images that are scored, those without a pair among them. `image_hois` bool [I, H] holds the
-    image-level labels where the dataset has them apart from boxes (Known Object setting), else None.
-    """
-
-    image_index: NDArray[np.int32]
-    hoi_id: NDArray[np.int16]
-    human_boxes: FloatArray
-    object_boxes: FloatArray
-    num_images: int
-    image_hois: NDArray[np.bool_] | None = None
-
-    def __post_init__(self) -> None:
-        _check(
-            self,
-            {"image_index": ("G",), "hoi_id": ("G",), "human_boxes": ("G", 4), "object_boxes": ("G", 4)},
-            {"image_index": "i", "hoi_id": "i"},
-        )
-        outside = (self.image_index < 0) | (self.image_index >= self.num_images)
-        if outside.any():
-            raise DataError(
-                f"GroundTruth: image_index {self.image_index[outside][0]} is out of range for {self.num_images} images"
-            )
-
-    def __len__(self) -> int:
-        return len(self.hoi_id)
 
 
 @dataclass(frozen=True)

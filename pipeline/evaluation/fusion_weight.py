@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import ParamError
 from pipeline.core.params import EvaluateParams
-from pipeline.core.types import Detections, GroundTruth, IntArray
+from pipeline.core.types import Detections, IntArray
 from pipeline.evaluation.fusion import fuse_factors
 from pipeline.evaluation.hicodet import evaluate_hicodet
 from pipeline.store.dump import PredictionDump
+from pipeline.truth.ground_truth import GroundTruth
 
 WEIGHTS = (0.0, 0.25, 0.5, 1.0)  # 0 leaves s_g out, 1 is eq. (3)
 KINDS = ("all", "best")

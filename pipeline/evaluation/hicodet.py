@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError, ParamError, did_you_mean
-from pipeline.core.types import Detections, GroundTruth, IntArray
+from pipeline.core.types import Detections, IntArray
 from pipeline.evaluation.average_precision import (
     INTERPOLATIONS,
     DoubleArray,
@@ -36,6 +36,7 @@ from pipeline.evaluation.average_precision import (
 from pipeline.evaluation.matching import TruthIndex, best_pairs, cell_index, first_claims
 from pipeline.evaluation.ranges import check_range
 from pipeline.evaluation.ranking import sort_detections
+from pipeline.truth.ground_truth import GroundTruth
 
 Setting = Literal["default", "known_object", "explanation_hoi"]
 SETTINGS: tuple[str, ...] = get_args(Setting)

@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
-from pipeline.core.types import Detections, GroundTruth, IntArray
+from pipeline.core.types import Detections, IntArray
 from pipeline.evaluation.average_precision import Interpolation
 from pipeline.evaluation.detections_file import check_hicodet_detections
 from pipeline.evaluation.hicodet import HicoDetResult, Setting, evaluate_hicodet
 from pipeline.evaluation.ranges import check_range
 from pipeline.store.detections_dump import COLUMNS, ROW_BYTES, DetectionsDump, open_detections
+from pipeline.truth.ground_truth import GroundTruth
 
 _BYTES_PER_ROW = 3 * ROW_BYTES  # a row while it is evaluated: itself, and the sort's and the matching's columns
 _BYTES_PER_CELL = 8  # look-up tables over (image, HOI class)

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.params import EvaluateParams
-from pipeline.core.types import GroundTruth
 from pipeline.evaluation.fused_dump import FusedDump
 from pipeline.evaluation.fusion import fuse
 from pipeline.evaluation.hicodet import HicoDetResult
@@ -21,6 +20,7 @@ from pipeline.evaluation.vcoco import evaluate_vcoco
 from pipeline.evaluation.vcoco_triplets import role_detections, vcoco_metrics
 from pipeline.evaluation.weight_sweep import Weights, sweeps
 from pipeline.store.dump import DumpReader
+from pipeline.truth.ground_truth import GroundTruth
 from pipeline.truth.vcoco_annotations import VCocoAnnotations
 
 if TYPE_CHECKING:

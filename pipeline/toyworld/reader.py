@@ -14,12 +14,13 @@ from PIL import Image
 from pipeline.core.errors import ParamError
 from pipeline.core.names import SPLITS, Split
 from pipeline.core.params import PrepareParams
-from pipeline.core.types import GroundTruth, ImageLabels, ImageRecord, IntArray
+from pipeline.core.types import ImageLabels, ImageRecord, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest
 from pipeline.toyworld.scenes import Scene, render_scene
 from pipeline.toyworld.vocabulary import toyworld_vocabulary
 from pipeline.truth.datasets.base import PreparedSplit
+from pipeline.truth.ground_truth import GroundTruth
 from pipeline.truth.ground_truth_file import AnnotatedSplit
 
 _ON_DISK = Image.new("RGB", (1, 1))  # in place of a picture that is written: a split's pixels are not kept in memory

@@ -13,10 +13,11 @@ import numpy as np
 
 from pipeline.core.errors import DataError
 from pipeline.core.seeding import numpy_generator
-from pipeline.core.types import GroundTruth, ImageLabels, ImageRecord, IntArray
+from pipeline.core.types import ImageLabels, ImageRecord, IntArray
 from pipeline.data.images import check_usable_size, open_image
 from pipeline.data.split import SplitManifest
 from pipeline.store.files import sha256_of
+from pipeline.truth.ground_truth import GroundTruth
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import ArtifactError, DataError
-from pipeline.core.image_bounds import check_scored_boxes
-from pipeline.core.types import GroundTruth, IntArray
+from pipeline.core.types import IntArray
 from pipeline.data.split import SplitManifest
 from pipeline.store.files import read_json, write_json
+from pipeline.truth.ground_truth import GroundTruth, check_scored_boxes
 
 RARE_BELOW = 10  # training instances (Chao et al., 2018)
 _PREPARE = 'run "dvc repro prepare"'

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
-from pipeline.core.types import FloatArray, GroundTruth, IntArray
+from pipeline.core.types import FloatArray, IntArray
 from pipeline.core.vocabulary import Vocabulary, human_category
 from pipeline.store.json_file import read_annotation_json
+from pipeline.truth.ground_truth import GroundTruth
 from pipeline.truth.vcoco_annotations import PERSON_CATEGORY, VCocoAnnotations
 
 LEFT_OUT = "point instr"

@@ -3,12 +3,13 @@ import dataclasses
 import numpy as np
 
 import pipeline.evaluation.hicodet
-from pipeline.core.types import Detections, GroundTruth
+from pipeline.core.types import Detections
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.evaluation.fusion import fuse_factors
 from pipeline.evaluation.fusion_weight import KINDS, WEIGHTS, best_of_cells, sweep_fusion_weight, take
 from pipeline.evaluation.hicodet import evaluate_hicodet
 from pipeline.evaluation.matching import best_pairs
+from pipeline.truth.ground_truth import GroundTruth
 from tests.evaluation.test_fusion import WHOLE, dump_of
 
 VOCABULARY = Vocabulary(

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import DataError, ParamError
-from pipeline.core.types import Detections, GroundTruth
+from pipeline.core.types import Detections
 from pipeline.evaluation import matching
 from pipeline.evaluation.hicodet import SETTINGS, evaluate_hicodet
+from pipeline.truth.ground_truth import GroundTruth
 from pipeline.truth.hicodet_annotations import read_hicodet_json
 from tests.evaluation import reference_hicodet, worlds
 from tests.evaluation.worlds import detections, ground_truth

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import DataError
-from pipeline.core.image_bounds import check_scored_boxes
 from pipeline.truth.annotated_images import image_labels
+from pipeline.truth.ground_truth import check_scored_boxes
 from pipeline.truth.hicodet_annotations import hicodet_ground_truth, read_hicodet_json
 from tests.truth.real_ground_truth import real_ground_truth
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.core.errors import DataError, ParamError
-from pipeline.core.image_bounds import check_scored_boxes
 from pipeline.core.params import PrepareParams
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.truth.annotated_images import AnnotatedImages, hold_out, image_labels, manifest_of
 from pipeline.truth.datasets.base import PreparedSplit, note_source
+from pipeline.truth.ground_truth import check_scored_boxes
 from pipeline.truth.ground_truth_file import AnnotatedSplit
 from pipeline.truth.hicodet_annotations import HicoDetAnnotations, hicodet_ground_truth, read_hicodet_json
 from pipeline.truth.hicodet_mat import Split, read_hicodet_mat, with_image_labels

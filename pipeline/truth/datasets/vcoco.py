@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.core.errors import DataError
-from pipeline.core.image_bounds import check_scored_boxes
 from pipeline.core.params import PrepareParams
 from pipeline.core.types import IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.truth.annotated_images import AnnotatedImages, hold_out, image_labels, manifest_of
 from pipeline.truth.datasets.base import PreparedSplit, note_source
+from pipeline.truth.ground_truth import check_scored_boxes
 from pipeline.truth.ground_truth_file import AnnotatedSplit
 from pipeline.truth.vcoco_annotations import VCocoAnnotations, read_vcoco
 from pipeline.truth.vcoco_pairs import (
