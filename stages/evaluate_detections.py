@@ -98,10 +98,9 @@ def _evaluate_hicodet(
     from pipeline.evaluation.detections_file import meets_nothing, read_hicodet_detections
     from pipeline.evaluation.hicodet import evaluate_hicodet
     from pipeline.truth.ground_truth import check_scored_boxes
-    from pipeline.truth.hicodet_annotations import hicodet_ground_truth
 
     annotations = _read_hicodet(path, image_labels)
-    truth = hicodet_ground_truth(annotations)
+    truth = annotations.truth
     check_scored_boxes(truth, annotations.sizes, annotations.filenames, str(path))
     keywords: dict[str, Any] = {
         "num_hois": annotations.vocabulary.num_hois,

@@ -18,13 +18,13 @@ def command(dataset: str, root: Path) -> None:
     from pipeline.store.files import atomic_path
     from pipeline.store.manifests import write_stage_manifest
     from pipeline.store.vocabulary_file import write_vocabulary
+    from pipeline.truth.datasets.catalog import open_reader
     from pipeline.truth.ground_truth_file import write_ground_truth, write_unannotated
     from pipeline.truth.vcoco_people_file import write_people
-    from stages._readers import open_reader
 
     layout = Layout(root, dataset)
     params = load_params(layout.params, dataset).prepare
-    reader = open_reader(dataset, params, layout.root)
+    reader, inputs = open_reader(params, dataset=dataset, root=layout.root)
     with progress(reader.num_images, f"prepare {dataset}") as advance, atomic_path(layout.drawn_images) as folder:
         folder.mkdir(parents=True)
         splits = reader.read(folder, advance)
@@ -48,7 +48,7 @@ def command(dataset: str, root: Path) -> None:
         root=layout.root,
         stage="prepare",
         arguments={"dataset": dataset},
-        inputs=reader.inputs,
+        inputs=inputs,
         params={"prepare": params},
         outputs=[*outputs, layout.drawn_images],
         counts={split.manifest.split: len(split.manifest) for split in splits},

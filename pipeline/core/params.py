@@ -48,7 +48,7 @@ _NO_DATASET = ("variants", "execution")  # sections that are no dataset's
 class PrepareParams(KnownKeys):
     """`prepare`: where the annotations and images come from. Paths are relative to the repository root."""
 
-    reader: Literal["toyworld", "hicodet", "vcoco", "folder"]
+    reader: Text  # a file of pipeline/truth/datasets, or the dotted name of a module of yours
     source: Annotated[Text, placeholders()] | None  # folder of the dataset, here or anywhere; null: toyworld, drawn
     num_images: dict[Split, Annotated[Whole, within(1, 1_000_000)]] | None  # toyworld: images per split; else null
     exponents: dict[Split, Annotated[Real, within(-10, 10)]] | None  # toyworld: power of the class frequencies

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.core.errors import ParamError
+from pipeline.core.layout import Layout
 from pipeline.core.names import SPLITS, Split
 from pipeline.core.params import PrepareParams
 from pipeline.core.types import ImageLabels, ImageRecord, IntArray
@@ -29,14 +30,14 @@ _ON_DISK = Image.new("RGB", (1, 1))  # in place of a picture that is written: a 
 class ToyworldReader:
     """Draws the splits that `prepare` names. No annotation file goes in: the seed is the source."""
 
-    def __init__(self, params: PrepareParams, *, image_root: str) -> None:
+    def __init__(self, params: PrepareParams, *, dataset: str, root: Path) -> None:
         if params.num_images is None or params.exponents is None or params.image_size is None:
             raise ParamError("prepare: reader toyworld needs num_images, exponents and image_size; found null")
         if set(params.num_images) != set(SPLITS) or set(params.exponents) != set(SPLITS):
             raise ParamError(f"prepare: num_images and exponents must name exactly the splits {', '.join(SPLITS)}")
         self._counts, self._exponents, self._size = params.num_images, params.exponents, params.image_size
         self._seed = params.seed
-        self._image_root = image_root
+        self._image_root = Layout(Path(), dataset).drawn_images.as_posix()
         self.vocabulary: Vocabulary = toyworld_vocabulary()
 
     @property
@@ -111,3 +112,6 @@ def _ground_truth(scenes: list[Scene]) -> GroundTruth:
         object_boxes=np.concatenate([scene.boxes[scene.object_index] for scene in scenes]),
         num_images=len(scenes),
     )
+
+
+READER = ToyworldReader
