@@ -151,6 +151,7 @@ def prepare_splits(
     training: GroundTruth,
     source: SourceFolder,
     dataset: str,
+    drawn_images: Path,
     advance: Advance,
     *,
     rare: NDArray[np.bool_] | None = None,
@@ -160,6 +161,7 @@ def prepare_splits(
 
     Args:
         splits: train, val and test; `filenames` are paths under `source`/images.
+        drawn_images: where a note for each split says where the images are.
         training: all annotated training pairs, before val was held out; they are counted by HOI class.
         rare: the dataset's own list of rare classes, bool [H].
         people: of val and test, for the V-COCO protocol.
@@ -167,6 +169,7 @@ def prepare_splits(
     Raises:
         DataError: unusable images, or boxes that nothing could match.
     """
+    note_source(drawn_images, f"{source.recorded}/images")
     for split in ("val", "test"):
         sizes = splits[split].sizes
         if sizes is not None:  # before the images are opened, which takes minutes

@@ -15,7 +15,7 @@ from pathlib import Path
 from pipeline.core.errors import DataError, ParamError
 from pipeline.core.params import PrepareParams
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.truth.datasets.base import Advance, PreparedSplit, hold_out, note_source, prepare_splits, source_folder
+from pipeline.truth.datasets.base import Advance, PreparedSplit, hold_out, prepare_splits, source_folder
 from pipeline.truth.hicodet_annotations import HicoDetAnnotations, read_hicodet_json
 from pipeline.truth.hicodet_mat import Split, read_hicodet_mat, with_image_labels
 
@@ -46,10 +46,10 @@ class HicoDetReader:
 
     def read(self, drawn_images: Path, advance: Advance) -> list[PreparedSplit]:
         """Check every image and return train, val and test; only the last two keep boxes."""
-        note_source(drawn_images, f"{self._source.recorded}/images")
         train_rows, val_rows = hold_out(len(self._train), self._val_fraction, seed=self._seed, dataset=DATASET)
         splits = {"train": self._train.take(train_rows), "val": self._train.take(val_rows), "test": self._test}
-        return prepare_splits(splits, self._train.truth, self._source, DATASET, advance, rare=self._test.rare)
+        rare = self._test.rare
+        return prepare_splits(splits, self._train.truth, self._source, DATASET, drawn_images, advance, rare=rare)
 
 
 def _annotation_files(source: Path) -> list[Path]:

@@ -21,7 +21,7 @@ from pipeline.core.params import PrepareParams
 from pipeline.core.types import IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.truth.annotated_images import AnnotatedImages
-from pipeline.truth.datasets.base import Advance, PreparedSplit, hold_out, note_source, prepare_splits, source_folder
+from pipeline.truth.datasets.base import Advance, PreparedSplit, hold_out, prepare_splits, source_folder
 from pipeline.truth.vcoco_annotations import VCocoAnnotations, read_vcoco
 from pipeline.truth.vcoco_pairs import official_pairs, read_vcoco_pairs, vcoco_vocabulary
 
@@ -48,7 +48,6 @@ class VCocoReader:
 
     def read(self, drawn_images: Path, advance: Advance) -> list[PreparedSplit]:
         """Check every image and return train, val and test; only the last two keep boxes."""
-        note_source(drawn_images, f"{self._source.recorded}/images")
         splits, people = self._splits, self._people
         training = splits["train" if self._val_fraction is None else "trainval"]
         if self._val_fraction is not None:
@@ -56,7 +55,7 @@ class VCocoReader:
             splits = {"train": training.take(train_rows), "val": training.take(val_rows), "test": splits["test"]}
             if people:
                 people = {"val": people["trainval"].take_images(val_rows), "test": people["test"]}
-        return prepare_splits(splits, training.truth, self._source, DATASET, advance, people=people)
+        return prepare_splits(splits, training.truth, self._source, DATASET, drawn_images, advance, people=people)
 
 
 def _annotation_files(source: Path, names: Sequence[str]) -> tuple[bool, list[Path]]:
