@@ -59,7 +59,7 @@ def with_image_labels(annotations: HicoDetAnnotations, split: Split, path: Path)
 
     Raises:
         DataError: missing, damaged, of another release, or without some of the images; or, as `eval_one.m` asserts of
-            the test split, a pair is visible in an image that is labelled with no interaction of its object.
+            the test split, a pair is visible in an image that is labeled with no interaction of its object.
     """
     shown = _read_image_hois(path, split, annotations)
     if split == "test":
@@ -69,15 +69,15 @@ def with_image_labels(annotations: HicoDetAnnotations, split: Split, path: Path)
 
 def _check_labels(shown: NDArray[np.bool_], annotations: HicoDetAnnotations, path: Path) -> None:
     object_ids, truth = annotations.vocabulary.hoi_object_ids, annotations.truth
-    labelled = np.zeros((len(annotations), annotations.vocabulary.num_objects), np.bool_)
+    labeled = np.zeros((len(annotations), annotations.vocabulary.num_objects), np.bool_)
     image, hoi_id = np.nonzero(shown)
-    labelled[image, object_ids[hoi_id]] = True
-    rows = np.flatnonzero(~labelled[truth.image_index, object_ids[truth.hoi_id]])
+    labeled[image, object_ids[hoi_id]] = True
+    rows = np.flatnonzero(~labeled[truth.image_index, object_ids[truth.hoi_id]])
     if len(rows):
         hoi = annotations.vocabulary.hoi_name(int(truth.hoi_id[rows[0]]))
         name = annotations.filenames[truth.image_index[rows[0]]]
         raise DataError(
-            f'{path}: image "{name}" shows "{hoi}", but is labelled with no interaction of that object '
+            f'{path}: image "{name}" shows "{hoi}", but is labeled with no interaction of that object '
             f"({len(rows)} pairs are so); take both files from one release"
         )
 

@@ -116,7 +116,7 @@ def test_image_level_labels_of_the_json_form(tmp_path):
     found = with_image_labels(annotations, "test", labels)
     assert found.truth.image_hois.tolist() == [[True, True, True], [False, True, False]]
     other = label_file(tmp_path, [[0, 1], [1, 0], [0, 1]], ("a.jpg", "b.jpg"))
-    with pytest.raises(DataError, match=r'"a.jpg" shows "ride person", but is labelled with no .* of that object'):
+    with pytest.raises(DataError, match=r'"a.jpg" shows "ride person", but is labeled with no .* of that object'):
         with_image_labels(annotations, "test", other)
 
 

@@ -47,9 +47,9 @@ class FolderReader:
             )
         self._csv = folder / LABELS
         self.inputs: Sequence[Path] = (self._csv,)
-        labelled = read_label_csv(self._csv)
-        _check_files(folder, self._csv, labelled)
-        self._images = [labelled[path] for path in sorted(labelled)]
+        labeled = read_label_csv(self._csv)
+        _check_files(folder, self._csv, labeled)
+        self._images = [labeled[path] for path in sorted(labeled)]
         self.vocabulary: Vocabulary = vocabulary_of_pairs(pair for image in self._images for pair in image.pairs)
         if not self.vocabulary.num_hois:
             raise DataError(f"{self._csv}: no row has a verb and an object; there is nothing to learn")
@@ -116,10 +116,10 @@ def vocabulary_of_pairs(pairs: Iterable[tuple[str, str]]) -> Vocabulary:
     return Vocabulary(objects=objects, verbs=verbs, hoi_classes=classes, human=HUMAN)
 
 
-def _check_files(source: Path, csv_file: Path, labelled: dict[str, LabelledImage]) -> None:
+def _check_files(source: Path, csv_file: Path, labeled: dict[str, LabelledImage]) -> None:
     """Refuse rows without an image and images without a row."""
     names = [path.relative_to(source).as_posix() for path in images_in(source, below=True)]
-    for image in labelled.values():
+    for image in labeled.values():
         if not os.path.lexists(source / image.path):  # what it is, a broken link for one, whoever opens it says
             elsewhere = [name for name in names if Path(name).name == Path(image.path).name]
             raise DataError(
@@ -129,11 +129,11 @@ def _check_files(source: Path, csv_file: Path, labelled: dict[str, LabelledImage
     for name in names:
         if name != as_utf8(name):
             raise DataError(f'{source}: the file name "{as_utf8(name)}" is not UTF-8; rename it')
-    unlabelled = [name for name in names if name not in labelled]
-    if unlabelled:
+    unlabeled = [name for name in names if name not in labeled]
+    if unlabeled:
         raise DataError(
-            f'{csv_file}: no line for {len(unlabelled)} images of the folder, first "{unlabelled[0]}"; label them, '
-            f'add a line "{unlabelled[0]},," for one without interaction, or move them elsewhere'
+            f'{csv_file}: no line for {len(unlabeled)} images of the folder, first "{unlabeled[0]}"; label them, '
+            f'add a line "{unlabeled[0]},," for one without interaction, or move them elsewhere'
         )
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +13,13 @@ from pipeline.core.errors import ParamError
 from pipeline.core.layout import Layout
 from pipeline.core.names import SPLITS, Split
 from pipeline.core.params import PrepareParams
-from pipeline.core.types import ImageLabels, ImageRecord, IntArray
+from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest
+from pipeline.store.files import sha256_of
 from pipeline.toyworld.scenes import Scene, render_scene
 from pipeline.toyworld.vocabulary import toyworld_vocabulary
-from pipeline.truth.datasets.base import PreparedSplit
+from pipeline.truth.datasets.base import Advance, PreparedSplit
 from pipeline.truth.ground_truth import GroundTruth
 from pipeline.truth.ground_truth_file import AnnotatedSplit
 
@@ -42,7 +41,7 @@ class ToyworldReader:
 
     @property
     def num_images(self) -> int:
-        """Images of all splits."""
+        """Number of images of all splits."""
         return sum(self._counts.values())
 
     @property
@@ -50,57 +49,35 @@ class ToyworldReader:
         """None: everything is drawn."""
         return ()
 
-    def read(self, drawn_images: Path, advance: Callable[[], None]) -> list[PreparedSplit]:
+    def read(self, drawn_images: Path, advance: Advance) -> list[PreparedSplit]:
         """Draw all splits; the training split keeps its image-level labels and instance counts only."""
-        instances = np.zeros(self.vocabulary.num_hois, np.int64)
+        scenes = {split: self._draw(split, drawn_images / split, advance) for split in SPLITS}
+        training = np.concatenate([scene.hoi_id for _, scene in scenes["train"]])
+        instances = np.bincount(training, minlength=self.vocabulary.num_hois).astype(np.int64)
         prepared = []
-        for split in SPLITS:
-            folder = drawn_images / split
-            folder.mkdir()
-            scenes = []
-            for index in range(self._counts[split]):
-                scenes.append(self._draw(split, index, folder))
-                advance()
-            if split == "train":
-                for _, scene in scenes:
-                    np.add.at(instances, scene.hoi_id, 1)
-            prepared.append(self._prepared(split, scenes, instances))
+        for split, drawn in scenes.items():
+            records = tuple(record for record, _ in drawn)
+            labels = tuple(ImageLabels(record.image_id, np.unique(scene.hoi_id)) for record, scene in drawn)
+            manifest = SplitManifest("toyworld", split, self._image_root, records, labels)
+            annotated = AnnotatedSplit(_ground_truth([scene for _, scene in drawn]), instances)
+            prepared.append(PreparedSplit(manifest, None if split == "train" else annotated))
         return prepared
 
-    def _draw(self, split: Split, index: int, folder: Path) -> tuple[ImageRecord, Scene]:
-        scene = render_scene(
-            split, index, root_seed=self._seed, size=self._size, exponent=float(self._exponents[split])
-        )
-        data = _png_bytes(scene.image)
-        name = f"{index:06d}.png"
-        (folder / name).write_bytes(data)
-        record = ImageRecord(
-            image_id=f"{split}-{index:06d}",
-            path=f"{split}/{name}",
-            width=scene.image.width,
-            height=scene.image.height,
-            sha256=hashlib.sha256(data).hexdigest(),
-        )
-        return record, dataclasses.replace(scene, image=_ON_DISK)
-
-    def _prepared(self, split: Split, scenes: list[tuple[ImageRecord, Scene]], instances: IntArray) -> PreparedSplit:
-        manifest = SplitManifest(
-            dataset="toyworld",
-            split=split,
-            image_root=self._image_root,
-            images=tuple(record for record, _ in scenes),
-            labels=tuple(ImageLabels(record.image_id, np.unique(scene.hoi_id)) for record, scene in scenes),
-        )
-        if split == "train":
-            return PreparedSplit(manifest, None)
-        truth = _ground_truth([scene for _, scene in scenes])
-        return PreparedSplit(manifest, AnnotatedSplit(truth, instances))
-
-
-def _png_bytes(image: Image.Image) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, "PNG", compress_level=1)
-    return stream.getvalue()
+    def _draw(self, split: Split, folder: Path, advance: Advance) -> list[tuple[ImageRecord, Scene]]:
+        """Draw the images of a split into a folder."""
+        folder.mkdir()
+        drawn = []
+        for index in range(self._counts[split]):
+            exponent = float(self._exponents[split])
+            scene = render_scene(split, index, root_seed=self._seed, size=self._size, exponent=exponent)
+            file = folder / f"{index:06d}.png"
+            scene.image.save(file, compress_level=1)
+            record = ImageRecord(
+                f"{split}-{index:06d}", f"{split}/{file.name}", *scene.image.size, sha256=sha256_of(file)
+            )
+            drawn.append((record, dataclasses.replace(scene, image=_ON_DISK)))
+            advance()
+        return drawn
 
 
 def _ground_truth(scenes: list[Scene]) -> GroundTruth:
