@@ -50,6 +50,7 @@ from pipeline.inference.dump_split import InferWork
 from pipeline.inference.pair_outputs import dump_columns
 from pipeline.inference.params import InferParams
 from pipeline.methods.params import ModelParams
+from pipeline.store.dump import write_dump
 from pipeline.store.files import sha256_of
 from pipeline.store.part_work import ImageWork, compute_parts
 from pipeline.store.parts import FinishedParts, PartPlan

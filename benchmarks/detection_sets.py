@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.types import Detections, FloatArray, GroundTruth, IntArray
-from pipeline.truth.hicodet_annotations import hicodet_ground_truth, read_hicodet_json
+from pipeline.core.types import Detections, FloatArray, IntArray
+from pipeline.truth.ground_truth import GroundTruth
+from pipeline.truth.hicodet_annotations import read_hicodet_json
 
 NUM_IMAGES, NUM_PAIRS, NUM_HOIS, NUM_OBJECTS = 9658, 33405, 600, 80  # HICO-DET's test set
 _SHARE_OWN_CLASS = 0.3  # detections of a class that their image shows
@@ -37,9 +38,7 @@ def load_truth(annotations: Path | None, rng: np.random.Generator) -> BenchmarkT
     if annotations is None:
         return _synthetic_truth(rng)
     real = read_hicodet_json(annotations)
-    return BenchmarkTruth(
-        hicodet_ground_truth(real), real.sizes, real.rare, real.vocabulary.hoi_object_ids, annotations.name
-    )
+    return BenchmarkTruth(real.truth, real.sizes, real.rare, real.vocabulary.hoi_object_ids, annotations.name)
 
 
 def _synthetic_truth(rng: np.random.Generator) -> BenchmarkTruth:

@@ -23,6 +23,7 @@ from benchmarks.measure import describe_machine, write_report
 from benchmarks.synthetic_bags import random_bags, random_categories, random_model
 from pipeline.config.params import Params, load_params
 from pipeline.core.device import open_device
+from pipeline.core.layout import Layout
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset
 from pipeline.data.split import SplitManifest
@@ -30,9 +31,9 @@ from pipeline.methods.params import ModelParams
 from pipeline.prompts.params import ClipParams
 from pipeline.store.clip_checkpoint import load_clip
 from pipeline.store.proposals_file import SplitProposals
-from pipeline.toyworld.reader import ToyworldReader
 from pipeline.training.loop import TrainingRun, train
 from pipeline.training.params import TrainParams
+from pipeline.truth.datasets.toyworld import ToyworldReader
 from pipeline.truth.params import PrepareParams
 
 BAR = 0.05
@@ -41,10 +42,12 @@ _HUMANS, _THINGS = 3, 5  # per image: 15 pairs
 
 
 def drawn_bags(folder: Path, params: Params, num_images: int) -> tuple[BagDataset, Vocabulary]:
-    """Bags of freshly drawn images with random proposals, the images written under `folder`."""
+    """Bags of freshly drawn images with random proposals, `folder` being the repository root."""
     prepare = dataclasses.replace(params[PrepareParams], num_images={"train": num_images, "val": 1, "test": 1})
-    reader = ToyworldReader(prepare, image_root=".")
-    manifest = reader.read(folder, lambda: None)[0].manifest
+    reader = ToyworldReader(prepare, dataset="toyworld", root=folder)
+    images = Layout(folder, "toyworld").drawn_images
+    images.mkdir(parents=True)
+    manifest = reader.read(images, lambda: None)[0].manifest
     return BagDataset(
         manifest=manifest,
         proposals=_random_proposals(manifest, reader.vocabulary),

@@ -17,12 +17,13 @@ from benchmarks.measure import peak_resident_bytes, seconds_of
 from pipeline.config.params import load_params
 from pipeline.config.run import Run
 from pipeline.core.class_groups import ClassGroups
-from pipeline.core.types import GroundTruth, ImageLabels, ImageRecord
+from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest, read_split, write_split
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.evaluation.row import score_dump
 from pipeline.store.dump import PredictionDump, open_dump, write_dump
+from pipeline.truth.ground_truth import GroundTruth
 
 ROOT = Path(__file__).parent.parent
 _PAIRS_PER_IMAGE = 4  # annotated

@@ -1,4 +1,4 @@
-"""What the two recipe stages share: an option per setting, and the manifest beside the weights."""
+"""What the two recipe stages share: options, the check of the output, and the manifest beside the weights."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+from safetensors import SafetensorError, safe_open
 
-from pipeline.core.errors import WeightsError
+from pipeline.core.errors import ParamError, WeightsError
 from pipeline.store.files import sha256_of, write_json
 from pipeline.store.manifests import library_versions
+from pipeline.store.targets import check_json_target, check_replaceable
 
+_KEYS = ("weights", "sha256", "quality", "architecture", "recipe")  # of every manifest that was written here
 SIZE_LIMIT = 3_000_000  # bytes of shipped weights, so that a clone stays small
 
 
@@ -34,6 +37,32 @@ def recipe_options(recipe_class: type[Any]) -> Callable[[Callable[..., Any]], Ca
         return command
 
     return declare
+
+
+def check_output(weights: Path, training_set: str) -> None:
+    """Refuse, before the training, a path where anything but earlier weights of the recipe and their manifest lies.
+
+    Args:
+        training_set: what the weights' own metadata call their training set.
+
+    Raises:
+        DataError, ArtifactError: as `check_replaceable`.
+        ParamError: the file's name is none of safetensors, by which weights are loaded.
+    """
+    if weights.suffix != ".safetensors":
+        raise ParamError(f"--output is {weights}; expected a file name that ends with .safetensors")
+    check_replaceable(
+        weights, lambda path: _training_set(path) == training_set, what="weights of this recipe", option="--output"
+    )
+    check_json_target(weights.with_suffix(".json"), _KEYS, what="manifest of such weights", option="--output")
+
+
+def _training_set(path: Path) -> str | None:
+    try:
+        with safe_open(path, framework="np") as file:
+            return (file.metadata() or {}).get("training_set")
+    except (OSError, SafetensorError):  # no weights
+        return None
 
 
 def write_recipe_manifest(weights: Path, recipe: Any, quality: dict[str, float], architecture: dict[str, Any]) -> None:

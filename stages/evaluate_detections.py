@@ -10,7 +10,6 @@ import click
 
 from pipeline.core.class_groups import ClassGroups
 from pipeline.core.errors import ParamError
-from pipeline.core.image_bounds import check_scored_boxes
 from pipeline.evaluation.detections_file import (
     meets_nothing,
     open_zarr_detections,
@@ -23,7 +22,8 @@ from pipeline.evaluation.hicodet import HicoDetResult, Rules, Setting
 from pipeline.evaluation.vcoco import Ties, VCocoResult, evaluate_vcoco
 from pipeline.store.files import write_json
 from pipeline.store.targets import check_json_target
-from pipeline.truth.hicodet_annotations import HicoDetAnnotations, hicodet_ground_truth, read_hicodet_json
+from pipeline.truth.ground_truth import check_scored_boxes
+from pipeline.truth.hicodet_annotations import HicoDetAnnotations, read_hicodet_json
 from pipeline.truth.hicodet_mat import read_hicodet_mat, with_image_labels
 from pipeline.truth.vcoco_annotations import read_vcoco
 from stages._command import stage_command
@@ -104,7 +104,7 @@ def _evaluate_hicodet(
     path: Path, image_labels: Path | None, detections_path: Path, setting: Setting
 ) -> tuple[dict[str, Any], str, list[str]]:
     annotations = _read_hicodet(path, image_labels)
-    truth = hicodet_ground_truth(annotations)
+    truth = annotations.truth
     check_scored_boxes(truth, annotations.sizes, annotations.filenames, str(path))
     rules = Rules(annotations.vocabulary.hoi_object_ids, setting)
     if detections_path.suffix == ".zarr":

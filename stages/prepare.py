@@ -9,11 +9,11 @@ from pipeline.data.split import write_split
 from pipeline.store.files import atomic_path
 from pipeline.store.stage_run import StageRun
 from pipeline.store.vocabulary_file import write_vocabulary
+from pipeline.truth.datasets.catalog import open_reader
 from pipeline.truth.ground_truth_file import write_ground_truth, write_unannotated
 from pipeline.truth.params import PrepareParams
 from pipeline.truth.vcoco_people_file import write_people
 from stages._command import dataset_option, progress, root_option, stage_command
-from stages._readers import open_reader
 
 
 @stage_command("prepare", help="Write the split manifests, vocabulary and ground truth of a dataset.")
@@ -24,7 +24,7 @@ def command(dataset: str, root: Path) -> None:
     layout = Layout(root, dataset)
     with StageRun("prepare", layout) as stage:
         params = stage.params(PrepareParams)
-        reader = open_reader(dataset, params, layout.root)
+        reader, inputs = open_reader(params, dataset=dataset, root=layout.root)
         with progress(reader.num_images, f"prepare {dataset}") as advance, atomic_path(layout.drawn_images) as folder:
             folder.mkdir(parents=True)
             splits = reader.read(folder, advance)
@@ -43,7 +43,7 @@ def command(dataset: str, root: Path) -> None:
             if split.people is not None:
                 write_people(layout.people(name), split.people)
                 outputs.append(layout.people(name))
-        stage.note(*reader.inputs)
+        stage.note(*inputs)
         stage.finish(outputs, {split.manifest.split: len(split.manifest) for split in splits}, seed=params.seed)
 
 

@@ -8,9 +8,10 @@ import click
 
 from pipeline.toyworld.clip_recipe import ClipRecipe
 from stages._command import stage_command
-from stages._recipe import recipe_options, write_recipe_manifest
+from stages._recipe import check_output, recipe_options, write_recipe_manifest
 
 DEFAULT_OUTPUT = Path("pipeline/toyworld/weights/clip.safetensors")
+TRAINING_SET = "toyworld clip corpus"
 
 
 @stage_command("toy-clip", help="Train the small CLIP of the synthetic world.")
@@ -28,6 +29,7 @@ def command(recipe: ClipRecipe, output: Path) -> None:
     from pipeline.toyworld.captions import known_texts
     from pipeline.toyworld.clip_recipe import measure_clip, train_clip
 
+    check_output(output, TRAINING_SET)
     token_ids = token_table(known_texts())
     config = ClipConfig(
         embed_dim=recipe.embed_dim,
@@ -43,7 +45,7 @@ def command(recipe: ClipRecipe, output: Path) -> None:
     torch.manual_seed(torch_seed(recipe.seed, "toyworld", "clip", "weights"))
     untrained = ClipCheckpoint(build_clip(config), "toyworld CLIP", "", token_ids)
     model = train_clip(untrained.model, untrained.tokenize, recipe)
-    save_clip(output, model, token_ids=token_ids, metadata={"training_set": "toyworld clip corpus"})
+    save_clip(output, model, token_ids=token_ids, metadata={"training_set": TRAINING_SET})
     quality = measure_clip(load_clip(str(output)), recipe)
     write_recipe_manifest(output, recipe, quality, {"name": "clip.model.CLIP"} | dataclasses.asdict(config))
 

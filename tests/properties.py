@@ -6,11 +6,12 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from pipeline.core.types import Detections, GroundTruth, ImageLabels, ImageRecord
+from pipeline.core.types import Detections, ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest
 from pipeline.store.proposals_file import SplitProposals
 from pipeline.store.ragged import offsets_of
+from pipeline.truth.ground_truth import GroundTruth
 
 modest = settings(deadline=None, max_examples=60, derandomize=True)
 through_files = settings(deadline=None, max_examples=15, derandomize=True)

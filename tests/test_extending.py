@@ -1,4 +1,4 @@
-"""A method and a backbone from outside `pipeline/`, named in params alone, through every stage from train to report."""
+"""Parts from outside `pipeline/`, named in params alone: a method and a backbone, from train to report; a reader."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
+from PIL import Image
 
+from pipeline.core.layout import Layout
 from pipeline.core.outputs import OutputColumn
+from pipeline.data.split import read_split
 from pipeline.store.dump import read_dump
+from pipeline.store.vocabulary_file import read_vocabulary
+from pipeline.truth.ground_truth_file import read_ground_truth
 from stages.cli import main
 from tests.own_method import OwnMethod
 
@@ -193,3 +198,81 @@ def set_loss_weights(root: Path) -> None:
     document = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
     document["variants"]["mine"]["train"] = {"loss_weights": {}}
     (root / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+
+def entry(name: str, *pairs: tuple) -> dict:
+    """An image of own_reader's pairs.json, from (HOI id, human box, object box)."""
+    hoi, humans, objects = zip(*pairs, strict=True) if pairs else ((), (), ())
+    return {"file": name, "hoi": hoi, "boxes_h": humans, "boxes_o": objects}
+
+
+HUMAN, CUP, DOG = [0, 0, 9.5, 9], [4, 4, 12, 10], [1, 1, 20, 10]
+OWN_DATA = {
+    "objects": ["cup", "person", "dog"],
+    "verbs": ["hold", "pet"],
+    "classes": [["hold", "cup"], ["pet", "dog"]],
+    "train": [entry("a.png", (1, HUMAN, DOG), (1, HUMAN, CUP)), entry("b.png", (0, HUMAN, CUP))],
+    "val": [],
+    "test": [entry("c.png", (0, HUMAN, CUP), (1, HUMAN, DOG)), entry("d.png")],
+}
+
+
+@pytest.fixture
+def dataset(tmp_path) -> Layout:
+    """A root whose dataset `mine` is read by tests/own_reader.py; no stage has run."""
+    source = tmp_path / "data/mine"
+    (source / "images").mkdir(parents=True)
+    for image in OWN_DATA["train"] + OWN_DATA["test"]:
+        Image.new("RGB", (20, 10)).save(source / "images" / image["file"])
+    (source / "pairs.json").write_text(json.dumps(OWN_DATA), encoding="utf-8")
+    set_reader(tmp_path, "tests.own_reader")
+    return Layout(tmp_path, "mine")
+
+
+def set_reader(root: Path, name: str) -> None:
+    document = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    prepare = document["hicodet"]["prepare"] | {"reader": name, "source": "data/mine"}
+    document["mine"] = document["hicodet"] | {"prepare": prepare}
+    (root / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+
+def prepare(layout: Layout):
+    return CliRunner().invoke(main, ["prepare", "--dataset", layout.dataset, "--root", str(layout.root)])
+
+
+def test_a_reader_of_ones_own_gives_labels_to_train_and_boxes_to_test(dataset):
+    done = prepare(dataset)
+    assert done.exit_code == 0, done.output
+    vocabulary = read_vocabulary(dataset.vocabulary)
+    train, test = (read_split(dataset.split(name), vocabulary) for name in ("train", "test"))
+    assert (train.dataset, train.image_root) == ("mine", "data/mine/images")
+    assert [labels.hoi_ids.tolist() for labels in train.labels + test.labels] == [[1], [0], [0, 1], []]
+    annotated = read_ground_truth(dataset.ground_truth("test"), test, vocabulary.num_hois)
+    assert annotated.truth.human_boxes.tolist() == [HUMAN, HUMAN]
+    assert annotated.truth.object_boxes.tolist() == [CUP, DOG]
+    assert annotated.train_instances.tolist() == [1, 2]
+    assert "box" not in dataset.split("train").read_text() and not dataset.ground_truth("train").exists()
+    recorded = json.loads(dataset.stage_manifest("prepare").read_text(encoding="utf-8"))["inputs"]
+    assert {*recorded} == {"data/mine/pairs.json", str(ROOT / "tests/own_reader.py")}
+
+
+def test_its_boxes_are_checked(dataset):
+    path = dataset.root / "data/mine/pairs.json"
+    path.write_text(json.dumps(OWN_DATA | {"test": [entry("c.png", (0, HUMAN, [50, 0, 60, 9]))]}), encoding="utf-8")
+    done = prepare(dataset)
+    assert done.exit_code == 2 and 'object box of pair 0, image "c.png" of 20 x 10 pixels' in done.output
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("hicodt", '"hicodt" is no module that defines READER, did you mean "hicodet"?; expected folder, hicodet,'),
+        ("base", '"base" is no module that defines READER; expected folder, hicodet, toyworld, vcoco, or the dotted'),
+        ("tests.own_raeder", '"tests.own_raeder" is no module that defines READER'),
+    ],
+)
+def test_a_reader_that_is_none_is_one_line(dataset, name, line):
+    set_reader(dataset.root, name)
+    done = prepare(dataset)
+    assert done.exit_code == 2 and done.output.startswith(f"Error: mine.prepare.reader: {line}"), done.output
+    assert done.output.count("\n") == 1

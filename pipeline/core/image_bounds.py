@@ -7,14 +7,12 @@ this much is let through; a box past it belongs to another image or another scal
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.boxes import has_extent
 from pipeline.core.errors import DataError
-from pipeline.core.types import GroundTruth, IntArray, unusable_boxes
+from pipeline.core.types import IntArray
 
 CENTRE_SLACK = 1.0  # pixels: a +1 convention, rounding
 OVERSHOOT = 0.5  # of the image's side: what a normalised (cx, cy, w, h) in 0..1 can reach
@@ -76,30 +74,3 @@ def check_inside(boxes: NDArray[np.floating], sizes: IntArray, where: str) -> No
             f"({len(rows)} boxes are); expected x1, y1, x2, y2 in original-image pixels, {RULE}: "
             "check the image's index and the scale, or clip the boxes"
         )
-
-
-def check_scored_boxes(truth: GroundTruth, sizes: IntArray, names: Sequence[str], where: str) -> None:
-    """Refuse annotated boxes that nothing could match: not finite, inverted, or clearly outside their image.
-
-    For every pair that is scored against, whatever file it comes from; training needs no boxes.
-
-    Args:
-        sizes: width and height of the images, int64 [I, 2].
-        names: of the images, [I].
-        where: the file, for the message.
-
-    Raises:
-        DataError: names the first, with its image, and counts them.
-    """
-    image_sizes = sizes[truth.image_index]
-    for kind, boxes in (("human", truth.human_boxes), ("object", truth.object_boxes)):
-        unusable = unusable_boxes(boxes)
-        rows = np.flatnonzero(unusable | outside_image(np.where(unusable[:, None], 0, boxes), image_sizes))
-        if len(rows):
-            row = int(rows[0])
-            width, height = image_sizes[row].tolist()
-            raise DataError(
-                f'{where}: {kind} box of pair {row}, image "{names[truth.image_index[row]]}" of {width} x {height} '
-                f"pixels, is {boxes[row].tolist()} (x1, y1, x2, y2, from 0, right and bottom exclusive); "
-                f"expected finite x1 <= x2, y1 <= y2, {RULE}: correct the annotations ({len(rows)} {kind} boxes are so)"
-            )

@@ -1,7 +1,7 @@
 """The records that cross stage borders: frozen, struct of arrays, checked when built.
 
 Axis legend, used everywhere: N proposals, M pairs, A verbs, C object categories, H HOI classes, D embedding width,
-T scored triplets, G ground-truth pairs, I images. Boxes are float32 [*, 4] xyxy in continuous original-image pixels.
+T scored triplets, I images. Boxes are float32 [*, 4] xyxy in continuous original-image pixels.
 Ids (`x_id`) index a vocabulary, indices (`x_index`) a row of another record; both are 0-based. Empty is legal.
 """
 
@@ -26,7 +26,7 @@ FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
 
-def _check(record: Any, axes: Mapping[str, tuple[int | str, ...]], ids: Collection[str] = ()) -> None:
+def check_record(record: Any, axes: Mapping[str, tuple[int | str, ...]], ids: Collection[str] = ()) -> None:
     """Check shapes and types of a record's arrays: whole numbers for `ids`, floats for the others."""
     forms = {name: Form(np.signedinteger if name in ids else np.floating, axes[name]) for name in axes}
     try:
@@ -35,7 +35,8 @@ def _check(record: Any, axes: Mapping[str, tuple[int | str, ...]], ids: Collecti
         raise DataError(f"{type(record).__name__}.{error}") from None
 
 
-def _pair_axes(rows: str) -> dict[str, tuple[int | str, ...]]:
+def pair_axes(rows: str) -> dict[str, tuple[int | str, ...]]:
+    """Axes of the columns that say of which image and class a pair is, and where; `rows` is the letter of its rows."""
     return {"image_index": (rows,), "hoi_id": (rows,), "human_boxes": (rows, 4), "object_boxes": (rows, 4)}
 
 
@@ -122,7 +123,7 @@ class ImageLabels:
     hoi_ids: IntArray
 
     def __post_init__(self) -> None:
-        _check(self, {"hoi_ids": ("R",)}, ids=["hoi_ids"])
+        check_record(self, {"hoi_ids": ("R",)}, ids=["hoi_ids"])
         if (np.diff(self.hoi_ids) <= 0).any() or (self.hoi_ids < 0).any():
             raise DataError(
                 f'ImageLabels.hoi_ids of "{self.image_id}" are {shortened(self.hoi_ids.tolist())}; '
@@ -139,7 +140,7 @@ class Proposals:
     object_ids: IntArray
 
     def __post_init__(self) -> None:
-        _check(self, {"boxes": ("N", 4), "scores": ("N",), "object_ids": ("N",)}, ids=["object_ids"])
+        check_record(self, {"boxes": ("N", 4), "scores": ("N",), "object_ids": ("N",)}, ids=["object_ids"])
         check_boxes(self.boxes, "Proposals.boxes")
         if not ((self.scores >= 0) & (self.scores <= 1)).all():
             raise DataError("Proposals.scores: outside 0..1; expected probabilities")
@@ -165,7 +166,7 @@ class KnowledgeBank:
     clip_digest: str
 
     def __post_init__(self) -> None:
-        _check(self, {"hoi_embeddings": ("H", "D")})
+        check_record(self, {"hoi_embeddings": ("H", "D")})
         if len(self.prompts) != len(self.hoi_embeddings):
             raise DataError(f"KnowledgeBank: {len(self.prompts)} prompts for {len(self.hoi_embeddings)} embeddings")
 
@@ -184,7 +185,7 @@ class Detections:
     scores: FloatArray
 
     def __post_init__(self) -> None:
-        _check(self, _pair_axes("T") | {"scores": ("T",)}, ids=["image_index", "hoi_id"])
+        check_record(self, pair_axes("T") | {"scores": ("T",)}, ids=["image_index", "hoi_id"])
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -192,33 +193,6 @@ class Detections:
     def take(self, rows: Any) -> Detections:
         """Some rows, by index, mask or slice."""
         return Detections(**{item.name: getattr(self, item.name)[rows] for item in fields(self)})
-
-
-@dataclass(frozen=True)
-class GroundTruth:
-    """Annotated pairs of a split, flat: image_index int32 [G], hoi_id int16 [G], boxes float32 [G, 4].
-
-    `num_images` counts the images that are scored, those without a pair among them. `image_hois` bool [I, H] holds the
-    image-level labels where the dataset has them apart from boxes (Known Object setting), else None.
-    """
-
-    image_index: NDArray[np.int32]
-    hoi_id: NDArray[np.int16]
-    human_boxes: FloatArray
-    object_boxes: FloatArray
-    num_images: int
-    image_hois: NDArray[np.bool_] | None = None
-
-    def __post_init__(self) -> None:
-        _check(self, _pair_axes("G"), ids=["image_index", "hoi_id"])
-        outside = (self.image_index < 0) | (self.image_index >= self.num_images)
-        if outside.any():
-            raise DataError(
-                f"GroundTruth: image_index {self.image_index[outside][0]} is out of range for {self.num_images} images"
-            )
-
-    def __len__(self) -> int:
-        return len(self.hoi_id)
 
 
 @dataclass(frozen=True)

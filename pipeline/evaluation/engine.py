@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.types import Detections, FloatArray, GroundTruth, IntArray
+from pipeline.core.types import Detections, FloatArray, IntArray
 from pipeline.evaluation.hicodet import (
     HicoDetResult,
     Rules,
@@ -35,6 +35,7 @@ from pipeline.evaluation.hicodet import (
 )
 from pipeline.evaluation.matching import TruthIndex, best_pairs, cell_index
 from pipeline.evaluation.ranking import falling_keys
+from pipeline.truth.ground_truth import GroundTruth
 
 if TYPE_CHECKING:
     from distributed import Client

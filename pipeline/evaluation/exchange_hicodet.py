@@ -20,8 +20,10 @@ from pipeline.core.types import Detections
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.coco_categories import COCO_80, object_ids_of
 from pipeline.store.files import atomic_path
+from pipeline.store.targets import check_replaceable
 
 _FILE_NAME = re.compile(r"detections_\d\d\.mat")
+_EXPORT = "HICO-DET detections"
 
 
 def write_hicodet_mat(
@@ -35,7 +37,9 @@ def write_hicodet_mat(
     """
     from scipy.io import savemat
 
-    _check_replaceable(folder)
+    check_replaceable(folder, Path.is_dir, what=_EXPORT, option="--output")
+    for path in folder.iterdir() if folder.is_dir() else ():
+        check_replaceable(path, lambda file: bool(_FILE_NAME.fullmatch(file.name)), what=_EXPORT, option="--output")
     groups = _hois_of_files(vocabulary)
     order = np.lexsort((detections.image_index, detections.hoi_id))  # stable: row order within a cell
     rows = np.concatenate(
@@ -57,15 +61,6 @@ def write_hicodet_mat(
                     all_boxes[row, image] = rows[cuts[image] : cuts[image + 1]]
             savemat(temporary / f"detections_{number:02d}.mat", {"all_boxes": all_boxes}, do_compression=True)
             done()
-
-
-def _check_replaceable(folder: Path) -> None:
-    """Refuse a path where anything but an earlier export lies."""
-    if folder.exists() and not folder.is_dir():
-        raise DataError(f"{folder}: a file, expected a folder that is new or holds an earlier export; choose another")
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if not _FILE_NAME.fullmatch(path.name):
-            raise DataError(f'{folder}: holds "{path.name}", which is no earlier export; choose another folder')
 
 
 def _hois_of_files(vocabulary: Vocabulary) -> list[NDArray[np.int64]]:

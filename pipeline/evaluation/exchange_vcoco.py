@@ -11,7 +11,6 @@ false positive behind all others, which changes no AP. Rows of images without pe
 
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,9 @@ from pipeline.core.types import IntArray
 from pipeline.evaluation.detections_file import check_role_detections
 from pipeline.evaluation.exchange_hicodet import to_inclusive
 from pipeline.evaluation.vcoco import RoleDetections
-from pipeline.store.files import atomic_path, is_stream
+from pipeline.store.files import atomic_path
 from pipeline.store.restricted_pickle import read_restricted_pickle
+from pipeline.store.targets import check_replaceable
 from pipeline.truth.vcoco_annotations import VCocoAnnotations
 
 _ONE_PIXEL = np.array([0.0, 0.0, 1.0, 1.0])
@@ -44,7 +44,7 @@ def write_vcoco_pickle(path: Path, detections: RoleDetections, annotations: VCoc
     Raises:
         DataError: anything but an earlier export is there.
     """
-    _check_replaceable(path)
+    check_replaceable(path, _is_export, what="V-COCO detections", option="--output")
     blank = _every_key(annotations, float("nan"), _NOTHING)
     people: dict[int, dict[str, Any]] = {}
     humans = to_inclusive(detections.human_boxes).tolist()
@@ -83,21 +83,14 @@ def _last_of_all(annotations: VCocoAnnotations) -> list[dict[str, Any]]:
     return [{"image_id": image_id, "person_box": _BESIDE_THE_IMAGE, **nothing}]
 
 
-def _check_replaceable(path: Path) -> None:
-    """Refuse a path where anything but an earlier export, of whatever split, lies."""
-    if not os.path.lexists(path) or is_stream(path):
-        return
+def _is_export(path: Path) -> bool:
+    """Whether a file is such a pickle, of whatever split."""
     try:
         data = read_restricted_pickle(path)
     except DataError:
-        data = None
-    own = isinstance(data, list) and all(
-        isinstance(row, dict) and {"image_id", "person_box"} <= row.keys() for row in data
-    )
-    if not own:
-        raise DataError(
-            f"{path}: is there already and is no earlier export; it is never written over: choose another file"
-        )
+        return False
+    keys = {"image_id", "person_box"}
+    return isinstance(data, list) and all(isinstance(row, dict) and keys <= row.keys() for row in data)
 
 
 def _pair_ids(detections: RoleDetections) -> IntArray:

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import ParamError
-from pipeline.core.types import Detections, FloatArray, GroundTruth, IntArray
+from pipeline.core.types import Detections, FloatArray, IntArray
 from pipeline.evaluation.engine import ImageBlocks, evaluate_rankings
 from pipeline.evaluation.fused_dump import FusedDump
 from pipeline.evaluation.hicodet import Rules
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.store.dump import DumpReader
+from pipeline.truth.ground_truth import GroundTruth
 
 WEIGHTS = (0.0, 0.25, 0.5, 1.0)  # 0 leaves s_g out, 1 is eq. (3)
 KINDS = ("all", "best")

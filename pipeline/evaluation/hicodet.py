@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.class_groups import mean_score
 from pipeline.core.errors import DataError, ParamError, did_you_mean
-from pipeline.core.types import Detections, FloatArray, GroundTruth, IntArray
+from pipeline.core.types import Detections, FloatArray, IntArray
 from pipeline.evaluation.average_precision import (
     INTERPOLATIONS,
     DoubleArray,
@@ -36,6 +36,7 @@ from pipeline.evaluation.average_precision import (
 )
 from pipeline.evaluation.matching import TruthIndex, cell_index
 from pipeline.evaluation.ranges import check_range
+from pipeline.truth.ground_truth import GroundTruth
 
 Setting = Literal["default", "known_object", "explanation_hoi"]
 SETTINGS: tuple[str, ...] = get_args(Setting)

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.boxes import box_area, box_intersection, iou_of_areas
-from pipeline.core.types import Detections, GroundTruth, IntArray
+from pipeline.core.types import Detections, IntArray
+from pipeline.truth.ground_truth import GroundTruth
 
 OVERLAP_THRESHOLD = 0.5
 _BLOCK_PAIRS = 1 << 16  # comparisons at once: about 10 MB of workspace

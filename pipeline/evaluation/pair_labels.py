@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.core.types import Detections, FloatArray, GroundTruth, IntArray
+from pipeline.core.types import Detections, FloatArray, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.evaluation.fusion import pair_classes
 from pipeline.evaluation.matching import TruthIndex, best_pairs, cell_index, first_claims
+from pipeline.truth.ground_truth import GroundTruth
 
 
 def label_pairs(

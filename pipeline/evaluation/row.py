@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.class_groups import ClassGroups
-from pipeline.core.types import GroundTruth
 from pipeline.evaluation.engine import Evaluation, evaluate_rankings
 from pipeline.evaluation.fused_dump import FusedDump
 from pipeline.evaluation.fusion import fuse
@@ -19,6 +18,7 @@ from pipeline.evaluation.vcoco import evaluate_vcoco
 from pipeline.evaluation.vcoco_triplets import role_detections, vcoco_metrics
 from pipeline.evaluation.weight_sweep import Weights, sweeps
 from pipeline.store.dump import DumpReader
+from pipeline.truth.ground_truth import GroundTruth
 from pipeline.truth.vcoco_annotations import VCocoAnnotations
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.class_groups import FULL, ClassGroups
-from pipeline.core.types import GroundTruth, IntArray
+from pipeline.core.types import IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.evaluation.hicodet import HicoDetResult
+from pipeline.truth.ground_truth import GroundTruth
 
 _RECALL_GRID = np.linspace(0, 1, 51)
 _PER_CLASS = ("hoi_id", "verb", "object", "ap", "max_recall", "ground_truth", "detections", "train_instances")

@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.core.types import FloatArray, GroundTruth, IntArray
+from pipeline.core.types import FloatArray, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest
 from pipeline.data.split_images import open_split_image
 from pipeline.report.scored import ScoredRun
 from pipeline.report.selection import Findings
+from pipeline.truth.ground_truth import GroundTruth
 
 _LONGER_SIDE = 480  # pixels of an embedded picture, at most
 _QUALITY = 85

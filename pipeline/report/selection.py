@@ -15,10 +15,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.types import Detections, FloatArray, GroundTruth, IntArray
+from pipeline.core.types import Detections, FloatArray, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.evaluation.fusion import Factors
 from pipeline.evaluation.ranking import sort_detections
+from pipeline.truth.ground_truth import GroundTruth
 
 Verdict = Literal["right", "wrong", "missed"]
 _Corners = tuple[bytes, bytes]  # a pair's boxes, exactly

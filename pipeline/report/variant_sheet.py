@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.core.types import GroundTruth
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest
 from pipeline.data.split_images import open_split_image
 from pipeline.report.params import ReportParams
 from pipeline.report.selection import Findings, pairs_of_image, sample_indices
 from pipeline.report.sheet import SheetImage, contact_sheet, jpeg_bytes, png_bytes, preview
+from pipeline.truth.ground_truth import GroundTruth
 
 
 @dataclass(frozen=True)

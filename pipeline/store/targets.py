@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from pipeline.core.errors import ArtifactError, DataError
@@ -30,24 +30,29 @@ def check_target(final: Path) -> None:
         raise unwritable(final, f"{folder} is closed to you, or read-only")
 
 
-def check_json_target(final: Path, *own: Collection[str], what: str, option: str) -> None:
+def check_replaceable(final: Path, is_own: Callable[[Path], bool], *, what: str, option: str) -> None:
     """Refuse a path that could not be written, or where something else than an earlier output lies.
 
     Args:
-        own: keys that all earlier outputs of one kind have.
+        is_own: whether a file or folder is such an output.
         what: what such an output holds, e.g. "predictions".
         option: the option that names the path.
 
     Raises:
-        DataError: a file is there that is no such output.
+        DataError: something is there that is no such output.
         ArtifactError: as `check_target`.
     """
     check_target(final)
-    if os.path.lexists(final) and not is_stream(final) and not any(_has_keys(final, keys) for keys in own):
+    if os.path.lexists(final) and not is_stream(final) and not is_own(final):
         raise DataError(
-            f"{final}: is there already and holds no {what}; it is never written over: choose another file for "
+            f"{final}: is there already and holds no {what}; it is never written over: choose another path for "
             f"{option}, or move this one away"
         )
+
+
+def check_json_target(final: Path, *own: Collection[str], what: str, option: str) -> None:
+    """`check_replaceable` for JSON: an earlier output of each kind has all of some keys, `own`."""
+    check_replaceable(final, lambda path: any(_has_keys(path, keys) for keys in own), what=what, option=option)
 
 
 def _has_keys(path: Path, keys: Collection[str]) -> bool:

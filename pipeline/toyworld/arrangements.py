@@ -2,7 +2,7 @@
 
 A builder takes an object category and a random stream and returns an `Arrangement` in group coordinates: the unit is a
 person's height, the person is near x = 0 and faces +x. Two verbs differ only in pose and contact: the objects, their
-sizes and their colours are drawn from the same distributions everywhere.
+sizes and their colors are drawn from the same distributions everywhere.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Arrangement:
 
 def object_scale(category: str, random: Random) -> float:
     """Draw an object's size, in multiples of its sketch."""
-    return random.uniform(*objects.SIZES[category])
+    return random.uniform(*objects.KINDS[category].sizes)
 
 
 def _put(
@@ -93,15 +93,15 @@ def sit_on(category: str, random: Random) -> Arrangement:
     mirror = 1.0 if category == "chair" else random.choice((-1.0, 1.0))
     placement = _on_ground(category, random, 0.0, 0.0, mirror)
     if category == "ball":
-        placement = placement._replace(scale=random.uniform(1.25, objects.SIZES["ball"][1]))
-    height = placement.scale * objects.SEAT_HEIGHTS[category]
+        placement = placement._replace(scale=random.uniform(1.25, objects.KINDS["ball"].sizes[1]))
+    height = placement.scale * objects.KINDS[category].seat
     return Arrangement(seated(random, (-0.02, height)), placement, BEHIND_TORSO)
 
 
 def stand_on(category: str, random: Random) -> Arrangement:
     """Upright on top of the object."""
     placement = _on_ground(category, random, 0.0, 0.0, random.choice((-1.0, 1.0)))
-    height = placement.scale * objects.SEAT_HEIGHTS[category]
+    height = placement.scale * objects.KINDS[category].seat
     pose = standing(random, lean=random.uniform(-0.05, 0.08), y=height)
     return Arrangement(gesturing(pose, random) if random.random() < 0.5 else pose, placement, BEHIND_TORSO)
 
@@ -142,7 +142,7 @@ def carry(category: str, random: Random) -> Arrangement:
     bottom = random.uniform(0.47, 0.58)
     mirror = random.choice((-1.0, 1.0))
     placement = _put(category, random, (0.0, 0.0), (0.0, bottom), mirror=mirror)
-    x = 0.07 + placement.scale * objects.HALF_WIDTHS[category] * (1.0 if category == "box" else 0.55)
+    x = 0.07 + placement.scale * objects.KINDS[category].half_width * (1.0 if category == "box" else 0.55)
     placement = placement._replace(x0=x, y0=bottom - (0.10 if category == "dog" else 0.0))
     near = (x + 0.04, bottom + 0.02)
     return Arrangement(replace(pose, near_hand=near, far_hand=_offset(near, 0.06, 0.0)), placement, BEFORE_TORSO)
@@ -152,10 +152,10 @@ def hold(category: str, random: Random) -> Arrangement:
     """In the hands of a person at rest: a ball before the chest, a cup or a book in one hand."""
     pose = standing(random, lean=random.uniform(-0.05, 0.08))
     if category == "ball":
-        centre = (random.uniform(0.20, 0.27), random.uniform(0.55, 0.70))
-        placement = _put(category, random, (0.0, objects.BALL_RADIUS), centre)
+        center = (random.uniform(0.20, 0.27), random.uniform(0.55, 0.70))
+        placement = _put(category, random, (0.0, objects.BALL_RADIUS), center)
         reach = placement.scale * objects.BALL_RADIUS
-        near, far = _offset(centre, -0.02, -0.6 * reach), _offset(centre, 0.02, 0.7 * reach)
+        near, far = _offset(center, -0.02, -0.6 * reach), _offset(center, 0.02, 0.7 * reach)
         return Arrangement(replace(pose, near_hand=near, far_hand=far), placement, BEFORE_TORSO)
     hand = (random.uniform(0.20, 0.30), random.uniform(0.52, 0.66))
     if category == "book" and random.random() < 0.5:
@@ -208,7 +208,7 @@ def kick(category: str, random: Random) -> Arrangement:
     hands = _offset(shoulder, -0.24, -0.12), _offset(shoulder, 0.24, -0.10)
     pose = replace(pose, near_foot=foot, far_foot=(-0.04, SOLE), near_hand=hands[0], far_hand=hands[1], nod=0.2)
     gap = 0.07 + random.uniform(0.0, 0.10)
-    placement = _on_ground(category, random, -objects.HALF_WIDTHS[category], foot[0] + gap)
+    placement = _on_ground(category, random, -objects.KINDS[category].half_width, foot[0] + gap)
     return Arrangement(pose, placement._replace(y0=random.uniform(0.0, foot[1])), BEHIND_TORSO)
 
 
@@ -261,5 +261,5 @@ def look_at(category: str, random: Random) -> Arrangement:
     near_side = pose.head[0] + HEAD_RADIUS + random.uniform(0.14, 0.45)
     placement = _on_ground(category, random, 0.0, 0.0, random.choice((-1.0, 1.0)))
     return Arrangement(
-        pose, placement._replace(x0=near_side + placement.scale * objects.HALF_WIDTHS[category]), BEHIND_ALL
+        pose, placement._replace(x0=near_side + placement.scale * objects.KINDS[category].half_width), BEHIND_ALL
     )

@@ -1,6 +1,6 @@
-"""Captions of scenes: templates, verb forms of the synthetic world, and the words that its CLIP knows.
+"""Captions of scenes: templates, and the words that the CLIP of the synthetic world knows.
 
-Each caption says which HOI classes it claims; one without colours or idle things is "generic" and true of every image
+Each caption says which HOI classes it claims; one without colors or idle things is "generic" and true of every image
 that holds its classes.
 """
 
@@ -11,44 +11,12 @@ from random import Random
 
 import numpy as np
 
-from pipeline.toyworld.palette import COLOURS
+from pipeline.toyworld.palette import COLORS
 from pipeline.toyworld.scenes import Scene
-from pipeline.toyworld.vocabulary import OBJECTS, toyworld_vocabulary
+from pipeline.toyworld.vocabulary import OBJECTS, VERB_FORMS, VERBS, toyworld_vocabulary
 
-GERUNDS = {
-    "ride": "riding",
-    "sit_on": "sitting on",
-    "hold": "holding",
-    "drink_with": "drinking with",
-    "read": "reading",
-    "push": "pushing",
-    "pet": "petting",
-    "feed": "feeding",
-    "walk": "walking",
-    "look_at": "looking at",
-    "lift": "lifting",
-    "carry": "carrying",
-    "throw": "throwing",
-    "kick": "kicking",
-    "stand_on": "standing on",
-}
-THIRD_PERSON = {
-    "ride": "rides",
-    "sit_on": "sits on",
-    "hold": "holds",
-    "drink_with": "drinks with",
-    "read": "reads",
-    "push": "pushes",
-    "pet": "pets",
-    "feed": "feeds",
-    "walk": "walks",
-    "look_at": "looks at",
-    "lift": "lifts",
-    "carry": "carries",
-    "throw": "throws",
-    "kick": "kicks",
-    "stand_on": "stands on",
-}
+GERUNDS = {verb: gerund for verb, (gerund, _) in VERB_FORMS.items()}
+THIRD_PERSON = {verb: third for verb, (_, third) in VERB_FORMS.items()}
 # Subjects and openings that captions vary; {} of an opening takes a clause.
 SUBJECTS = ("a person", "someone", "a human", "one person", "the person")
 OPENINGS = (
@@ -97,7 +65,7 @@ def canonical_prompts() -> list[str]:
 def caption_scene(scene: Scene, random: Random) -> Caption:
     """Draw a caption of one interacting pair, or of two, of a scene that has at least one.
 
-    Canonical prompts are two fifths of all, the rest vary in subject, opening, colours, second clause and idle things.
+    Canonical prompts are two fifths of all, the rest vary in subject, opening, colors, second clause and idle things.
     """
     pairs = sorted(set(zip(scene.human_index.tolist(), scene.object_index.tolist(), strict=True)))
     random.shuffle(pairs)
@@ -105,19 +73,19 @@ def caption_scene(scene: Scene, random: Random) -> Caption:
     if random.random() < 0.4:
         hoi_id = random.choice(_classes_of(scene, first))
         return Caption(canonical_prompt(hoi_id), (hoi_id,), True)
-    coloured = random.random() < 0.4
+    colored = random.random() < 0.4
     opening = random.choice(OPENINGS)
     finite = opening == "{}" and random.random() < 0.5
-    text, hoi_id = _clause(scene, first, random, coloured=coloured, finite=finite)
+    text, hoi_id = _clause(scene, first, random, colored=colored, finite=finite)
     text = opening.format(text)
     if others and random.random() < 0.45:
-        second, second_id = _clause(scene, others[0], random, coloured=coloured, finite=finite)
-        return Caption(f"{text} and {second}", (hoi_id, second_id), not coloured)
+        second, second_id = _clause(scene, others[0], random, colored=colored, finite=finite)
+        return Caption(f"{text} and {second}", (hoi_id, second_id), not colored)
     idle = _idle_object(scene, random)
     if idle is not None and random.random() < 0.25:
         place = random.choice(("near", "next to", "and"))
         return Caption(f"{text} {place} {with_article(idle)}", (hoi_id,), False)
-    return Caption(text, (hoi_id,), not coloured)
+    return Caption(text, (hoi_id,), not colored)
 
 
 def _classes_of(scene: Scene, pair: tuple[int, int]) -> list[int]:
@@ -125,18 +93,18 @@ def _classes_of(scene: Scene, pair: tuple[int, int]) -> list[int]:
     return [int(hoi_id) for hoi_id in scene.hoi_id[rows]]
 
 
-def _clause(scene: Scene, pair: tuple[int, int], random: Random, *, coloured: bool, finite: bool) -> tuple[str, int]:
+def _clause(scene: Scene, pair: tuple[int, int], random: Random, *, colored: bool, finite: bool) -> tuple[str, int]:
     """One pair as "a person in a red shirt riding a blue bicycle", or, finite, "a person rides a bicycle"."""
     vocabulary = toyworld_vocabulary()
     hoi_id = random.choice(_classes_of(scene, pair))
     verb_id, object_id = vocabulary.hoi_classes[hoi_id]
     verb, noun = vocabulary.verbs[verb_id], vocabulary.objects[object_id]
     subject = random.choice(SUBJECTS) if random.random() < 0.4 else SUBJECTS[0]
-    if coloured:
+    if colored:
         if random.random() < 0.5:
-            subject = f"{subject} in {with_article(scene.colours[pair[0]])} shirt"
+            subject = f"{subject} in {with_article(scene.colors[pair[0]])} shirt"
         if random.random() < 0.7:
-            noun = f"{scene.colours[pair[1]]} {noun}"
+            noun = f"{scene.colors[pair[1]]} {noun}"
     form = THIRD_PERSON[verb] if finite else GERUNDS[verb]
     return f"{subject} {form} {with_article(noun)}", hoi_id
 
@@ -150,6 +118,6 @@ def _idle_object(scene: Scene, random: Random) -> str | None:
 
 def known_texts() -> list[str]:
     """Texts that together hold every token the synthetic world's CLIP knows: its captions' and a reserve."""
-    verbs = [verb.replace("_", " ") for verb in GERUNDS]
+    verbs = [verb.replace("_", " ") for verb in VERBS]
     forms = [*verbs, *GERUNDS.values(), *THIRD_PERSON.values()]
-    return [*canonical_prompts(), *forms, *OBJECTS, *COLOURS, *SUBJECTS, *OPENINGS, RESERVE]
+    return [*canonical_prompts(), *forms, *OBJECTS, *COLORS, *SUBJECTS, *OPENINGS, RESERVE]

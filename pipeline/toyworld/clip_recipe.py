@@ -16,20 +16,20 @@ from clip.model import CLIP
 from torch import Tensor
 from torch.nn import functional
 from torch.optim import AdamW
-from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import trange
 
-from pipeline.core.seeding import seed_sequence, torch_generator
+from pipeline.core.seeding import seed_sequence
 from pipeline.store.clip_checkpoint import ClipCheckpoint
 from pipeline.toyworld.captions import Caption, canonical_prompts, caption_scene
 from pipeline.toyworld.quality import mean_average_precision
 from pipeline.toyworld.scenes import Scene, render_scene
-from pipeline.toyworld.views import View, hoi_labels, normalise, pair_view, whole_view
+from pipeline.toyworld.training import Recipe, train_epochs
+from pipeline.toyworld.views import View, hoi_labels, normalize, pair_view, whole_view
 from pipeline.toyworld.vocabulary import toyworld_vocabulary
 
 
 @dataclass(frozen=True)
-class ClipRecipe:
+class ClipRecipe(Recipe):
     """Settings of the CLIP's training; every number of the recipe is here."""
 
     seed: int = 0
@@ -122,16 +122,6 @@ def contrastive_loss(logits: Tensor, right: Tensor) -> Tensor:
     return (by_image + by_text) / 2
 
 
-def _optimiser(model: CLIP, recipe: ClipRecipe, steps: int) -> tuple[AdamW, OneCycleLR]:
-    """AdamW, weight decay on matrices and kernels only, one-cycle schedule."""
-    decayed = [weight for weight in model.parameters() if weight.ndim > 1]
-    plain = [weight for weight in model.parameters() if weight.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    optimiser = AdamW(groups, lr=recipe.learning_rate)
-    schedule = OneCycleLR(optimiser, recipe.learning_rate, total_steps=steps, pct_start=0.15)
-    return optimiser, schedule
-
-
 def train_clip(model: CLIP, tokenize: Tokenizer, recipe: ClipRecipe) -> CLIP:
     """Train in place on the "clip_corpus" split.
 
@@ -140,29 +130,28 @@ def train_clip(model: CLIP, tokenize: Tokenizer, recipe: ClipRecipe) -> CLIP:
         tokenize: texts to int64 [n, context_length] in the model's token table.
     """
     corpus = render_corpus("clip_corpus", recipe.num_images, recipe)
-    steps = recipe.num_images // recipe.batch_size
-    optimiser, schedule = _optimiser(model, recipe, steps * recipe.epochs)
-    order = torch_generator(recipe.seed, "toyworld", "clip", "order")
     random = _random(recipe, "captions")
+    optimizer = _optimizer(model, recipe)
     model.train().to(memory_format=torch.channels_last)
-    for epoch in range(recipe.epochs):
-        shuffled = torch.randperm(recipe.num_images, generator=order)
-        progress = trange(steps, desc=f"clip epoch {epoch + 1}/{recipe.epochs}", disable=None)
-        for step in progress:
-            rows = shuffled[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-            pixels, captions, labels = _draw_batch(corpus, rows, recipe, random)
-            logits = _similarities(model, pixels, tokenize([caption.text for caption in captions]))
-            loss = contrastive_loss(logits, contrastive_targets(captions, labels))
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            with torch.no_grad():
-                model.logit_scale.clamp_(max=float(np.log(recipe.max_logit_scale)))
-            if step % 10 == 0:
-                progress.set_postfix(loss=f"{loss.item():.3f}")
+
+    def loss_of(rows: Tensor) -> Tensor:
+        pixels, captions, labels = _draw_batch(corpus, rows, recipe, random)
+        logits = _similarities(model, pixels, tokenize([caption.text for caption in captions]))
+        return contrastive_loss(logits, contrastive_targets(captions, labels))
+
+    train_epochs("clip", recipe, model, optimizer, loss_of, max_norm=1.0)
     return model.eval()
+
+
+def _optimizer(model: CLIP, recipe: ClipRecipe) -> AdamW:
+    """AdamW, weight decay on matrices and kernels only; each step ends by limiting the logit scale."""
+    decayed = [weight for weight in model.parameters() if weight.ndim > 1]
+    plain = [weight for weight in model.parameters() if weight.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    optimizer = AdamW(groups, lr=recipe.learning_rate)
+    largest = float(np.log(recipe.max_logit_scale))
+    optimizer.register_step_post_hook(lambda *_: model.logit_scale.data.clamp_(max=largest))
+    return optimizer
 
 
 def _draw_batch(
@@ -183,7 +172,7 @@ def _draw_batch(
 
 def _similarities(model: CLIP, pixels: Tensor, tokens: Tensor) -> Tensor:
     """Scaled cosine similarities, [images, texts]."""
-    images = functional.normalize(model.encode_image(normalise(pixels)), dim=-1)
+    images = functional.normalize(model.encode_image(normalize(pixels)), dim=-1)
     texts = functional.normalize(model.encode_text(tokens), dim=-1)
     logits: Tensor = model.logit_scale.exp() * images @ texts.T
     return logits
@@ -194,7 +183,7 @@ def zero_shot_scores(checkpoint: ClipCheckpoint, pixels: Tensor, batch_size: int
     """Cosine similarity of views uint8 [V, 3, R, R] with the canonical prompt of each HOI class, [V, H]."""
     model = checkpoint.model
     texts = functional.normalize(model.encode_text(checkpoint.tokenize(canonical_prompts())), dim=-1)
-    images = [functional.normalize(model.encode_image(normalise(batch)), dim=-1) for batch in pixels.split(batch_size)]
+    images = [functional.normalize(model.encode_image(normalize(batch)), dim=-1) for batch in pixels.split(batch_size)]
     return torch.cat(images) @ texts.T
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from random import Random
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.toyworld import arrangements
 from pipeline.toyworld.arrangements import Arrangement
@@ -82,13 +80,10 @@ def hoi_ids_of(configuration: Configuration) -> tuple[int, ...]:
 
 
 @cache
-def cumulative_frequencies(exponent: float) -> NDArray[np.float64]:
-    """Cumulative probability of the configurations, float64 [38], under weights rank ** -exponent (0 = flat)."""
-    weights = np.arange(1, len(CONFIGURATIONS) + 1, dtype=np.float64) ** -exponent
-    return np.cumsum(weights / weights.sum())
+def _cumulative_weights(exponent: float) -> tuple[float, ...]:
+    return tuple(accumulate(rank**-exponent for rank in range(1, len(CONFIGURATIONS) + 1)))
 
 
 def draw_configuration(random: Random, exponent: float) -> Configuration:
-    """Draw a configuration by frequency."""
-    rank = int(np.searchsorted(cumulative_frequencies(exponent), random.random(), side="right"))
-    return CONFIGURATIONS[min(rank, len(CONFIGURATIONS) - 1)]
+    """Draw a configuration by its frequency, rank ** -exponent (0 = flat)."""
+    return random.choices(CONFIGURATIONS, cum_weights=_cumulative_weights(exponent))[0]

@@ -11,15 +11,16 @@ from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 from tqdm import trange
 
-from pipeline.core.seeding import torch_generator, torch_seed
+from pipeline.core.seeding import torch_seed
 from pipeline.core.types import Proposals
 from pipeline.toyworld.quality import detection_ap50, pair_recall, pairs_per_image
 from pipeline.toyworld.scenes import Scene, render_scene
+from pipeline.toyworld.training import Recipe, train_epochs
 from pipeline.toyworld.vocabulary import toyworld_vocabulary
 
 
 @dataclass(frozen=True)
-class DetectorRecipe:
+class DetectorRecipe(Recipe):
     """Settings of the detector's training; every number of the recipe is here."""
 
     seed: int = 0
@@ -52,27 +53,14 @@ def train_detector(model: FasterRCNN, recipe: DetectorRecipe) -> FasterRCNN:
         for index in trange(recipe.num_images, desc="detector corpus", disable=None)
     ]
     images, targets = images_to_tensor(scenes), [detection_target(scene) for scene in scenes]
-    optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    steps = recipe.num_images // recipe.batch_size
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.learning_rate, total_steps=steps * recipe.epochs, pct_start=0.15
-    )
-    shuffle = torch_generator(recipe.seed, "toyworld", "detector", "order")
-    model.train()
-    for epoch in range(recipe.epochs):
-        order = torch.randperm(recipe.num_images, generator=shuffle)
-        progress = trange(steps, desc=f"detector epoch {epoch + 1}/{recipe.epochs}", disable=None)
-        for step in progress:
-            rows = order[step * recipe.batch_size : (step + 1) * recipe.batch_size].tolist()
-            losses = model([images[row].float() / 255 for row in rows], [targets[row] for row in rows])
-            loss = torch.stack(list(losses.values())).sum()
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-            optimiser.step()
-            schedule.step()
-            if step % 20 == 0:
-                progress.set_postfix(loss=f"{loss.item():.3f}")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+
+    def loss_of(rows: Tensor) -> Tensor:
+        batch = rows.tolist()
+        losses = model([images[row].float() / 255 for row in batch], [targets[row] for row in batch])
+        return torch.stack(list(losses.values())).sum()
+
+    train_epochs("detector", recipe, model.train(), optimizer, loss_of, max_norm=5.0)
     return model.eval()
 
 

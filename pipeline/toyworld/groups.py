@@ -21,11 +21,11 @@ UNSUPPORTED = tuple(entry for entry in CONFIGURATIONS if entry.verbs[0] not in S
 
 @dataclass(frozen=True)
 class Member:
-    """One thing with a box: its sketch, category and the colour that captions name."""
+    """One thing with a box: its sketch, category and the color that captions name."""
 
     sketch: Sketch
     object_id: int
-    colour: str
+    color: str
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ def _person(pose: Pose, random: Random) -> Member:
 
 
 def _object(category: str, placement: Similarity, layer: int, random: Random) -> Member:
-    sketch, colour = draw_object(category, random)
-    return Member(with_layer(transform(sketch, placement), layer), OBJECTS.index(category), colour)
+    sketch, color = draw_object(category, random)
+    return Member(with_layer(transform(sketch, placement), layer), OBJECTS.index(category), color)
 
 
 def interaction(configuration: Configuration, random: Random) -> Group:

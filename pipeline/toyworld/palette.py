@@ -1,12 +1,12 @@
-"""Named colours of the synthetic world: what captions say and what is drawn."""
+"""Named colors of the synthetic world: what captions say and what is drawn."""
 
 from __future__ import annotations
 
 from random import Random
 
-from pipeline.toyworld.shapes import Colour
+from pipeline.toyworld.shapes import Color
 
-COLOURS: dict[str, Colour] = {
+COLORS: dict[str, Color] = {
     "red": (205, 38, 38),
     "orange": (238, 132, 30),
     "yellow": (238, 205, 48),
@@ -19,28 +19,18 @@ COLOURS: dict[str, Colour] = {
     "brown": (124, 76, 38),
     "gray": (128, 128, 132),
 }
-CLOTHES = tuple(COLOURS)
-COLOURS_OF_OBJECT: dict[str, tuple[str, ...]] = {
-    "bicycle": ("red", "blue", "green", "orange", "purple", "black", "yellow"),
-    "horse": ("brown", "black", "white", "gray"),
-    "ball": ("red", "blue", "yellow", "white", "orange", "green"),
-    "cup": ("red", "blue", "green", "white", "yellow", "purple"),
-    "chair": ("red", "blue", "brown", "gray", "green", "white"),
-    "box": ("brown", "orange", "yellow", "gray", "white"),
-    "dog": ("brown", "black", "white", "yellow", "gray"),
-    "book": ("red", "blue", "green", "purple", "black", "orange"),
-}
-SKINS: tuple[Colour, ...] = ((244, 208, 178), (226, 178, 136), (192, 138, 96), (144, 96, 62), (96, 62, 42))
-HAIRS: tuple[Colour, ...] = ((30, 24, 22), (82, 52, 30), (150, 104, 52), (212, 176, 104), (150, 148, 146))
+CLOTHES = tuple(COLORS)
+SKINS: tuple[Color, ...] = ((244, 208, 178), (226, 178, 136), (192, 138, 96), (144, 96, 62), (96, 62, 42))
+HAIRS: tuple[Color, ...] = ((30, 24, 22), (82, 52, 30), (150, 104, 52), (212, 176, 104), (150, 148, 146))
 
 
-def shaded(colour: Colour, factor: float) -> Colour:
-    """Return a darker (factor < 1) or lighter colour."""
-    red, green, blue = (max(0, min(255, round(channel * factor))) for channel in colour)
+def shaded(color: Color, factor: float) -> Color:
+    """Return a darker (factor < 1) or lighter color."""
+    red, green, blue = (max(0, min(255, round(channel * factor))) for channel in color)
     return red, green, blue
 
 
-def jittered(name: str, random: Random, spread: int = 16) -> Colour:
-    """Return a named colour, each channel moved by at most `spread`."""
-    red, green, blue = (max(0, min(255, channel + random.randint(-spread, spread))) for channel in COLOURS[name])
+def jittered(name: str, random: Random, spread: int = 16) -> Color:
+    """Return a named color, each channel moved by at most `spread`."""
+    red, green, blue = (max(0, min(255, channel + random.randint(-spread, spread))) for channel in COLORS[name])
     return red, green, blue

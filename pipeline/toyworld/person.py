@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 
 from pipeline.toyworld.palette import CLOTHES, HAIRS, SKINS, jittered, shaded
-from pipeline.toyworld.shapes import Colour, Point, Sketch, disc, ellipse, line, polygon
+from pipeline.toyworld.shapes import Color, Point, Sketch, disc, ellipse, line, polygon
 
 FAR_LIMBS, BEHIND_TORSO, TORSO, BEFORE_TORSO, NEAR_LIMBS, FRONT = 0, 10, 20, 30, 40, 50
 
@@ -38,12 +38,12 @@ class Pose:
 
     @property
     def mouth(self) -> Point:
-        """Front of the face, a little below its centre."""
-        centre = self.head
+        """Front of the face, a little below its center."""
+        center = self.head
         tilt = self.lean * 0.5 + self.nod
         return (
-            centre[0] + HEAD_RADIUS * math.cos(tilt + 0.5),
-            centre[1] - HEAD_RADIUS * math.sin(tilt + 0.5),
+            center[0] + HEAD_RADIUS * math.cos(tilt + 0.5),
+            center[1] - HEAD_RADIUS * math.sin(tilt + 0.5),
         )
 
     @property
@@ -55,20 +55,20 @@ class Pose:
 
 @dataclass(frozen=True)
 class Appearance:
-    """Colours of one person; shirt_name is what captions say."""
+    """Colors of one person; shirt_name is what captions say."""
 
     shirt_name: str
-    shirt: Colour
-    trousers: Colour
-    skin: Colour
-    hair: Colour
-    shoes: Colour
-    hat: Colour | None
+    shirt: Color
+    trousers: Color
+    skin: Color
+    hair: Color
+    shoes: Color
+    hat: Color | None
     sleeves: bool
 
 
 def draw_appearance(random: Random) -> Appearance:
-    """Draw clothes, skin, hair and perhaps a hat; shirt and trousers differ in colour."""
+    """Draw clothes, skin, hair and perhaps a hat; shirt and trousers differ in color."""
     shirt = random.choice(CLOTHES)
     trousers = random.choice([name for name in CLOTHES if name != shirt])
     return Appearance(
@@ -125,15 +125,15 @@ def _arm(shoulder: Point, target: Point, look: Appearance, factor: float, layer:
 
 
 def _head(pose: Pose, look: Appearance) -> Sketch:
-    centre, tilt = pose.head, pose.lean * 0.5 + pose.nod
+    center, tilt = pose.head, pose.lean * 0.5 + pose.nod
     forward, up = (math.cos(tilt), -math.sin(tilt)), (math.sin(tilt), math.cos(tilt))
 
     def at(ahead: float, above: float) -> Point:
         ahead, above = ahead * HEAD_RADIUS, above * HEAD_RADIUS
-        return centre[0] + forward[0] * ahead + up[0] * above, centre[1] + forward[1] * ahead + up[1] * above
+        return center[0] + forward[0] * ahead + up[0] * above, center[1] + forward[1] * ahead + up[1] * above
 
     parts = [
-        line((pose.shoulder, centre), 0.06, look.skin, TORSO),
+        line((pose.shoulder, center), 0.06, look.skin, TORSO),
         disc(at(-0.12, 0.10), HEAD_RADIUS * 1.06, look.hair, TORSO),
         ellipse(at(0.16, -0.14), (HEAD_RADIUS * 0.92, HEAD_RADIUS * 0.92), look.skin, TORSO),
         polygon((at(0.9, 0.1), at(1.35, -0.25), at(0.9, -0.4)), look.skin, TORSO),

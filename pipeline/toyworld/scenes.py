@@ -42,7 +42,7 @@ class Scene:
         object_ids: int64 [K].
         human_index, object_index: int64 [P], rows of `boxes`.
         hoi_id: int64 [P]; a pair with several classes has several rows.
-        colours: the name of each thing's colour (of a person: the shirt's), K names.
+        colors: the name of each thing's color (of a person: the shirt's), K names.
     """
 
     image: Image.Image
@@ -51,7 +51,7 @@ class Scene:
     human_index: NDArray[np.int64]
     object_index: NDArray[np.int64]
     hoi_id: NDArray[np.int64]
-    colours: tuple[str, ...]
+    colors: tuple[str, ...]
 
 
 def render_scene(split: str, index: int, *, root_seed: int, size: int = 160, exponent: float) -> Scene:
@@ -178,5 +178,5 @@ def _annotate(placed: list[Group], image: Image.Image) -> Scene:
         human_index=columns[0].copy(),
         object_index=columns[1].copy(),
         hoi_id=columns[2].copy(),
-        colours=tuple(member.colour for member in members),
+        colors=tuple(member.color for member in members),
     )

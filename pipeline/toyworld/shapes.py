@@ -13,7 +13,7 @@ from typing import NamedTuple
 from PIL import ImageDraw
 
 Point = tuple[float, float]
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 Extent = tuple[float, float, float, float]  # x1, y1, x2, y2 in the coordinates of the primitives
 
 CIRCLE = tuple((math.cos(k * math.pi / 9), math.sin(k * math.pi / 9)) for k in range(18))
@@ -45,7 +45,7 @@ class Primitive(NamedTuple):
     kind: str  # "line", "disc", "ring" or "polygon"
     points: tuple[Point, ...]
     radius: float
-    colour: Colour
+    color: Color
     layer: int
     stroke: float = 0.0  # of a ring
 
@@ -53,37 +53,30 @@ class Primitive(NamedTuple):
 Sketch = list[Primitive]
 
 
-def line(points: Sequence[Point], width: float, colour: Colour, layer: int = 0) -> Primitive:
+def line(points: Sequence[Point], width: float, color: Color, layer: int = 0) -> Primitive:
     """Return a stroke with round ends."""
-    return Primitive("line", tuple(points), width / 2, colour, layer)
+    return Primitive("line", tuple(points), width / 2, color, layer)
 
 
-def disc(centre: Point, radius: float, colour: Colour, layer: int = 0) -> Primitive:
+def disc(center: Point, radius: float, color: Color, layer: int = 0) -> Primitive:
     """Return a filled circle."""
-    return Primitive("disc", (centre,), radius, colour, layer)
+    return Primitive("disc", (center,), radius, color, layer)
 
 
-def ring(centre: Point, radius: float, width: float, colour: Colour, layer: int = 0) -> Primitive:
+def ring(center: Point, radius: float, width: float, color: Color, layer: int = 0) -> Primitive:
     """Return a circle's outline."""
-    return Primitive("ring", (centre,), radius, colour, layer, width)
+    return Primitive("ring", (center,), radius, color, layer, width)
 
 
-def polygon(points: Sequence[Point], colour: Colour, layer: int = 0) -> Primitive:
+def polygon(points: Sequence[Point], color: Color, layer: int = 0) -> Primitive:
     """Return a filled polygon."""
-    return Primitive("polygon", tuple(points), 0.0, colour, layer)
+    return Primitive("polygon", tuple(points), 0.0, color, layer)
 
 
-def ellipse(centre: Point, radii: Point, colour: Colour, layer: int = 0, angle: float = 0.0) -> Primitive:
-    """Return a filled ellipse, turned by `angle` radians, as a polygon."""
-    cos, sin = math.cos(angle), math.sin(angle)
-    points = tuple(
-        (
-            centre[0] + radii[0] * u * cos - radii[1] * v * sin,
-            centre[1] + radii[0] * u * sin + radii[1] * v * cos,
-        )
-        for u, v in CIRCLE
-    )
-    return Primitive("polygon", points, 0.0, colour, layer)
+def ellipse(center: Point, radii: Point, color: Color, layer: int = 0) -> Primitive:
+    """Return a filled ellipse as a polygon."""
+    points = tuple((center[0] + radii[0] * u, center[1] + radii[1] * v) for u, v in CIRCLE)
+    return Primitive("polygon", points, 0.0, color, layer)
 
 
 def transform(sketch: Sketch, similarity: Similarity) -> Sketch:
@@ -117,19 +110,19 @@ def extent(sketch: Sketch) -> Extent:
 
 def paint(canvas: ImageDraw.ImageDraw, sketch: Sketch) -> None:
     """Draw a sketch in pixel coordinates, in its own order."""
-    for kind, points, radius, colour, _, stroke in sketch:
+    for kind, points, radius, color, _, stroke in sketch:
         if kind == "line":
-            canvas.line(points, fill=colour, width=max(1, round(2 * radius)))
+            canvas.line(points, fill=color, width=max(1, round(2 * radius)))
             if radius > 1.5:
                 for x, y in points:
-                    canvas.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+                    canvas.ellipse((x - radius, y - radius, x + radius, y + radius), fill=color)
         elif kind == "polygon":
-            canvas.polygon(points, fill=colour)
+            canvas.polygon(points, fill=color)
         else:
             x, y = points[0]
             reach = radius + stroke / 2
             box = (x - reach, y - reach, x + reach, y + reach)
             if kind == "disc":
-                canvas.ellipse(box, fill=colour)
+                canvas.ellipse(box, fill=color)
             else:
-                canvas.ellipse(box, outline=colour, width=max(1, round(stroke)))
+                canvas.ellipse(box, outline=color, width=max(1, round(stroke)))

@@ -79,7 +79,7 @@ def hoi_labels(scenes: Sequence[Scene]) -> NDArray[np.bool_]:
     return labels
 
 
-def normalise(pixels: Tensor) -> Tensor:
+def normalize(pixels: Tensor) -> Tensor:
     """Map uint8 RGB [B, 3, R, R] to CLIP's input, float32, channels last."""
     mean, std = torch.tensor(CLIP_MEAN).view(3, 1, 1), torch.tensor(CLIP_STD).view(3, 1, 1)
     scaled = (pixels.float() / 255 - mean) / std

@@ -6,23 +6,25 @@ from pipeline.core.vocabulary import Vocabulary
 
 OBJECTS = ("person", "bicycle", "horse", "ball", "cup", "chair", "box", "dog", "book")
 
-VERBS = (
-    "ride",
-    "sit_on",
-    "hold",
-    "drink_with",
-    "read",
-    "push",
-    "pet",
-    "feed",
-    "walk",
-    "look_at",
-    "lift",
-    "carry",
-    "throw",
-    "kick",
-    "stand_on",
-)
+# Each verb with its forms in captions: "a person is riding", "a person rides".
+VERB_FORMS = {
+    "ride": ("riding", "rides"),
+    "sit_on": ("sitting on", "sits on"),
+    "hold": ("holding", "holds"),
+    "drink_with": ("drinking with", "drinks with"),
+    "read": ("reading", "reads"),
+    "push": ("pushing", "pushes"),
+    "pet": ("petting", "pets"),
+    "feed": ("feeding", "feeds"),
+    "walk": ("walking", "walks"),
+    "look_at": ("looking at", "looks at"),
+    "lift": ("lifting", "lifts"),
+    "carry": ("carrying", "carries"),
+    "throw": ("throwing", "throws"),
+    "kick": ("kicking", "kicks"),
+    "stand_on": ("standing on", "stands on"),
+}
+VERBS = tuple(VERB_FORMS)
 
 # 3 to 6 verbs an object, so that a class can't be read off the object.
 VERBS_OF_OBJECT = {

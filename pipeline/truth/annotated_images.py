@@ -1,127 +1,118 @@
-"""A downloaded split between annotation files and manifests: holding out, checking every image, taking boxes away.
+"""Images of a downloaded split with their annotated pairs, and what the datasets' JSON forms have in common.
 
-I images, G pairs, H HOI classes. Image files are only read; nothing of a downloaded dataset is copied.
+I images, G pairs, H HOI classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
 from pipeline.core.errors import DataError
-from pipeline.core.seeding import numpy_generator
-from pipeline.core.types import GroundTruth, ImageLabels, ImageRecord, IntArray
-from pipeline.data.images import check_usable_size, open_image
-from pipeline.data.split import SplitManifest
-from pipeline.store.files import sha256_of
+from pipeline.core.types import ImageLabels, IntArray
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.truth.ground_truth import GroundTruth
 
 
 @dataclass(frozen=True)
 class AnnotatedImages:
     """One split as annotated.
 
-    `paths` [I] relative to the image root; `sizes` int64 [I, 2] width, height, None where the annotations have none;
-    `labels` [I] image-level; `truth` the boxes, which only evaluation splits keep.
+    `filenames` [I]; `sizes` int64 [I, 2] width, height in pixels, None where the annotations have none; `truth` the
+    pairs, by image, in annotation order.
     """
 
-    paths: tuple[str, ...]
+    vocabulary: Vocabulary
+    filenames: tuple[str, ...]
     sizes: IntArray | None
-    labels: tuple[ImageLabels, ...]
     truth: GroundTruth
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.filenames)
 
-    def take(self, rows: IntArray) -> AnnotatedImages:
-        """Return the images of some rows, ascending, with their pairs."""
-        kept = np.isin(self.truth.image_index, rows)
-        hois = self.truth.image_hois
-        truth = GroundTruth(
-            image_index=np.searchsorted(rows, self.truth.image_index[kept]).astype(np.int32),
-            hoi_id=self.truth.hoi_id[kept],
-            human_boxes=self.truth.human_boxes[kept],
-            object_boxes=self.truth.object_boxes[kept],
-            num_images=len(rows),
-            image_hois=None if hois is None else hois[rows],
-        )
+    def take(self, rows: IntArray) -> Self:
+        """Return some images, rows ascending, with their pairs."""
         return replace(
             self,
-            paths=tuple(self.paths[row] for row in rows),
+            filenames=tuple(self.filenames[row] for row in rows),
             sizes=None if self.sizes is None else self.sizes[rows],
-            labels=tuple(self.labels[row] for row in rows),
-            truth=truth,
+            truth=self.truth.take_images(rows),
+        )
+
+    def image_labels(self) -> tuple[ImageLabels, ...]:
+        """HOI classes of each image without any box: from image-level labels where read, else from the pairs."""
+        shown = self.truth.image_hois
+        if shown is None:
+            shown = np.zeros((len(self), self.vocabulary.num_hois), dtype=np.bool_)
+            shown[self.truth.image_index, self.truth.hoi_id] = True
+        return tuple(
+            ImageLabels(image_id=Path(name).stem, hoi_ids=np.flatnonzero(row))
+            for name, row in zip(self.filenames, shown, strict=True)
         )
 
 
-def image_labels(truth: GroundTruth, filenames: Sequence[str], num_hois: int) -> tuple[ImageLabels, ...]:
-    """HOI classes of each image without any box: from image-level labels where read, else from the pairs."""
-    shown = truth.image_hois
-    if shown is None:
-        shown = np.zeros((truth.num_images, num_hois), dtype=np.bool_)
-        shown[truth.image_index, truth.hoi_id] = True
-    return tuple(
-        ImageLabels(image_id=Path(name).stem, hoi_ids=np.flatnonzero(row))
-        for name, row in zip(filenames, shown, strict=True)
-    )
-
-
-def hold_out(num_images: int, fraction: float, *, seed: int, dataset: str) -> tuple[IntArray, IntArray]:
-    """Draw validation images out of the training images; return the rows of training and of val, both ascending."""
-    order = numpy_generator(seed, dataset, "val").permutation(num_images)
-    count = round(fraction * num_images)
-    return np.sort(order[count:]), np.sort(order[:count])
-
-
-def check_images(images: AnnotatedImages, folder: Path, advance: Callable[[], None]) -> tuple[ImageRecord, ...]:
-    """Open every image under a folder, and return the records that the manifest keeps, sha256 included.
+def known_ids(values: Any, what: str, known: range, path: Path) -> IntArray:
+    """Return ids of a file as int64, checked before they could wrap around or count from the end.
 
     Raises:
-        DataError: images are missing, cannot be decoded, or are of another size than annotated; counts all of them
-            and tells the first.
+        DataError: one is not in `known`.
+        ValueError: one is no whole number.
     """
-    records: list[ImageRecord] = []
-    faults: list[str] = []
-    for row, path in enumerate(images.paths):
-        file = folder / path
-        try:
-            size = open_image(file).size
-            check_usable_size(file, size)
-            annotated = size if images.sizes is None else tuple(images.sizes[row].tolist())
-            if size != annotated:
-                raise DataError(f"{file}: image is {size} pixels (width, height), the annotations say {annotated}")
-            records.append(ImageRecord(images.labels[row].image_id, path, *size, sha256=sha256_of(file)))
-        except DataError as error:
-            faults.append(str(error))
-        advance()
-    if faults:
-        raise DataError(f"{len(faults)} of {len(images)} images are unusable, unpack their archive again: {faults[0]}")
-    return tuple(records)
+    ids = np.array(values)
+    if ids.size and ids.dtype.kind not in "iu":
+        raise ValueError(f"{what} ids are not all whole numbers")
+    unknown = ids[(ids < known.start) | (ids >= known.stop)]
+    if len(unknown):
+        raise DataError(f"{path}: {what} id {unknown[0]} is unknown; expected {known.start}..{known.stop - 1}")
+    return ids.astype(np.int64)
 
 
-def manifest_of(
-    images: AnnotatedImages,
-    *,
-    dataset: str,
-    split: str,
-    source: Path,
-    recorded_source: str,
-    advance: Callable[[], None],
-) -> SplitManifest:
-    """Check every image of a split under `source`/images and return its manifest: image-level labels, never a box.
+def pairs_of_images(
+    images: Sequence[Mapping[str, Any]], key: str, hoi_ids: IntArray, path: Path, *, first_pixel: int = 0
+) -> GroundTruth:
+    """Return the pairs of the JSON forms: each image lists the boxes of its pairs under `boxes_h` and `boxes_o`.
 
     Args:
-        recorded_source: `source` as manifests spell it.
+        key: of the images' lists with an entry for each pair.
+        hoi_ids: of all pairs, [G].
+        first_pixel: where x1 and y1 count from; x2 and y2 are then inclusive for 1, exclusive for 0.
 
     Raises:
-        DataError: as `check_images`.
+        DataError: lists of different lengths, or a box that is not finite.
+        KeyError, TypeError, ValueError: the images have another structure.
     """
-    return SplitManifest(
-        dataset=dataset,
-        split=split,
-        image_root=f"{recorded_source}/images",
-        images=check_images(images, source / "images", advance),
-        labels=images.labels,
+    counts = [len(image[key]) for image in images]
+    human_boxes, object_boxes = (
+        np.array([box for image in images for box in image[name]], dtype=np.float64).reshape(-1, 4)
+        for name in ("boxes_h", "boxes_o")
     )
+    check_lengths(path, len(hoi_ids), boxes_h=human_boxes, boxes_o=object_boxes)
+    for boxes in (human_boxes, object_boxes):
+        if not np.isfinite(boxes).all():
+            row = int(np.flatnonzero(~np.isfinite(boxes).all(axis=1))[0])
+            raise DataError(f"{path}: a box of pair {row} is {boxes[row].tolist()}; expected finite numbers")
+    corner = np.array([first_pixel, first_pixel, 0, 0])
+    return GroundTruth(
+        image_index=np.repeat(np.arange(len(images), dtype=np.int32), counts),
+        hoi_id=hoi_ids.astype(np.int16),
+        human_boxes=(human_boxes - corner).astype(np.float32),
+        object_boxes=(object_boxes - corner).astype(np.float32),
+        num_images=len(images),
+    )
+
+
+def check_lengths(path: Path, expected: int, **columns: Any) -> None:
+    """Refuse a file whose lists do not fit each other.
+
+    Raises:
+        DataError: names the list.
+    """
+    for name, column in columns.items():
+        if len(column) != expected:
+            raise DataError(
+                f"{path}: {name} has {len(column)} entries, expected {expected}; the file is damaged, download it again"
+            )

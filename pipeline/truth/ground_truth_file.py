@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from pipeline.core.class_groups import ClassGroups
 from pipeline.core.errors import ArtifactError, DataError
-from pipeline.core.image_bounds import check_scored_boxes
-from pipeline.core.types import GroundTruth, IntArray
+from pipeline.core.types import IntArray
 from pipeline.data.split import SplitManifest
 from pipeline.store.files import read_json, write_json
+from pipeline.truth.ground_truth import GroundTruth, check_scored_boxes
 
 RARE_BELOW = 10  # training instances (Chao et al., 2018)
 _PREPARE = 'run "dvc repro prepare"'
@@ -84,11 +84,7 @@ def read_ground_truth(path: Path, manifest: SplitManifest, num_hois: int) -> Ann
             f'compare with boxes and cannot run: look at "weakhoi predict --dataset {manifest.dataset} --draw FOLDER"'
         )
     try:
-        if tuple(data["image_ids"]) != manifest.image_ids:
-            raise ArtifactError(
-                f"{path}: annotates {len(data['image_ids'])} images that are not the {len(manifest)} of the "
-                f"{manifest.split} manifest; {_PREPARE}"
-            )
+        check_same_images(path, tuple(data["image_ids"]), manifest)
         truth = GroundTruth(
             image_index=np.array(data["image_index"], np.int32),
             hoi_id=np.array(data["hoi_id"], np.int16),
@@ -105,6 +101,19 @@ def read_ground_truth(path: Path, manifest: SplitManifest, num_hois: int) -> Ann
     if len(instances) != num_hois:
         raise ArtifactError(f"{path}: counts {len(instances)} HOI classes, the vocabulary has {num_hois}; {_PREPARE}")
     return AnnotatedSplit(truth, instances, rare)
+
+
+def check_same_images(path: Path, image_ids: tuple[str, ...], manifest: SplitManifest) -> None:
+    """Refuse annotations of other images than the manifest's, or in another order.
+
+    Raises:
+        ArtifactError: counts both.
+    """
+    if image_ids != manifest.image_ids:
+        raise ArtifactError(
+            f"{path}: annotates {len(image_ids)} images that are not the {len(manifest)} of the {manifest.split} "
+            f"manifest; {_PREPARE}"
+        )
 
 
 def _check_values(path: Path, truth: GroundTruth, num_hois: int, manifest: SplitManifest) -> None:

@@ -12,6 +12,7 @@ stays. Vocabulary: 117 verbs, 80 objects, 600 HOI classes, all in the file's ord
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,34 +21,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
-from pipeline.core.types import FloatArray, GroundTruth, IntArray
+from pipeline.core.types import IntArray
 from pipeline.core.vocabulary import Vocabulary, human_category
 from pipeline.store.json_file import read_annotation_json
+from pipeline.truth.annotated_images import AnnotatedImages, check_lengths, known_ids, pairs_of_images
 
 _REQUIRED = ("annotation", "filenames", "objects", "verbs", "correspondence", "size", "rare")
 
 
 @dataclass(frozen=True)
-class HicoDetAnnotations:
-    """One split. I images, G visible pairs, H HOI classes.
+class HicoDetAnnotations(AnnotatedImages):
+    """One split with its visible pairs; `rare` bool [H]. Sizes are always there."""
 
-    `filenames` [I]; `sizes` int64 [I, 2] width, height in pixels; pairs as image_index int32 [G], hoi_id int16 [G],
-    human_boxes and object_boxes float32 [G, 4] (continuous xyxy), by image, in annotation order; `rare` bool [H];
-    `image_hois` bool [I, H]: image-level labels where read apart from boxes, else None.
-    """
-
-    vocabulary: Vocabulary
-    filenames: tuple[str, ...]
     sizes: IntArray
-    image_index: NDArray[np.int32]
-    hoi_id: NDArray[np.int16]
-    human_boxes: FloatArray
-    object_boxes: FloatArray
     rare: NDArray[np.bool_]
-    image_hois: NDArray[np.bool_] | None = None
-
-    def __len__(self) -> int:
-        return len(self.filenames)
 
 
 def read_hicodet_json(path: Path) -> HicoDetAnnotations:
@@ -59,30 +46,37 @@ def read_hicodet_json(path: Path) -> HicoDetAnnotations:
     data = read_annotation_json(path, _REQUIRED, "HICO-DET")
     vocabulary = _vocabulary_of(data, path)
     try:
-        sizes = np.asarray(data["size"], dtype=np.int64).reshape(-1, 2)
-        num_pairs = [len(image["hoi"]) for image in data["annotation"]]
-        hoi_id = known_ids([hoi for image in data["annotation"] for hoi in image["hoi"]], vocabulary.num_hois, path)
-        human_boxes, object_boxes = (
-            from_inclusive([box for image in data["annotation"] for box in image[key]])
-            for key in ("boxes_h", "boxes_o")
-        )
         rare = np.zeros(vocabulary.num_hois, dtype=np.bool_)
-        rare[known_ids(data["rare"], vocabulary.num_hois, path)] = True
+        rare[known_ids(data["rare"], "HOI", range(vocabulary.num_hois), path)] = True
         filenames = tuple(str(name) for name in data["filenames"])
+        sizes = np.asarray(data["size"], dtype=np.int64).reshape(-1, 2)
+        return annotations_of(data["annotation"], vocabulary, filenames, sizes, rare, path)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not HICO-DET annotations ({type(error).__name__}: {error})") from None
-    annotations = HicoDetAnnotations(
-        vocabulary=vocabulary,
-        filenames=filenames,
-        sizes=sizes,
-        image_index=np.repeat(np.arange(len(num_pairs), dtype=np.int32), num_pairs),
-        hoi_id=hoi_id,
-        human_boxes=human_boxes,
-        object_boxes=object_boxes,
-        rare=rare,
-    )
-    check_annotations(annotations, path, len(num_pairs))
-    return annotations
+
+
+def annotations_of(
+    images: Sequence[Mapping[str, Any]],
+    vocabulary: Vocabulary,
+    filenames: tuple[str, ...],
+    sizes: IntArray,
+    rare: NDArray[np.bool_],
+    path: Path,
+) -> HicoDetAnnotations:
+    """Build the record of either form.
+
+    Args:
+        images: lists `hoi`, `boxes_h` and `boxes_o` of the visible pairs of each image; boxes as in the files.
+        path: the file, for messages.
+
+    Raises:
+        DataError: an unknown HOI id, lists of different lengths, or a box that is not finite.
+        KeyError, TypeError, ValueError: the images have another structure.
+    """
+    ids = known_ids([hoi for image in images for hoi in image["hoi"]], "HOI", range(vocabulary.num_hois), path)
+    truth = pairs_of_images(images, "hoi", ids, path, first_pixel=1)
+    check_lengths(path, len(images), filenames=filenames, size=sizes)
+    return HicoDetAnnotations(vocabulary, filenames, sizes, truth, rare)
 
 
 def _vocabulary_of(data: dict[str, Any], path: Path) -> Vocabulary:
@@ -102,58 +96,3 @@ def _vocabulary_of(data: dict[str, Any], path: Path) -> Vocabulary:
         )
     except (TypeError, DataError) as error:
         raise DataError(f"{path}: objects, verbs and correspondence do not fit together ({error})") from None
-
-
-def known_ids(hoi_ids: Any, num_hois: int, path: Path) -> NDArray[np.int16]:
-    """HOI ids as int16, checked before they could wrap around.
-
-    Raises:
-        DataError: one is no HOI class.
-        ValueError: one is no whole number.
-    """
-    ids = np.array(hoi_ids)
-    if ids.size and ids.dtype.kind not in "iu":
-        raise ValueError("HOI ids are not all whole numbers")
-    unknown = ids[(ids < 0) | (ids >= num_hois)]
-    if len(unknown):
-        raise DataError(f"{path}: HOI id {unknown[0]} is unknown; expected 0..{num_hois - 1}")
-    return ids.astype(np.int16)
-
-
-def from_inclusive(boxes: Any) -> FloatArray:
-    """1-based inclusive boxes to ours, float32 [*, 4]."""
-    corners = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
-    return (corners - np.array([1, 1, 0, 0])).astype(np.float32)
-
-
-def check_annotations(annotations: HicoDetAnnotations, path: Path, num_images: int) -> None:
-    """Refuse annotations whose parts do not fit each other.
-
-    Raises:
-        DataError: names the part.
-    """
-    num_pairs = len(annotations.hoi_id)
-    for name, found, expected in (
-        ("filenames", len(annotations.filenames), num_images),
-        ("size", len(annotations.sizes), num_images),
-        ("boxes_h", len(annotations.human_boxes), num_pairs),
-        ("boxes_o", len(annotations.object_boxes), num_pairs),
-    ):
-        if found != expected:
-            raise DataError(f"{path}: {name} has {found} entries, expected {expected}; the file is damaged")
-    for boxes in (annotations.human_boxes, annotations.object_boxes):
-        if not np.isfinite(boxes).all():
-            row = int(np.flatnonzero(~np.isfinite(boxes).all(axis=1))[0])
-            raise DataError(f"{path}: a box of pair {row} is {boxes[row].tolist()}; expected finite numbers")
-
-
-def hicodet_ground_truth(annotations: HicoDetAnnotations) -> GroundTruth:
-    """Visible pairs of a HICO-DET split, in annotation order, over all of its images."""
-    return GroundTruth(
-        image_index=annotations.image_index,
-        hoi_id=annotations.hoi_id,
-        human_boxes=annotations.human_boxes,
-        object_boxes=annotations.object_boxes,
-        num_images=len(annotations),
-        image_hois=annotations.image_hois,
-    )

@@ -8,7 +8,7 @@ shows class h; any other value (-1, 0, NaN) is no positive label.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,20 +19,11 @@ from pipeline.core.errors import DataError
 from pipeline.core.vocabulary import Vocabulary, human_category
 from pipeline.store.file_content import reason_and_remedy
 from pipeline.truth.ground_truth_file import RARE_BELOW
-from pipeline.truth.hicodet_annotations import HicoDetAnnotations, check_annotations, from_inclusive, known_ids
+from pipeline.truth.hicodet_annotations import HicoDetAnnotations, annotations_of
 
 Split = Literal["train", "test"]
 _RELEASE = "expected anno_bbox.mat of HICO-DET, release 20160224"
 _LABEL_RELEASE = "expected anno.mat of HICO-DET, release 20160224"
-
-
-@dataclass(frozen=True)
-class _ImagePairs:
-    """Visible pairs of one image: 0-based class and 1-based inclusive boxes, [n] each."""
-
-    hoi_id: list[int]
-    human: list[list[float]]
-    object: list[list[float]]
 
 
 def read_hicodet_mat(path: Path, split: Split, labels_path: Path | None = None) -> HicoDetAnnotations:
@@ -48,25 +39,18 @@ def read_hicodet_mat(path: Path, split: Split, labels_path: Path | None = None) 
         vocabulary = _vocabulary(variables["list_action"])
         train_pairs = [_image_pairs(image) for image in _rows(variables["bbox_train"])]
         images = _rows(variables[f"bbox_{split}"])
-        pairs = train_pairs if split == "train" else [_image_pairs(image) for image in images]
-        filenames = tuple(_text(image["filename"]) for image in images)
-        sizes = np.array([[_number(_row(image["size"])[key]) for key in ("width", "height")] for image in images])
-        train_ids = np.array([hoi for image in train_pairs for hoi in image.hoi_id], dtype=np.int64)
+        train_ids = np.array([hoi for image in train_pairs for hoi in image["hoi"]], dtype=np.int64)
         counts = np.bincount(train_ids, minlength=vocabulary.num_hois)
-        hoi_id = known_ids([hoi for image in pairs for hoi in image.hoi_id], vocabulary.num_hois, path)
+        annotations = annotations_of(
+            train_pairs if split == "train" else [_image_pairs(image) for image in images],
+            vocabulary,
+            filenames=tuple(_text(image["filename"]) for image in images),
+            sizes=np.array([_size(image) for image in images], dtype=np.int64).reshape(-1, 2),
+            rare=counts[: vocabulary.num_hois] < RARE_BELOW,
+            path=path,
+        )
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: unexpected structure ({type(error).__name__}: {error}); {_RELEASE}") from None
-    annotations = HicoDetAnnotations(
-        vocabulary=vocabulary,
-        filenames=filenames,
-        sizes=sizes.reshape(-1, 2).astype(np.int64),
-        image_index=np.repeat(np.arange(len(pairs), dtype=np.int32), [len(image.hoi_id) for image in pairs]),
-        hoi_id=hoi_id,
-        human_boxes=from_inclusive([box for image in pairs for box in image.human]),
-        object_boxes=from_inclusive([box for image in pairs for box in image.object]),
-        rare=counts[: vocabulary.num_hois] < RARE_BELOW,
-    )
-    check_annotations(annotations, path, len(images))
     return annotations if labels_path is None else with_image_labels(annotations, split, labels_path)
 
 
@@ -75,25 +59,25 @@ def with_image_labels(annotations: HicoDetAnnotations, split: Split, path: Path)
 
     Raises:
         DataError: missing, damaged, of another release, or without some of the images; or, as `eval_one.m` asserts of
-            the test split, a pair is visible in an image that is labelled with no interaction of its object.
+            the test split, a pair is visible in an image that is labeled with no interaction of its object.
     """
     shown = _read_image_hois(path, split, annotations)
     if split == "test":
         _check_labels(shown, annotations, path)
-    return replace(annotations, image_hois=shown)
+    return replace(annotations, truth=replace(annotations.truth, image_hois=shown))
 
 
 def _check_labels(shown: NDArray[np.bool_], annotations: HicoDetAnnotations, path: Path) -> None:
-    object_ids = annotations.vocabulary.hoi_object_ids
-    labelled = np.zeros((len(annotations), annotations.vocabulary.num_objects), np.bool_)
+    object_ids, truth = annotations.vocabulary.hoi_object_ids, annotations.truth
+    labeled = np.zeros((len(annotations), annotations.vocabulary.num_objects), np.bool_)
     image, hoi_id = np.nonzero(shown)
-    labelled[image, object_ids[hoi_id]] = True
-    rows = np.flatnonzero(~labelled[annotations.image_index, object_ids[annotations.hoi_id]])
+    labeled[image, object_ids[hoi_id]] = True
+    rows = np.flatnonzero(~labeled[truth.image_index, object_ids[truth.hoi_id]])
     if len(rows):
-        hoi = annotations.vocabulary.hoi_name(int(annotations.hoi_id[rows[0]]))
-        name = annotations.filenames[annotations.image_index[rows[0]]]
+        hoi = annotations.vocabulary.hoi_name(int(truth.hoi_id[rows[0]]))
+        name = annotations.filenames[truth.image_index[rows[0]]]
         raise DataError(
-            f'{path}: image "{name}" shows "{hoi}", but is labelled with no interaction of that object '
+            f'{path}: image "{name}" shows "{hoi}", but is labeled with no interaction of that object '
             f"({len(rows)} pairs are so); take both files from one release"
         )
 
@@ -134,12 +118,13 @@ def _rows(structs: Any) -> NDArray[Any]:
     return np.asarray(structs).ravel()
 
 
-def _row(struct: Any) -> Any:
-    return _rows(struct)[0]
-
-
 def _number(value: Any) -> float:
     return float(np.asarray(value).ravel()[0])
+
+
+def _size(image: Any) -> list[float]:
+    """Width and height."""
+    return [_number(_rows(image["size"])[0][key]) for key in ("width", "height")]
 
 
 def _text(value: Any) -> str:
@@ -149,8 +134,9 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _image_pairs(image: Any) -> _ImagePairs:
-    pairs = _ImagePairs([], [], [])
+def _image_pairs(image: Any) -> dict[str, list[Any]]:
+    """Visible pairs of one image in the JSON form: 0-based classes and boxes (x1, y1, x2, y2) as in the file."""
+    pairs: dict[str, list[Any]] = {"hoi": [], "boxes_h": [], "boxes_o": []}
     for interaction in _rows(image["hoi"]):
         if not np.asarray(interaction["id"]).size or _number(interaction["invis"]):
             continue
@@ -158,10 +144,9 @@ def _image_pairs(image: Any) -> _ImagePairs:
         connection = np.asarray(interaction["connection"], dtype=np.int64).reshape(-1, 2)
         if (connection < 1).any():  # 0 would be Python's last box
             raise ValueError(f"connection {connection.min()}, expected rows from 1")
-        for human, obj in connection.tolist():
-            pairs.hoi_id.append(int(_number(interaction["id"])) - 1)
-            pairs.human.append(humans[human - 1])
-            pairs.object.append(objects[obj - 1])
+        pairs["hoi"] += [int(_number(interaction["id"])) - 1] * len(connection)
+        pairs["boxes_h"] += [humans[row - 1] for row in connection[:, 0]]
+        pairs["boxes_o"] += [objects[row - 1] for row in connection[:, 1]]
     return pairs
 
 

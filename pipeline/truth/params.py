@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pipeline.config.types import KnownKeys, Real, Seed, Text, Whole, placeholders, within
 from pipeline.core.names import Split
@@ -13,7 +13,7 @@ from pipeline.core.names import Split
 class PrepareParams(KnownKeys):
     """Where the annotations and images come from. Paths are relative to the repository root."""
 
-    reader: Literal["toyworld", "hicodet", "vcoco", "folder"]
+    reader: Text  # a file of pipeline/truth/datasets, or the dotted name of a module of yours
     source: Annotated[Text, placeholders()] | None = None  # folder of the dataset, here or anywhere; null: toyworld
     num_images: dict[Split, Annotated[Whole, within(1, 1_000_000)]] | None = None  # toyworld: images of each split
     exponents: dict[Split, Annotated[Real, within(-10, 10)]] | None = None  # toyworld: power of the class frequencies

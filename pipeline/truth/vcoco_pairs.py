@@ -9,90 +9,45 @@ files. The JSON form (annotations, classes, objects, images, action_to_object) l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
-from pipeline.core.types import FloatArray, GroundTruth, IntArray
+from pipeline.core.types import IntArray
 from pipeline.core.vocabulary import Vocabulary, human_category
 from pipeline.store.json_file import read_annotation_json
+from pipeline.truth.annotated_images import AnnotatedImages, check_lengths, known_ids, pairs_of_images
+from pipeline.truth.ground_truth import GroundTruth
 from pipeline.truth.vcoco_annotations import PERSON_CATEGORY, VCocoAnnotations
 
 LEFT_OUT = "point instr"
 _REQUIRED = ("annotations", "classes", "objects", "images", "action_to_object")
 
 
-@dataclass(frozen=True)
-class VCocoPairs:
-    """Pairs of one split. I images, G pairs.
-
-    `filenames` [I] and `image_ids` int64 [I] (COCO ids); `sizes` int64 [I, 2] width, height, None where the file has
-    none; pairs as image_index int32 [G], hoi_id int16 [G], human_boxes and object_boxes float32 [G, 4] (continuous).
-    """
-
-    vocabulary: Vocabulary
-    filenames: tuple[str, ...]
-    image_ids: IntArray
-    sizes: IntArray | None
-    image_index: NDArray[np.int32]
-    hoi_id: NDArray[np.int16]
-    human_boxes: FloatArray
-    object_boxes: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.filenames)
-
-
-def read_vcoco_pairs(path: Path) -> VCocoPairs:
-    """Read the JSON form, e.g. `instances_vcoco_test.json`.
+def read_vcoco_pairs(path: Path) -> AnnotatedImages:
+    """Read the JSON form, e.g. `instances_vcoco_test.json`. It has no image sizes.
 
     Raises:
         DataError: missing, truncated, annotations of another dataset, or inconsistent.
     """
     data = read_annotation_json(path, _REQUIRED, "V-COCO (JSON form)")
     try:
-        vocabulary = _vocabulary_of(data)
-        images = data["annotations"]
-        num_pairs = [len(image["actions"]) for image in images]
-        verb_id = _ids([verb for image in images for verb in image["actions"]], "actions")
-        object_id = _ids([obj - 1 for image in images for obj in image["objects"]], "objects")
+        vocabulary, images = _vocabulary_of(data), data["annotations"]
+        verbs, objects = range(vocabulary.num_verbs), range(1, vocabulary.num_objects + 1)
+        verb_id = known_ids([verb for image in images for verb in image["actions"]], "action", verbs, path)
+        object_id = known_ids([obj for image in images for obj in image["objects"]], "object", objects, path) - 1
         hoi_id = vocabulary.hoi_id_table[verb_id, object_id]
-        human_boxes, object_boxes = (
-            np.array([box for image in images for box in image[key]], dtype=np.float32).reshape(-1, 4)
-            for key in ("boxes_h", "boxes_o")
-        )
+        truth = pairs_of_images(images, "actions", hoi_id, path)
         filenames = tuple(str(image["file_name"]) for image in images)
-        image_ids = np.array(data["images"], dtype=np.int64)
+        check_lengths(path, len(images), images=data["images"])
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not V-COCO in its JSON form ({type(error).__name__}: {error})") from None
-    lengths = {len(hoi_id), len(human_boxes), len(object_boxes)}
-    if len(lengths) > 1 or len(image_ids) != len(filenames):
-        raise DataError(f"{path}: lists of different lengths; the file is damaged, download it again")
     if (hoi_id < 0).any():
         row = int(np.flatnonzero(hoi_id < 0)[0])
         raise DataError(f"{path}: pair {row} is (verb {verb_id[row]}, object {object_id[row] + 1}), no HOI class")
-    return VCocoPairs(
-        vocabulary=vocabulary,
-        filenames=filenames,
-        image_ids=image_ids,
-        sizes=None,
-        image_index=np.repeat(np.arange(len(images), dtype=np.int32), num_pairs),
-        hoi_id=hoi_id.astype(np.int16),
-        human_boxes=human_boxes,
-        object_boxes=object_boxes,
-    )
-
-
-def _ids(values: Sequence[Any], name: str) -> IntArray:
-    """Ids as int64; negative ones would count from the end (the background, object 0, is -1 here)."""
-    ids = np.array(values)
-    if ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0):
-        raise ValueError(f"{name} are not all ids of the vocabulary")
-    return ids.astype(np.int64)
+    return AnnotatedImages(vocabulary, filenames, None, truth)
 
 
 def _vocabulary_of(data: dict[str, Any]) -> Vocabulary:
@@ -128,7 +83,7 @@ def vcoco_vocabulary(splits: Sequence[VCocoAnnotations]) -> Vocabulary:
     )
 
 
-def official_pairs(annotations: VCocoAnnotations, vocabulary: Vocabulary) -> VCocoPairs:
+def official_pairs(annotations: VCocoAnnotations, vocabulary: Vocabulary) -> AnnotatedImages:
     """Pairs of official annotations: every annotated person and filled role, by image.
 
     Raises:
@@ -144,16 +99,14 @@ def official_pairs(annotations: VCocoAnnotations, vocabulary: Vocabulary) -> VCo
             f'V-COCO: "{vocabulary.verbs[verb_id[row]]}" with "{names[row]}" is no class of the vocabulary; '
             "make the vocabulary from all splits"
         )
-    return VCocoPairs(
-        vocabulary=vocabulary,
-        filenames=annotations.filenames,
-        image_ids=annotations.image_ids,
-        sizes=annotations.sizes,
+    truth = GroundTruth(
         image_index=annotations.person_image[person].astype(np.int32),
         hoi_id=hoi_id.astype(np.int16),
         human_boxes=annotations.boxes[annotations.person_box[person]],
         object_boxes=annotations.boxes[object_box],
+        num_images=len(annotations),
     )
+    return AnnotatedImages(vocabulary, annotations.filenames, annotations.sizes, truth)
 
 
 def _verbs(annotations: VCocoAnnotations) -> tuple[str, ...]:
@@ -172,14 +125,3 @@ def _filled_roles(annotations: VCocoAnnotations) -> tuple[IntArray, IntArray, In
     verb_id = verb_table[action, role]
     kept = verb_id >= 0
     return verb_id[kept], person[kept], annotations.role_box[person, action, role][kept]
-
-
-def vcoco_ground_truth(pairs: VCocoPairs) -> GroundTruth:
-    """Pairs of a V-COCO split by image, over all of its images."""
-    return GroundTruth(
-        image_index=pairs.image_index,
-        hoi_id=pairs.hoi_id,
-        human_boxes=pairs.human_boxes,
-        object_boxes=pairs.object_boxes,
-        num_images=len(pairs),
-    )

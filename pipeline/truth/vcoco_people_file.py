@@ -15,6 +15,7 @@ from pipeline.core.errors import ArtifactError, DataError
 from pipeline.core.types import check_boxes
 from pipeline.data.split import SplitManifest
 from pipeline.store.files import read_json, write_json
+from pipeline.truth.ground_truth_file import check_same_images
 from pipeline.truth.vcoco_annotations import NUM_ROLES, VCocoAnnotations
 
 _DTYPES: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
@@ -64,12 +65,7 @@ def read_people(path: Path, manifest: SplitManifest) -> VCocoAnnotations:
         _check_values(annotations)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, DataError) as error:
         raise ArtifactError(f'{path}: not annotated people ({error}); run "dvc repro prepare"') from None
-    found = tuple(Path(name).stem for name in annotations.filenames)
-    if found != manifest.image_ids:
-        raise ArtifactError(
-            f"{path}: annotates {len(found)} images that are not the {len(manifest)} of the {manifest.split} manifest; "
-            'run "dvc repro prepare"'
-        )
+    check_same_images(path, tuple(Path(name).stem for name in annotations.filenames), manifest)
     return annotations
 
 

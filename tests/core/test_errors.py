@@ -64,6 +64,7 @@ FENCED = {
     ("pipeline.store.files", "_mode"): "asks whether a target is a file",
     ("pipeline.store.manifests", "difference"): "names the cause",
     ("pipeline.store.targets", "check_target"): "names the cause",
+    ("stages._recipe", "_training_set"): "takes no file for weights of ours that it cannot read",
     ("stages.verify", "command"): "names the cause, or passes the error on",
     ("pipeline.store.clip_checkpoint", "tokenize"): "counts words",
     ("pipeline.store.cluster", "_check_scheduler"): "asks another machine",

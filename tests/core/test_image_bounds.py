@@ -1,11 +1,8 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from pipeline.core.errors import DataError
-from pipeline.core.image_bounds import check_inside, check_pixels, check_scored_boxes
-from pipeline.core.types import GroundTruth
+from pipeline.core.image_bounds import check_inside, check_pixels
 
 SIZE = (100, 60)
 
@@ -52,23 +49,6 @@ def test_sizes_go_by_row():
 
 def test_nothing_to_check():
     check_inside(np.zeros((0, 4), np.float32), np.zeros((0, 2), np.int64), "boxes")
-
-
-@pytest.mark.parametrize(
-    "box", [(9, 1, 3, 5), (1, 9, 3, 5), (500, 0, 600, 9), (0, 0, 500, 9), (0, 0, np.nan, 5), (0, 0, np.inf, 5)]
-)
-@pytest.mark.parametrize("kind", ["human", "object"])
-def test_annotated_boxes_that_nothing_could_match_are_refused(box, kind):
-    """Pair 1, of the image "b"."""
-    good, bad = (np.array([(0, 0, 9, 9), row, (0, 0, 100, 60)], np.float32) for row in ((1, 1, 1, 3), box))
-    humans, objects = (bad, good) if kind == "human" else (good, bad)
-    truth = GroundTruth(np.array([0, 1, 1], np.int32), np.zeros(3, np.int16), humans, objects, num_images=2)
-    sizes = np.array([SIZE, SIZE])
-    with pytest.raises(
-        DataError, match=rf'x\.json: {kind} box of pair 1, image "b" of 100 x 60.*1 {kind} boxes are so'
-    ):
-        check_scored_boxes(truth, sizes, ("a", "b"), "x.json")
-    check_scored_boxes(replace(truth, human_boxes=good, object_boxes=good), sizes, ("a", "b"), "x.json")
 
 
 def test_boxes_in_fractions_of_the_image_are_refused_alone_or_among_others():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import DataError
-from pipeline.core.types import Detections, GroundTruth, KnowledgeBank, Proposals
+from pipeline.core.types import Detections, KnowledgeBank, Proposals
 
 BOXES = np.array([[0, 0, 2, 2], [1, 1, 3, 3]], np.float32)
 SCORES = np.array([0.9, 0.5], np.float32)
@@ -45,10 +45,3 @@ def test_axes_of_one_name_must_agree_across_arrays():
         KnowledgeBank(np.zeros((2, 3), np.float32), ("a",), "clip", "0")
     with pytest.raises(DataError, match=r"Detections.scores is float32 \[1\]; expected floating \[T = 2\]"):
         Detections(IDS.astype(np.int32), IDS.astype(np.int16), BOXES, BOXES, SCORES[:1])
-
-
-def test_ground_truth_of_an_image_that_is_not_there():
-    columns = (np.array([0, 2], np.int32), IDS.astype(np.int16), BOXES, BOXES)
-    assert len(GroundTruth(*columns, num_images=3)) == 2
-    with pytest.raises(DataError, match="image_index 2 is out of range for 2 images"):
-        GroundTruth(*columns, num_images=2)

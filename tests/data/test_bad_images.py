@@ -125,7 +125,7 @@ def own_folder(folder, names, write):
 
 def prepared(folder, tmp_path):
     params = PrepareParams("folder", "own", None, None, None, val_fraction=None, seed=0)
-    reader = FolderReader(params, dataset="own", source=folder, recorded_source="own")
+    reader = FolderReader(params, dataset="own", root=folder.parent)
     (tmp_path / "drawn").mkdir(exist_ok=True)
     return reader.read(tmp_path / "drawn", lambda: None)[0].manifest
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import ArtifactError, DataError, UserError
-from pipeline.core.types import GroundTruth, ImageLabels, ImageRecord
+from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.data.split import SplitManifest, read_split, write_split
+from pipeline.truth.ground_truth import GroundTruth
 from pipeline.truth.ground_truth_file import AnnotatedSplit, read_ground_truth, write_ground_truth
 from tests.bad_manifests import BAD, NOT_MANIFESTS
 

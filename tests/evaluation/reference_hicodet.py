@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.core.types import Detections, GroundTruth
+from pipeline.core.types import Detections
+from pipeline.truth.ground_truth import GroundTruth
 
 
 def _inclusive(box) -> list[float]:

@@ -119,9 +119,9 @@ def test_an_export_never_removes_files_of_others(tmp_path, vocabulary):
     with pytest.raises(DataError, match="has no block of HOI classes"):
         write_hicodet_mat(tmp_path, empty, vocabulary, 2, lambda: None)
     (tmp_path / "photo.jpg").write_text("mine")
-    with pytest.raises(DataError, match=r'holds "photo\.jpg", which is no earlier export; choose another folder'):
+    with pytest.raises(DataError, match=r"photo\.jpg: is there already and holds no HICO-DET detections; .* --output"):
         write_hicodet_mat(tmp_path, empty, vocabulary, 2, lambda: None)
-    with pytest.raises(DataError, match=r"photo\.jpg: a file, expected a folder"):
+    with pytest.raises(DataError, match=r"photo\.jpg: is there already and holds no HICO-DET detections"):
         write_hicodet_mat(tmp_path / "photo.jpg", empty, vocabulary, 2, lambda: None)
 
 
@@ -217,7 +217,7 @@ def test_the_last_dict_is_of_an_image_whose_first_person_is_annotated(tmp_path):
 def test_only_an_earlier_pickle_is_written_over(tmp_path, content):
     truth = annotations(tmp_path, PEOPLE, instances(1, OBJECTS))
     (tmp_path / "mine").write_bytes(content)
-    with pytest.raises(DataError, match="mine: is there already and is no earlier export; it is never written over"):
+    with pytest.raises(DataError, match="mine: is there already and holds no V-COCO detections; it is never"):
         write_vcoco_pickle(tmp_path / "mine", role_rows([]), truth)
     assert (tmp_path / "mine").read_bytes() == content
     write_vcoco_pickle(tmp_path / "d.pkl", role_rows([(10, 0, 1, ANN, CUP, 0.5)]), truth)

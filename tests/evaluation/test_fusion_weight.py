@@ -2,13 +2,14 @@ import dataclasses
 
 import numpy as np
 
-from pipeline.core.types import Detections, GroundTruth
+from pipeline.core.types import Detections
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.evaluation.engine import evaluate_hicodet
 from pipeline.evaluation.fusion import fuse_factors
 from pipeline.evaluation.fusion_weight import WEIGHTS, best_of_cells, sweep_fusion_weight
 from pipeline.evaluation.hicodet import Rules
 from pipeline.store.dump import open_dump, write_dump
+from pipeline.truth.ground_truth import GroundTruth
 from tests.evaluation.test_fusion import WHOLE, dump_of
 
 VOCABULARY = Vocabulary(

@@ -3,10 +3,11 @@ import pytest
 
 from pipeline.core.class_groups import ClassGroups
 from pipeline.core.errors import DataError, ParamError
-from pipeline.core.types import Detections, GroundTruth
+from pipeline.core.types import Detections
 from pipeline.evaluation import matching
 from pipeline.evaluation.engine import evaluate_hicodet
 from pipeline.evaluation.hicodet import SETTINGS, Rules
+from pipeline.truth.ground_truth import GroundTruth
 from pipeline.truth.hicodet_annotations import read_hicodet_json
 from tests.evaluation import reference_hicodet, worlds
 from tests.evaluation.worlds import detections, ground_truth
@@ -213,14 +214,12 @@ def test_equals_the_reference_with_image_level_labels(seed):
 def test_equals_the_reference_on_real_images():
     annotations = read_hicodet_json(real_ground_truth("hicodet", "instances_test2015.json"))
     num_images, rng = 25, np.random.default_rng(0)
-    rows = np.flatnonzero(annotations.image_index < num_images)
-    columns = [annotations.human_boxes[rows], annotations.object_boxes[rows]]
-    truth = GroundTruth(annotations.image_index[rows], annotations.hoi_id[rows], *columns, num_images=num_images)
+    truth = annotations.truth.take_images(np.arange(num_images))
     near = rng.integers(0, len(truth), 1500)
     shown = rng.choice(truth.hoi_id, 1500)
     humans, objects = (
         boxes[near] + rng.normal(0, 12, (1500, 4)).astype(np.float32) * (rng.random((1500, 1)) < 0.8)
-        for boxes in columns
+        for boxes in (truth.human_boxes, truth.object_boxes)
     )
     found = Detections(
         truth.image_index[near],

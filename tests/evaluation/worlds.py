@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.core.class_groups import ClassGroups
-from pipeline.core.types import Detections, GroundTruth
+from pipeline.core.types import Detections
+from pipeline.truth.ground_truth import GroundTruth
 
 NUM_HOIS = 6
 HOI_OBJECT_IDS = np.array([0, 0, 1, 1, 2, 2])

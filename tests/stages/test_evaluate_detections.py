@@ -456,7 +456,7 @@ def test_known_object_of_the_json_form_with_image_level_labels(tmp_path, hicodet
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_real_ground_truth_as_detections_scores_1(tmp_path, run, setting):
     path = real_ground_truth("hicodet", "instances_test2015.json")
-    truth = read_hicodet_json(path)
+    truth = read_hicodet_json(path).truth
     ones = np.ones(len(truth.hoi_id), np.float32)
     found = Detections(truth.image_index, truth.hoi_id, truth.human_boxes, truth.object_boxes, ones)
     np.savez(tmp_path / "d.npz", **asdict(found))
@@ -468,10 +468,11 @@ def test_real_ground_truth_as_detections_scores_1(tmp_path, run, setting):
 
 def test_shuffled_real_detections_score_the_same(tmp_path, run):
     path = real_ground_truth("hicodet", "instances_test2015.json")
-    truth = read_hicodet_json(path)
+    annotations = read_hicodet_json(path)
+    truth, sizes = annotations.truth, annotations.sizes
     rng = np.random.default_rng(0)
     jitter = rng.normal(0, 10, (2, len(truth.hoi_id), 4)).astype(np.float32)
-    limits = np.tile(truth.sizes[truth.image_index], 2).astype(np.float32)
+    limits = np.tile(sizes[truth.image_index], 2).astype(np.float32)
     humans, objects = (
         np.clip(boxes + noise, 0, limits)
         for boxes, noise in zip((truth.human_boxes, truth.object_boxes), jitter, strict=True)

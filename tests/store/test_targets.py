@@ -45,5 +45,5 @@ def test_earlier_outputs_may_be_replaced(tmp_path, data):
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"a": 1}', '{"a": 1, "b":', "\x89PNG"])
 def test_other_files_are_not(tmp_path, text):
     (tmp_path / "file").write_text(text)
-    with pytest.raises(DataError, match=r"file: is there already and holds no scores; .* another file for --output"):
+    with pytest.raises(DataError, match=r"file: is there already and holds no scores; .* another path for --output"):
         check(tmp_path / "file")

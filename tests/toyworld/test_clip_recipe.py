@@ -13,7 +13,7 @@ from pipeline.toyworld.captions import Caption
 from pipeline.toyworld.clip_recipe import ClipRecipe, contrastive_loss, contrastive_targets, zero_shot_scores
 from pipeline.toyworld.quality import average_precision, mean_average_precision
 from pipeline.toyworld.scenes import render_scene
-from pipeline.toyworld.views import hoi_labels, normalise, pair_view, whole_view
+from pipeline.toyworld.views import hoi_labels, normalize, pair_view, whole_view
 
 WEIGHTS = Path(pipeline.toyworld.__file__).parent / "weights"
 
@@ -56,11 +56,11 @@ def test_pair_view_holds_its_pair_at_a_larger_scale():
         assert np.ptp(view.scene.boxes[human, 1::2]) >= 0.99 * np.ptp(scene.boxes[human, 1::2]) * 128 / 160
 
 
-def test_normalise_is_clips_own():
+def test_normalize_is_clips_own():
     from clip.clip import _transform
 
     scene = render_scene("val", 0, root_seed=0, exponent=0.4)
-    ours = normalise(torch.from_numpy(whole_view(scene, 160).pixels)[None])[0]
+    ours = normalize(torch.from_numpy(whole_view(scene, 160).pixels)[None])[0]
     torch.testing.assert_close(ours, _transform(160)(scene.image), atol=1e-6, rtol=1e-5)
 
 

@@ -65,7 +65,7 @@ def test_records_are_consistent(size):
         boxes = scene.boxes
         assert scene.image.size == (size, size) and scene.image.mode == "RGB"
         assert (
-            boxes.dtype == np.float32 and boxes.shape == (len(scene.object_ids), 4) and len(scene.colours) == len(boxes)
+            boxes.dtype == np.float32 and boxes.shape == (len(scene.object_ids), 4) and len(scene.colors) == len(boxes)
         )
         assert boxes.min() >= 0 and boxes.max() <= size
         assert (boxes[:, 2:] - boxes[:, :2]).min() > 2

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import DataError
-from pipeline.core.image_bounds import check_scored_boxes
-from pipeline.truth.annotated_images import image_labels
-from pipeline.truth.hicodet_annotations import hicodet_ground_truth, read_hicodet_json
+from pipeline.truth.ground_truth import check_scored_boxes
+from pipeline.truth.hicodet_annotations import read_hicodet_json
 from tests.truth.real_ground_truth import real_ground_truth
 
 SMALL = {
@@ -39,30 +38,33 @@ def small(tmp_path, **changes):
 
 def test_inclusive_pixels_become_continuous_boxes(tmp_path):
     annotations = read_hicodet_json(small(tmp_path))
-    assert annotations.human_boxes.tolist() == [[0, 0, 10, 20], [4, 4, 5, 5]]
-    assert annotations.object_boxes.tolist() == [[2, 3, 30, 40], [0, 1, 3, 4]]
-    assert annotations.human_boxes.dtype == np.float32
+    assert annotations.truth.human_boxes.tolist() == [[0, 0, 10, 20], [4, 4, 5, 5]]
+    assert annotations.truth.object_boxes.tolist() == [[2, 3, 30, 40], [0, 1, 3, 4]]
+    assert annotations.truth.human_boxes.dtype == np.float32
 
 
 def test_vocabulary_pairs_and_sizes(tmp_path):
     annotations = read_hicodet_json(small(tmp_path))
     assert [annotations.vocabulary.hoi_name(h) for h in range(3)] == ["hug bicycle", "ride bicycle", "ride person"]
-    assert annotations.image_index.tolist() == [0, 0]
-    assert annotations.hoi_id.tolist() == [2, 0]
+    assert annotations.truth.image_index.tolist() == [0, 0]
+    assert annotations.truth.hoi_id.tolist() == [2, 0]
     assert annotations.sizes.tolist() == [[64, 48], [30, 20]]
     assert annotations.rare.tolist() == [False, False, True]
 
 
 def test_images_without_pairs_stay(tmp_path):
     annotations = read_hicodet_json(small(tmp_path))
-    truth = hicodet_ground_truth(annotations)
+    truth = annotations.truth
     assert (len(annotations), truth.num_images, len(truth)) == (2, 2, 2)
 
 
 def test_labels_are_sorted_unique_and_without_boxes(tmp_path):
     annotations = read_hicodet_json(small(tmp_path))
-    labels = image_labels(hicodet_ground_truth(annotations), annotations.filenames, annotations.vocabulary.num_hois)
-    assert [(label.image_id, label.hoi_ids.tolist()) for label in labels] == [("a", [0, 2]), ("b", [])]
+    labels = annotations.image_labels()
+    assert [(label.image_id, label.hoi_ids.tolist()) for label in labels] == [
+        ("a", [0, 2]),
+        ("b", []),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -101,12 +103,12 @@ def test_real_test_set():
     annotations = read_hicodet_json(real_ground_truth("hicodet", "instances_test2015.json"))
     vocabulary = annotations.vocabulary
     assert (vocabulary.num_verbs, vocabulary.num_objects, vocabulary.num_hois) == (117, 80, 600)
-    assert (len(annotations), len(annotations.hoi_id), annotations.rare.sum()) == (9658, 33405, 138)
-    assert len(annotations) - len(np.unique(annotations.image_index)) == 112
-    assert len(np.unique(annotations.hoi_id)) == 600
-    check_scored_boxes(hicodet_ground_truth(annotations), annotations.sizes, annotations.filenames, "real")
-    assert annotations.human_boxes.min() >= 0
-    assert (annotations.object_boxes[:, 2:] <= annotations.sizes[annotations.image_index]).all()
+    assert (len(annotations), len(annotations.truth.hoi_id), annotations.rare.sum()) == (9658, 33405, 138)
+    assert len(annotations) - len(np.unique(annotations.truth.image_index)) == 112
+    assert len(np.unique(annotations.truth.hoi_id)) == 600
+    check_scored_boxes(annotations.truth, annotations.sizes, annotations.filenames, "real")
+    assert annotations.truth.human_boxes.min() >= 0
+    assert (annotations.truth.object_boxes[:, 2:] <= annotations.sizes[annotations.truth.image_index]).all()
 
 
 def with_hoi(hoi):

@@ -7,8 +7,7 @@ import pytest
 from scipy.io import savemat
 
 from pipeline.core.errors import DataError
-from pipeline.truth.annotated_images import image_labels
-from pipeline.truth.hicodet_annotations import hicodet_ground_truth, read_hicodet_json
+from pipeline.truth.hicodet_annotations import read_hicodet_json
 from pipeline.truth.hicodet_mat import read_hicodet_mat, with_image_labels
 from tests.truth.real_ground_truth import real_ground_truth
 from tests.truth.test_hicodet_annotations import SMALL
@@ -78,16 +77,16 @@ def test_pairs_follow_the_connections(bbox_file):
     annotations = read_hicodet_mat(bbox_file, "test")
     assert annotations.filenames == ("test0.jpg", "test1.jpg")
     assert annotations.sizes.tolist() == [[64, 48], [30, 20]]
-    assert annotations.hoi_id.tolist() == [1, 1]
-    assert annotations.image_index.tolist() == [0, 0]
-    assert annotations.human_boxes.tolist() == [[2, 2, 6, 6], [0, 0, 10, 20]]
-    assert annotations.object_boxes.tolist() == [[2, 3, 30, 40]] * 2
+    assert annotations.truth.hoi_id.tolist() == [1, 1]
+    assert annotations.truth.image_index.tolist() == [0, 0]
+    assert annotations.truth.human_boxes.tolist() == [[2, 2, 6, 6], [0, 0, 10, 20]]
+    assert annotations.truth.object_boxes.tolist() == [[2, 3, 30, 40]] * 2
 
 
 def test_invisible_interactions_are_no_ground_truth_but_their_image_stays(bbox_file):
     annotations = read_hicodet_mat(bbox_file, "test")
     assert len(annotations) == 2
-    assert set(annotations.hoi_id.tolist()) == {1}
+    assert set(annotations.truth.hoi_id.tolist()) == {1}
 
 
 def test_vocabulary_is_alphabetical_and_classes_keep_their_order(bbox_file):
@@ -105,9 +104,8 @@ def test_rare_classes_have_fewer_than_ten_training_pairs(bbox_file):
 def test_image_level_labels(bbox_file, tmp_path):
     labels = label_file(tmp_path, [[-1, 1], [1, 0], [1, float("nan")]])
     annotations = read_hicodet_mat(bbox_file, "test", labels)
-    assert annotations.image_hois.tolist() == [[False, True, True], [True, False, False]]
-    labelled = image_labels(hicodet_ground_truth(annotations), annotations.filenames, annotations.vocabulary.num_hois)
-    assert [label.hoi_ids.tolist() for label in labelled] == [[1, 2], [0]]
+    assert annotations.truth.image_hois.tolist() == [[False, True, True], [True, False, False]]
+    assert [label.hoi_ids.tolist() for label in annotations.image_labels()] == [[1, 2], [0]]
 
 
 def test_image_level_labels_of_the_json_form(tmp_path):
@@ -116,11 +114,9 @@ def test_image_level_labels_of_the_json_form(tmp_path):
     annotations = read_hicodet_json(tmp_path / "form.json")  # HOI classes 2 and 0 in a.jpg, none in b.jpg
     labels = label_file(tmp_path, [[0, 0, 1], [1, 0, 1], [0, 0, 1]], ("b.jpg", "c.jpg", "a.jpg"))
     found = with_image_labels(annotations, "test", labels)
-    assert found.image_hois.tolist() == [[True, True, True], [False, True, False]]
-    truth = hicodet_ground_truth(found)
-    assert truth.image_hois is found.image_hois
+    assert found.truth.image_hois.tolist() == [[True, True, True], [False, True, False]]
     other = label_file(tmp_path, [[0, 1], [1, 0], [0, 1]], ("a.jpg", "b.jpg"))
-    with pytest.raises(DataError, match=r'"a.jpg" shows "ride person", but is labelled with no .* of that object'):
+    with pytest.raises(DataError, match=r'"a.jpg" shows "ride person", but is labeled with no .* of that object'):
         with_image_labels(annotations, "test", other)
 
 

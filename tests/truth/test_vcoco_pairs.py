@@ -3,8 +3,7 @@ import json
 import pytest
 
 from pipeline.core.errors import DataError
-from pipeline.truth.annotated_images import image_labels
-from pipeline.truth.vcoco_pairs import official_pairs, read_vcoco_pairs, vcoco_ground_truth, vcoco_vocabulary
+from pipeline.truth.vcoco_pairs import official_pairs, read_vcoco_pairs, vcoco_vocabulary
 from tests.evaluation.vcoco_worlds import annotations, instances
 from tests.truth.real_ground_truth import real_ground_truth
 
@@ -35,11 +34,9 @@ def test_json_form(tmp_path):
     pairs = read_vcoco_pairs(small(tmp_path))
     assert pairs.vocabulary.objects == ("person", "knife")  # no background
     assert [pairs.vocabulary.hoi_name(h) for h in range(3)] == ["hold obj person", "hold obj knife", "cut instr knife"]
-    assert pairs.hoi_id.tolist() == [2]
-    assert pairs.human_boxes.tolist() == [[0, 0, 20.5, 40]]  # continuous already
-    assert pairs.image_ids.tolist() == [10, 20]
-    labels = image_labels(vcoco_ground_truth(pairs), pairs.filenames, pairs.vocabulary.num_hois)
-    assert [label.hoi_ids.tolist() for label in labels] == [[2], []]
+    assert pairs.truth.hoi_id.tolist() == [2]
+    assert pairs.truth.human_boxes.tolist() == [[0, 0, 20.5, 40]]  # continuous already
+    assert [label.hoi_ids.tolist() for label in pairs.image_labels()] == [[2], []]
 
 
 def test_the_human_category_may_have_another_name(tmp_path):
@@ -54,8 +51,7 @@ def test_real_files(split, images, num_pairs):
     vocabulary = pairs.vocabulary
     assert (vocabulary.num_verbs, vocabulary.num_objects, vocabulary.num_hois) == (24, 80, 236)
     assert len(pairs) == images
-    assert num_pairs is None or len(pairs.hoi_id) == num_pairs
-    assert all(str(image_id) in name for image_id, name in zip(pairs.image_ids, pairs.filenames, strict=True))
+    assert num_pairs is None or len(pairs.truth.hoi_id) == num_pairs
 
 
 def pair(**changes):
@@ -66,10 +62,15 @@ def pair(**changes):
     ("changes", "message"),
     [
         ({"action_to_object": [[1], [1]]}, "no HOI class"),
-        ({"images": [10]}, "different lengths"),
-        (pair(actions=[-1]), "actions are not all ids"),  # of the last verb, had it counted from the end
-        (pair(actions=[1.5]), "actions are not all ids"),
-        (pair(objects=[0]), "objects are not all ids"),  # the background
+        ({"images": [10]}, "images has 1 entries, expected 2; the file is damaged"),
+        (
+            pair(actions=[-1]),
+            r"action id -1 is unknown; expected 0\.\.1",
+        ),  # the last verb, had it counted from the end
+        (pair(actions=[1.5]), "action ids are not all whole numbers"),
+        (pair(objects=[0]), r"object id 0 is unknown; expected 1\.\.2"),  # the background
+        (pair(boxes_h=[]), "boxes_h has 0 entries, expected 1"),
+        (pair(boxes_o=[[1, 2, float("nan"), 4]]), "a box of pair 0 is .*nan"),
         ({"annotations": [{"file_name": "a"}]}, "KeyError: 'actions'"),
     ],
 )
@@ -85,9 +86,9 @@ def test_pairs_of_official_files(tmp_path):
     vocabulary = vcoco_vocabulary([truth])
     assert vocabulary.verbs == ("hold obj", "cut instr", "cut obj")  # without "point instr"
     pairs = official_pairs(truth, vocabulary)
-    found = [(int(i), vocabulary.hoi_name(h)) for i, h in zip(pairs.image_index, pairs.hoi_id, strict=True)]
+    found = [(int(i), vocabulary.hoi_name(h)) for i, h in zip(pairs.truth.image_index, pairs.truth.hoi_id, strict=True)]
     assert found == [(0, "hold obj bicycle"), (1, "cut obj person")]  # empty roles and role-less actions make no pair
-    assert pairs.object_boxes.tolist() == [[20, 10, 30, 20], [50, 0, 70, 40]]
+    assert pairs.truth.object_boxes.tolist() == [[20, 10, 30, 20], [50, 0, 70, 40]]
     assert pairs.sizes.tolist() == [[100, 100]] * 2
 
 

@@ -8,7 +8,7 @@ Without a column `split`, all images are trained on; `prepare.val_fraction` of t
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +18,16 @@ from pipeline.core.names import SPLITS
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.image_files import as_utf8, images_in
-from pipeline.data.images import check_usable_size, open_image
 from pipeline.data.label_csv import LabelledImage, read_label_csv
 from pipeline.data.split import SplitManifest
-from pipeline.store.files import sha256_of
-from pipeline.truth.annotated_images import hold_out
-from pipeline.truth.datasets.base import PreparedSplit, note_source
+from pipeline.truth.datasets.base import (
+    Advance,
+    PreparedSplit,
+    hold_out,
+    image_records,
+    note_source,
+    source_folder,
+)
 from pipeline.truth.params import PrepareParams
 
 LABELS = "labels.csv"
@@ -33,32 +37,40 @@ HUMAN = "person"
 class FolderReader:
     """Reads the CSV when built, images in `read`."""
 
-    def __init__(self, params: PrepareParams, *, dataset: str, source: Path, recorded_source: str) -> None:
-        if not source.is_dir():
+    def __init__(self, params: PrepareParams, *, dataset: str, root: Path) -> None:
+        self._params, self._dataset, self._source = params, dataset, source_folder(params, dataset, root)
+        folder = self._source.path
+        if not folder.is_dir():
             raise DataError(
-                f"{source}: folder does not exist; put your images and {LABELS} there "
+                f"{folder}: folder does not exist; put your images and {LABELS} there "
                 f"({dataset}.prepare.source in params.yaml names it)"
             )
-        self._params, self._dataset, self._source, self._recorded = params, dataset, source, recorded_source
-        self._csv = source / LABELS
+        self._csv = folder / LABELS
         self.inputs: Sequence[Path] = (self._csv,)
-        labelled = read_label_csv(self._csv)
-        _check_files(source, self._csv, labelled)
-        self._images = [labelled[path] for path in sorted(labelled)]
+        labeled = read_label_csv(self._csv)
+        _check_files(folder, self._csv, labeled)
+        self._images = [labeled[path] for path in sorted(labeled)]
         self.vocabulary: Vocabulary = vocabulary_of_pairs(pair for image in self._images for pair in image.pairs)
         if not self.vocabulary.num_hois:
             raise DataError(f"{self._csv}: no row has a verb and an object; there is nothing to learn")
 
     @property
     def num_images(self) -> int:
-        """Images of all splits."""
+        """Number of images of all splits."""
         return len(self._images)
 
-    def read(self, drawn_images: Path, advance: Callable[[], None]) -> list[PreparedSplit]:
+    def read(self, drawn_images: Path, advance: Advance) -> list[PreparedSplit]:
         """Open every image and return train, val and test, none of them with boxes."""
-        note_source(drawn_images, self._recorded)
+        note_source(drawn_images, self._source.recorded)
         splits = self._split_images()
-        records = self._records(advance)
+        found = image_records(
+            self._source.path,
+            [(image.path, image.path) for image in self._images],
+            advance,
+            upright=True,
+            where=[f"{self._csv} line {image.line}" for image in self._images],
+        )
+        records = {record.path: record for record in found}
         return [PreparedSplit(self._manifest(split, splits[split], records), None) for split in SPLITS]
 
     def _split_images(self) -> dict[str, list[LabelledImage]]:
@@ -78,27 +90,11 @@ class FolderReader:
             raise DataError(f"{self._csv}: no training image has an interaction; give some the split train")
         return splits
 
-    def _records(self, advance: Callable[[], None]) -> dict[str, ImageRecord]:
-        records: dict[str, ImageRecord] = {}
-        faults: list[str] = []
-        for image in self._images:
-            file = self._source / image.path
-            try:
-                size = open_image(file, upright=True).size
-                check_usable_size(file, size)
-                records[image.path] = ImageRecord(image.path, image.path, *size, sha256=sha256_of(file))
-            except DataError as error:
-                faults.append(f"{self._csv} line {image.line}: {error}")
-            advance()
-        if faults:
-            raise DataError(f"{len(faults)} of {len(self._images)} images are unusable: {faults[0]}")
-        return records
-
     def _manifest(self, split: str, images: list[LabelledImage], records: dict[str, ImageRecord]) -> SplitManifest:
         return SplitManifest(
             dataset=self._dataset,
             split=split,
-            image_root=self._recorded,
+            image_root=self._source.recorded,
             images=tuple(records[image.path] for image in images),
             labels=tuple(ImageLabels(image.path, self._hoi_ids(image)) for image in images),
             upright=True,
@@ -120,10 +116,10 @@ def vocabulary_of_pairs(pairs: Iterable[tuple[str, str]]) -> Vocabulary:
     return Vocabulary(objects=objects, verbs=verbs, hoi_classes=classes, human=HUMAN)
 
 
-def _check_files(source: Path, csv_file: Path, labelled: dict[str, LabelledImage]) -> None:
+def _check_files(source: Path, csv_file: Path, labeled: dict[str, LabelledImage]) -> None:
     """Refuse rows without an image and images without a row."""
     names = [path.relative_to(source).as_posix() for path in images_in(source, below=True)]
-    for image in labelled.values():
+    for image in labeled.values():
         if not os.path.lexists(source / image.path):  # what it is, a broken link for one, whoever opens it says
             elsewhere = [name for name in names if Path(name).name == Path(image.path).name]
             raise DataError(
@@ -133,9 +129,12 @@ def _check_files(source: Path, csv_file: Path, labelled: dict[str, LabelledImage
     for name in names:
         if name != as_utf8(name):
             raise DataError(f'{source}: the file name "{as_utf8(name)}" is not UTF-8; rename it')
-    unlabelled = [name for name in names if name not in labelled]
-    if unlabelled:
+    unlabeled = [name for name in names if name not in labeled]
+    if unlabeled:
         raise DataError(
-            f'{csv_file}: no line for {len(unlabelled)} images of the folder, first "{unlabelled[0]}"; label them, '
-            f'add a line "{unlabelled[0]},," for one without interaction, or move them elsewhere'
+            f'{csv_file}: no line for {len(unlabeled)} images of the folder, first "{unlabeled[0]}"; label them, '
+            f'add a line "{unlabeled[0]},," for one without interaction, or move them elsewhere'
         )
+
+
+READER = FolderReader

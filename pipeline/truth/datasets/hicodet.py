@@ -8,18 +8,14 @@ those of anno.mat where it is there, else the classes of the visible pairs. HICO
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from pipeline.core.errors import DataError, ParamError
-from pipeline.core.image_bounds import check_scored_boxes
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.truth.annotated_images import AnnotatedImages, hold_out, image_labels, manifest_of
-from pipeline.truth.datasets.base import PreparedSplit, note_source
-from pipeline.truth.ground_truth_file import AnnotatedSplit
-from pipeline.truth.hicodet_annotations import HicoDetAnnotations, hicodet_ground_truth, read_hicodet_json
+from pipeline.truth.datasets.base import Advance, PreparedSplit, hold_out, prepare_splits, source_folder
+from pipeline.truth.hicodet_annotations import HicoDetAnnotations, read_hicodet_json
 from pipeline.truth.hicodet_mat import Split, read_hicodet_mat, with_image_labels
 from pipeline.truth.params import PrepareParams
 
@@ -30,54 +26,30 @@ _FOLDERS = {"train": "train2015", "test": "test2015"}
 class HicoDetReader:
     """Reads annotations when built, images in `read`."""
 
-    def __init__(self, params: PrepareParams, *, source: Path, recorded_source: str) -> None:
+    def __init__(self, params: PrepareParams, *, dataset: str, root: Path) -> None:
         if params.val_fraction is None:
             raise ParamError("prepare.val_fraction is null; HICO-DET has no val split of its own, give 0 or a fraction")
-        self._params, self._source, self._recorded = params, source, recorded_source
-        self.inputs: Sequence[Path] = _annotation_files(source)
-        self._train, test = _read(self.inputs, "train"), _read(self.inputs, "test")
-        if test.vocabulary != self._train.vocabulary:
+        self._val_fraction, self._seed = params.val_fraction, params.seed
+        self._source = source_folder(params, dataset, root)
+        self.inputs: Sequence[Path] = _annotation_files(self._source.path)
+        self._train, self._test = _read(self.inputs, "train"), _read(self.inputs, "test")
+        self.vocabulary: Vocabulary = self._test.vocabulary
+        if self._train.vocabulary != self.vocabulary:
             raise DataError(
                 f"{self.inputs[0]} and {self.inputs[1]} list different HOI classes; take both from one release"
             )
-        self._test = test
-        self.vocabulary: Vocabulary = test.vocabulary
 
     @property
     def num_images(self) -> int:
-        """Images of all splits."""
+        """Number of images of all splits."""
         return len(self._train) + len(self._test)
 
-    def read(self, drawn_images: Path, advance: Callable[[], None]) -> list[PreparedSplit]:
+    def read(self, drawn_images: Path, advance: Advance) -> list[PreparedSplit]:
         """Check every image and return train, val and test; only the last two keep boxes."""
-        note_source(drawn_images, f"{self._recorded}/images")
-        training = _annotated_images(self._train, "train")
-        train_rows, val_rows = hold_out(
-            len(training), self._params.val_fraction or 0.0, seed=self._params.seed, dataset=DATASET
-        )
-        splits = {
-            "train": training.take(train_rows),
-            "val": training.take(val_rows),
-            "test": _annotated_images(self._test, "test"),
-        }
-        for split in ("val", "test"):
-            images = splits[split]
-            assert images.sizes is not None
-            check_scored_boxes(images.truth, images.sizes, images.paths, str(self._source))
-        instances = np.bincount(self._train.hoi_id, minlength=self.vocabulary.num_hois).astype(np.int64)
-        prepared = []
-        for split, images in splits.items():
-            manifest = manifest_of(
-                images,
-                dataset=DATASET,
-                split=split,
-                source=self._source,
-                recorded_source=self._recorded,
-                advance=advance,
-            )
-            annotated = None if split == "train" else AnnotatedSplit(images.truth, instances, self._test.rare)
-            prepared.append(PreparedSplit(manifest, annotated))
-        return prepared
+        train_rows, val_rows = hold_out(len(self._train), self._val_fraction, seed=self._seed, dataset=DATASET)
+        splits = {"train": self._train.take(train_rows), "val": self._train.take(val_rows), "test": self._test}
+        rare = self._test.rare
+        return prepare_splits(splits, self._train.truth, self._source, DATASET, drawn_images, advance, rare=rare)
 
 
 def _annotation_files(source: Path) -> list[Path]:
@@ -106,17 +78,14 @@ def _annotation_files(source: Path) -> list[Path]:
 
 
 def _read(files: Sequence[Path], split: Split) -> HicoDetAnnotations:
+    """Annotations of a split; file names are paths under the image folder."""
     if files[0].suffix == ".mat":
-        return read_hicodet_mat(files[0], split, *files[1:])
-    annotations = read_hicodet_json(files[split == "test"])
-    return with_image_labels(annotations, split, *files[2:]) if files[2:] else annotations
+        annotations = read_hicodet_mat(files[0], split, *files[1:])
+    else:
+        annotations = read_hicodet_json(files[split == "test"])
+        if files[2:]:
+            annotations = with_image_labels(annotations, split, *files[2:])
+    return replace(annotations, filenames=tuple(f"{_FOLDERS[split]}/{name}" for name in annotations.filenames))
 
 
-def _annotated_images(annotations: HicoDetAnnotations, split: str) -> AnnotatedImages:
-    truth = hicodet_ground_truth(annotations)
-    return AnnotatedImages(
-        paths=tuple(f"{_FOLDERS[split]}/{name}" for name in annotations.filenames),
-        sizes=annotations.sizes,
-        labels=image_labels(truth, annotations.filenames, annotations.vocabulary.num_hois),
-        truth=truth,
-    )
+READER = HicoDetReader

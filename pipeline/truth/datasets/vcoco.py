@@ -10,91 +10,52 @@ Training images: trainval, of which `prepare.val_fraction` is held out as val; n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.core.errors import DataError
-from pipeline.core.image_bounds import check_scored_boxes
 from pipeline.core.types import IntArray
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.truth.annotated_images import AnnotatedImages, hold_out, image_labels, manifest_of
-from pipeline.truth.datasets.base import PreparedSplit, note_source
-from pipeline.truth.ground_truth_file import AnnotatedSplit
+from pipeline.truth.annotated_images import AnnotatedImages
+from pipeline.truth.datasets.base import Advance, PreparedSplit, hold_out, prepare_splits, source_folder
 from pipeline.truth.params import PrepareParams
 from pipeline.truth.vcoco_annotations import VCocoAnnotations, read_vcoco
-from pipeline.truth.vcoco_pairs import (
-    VCocoPairs,
-    official_pairs,
-    read_vcoco_pairs,
-    vcoco_ground_truth,
-    vcoco_vocabulary,
-)
+from pipeline.truth.vcoco_pairs import official_pairs, read_vcoco_pairs, vcoco_vocabulary
 
 DATASET = "vcoco"
 _IMAGE_FOLDERS = ("train2014", "val2014")
 
 
-@dataclass(frozen=True)
-class _Split:
-    """Pairs of a split, with the people where the files are official."""
-
-    pairs: VCocoPairs
-    people: VCocoAnnotations | None
-
-
 class VCocoReader:
     """Reads annotations when built, images in `read`."""
 
-    def __init__(self, params: PrepareParams, *, source: Path, recorded_source: str) -> None:
-        self._params, self._source, self._recorded = params, source, recorded_source
+    def __init__(self, params: PrepareParams, *, dataset: str, root: Path) -> None:
+        self._val_fraction, self._seed = params.val_fraction, params.seed
+        self._source = source_folder(params, dataset, root)
         names = ("train", "val", "test") if params.val_fraction is None else ("trainval", "test")
-        official, self.inputs = _annotation_files(source, names)
-        self._splits = _read_official(source, names) if official else _read_pairs(source, names)
-        self.vocabulary: Vocabulary = self._splits["test"].pairs.vocabulary
+        official, self.inputs = _annotation_files(self._source.path, names)
+        self._people = _read_people(self._source.path, names) if official else {}
+        self._splits = _pairs_of(self._people) if official else _read_pairs(self._source.path, names)
+        self.vocabulary: Vocabulary = self._splits["test"].vocabulary
 
     @property
     def num_images(self) -> int:
-        """Images of all splits."""
-        return sum(len(split.pairs) for split in self._splits.values())
+        """Number of images of all splits."""
+        return sum(len(split) for split in self._splits.values())
 
-    def read(self, drawn_images: Path, advance: Callable[[], None]) -> list[PreparedSplit]:
+    def read(self, drawn_images: Path, advance: Advance) -> list[PreparedSplit]:
         """Check every image and return train, val and test; only the last two keep boxes."""
-        note_source(drawn_images, f"{self._recorded}/images")
-        training = self._splits["train" if self._params.val_fraction is None else "trainval"].pairs
-        instances = np.bincount(training.hoi_id, minlength=self.vocabulary.num_hois).astype(np.int64)
-        prepared = []
-        for split, (images, people) in self._divided().items():
-            manifest = manifest_of(
-                images,
-                dataset=DATASET,
-                split=split,
-                source=self._source,
-                recorded_source=self._recorded,
-                advance=advance,
-            )
-            if split == "train":
-                prepared.append(PreparedSplit(manifest, None))
-            else:
-                check_scored_boxes(images.truth, manifest.image_sizes, images.paths, str(self._source))
-                prepared.append(PreparedSplit(manifest, AnnotatedSplit(images.truth, instances), people))
-        return prepared
-
-    def _divided(self) -> dict[str, tuple[AnnotatedImages, VCocoAnnotations | None]]:
-        """Images and people of train, val and test; val is drawn from trainval where params say so."""
-        parts = {name: (_annotated_images(split.pairs), split.people) for name, split in self._splits.items()}
-        if self._params.val_fraction is None:
-            return parts
-        images, people = parts["trainval"]
-        train_rows, val_rows = hold_out(len(images), self._params.val_fraction, seed=self._params.seed, dataset=DATASET)
-        held_out = None if people is None else people.take_images(val_rows)
-        return {
-            "train": (images.take(train_rows), None),
-            "val": (images.take(val_rows), held_out),
-            "test": parts["test"],
-        }
+        splits, people = self._splits, self._people
+        training = splits["train" if self._val_fraction is None else "trainval"]
+        if self._val_fraction is not None:
+            train_rows, val_rows = hold_out(len(training), self._val_fraction, seed=self._seed, dataset=DATASET)
+            splits = {"train": training.take(train_rows), "val": training.take(val_rows), "test": splits["test"]}
+            if people:
+                people = {"val": people["trainval"].take_images(val_rows), "test": people["test"]}
+        return prepare_splits(splits, training.truth, self._source, DATASET, drawn_images, advance, people=people)
 
 
 def _annotation_files(source: Path, names: Sequence[str]) -> tuple[bool, list[Path]]:
@@ -127,15 +88,14 @@ def _annotation_files(source: Path, names: Sequence[str]) -> tuple[bool, list[Pa
     return True, official
 
 
-def _read_official(source: Path, names: Sequence[str]) -> dict[str, _Split]:
+def _read_people(source: Path, names: Sequence[str]) -> dict[str, VCocoAnnotations]:
+    """Annotations of the official form."""
     data = source / "data"
     people: dict[str, VCocoAnnotations] = {}
     for split in names:
-        path = data / "vcoco" / f"vcoco_{split}.json"
-        everyone = read_vcoco(path, data / "instances_vcoco_all_2014.json")
+        everyone = read_vcoco(data / "vcoco" / f"vcoco_{split}.json", data / "instances_vcoco_all_2014.json")
         people[split] = everyone.take_images(_rows_of(data / "splits" / f"vcoco_{split}.ids", everyone))
-    vocabulary = vcoco_vocabulary(list(people.values()))
-    return {split: _Split(official_pairs(entry, vocabulary), entry) for split, entry in people.items()}
+    return people
 
 
 def _rows_of(path: Path, annotations: VCocoAnnotations) -> IntArray:
@@ -153,21 +113,22 @@ def _rows_of(path: Path, annotations: VCocoAnnotations) -> IntArray:
     return np.flatnonzero(np.isin(annotations.image_ids, ids))
 
 
-def _read_pairs(source: Path, names: Sequence[str]) -> dict[str, _Split]:
-    splits = {split: _Split(read_vcoco_pairs(source / f"instances_vcoco_{split}.json"), None) for split in names}
-    if any(split.pairs.vocabulary != splits["test"].pairs.vocabulary for split in splits.values()):
+def _pairs_of(people: Mapping[str, VCocoAnnotations]) -> dict[str, AnnotatedImages]:
+    vocabulary = vcoco_vocabulary(list(people.values()))
+    return {split: _in_folders(official_pairs(entry, vocabulary)) for split, entry in people.items()}
+
+
+def _read_pairs(source: Path, names: Sequence[str]) -> dict[str, AnnotatedImages]:
+    """Pairs of the JSON form."""
+    splits = {split: _in_folders(read_vcoco_pairs(source / f"instances_vcoco_{split}.json")) for split in names}
+    if any(split.vocabulary != splits["test"].vocabulary for split in splits.values()):
         raise DataError(f"{source}: instances_vcoco_*.json list different HOI classes; take all from one release")
     return splits
 
 
-def _annotated_images(pairs: VCocoPairs) -> AnnotatedImages:
-    truth = vcoco_ground_truth(pairs)
-    return AnnotatedImages(
-        paths=tuple(_image_path(name) for name in pairs.filenames),
-        sizes=pairs.sizes,
-        labels=image_labels(truth, pairs.filenames, pairs.vocabulary.num_hois),
-        truth=truth,
-    )
+def _in_folders(images: AnnotatedImages) -> AnnotatedImages:
+    """File names as paths under the image folder."""
+    return replace(images, filenames=tuple(_image_path(name) for name in images.filenames))
 
 
 def _image_path(name: str) -> str:
@@ -176,3 +137,6 @@ def _image_path(name: str) -> str:
     if folder is None:
         raise DataError(f'V-COCO: image "{name}" is of neither train2014 nor val2014; expected COCO 2014 file names')
     return f"{folder}/{name}"
+
+
+READER = VCocoReader

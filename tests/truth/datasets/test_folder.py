@@ -22,7 +22,7 @@ ROWS = (
 
 @pytest.fixture
 def source(tmp_path):
-    folder = tmp_path / "own"
+    folder = tmp_path / "data" / "own"
     (folder / "sub").mkdir(parents=True)
     for index, name in enumerate(("a.png", "sub/b.png", "c.png", "d.png")):
         Image.new("RGB", (20 + index, 10)).save(folder / name)
@@ -33,8 +33,7 @@ def source(tmp_path):
 
 def open_reader(source, rows=ROWS, header="image,verb,object,split", **params) -> FolderReader:
     (source / "labels.csv").write_text("\n".join([header, *rows]) + "\n")
-    chosen = dataclasses.replace(PARAMS, **params)
-    return FolderReader(chosen, dataset="own", source=source, recorded_source="data/own")
+    return FolderReader(dataclasses.replace(PARAMS, **params), dataset="own", root=source.parent.parent)
 
 
 def read(reader, tmp_path):
@@ -135,4 +134,4 @@ def test_damaged_images_are_counted_and_the_first_named_with_its_line(source, tm
 
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(DataError, match=r"folder does not exist; put your images and labels.csv there"):
-        FolderReader(PARAMS, dataset="own", source=tmp_path / "none", recorded_source="data/own")
+        FolderReader(PARAMS, dataset="own", root=tmp_path)

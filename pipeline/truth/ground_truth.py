@@ -1,0 +1,82 @@
+"""Annotated pairs of a split: the record, and the check of its boxes against the images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.errors import DataError
+from pipeline.core.image_bounds import RULE, outside_image
+from pipeline.core.types import FloatArray, IntArray, check_record, pair_axes, unusable_boxes
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """Annotated pairs of a split, flat: image_index int32 [G], hoi_id int16 [G], boxes float32 [G, 4].
+
+    `num_images` counts the images that are scored, those without a pair among them. `image_hois` bool [I, H] holds the
+    image-level labels where the dataset has them apart from boxes (Known Object setting), else None.
+
+    Raises:
+        DataError: columns of different lengths, or a pair of an image that is not there.
+    """
+
+    image_index: NDArray[np.int32]
+    hoi_id: NDArray[np.int16]
+    human_boxes: FloatArray
+    object_boxes: FloatArray
+    num_images: int
+    image_hois: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        check_record(self, pair_axes("G"), ids=["image_index", "hoi_id"])
+        outside = (self.image_index < 0) | (self.image_index >= self.num_images)
+        if outside.any():
+            raise DataError(
+                f"GroundTruth: image_index {self.image_index[outside][0]} is out of range for {self.num_images} images"
+            )
+
+    def __len__(self) -> int:
+        return len(self.hoi_id)
+
+    def take_images(self, rows: IntArray) -> GroundTruth:
+        """Return some images, rows ascending, with their pairs."""
+        kept = np.isin(self.image_index, rows)
+        return GroundTruth(
+            image_index=np.searchsorted(rows, self.image_index[kept]).astype(np.int32),
+            hoi_id=self.hoi_id[kept],
+            human_boxes=self.human_boxes[kept],
+            object_boxes=self.object_boxes[kept],
+            num_images=len(rows),
+            image_hois=None if self.image_hois is None else self.image_hois[rows],
+        )
+
+
+def check_scored_boxes(truth: GroundTruth, sizes: IntArray, names: Sequence[str], where: str) -> None:
+    """Refuse annotated boxes that nothing could match: not finite, inverted, or clearly outside their image.
+
+    For every pair that is scored against, whatever file it comes from; training needs no boxes.
+
+    Args:
+        sizes: width and height of the images, int64 [I, 2].
+        names: of the images, [I].
+        where: the file, for the message.
+
+    Raises:
+        DataError: names the first, with its image, and counts them.
+    """
+    image_sizes = sizes[truth.image_index]
+    for kind, boxes in (("human", truth.human_boxes), ("object", truth.object_boxes)):
+        unusable = unusable_boxes(boxes)
+        rows = np.flatnonzero(unusable | outside_image(np.where(unusable[:, None], 0, boxes), image_sizes))
+        if len(rows):
+            row = int(rows[0])
+            width, height = image_sizes[row].tolist()
+            raise DataError(
+                f'{where}: {kind} box of pair {row}, image "{names[truth.image_index[row]]}" of {width} x {height} '
+                f"pixels, is {boxes[row].tolist()} (x1, y1, x2, y2, from 0, right and bottom exclusive); "
+                f"expected finite x1 <= x2, y1 <= y2, {RULE}: correct the annotations ({len(rows)} {kind} boxes are so)"
+            )
