@@ -21,10 +21,10 @@ def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
 
     from pipeline.core.layout import Layout, run_name
     from pipeline.core.params import load_params, load_run_variants, load_variants
-    from pipeline.report.ablations import ablations_html
     from pipeline.report.comparison import compared
     from pipeline.report.folder import Extras, further_figures, write_report
     from pipeline.report.make import make_report, read_test_split
+    from pipeline.report.study import ablations_html
     from pipeline.store.files import write_bytes
     from pipeline.store.inputs import StageInputs
     from pipeline.store.manifests import write_stage_manifest
