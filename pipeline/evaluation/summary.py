@@ -19,10 +19,10 @@ def metrics(result: HicoDetResult, num_detections: int, truth: GroundTruth) -> d
     """Return Full / Rare / Non-rare mAP and mean maximum recall in percent, and counts."""
     return {
         "setting": result.setting,
-        "full": _percent(result.full),
-        "rare": _percent(result.rare),
-        "non_rare": _percent(result.non_rare),
-        "max_recall": _percent(result.mean_max_recall),
+        "full": percent(result.full),
+        "rare": percent(result.rare),
+        "non_rare": percent(result.non_rare),
+        "max_recall": percent(result.mean_max_recall),
         "counts": {
             "images": truth.num_images,
             "ground_truth_pairs": len(truth),
@@ -42,7 +42,7 @@ def per_class_csv(result: HicoDetResult, vocabulary: Vocabulary, train_instances
         ["hoi_id", "verb", "object", "ap", "max_recall", "ground_truth", "detections", "train_instances", "rare"]
     )
     for hoi_id, (verb_id, object_id) in enumerate(vocabulary.hoi_classes):
-        scores = ["" if np.isnan(x) else f"{100 * x:.4f}" for x in (result.ap[hoi_id], result.max_recall[hoi_id])]
+        scores = map(percent_cell, (result.ap[hoi_id], result.max_recall[hoi_id]))
         counts = [int(result.num_gt[hoi_id]), int(result.num_detections[hoi_id]), int(train_instances[hoi_id])]
         names = [vocabulary.verbs[verb_id], vocabulary.objects[object_id]]
         writer.writerow([hoi_id, *names, *scores, *counts, int(result.is_rare[hoi_id])])
@@ -72,5 +72,11 @@ def _envelope(result: HicoDetResult, hoi_id: int) -> np.ndarray:
     return best_from[np.searchsorted(recall, _RECALL_GRID - 1e-9)]
 
 
-def _percent(value: float) -> float | None:
-    return None if np.isnan(value) else round(100 * value, 4)
+def percent(value: float) -> float | None:
+    """A share of 0..1 as percent of four decimals; None for nan, a mean over no class."""
+    return None if np.isnan(value) else round(100 * float(value), 4)
+
+
+def percent_cell(value: float) -> str:
+    """The same as a cell of a CSV file: empty for nan."""
+    return "" if np.isnan(value) else f"{100 * value:.4f}"

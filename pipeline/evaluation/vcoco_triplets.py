@@ -14,6 +14,7 @@ import numpy as np
 from pipeline.core.errors import DataError, did_you_mean
 from pipeline.core.types import Detections
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.evaluation.summary import percent
 from pipeline.evaluation.vcoco import RoleDetections, VCocoResult
 from pipeline.truth.vcoco_annotations import VCocoAnnotations
 
@@ -47,15 +48,11 @@ def vcoco_metrics(result: VCocoResult) -> dict[str, Any]:
     """Return role AP (24 verb-roles; 25 as the official file prints), agent AP, and both by name, in percent."""
     roles = zip(result.verb_roles, result.role_s1, result.role_s2, strict=True)
     return {
-        "ap_role_s1": _percent(result.ap_role_s1),
-        "ap_role_s2": _percent(result.ap_role_s2),
-        "ap_role_s1_25": _percent(result.ap_role_s1_25),
-        "ap_role_s2_25": _percent(result.ap_role_s2_25),
-        "ap_agent": _percent(result.ap_agent),
-        "per_role": {name: {"s1": _percent(s1), "s2": _percent(s2)} for name, s1, s2 in roles},
-        "per_agent": {name: _percent(ap) for name, ap in zip(result.actions, result.agent, strict=True)},
+        "ap_role_s1": percent(result.ap_role_s1),
+        "ap_role_s2": percent(result.ap_role_s2),
+        "ap_role_s1_25": percent(result.ap_role_s1_25),
+        "ap_role_s2_25": percent(result.ap_role_s2_25),
+        "ap_agent": percent(result.ap_agent),
+        "per_role": {name: {"s1": percent(s1), "s2": percent(s2)} for name, s1, s2 in roles},
+        "per_agent": {name: percent(ap) for name, ap in zip(result.actions, result.agent, strict=True)},
     }
-
-
-def _percent(value: float) -> float | None:
-    return None if np.isnan(value) else round(100 * float(value), 4)

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from pipeline.core.params import EvaluateParams
 from pipeline.evaluation.hicodet import HicoDetResult
+from pipeline.evaluation.summary import percent_cell
 
 Weights = tuple[tuple[str, float], ...]  # changes to the params' weights; none: the params' own
 # 0 leaves a factor out. Of the detector's, the paper's 2.8 is in the middle, and the ends are far from any best value.
 SWEPT = {"detector": (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 2.4, 2.8, 3.2, 3.6, 4.0, 5.0, 6.0, 8.0, 10.0)}
 SWEPT_OTHERS = (0.0, 0.25, 0.5, 1.0, 2.0)
-_NOTHING = ""  # a mean over no class
 
 
 def sweeps(params: EvaluateParams, factors: Sequence[str]) -> dict[str, list[float]]:
@@ -31,10 +29,6 @@ def sweep_csv(results: Mapping[float, HicoDetResult], chosen: float) -> str:
     """One row per weight: Full, Rare, Non-rare mAP in percent (empty over no class), and 1 where it is the params'."""
     lines = ["weight,full,rare,non_rare,chosen"]
     for weight, result in results.items():
-        scores = (_percent(value) for value in (result.full, result.rare, result.non_rare))
+        scores = map(percent_cell, (result.full, result.rare, result.non_rare))
         lines.append(f"{weight:g},{','.join(scores)},{int(weight == chosen)}")
     return "\n".join(lines) + "\n"
-
-
-def _percent(value: float) -> str:
-    return _NOTHING if np.isnan(value) else f"{100 * value:.4f}"
