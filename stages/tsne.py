@@ -24,7 +24,7 @@ def command(dataset: str, variants: tuple[str, ...], seed_texts: tuple[str, ...]
     from pipeline.core.params import load_figure_seeds, load_figure_variants, load_params
     from pipeline.data.split import read_split
     from pipeline.evaluation.pair_labels import label_pairs
-    from pipeline.report.embedding_figures import embedding_figures
+    from pipeline.report.embedding import embedding_figures
     from pipeline.store.bank_file import read_bank
     from pipeline.store.files import atomic_path, write_json
     from pipeline.store.inputs import StageInputs
