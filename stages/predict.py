@@ -15,7 +15,7 @@ from stages._command import device_option, progress, root_option, stage_command
 if TYPE_CHECKING:
     from pipeline.core.layout import Layout
     from pipeline.core.params import DetectParams
-    from pipeline.report.prediction_folder import PictureFolder
+    from pipeline.report.prediction_picture import PictureFolder
 
 SKIPPED = 3
 _HELP = """Find who does what to which object on your own images: files, folders, or quoted glob patterns.
@@ -90,7 +90,7 @@ def command(
     from pipeline.inference.predict import predict_images
     from pipeline.methods.model import model_from_config
     from pipeline.report.prediction_picture import draw_prediction
-    from pipeline.report.prediction_record import best_of_image, image_record, summary_line
+    from pipeline.report.predictions import best_of_image, image_record, summary_line
     from pipeline.store.checkpoint import load_checkpoint, vocabulary_of
 
     files = _images(paths)
@@ -158,7 +158,7 @@ def _images(paths: tuple[str, ...]) -> list[Path]:
     """The images that the call names, without pictures that an earlier one drew."""
     from pipeline.core.errors import DataError, printable
     from pipeline.data.image_files import find_images
-    from pipeline.report.prediction_folder import is_drawn
+    from pipeline.report.prediction_picture import is_drawn
 
     found = find_images(paths)
     drawn = [path for path in found if is_drawn(path)]
@@ -174,8 +174,8 @@ def _images(paths: tuple[str, ...]) -> list[Path]:
 def _targets(files: list[Path], json_path: str | None, draw: Path | None) -> PictureFolder | None:
     """Refuse, before the work, to write where something else lies; return the folder of pictures, if any."""
     from pipeline.core.errors import ParamError
-    from pipeline.report.prediction_file import check_predictions_target
-    from pipeline.report.prediction_folder import PictureFolder
+    from pipeline.report.prediction_picture import PictureFolder
+    from pipeline.report.predictions import check_predictions_target
 
     pictures = PictureFolder(draw, files) if draw else None
     if json_path and json_path != "-":
@@ -233,7 +233,7 @@ def _detector(
 
 
 def _write(json_path: str | None, document: dict[str, Any]) -> None:
-    from pipeline.report.prediction_file import predictions_text, write_predictions
+    from pipeline.report.predictions import predictions_text, write_predictions
 
     if json_path == "-":
         click.echo(predictions_text(document), nl=False)

@@ -17,8 +17,9 @@ from pipeline.core.types import GroundTruth, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest
 from pipeline.data.split_images import open_split_image
+from pipeline.report.drawing import jpeg_bytes
 from pipeline.report.selection import Findings, pairs_of_image
-from pipeline.report.sheet import SheetImage, contact_sheet, jpeg_bytes
+from pipeline.report.sheet import SheetImage, contact_sheet
 
 _NUM_EXTREMES, _NUM_TYPICAL = 3, 2
 _QUALITY = 70  # JPEG: the page embeds this one

@@ -11,8 +11,9 @@ from pipeline.core.types import GroundTruth
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest
 from pipeline.data.split_images import open_split_image
+from pipeline.report.drawing import jpeg_bytes, png_bytes
 from pipeline.report.selection import Findings, pairs_of_image, sample_indices
-from pipeline.report.sheet import SheetImage, contact_sheet, jpeg_bytes, png_bytes, preview
+from pipeline.report.sheet import SheetImage, contact_sheet, preview
 
 
 @dataclass(frozen=True)
