@@ -2,7 +2,7 @@
 
 Every image is fitted into a tile, small ones enlarged and large ones reduced; pairs are numbered, and their labels
 stand under the picture, so that nothing is hidden. Right is green, wrong red, missed amber and dashed; a mark says the
-same without color. The human box is thick, the object box thin, a line joins their centres.
+same without color. The human box is thick, the object box thin, a line joins their centers.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ def contact_sheet(images: Sequence[SheetImage], *, title: str, caption: str) -> 
     width = max(2, columns) * (TILE + _MARGIN) + _MARGIN
     head = _heading(title, caption, width)
     rows = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
-    height = head.height + sum(max(tile.height for tile in row) + _MARGIN for row in rows)
-    sheet = Image.new("RGB", (width, height), PAPER)
+    heights = [max(tile.height for tile in row) + _MARGIN for row in rows]
+    sheet = Image.new("RGB", (width, head.height + sum(heights)), PAPER)
     sheet.paste(head, (0, 0))
     top = head.height
-    for row in rows:
+    for row, height in zip(rows, heights, strict=True):
         for column, tile in enumerate(row):
             sheet.paste(tile, (_MARGIN + column * (TILE + _MARGIN), top))
-        top += max(tile.height for tile in row) + _MARGIN
+        top += height
     return sheet
 
 
