@@ -77,15 +77,12 @@ def draw_embedding(panels: Mapping[str, EmbeddedPoints], vocabulary: Vocabulary,
 
 def class_looks(vocabulary: Vocabulary) -> list[_Look]:
     """Color and marker of each HOI class: hue by object category, shade and marker by the verb's rank within it."""
-    objects = list(dict.fromkeys(vocabulary.hoi_object_ids.tolist()))
-    looks: list[_Look] = []
-    ranks: dict[int, int] = {}
-    sizes = np.bincount(vocabulary.hoi_object_ids, minlength=vocabulary.num_objects)
-    for object_id in vocabulary.hoi_object_ids.tolist():
-        rank = ranks.setdefault(object_id, 0)
-        ranks[object_id] += 1
+    object_ids = vocabulary.hoi_object_ids.tolist()
+    objects, looks = list(dict.fromkeys(object_ids)), []
+    for hoi_id, object_id in enumerate(object_ids):
+        rank = object_ids[:hoi_id].count(object_id)
         hue = _hue(objects.index(object_id), len(objects))
-        looks.append(_Look(_shade(hue, rank, int(sizes[object_id])), _MARKERS[rank % len(_MARKERS)]))
+        looks.append(_Look(_shade(hue, rank, object_ids.count(object_id)), _MARKERS[rank % len(_MARKERS)]))
     return looks
 
 

@@ -209,11 +209,10 @@ def _draw_legend(pen: ImageDraw.ImageDraw, top: int) -> None:
         text = f"{_MARKS[verdict]} {meaning}"
         pen.text((x + 34, top), text, fill=VERDICT_TEXTS[verdict], font=font)
         x += 34 + font.getlength(text) + 22
-    pen.rectangle((x, top + 1, x + 14, top + 15), outline=INK, width=_HUMAN_WIDTH)
-    pen.text((x + 20, top), "human", fill=INK, font=font)
-    x += 20 + font.getlength("human") + 14
-    pen.rectangle((x, top + 1, x + 14, top + 15), outline=INK, width=1)
-    pen.text((x + 20, top), "object", fill=INK, font=font)
+    for name, width in (("human", _HUMAN_WIDTH), ("object", 1)):
+        pen.rectangle((x, top + 1, x + 14, top + 15), outline=INK, width=width)
+        pen.text((x + 20, top), name, fill=INK, font=font)
+        x += 20 + font.getlength(name) + 14
 
 
 def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:

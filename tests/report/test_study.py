@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from pipeline.report.number_text import Estimate, mean_and_deviation
+from pipeline.report.number_text import Estimate
 from pipeline.report.paper import CLAIMS, CONTROLS, PAPER
 from pipeline.report.results import RunMetrics
 from pipeline.report.study import (
@@ -37,12 +37,6 @@ STUDY = {
 
 def cells(table: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
-
-
-def test_mean_and_sample_deviation_by_hand():
-    estimate = mean_and_deviation([1.0, 2.0, 6.0])
-    assert estimate.mean == 3.0 and estimate.spread == pytest.approx(math.sqrt((4 + 1 + 9) / 2))
-    assert str(mean_and_deviation([2.0])) == "2.00"
 
 
 def test_difference_is_paired_by_seed():
