@@ -139,12 +139,13 @@ def _bank_part(
     banks |= {variant: [split.bank for split in splits] for variant, splits in runs.items()}
     panels, tables = {}, {}
     for title, of_seeds in banks.items():
-        tables[title] = over_seeds([bank_measures(bank, vocabulary)[0] for bank in of_seeds])
+        tables[title] = over_seeds([bank_measures(bank, vocabulary) for bank in of_seeds])
         places = project(unit_rows(of_seeds[0]), params)
         shown = "prompts, before training" if title == INITIAL else title
         panels[shown] = EmbeddedPoints(places, np.arange(len(places)), _note(tables[title], _BANK_NOTES))
         done(1)
-    chance = {name: rounded(value) for name, value in bank_measures(prompts, vocabulary)[1].items()}
+    by_chance = bank_measures(prompts, vocabulary, at_random=True)
+    chance = {name: rounded(value) for name, value in by_chance.items()}
     return panels, {"classes": len(prompts), "chance": chance} | tables
 
 

@@ -41,11 +41,11 @@ def pair_measures(
     return measures if neighbors is None else measures | {"hoi_silhouette": silhouette(points, hoi_ids)}
 
 
-def bank_measures(bank: Points, vocabulary: Vocabulary) -> tuple[dict[str, float], dict[str, float]]:
-    """R-precision by cosine of a bank's rows [H, D], for shared objects and shared verbs; and its chance level."""
+def bank_measures(bank: Points, vocabulary: Vocabulary, *, at_random: bool = False) -> dict[str, float]:
+    """R-precision by cosine of a bank's rows [H, D], for shared objects and shared verbs; `at_random`: chance level."""
     groups = {"object_precision": vocabulary.hoi_object_ids, "verb_precision": vocabulary.hoi_verb_ids}
-    found = {name: group_precision(bank.astype(np.float64), group) for name, group in groups.items()}
-    return {name: own for name, (own, _) in found.items()}, {name: chance for name, (_, chance) in found.items()}
+    rows = bank.astype(np.float64)
+    return {name: group_precision(rows, group, at_random=at_random) for name, group in groups.items()}
 
 
 def over_seeds(measures: Sequence[Mapping[str, float]]) -> dict[str, Any]:
@@ -100,19 +100,20 @@ def silhouette(points: Points, classes: IntArray) -> float:
     return float(silhouette_score(points, classes)) if 1 < len(np.unique(classes)) < len(points) else math.nan
 
 
-def group_precision(rows: Points, groups: IntArray) -> tuple[float, float]:
+def group_precision(rows: Points, groups: IntArray, *, at_random: bool = False) -> float:
     """R-precision by cosine: of a row's R nearest, the share of its group, R being the size of the rest of that group.
 
     Args:
         rows: [H, D].
         groups: int64 [H]; rows alone in their group are left out.
+        at_random: what a random order of the other rows would give.
 
     Returns:
-        the mean, 0..1, and what a random order would give; NaN where all are alone.
+        the mean over rows, 0..1; NaN where all are alone.
     """
-    unit, images = unit_rows(rows), np.arange(len(rows))
-    own, chance = (_shares(unit, groups, images, neighbors) for neighbors in (len(rows), None))
-    return _mean(own[~np.isnan(own)]), _mean(chance[~np.isnan(chance)])
+    neighbors = None if at_random else len(rows)  # at most R are looked at
+    shares = _shares(unit_rows(rows), groups, np.arange(len(rows)), neighbors)
+    return _mean(shares[~np.isnan(shares)])
 
 
 def _shares(

@@ -63,16 +63,16 @@ def test_group_precision_by_hand():
     angles = np.radians([0, 10, 50, 60, 90])
     rows = np.stack([np.cos(angles), np.sin(angles)], 1) * np.array([[1], [9], [2], [5], [3]])
     # R = 2 for a: 0 -> 10, 50: 1/2; 10 -> 0, 50: 1/2; 60 -> 50, 90: 0. b and c are alone.
-    precision, chance = group_precision(rows, np.array([0, 0, 1, 0, 2]))
-    assert precision == pytest.approx(1 / 3)
-    assert chance == pytest.approx(2 / 4)
-    assert all(math.isnan(value) for value in group_precision(rows, np.arange(5)))
+    groups = np.array([0, 0, 1, 0, 2])
+    assert group_precision(rows, groups) == pytest.approx(1 / 3)
+    assert group_precision(rows, groups, at_random=True) == pytest.approx(2 / 4)
+    assert all(math.isnan(group_precision(rows, np.arange(5), at_random=chance)) for chance in (False, True))
 
 
 def test_group_precision_finds_groups_and_not_noise():
     rng = np.random.default_rng(1)
     groups = np.repeat(np.arange(8), 5)
     centers = rng.normal(size=(8, 16))
-    tight, chance = group_precision(centers[groups] + 0.05 * rng.normal(size=(40, 16)), groups)
-    noise, _ = group_precision(rng.normal(size=(40, 16)), groups)
+    tight = group_precision(centers[groups] + 0.05 * rng.normal(size=(40, 16)), groups)
+    noise, chance = (group_precision(rng.normal(size=(40, 16)), groups, at_random=random) for random in (False, True))
     assert tight == 1 and chance == pytest.approx(4 / 39) and abs(noise - chance) < 0.1
