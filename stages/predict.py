@@ -24,10 +24,15 @@ from pipeline.evaluation.params import EvaluateParams
 from pipeline.inference.params import InferParams
 from pipeline.inference.predict import predict_images
 from pipeline.methods.model import model_from_config
-from pipeline.report.prediction_file import check_predictions_target, predictions_text, write_predictions
-from pipeline.report.prediction_folder import PictureFolder, is_drawn
-from pipeline.report.prediction_picture import draw_prediction
-from pipeline.report.prediction_record import best_of_image, image_record, summary_line
+from pipeline.report.prediction_picture import PictureFolder, draw_prediction, is_drawn
+from pipeline.report.predictions import (
+    best_of_image,
+    check_predictions_target,
+    image_record,
+    predictions_text,
+    summary_line,
+    write_predictions,
+)
 from pipeline.store.checkpoint import load_checkpoint, vocabulary_of
 from pipeline.store.files import refuse_links
 from pipeline.store.inputs import StageInputs

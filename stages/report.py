@@ -11,11 +11,11 @@ from pipeline.config.layout import Layout
 from pipeline.config.params import load_params, load_run_variants, load_variants
 from pipeline.config.run import Run
 from pipeline.evaluation.params import EvaluateParams
-from pipeline.report.ablations import ablations_html
 from pipeline.report.comparison import compared
 from pipeline.report.folder import Extras, further_figures, write_report
 from pipeline.report.make import make_report, read_test_split
 from pipeline.report.params import ReportParams
+from pipeline.report.study import ablations_html
 from pipeline.store.files import write_bytes
 from pipeline.store.run_params import refuse_other_params, shown_rows
 from pipeline.store.stage_run import StageRun

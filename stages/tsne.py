@@ -11,7 +11,7 @@ from pipeline.config.params import load_figure_seeds, load_figure_variants, load
 from pipeline.config.run import Run
 from pipeline.core.errors import ParamError
 from pipeline.core.names import MAX_SEED
-from pipeline.report.embedding_figures import embedding_figures
+from pipeline.report.embedding import embedding_figures
 from pipeline.report.embedding_runs import open_embedded_runs
 from pipeline.report.params import TsneParams
 from pipeline.store.files import write_bytes, write_json

@@ -46,7 +46,7 @@ def per_class_csv(result: HicoDetResult, vocabulary: Vocabulary, train_instances
     writer.writerow([*_PER_CLASS, *others])
     for hoi_id, (verb_id, object_id) in enumerate(vocabulary.hoi_classes):
         names = [vocabulary.verbs[verb_id], vocabulary.objects[object_id]]
-        scores = [percent_text(score[hoi_id]) for score in (result.ap, result.max_recall)]
+        scores = [percent_cell(score[hoi_id]) for score in (result.ap, result.max_recall)]
         counts = [int(count[hoi_id]) for count in (result.num_gt, result.num_detections, train_instances)]
         writer.writerow([hoi_id, *names, *scores, *counts, *(int(groups[name][hoi_id]) for name in others)])
     return stream.getvalue()
@@ -79,6 +79,6 @@ def percent(value: float) -> float | None:
     return None if np.isnan(value) else round(100 * float(value), 4)
 
 
-def percent_text(value: float) -> str:
+def percent_cell(value: float) -> str:
     """A score of 0..1 as CSV files keep it: percent with four decimals, empty for no number."""
     return "" if np.isnan(value) else f"{100 * value:.4f}"

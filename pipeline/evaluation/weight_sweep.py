@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pipeline.core.class_groups import ClassGroups
 from pipeline.evaluation.hicodet import HicoDetResult
 from pipeline.evaluation.params import EvaluateParams
-from pipeline.evaluation.summary import percent_text
+from pipeline.evaluation.summary import percent_cell
 
 Weights = tuple[tuple[str, float], ...]  # changes to the params' weights; none: the params' own
 # 0 leaves a factor out. Of the detector's, the paper's 2.8 is in the middle, and the ends are far from any best value.
@@ -30,6 +30,6 @@ def sweep_csv(results: Mapping[float, HicoDetResult], groups: ClassGroups, chose
     """One row per weight: mAP of each group of classes in percent, empty over no class, and 1 at the params' own."""
     lines = [",".join(["weight", *groups, "chosen"])]
     for weight, result in results.items():
-        scores = map(percent_text, groups.means(result.ap).values())
+        scores = map(percent_cell, groups.means(result.ap).values())
         lines.append(f"{weight:g},{','.join(scores)},{int(weight == chosen)}")
     return "\n".join(lines) + "\n"

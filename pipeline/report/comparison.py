@@ -17,8 +17,9 @@ from pipeline.core.types import IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest
 from pipeline.data.split_images import open_split_image
+from pipeline.report.drawing import jpeg_bytes
 from pipeline.report.selection import Findings, pairs_of_image
-from pipeline.report.sheet import SheetImage, contact_sheet, jpeg_bytes
+from pipeline.report.sheet import SheetImage, contact_sheet
 from pipeline.truth.ground_truth import GroundTruth
 
 _NUM_EXTREMES, _NUM_TYPICAL = 3, 2

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -25,13 +24,13 @@ def precision_recall(curves: Mapping[str, Mapping[str, tuple[DoubleArray, Double
         curves: by variant, by group of classes: recall and precision, 0..1.
     """
     groups = [name for name in GROUPS if any(name in by_group for by_group in curves.values())] or ["full"]
+    styles = line_styles(curves)
     with matplotlib.rc_context(STYLE):
         figure, axes = panels(len(groups), "recall")
         for panel, group in zip(axes, groups, strict=True):
-            for (variant, by_group), (color, dashes) in zip(curves.items(), line_styles(), strict=False):
+            for variant, by_group in curves.items():
                 if group in by_group:
-                    recall, precision = by_group[group]
-                    panel.plot(recall, precision, color=color, linestyle=dashes, label=variant)
+                    panel.plot(*by_group[group], label=variant, **styles[variant])
             panel.set(title=GROUPS[group], xlim=(0, 1), ylim=(0, 1))
         axes[0].set_ylabel("precision, mean over classes")
         legend(figure, axes[0])
@@ -45,16 +44,17 @@ def training(logs: Mapping[str, Mapping[str, DoubleArray]]) -> bytes:
         logs: by variant: epoch, total "loss" and the method's own loss terms of each iteration, none without epochs.
     """
     terms = list(dict.fromkeys(["loss", *(term for log in logs.values() for term in log if term != "epoch")]))
+    styles = line_styles(logs)
     with matplotlib.rc_context(STYLE):
         figure, axes = panels(len(terms), "epoch", share_y=False)
         for panel, term in zip(axes, terms, strict=True):
             top = 0.0
-            for (variant, log), (color, dashes) in zip(logs.items(), line_styles(), strict=False):
+            for variant, log in logs.items():
                 if not len(log.get(term, ())):
                     continue
                 smooth = running_mean(log[term], _window(log["epoch"]))
-                panel.plot(log["epoch"], log[term], color=color, linewidth=0.6, alpha=0.25)
-                panel.plot(log["epoch"], smooth, color=color, linestyle=dashes, label=variant)
+                panel.plot(log["epoch"], log[term], color=styles[variant]["color"], linewidth=0.6, alpha=0.25)
+                panel.plot(log["epoch"], smooth, label=variant, **styles[variant])
                 top = max(top, float(np.nanmax(smooth[len(smooth) // 50 :])))
             panel.set(title="total" if term == "loss" else term, ylim=(0, 1.15 * top or 1.0))
             panel.set_xlim(left=0)
@@ -77,26 +77,25 @@ def per_class(runs: Mapping[str, PerClass], name: str, other: str | None = None)
     Classes without ground truth have no AP and are left out. Names are printed where there is room for them.
 
     Args:
-        runs: all variants, so that colours are those of the other figures.
+        runs: all variants, so that colors are those of the other figures.
         name, other: the variant that sorts the classes, and the one that it is held against.
     """
-    first, colors = runs[name], {variant: color for variant, (color, _) in zip(runs, line_styles(), strict=False)}
+    first, styles = runs[name], line_styles(runs)
     order = np.argsort(-np.nan_to_num(first.ap, nan=-1.0), kind="stable")
     order = order[~np.isnan(first.ap[order])]
     named = len(order) <= _MOST_NAMED_CLASSES
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.5, 1.6 + 0.21 * len(order)) if named else (11.5, 4.5), layout="constrained")
-        FigureCanvasAgg(figure)
         axes = figure.add_subplot()
         place, is_rare = np.arange(len(order)), first.is_rare[order]
         if other is not None:
             second = runs[other].ap[order]
             _span(axes, place, first.ap[order], second, named)
-            _scatter(axes, place, second, named, color=colors[other], marker="o", label=other)
+            _scatter(axes, place, second, named, color=styles[other]["color"], marker="o", label=other)
         for members, marker, label in ((~is_rare, "o", name), (is_rare, "D", f"{name}, rare class")):
             if members.any():
-                color = colors[name]
-                _scatter(axes, place[members], first.ap[order][members], named, color=color, marker=marker, label=label)
+                marks = {"color": styles[name]["color"], "marker": marker, "label": label}
+                _scatter(axes, place[members], first.ap[order][members], named, **marks)
         _class_axes(axes, [first.names[row] for row in order], is_rare, named)
         if len(order):
             figure.legend(loc="outside upper left", ncols=3)

@@ -1,15 +1,75 @@
-"""What the t-SNE pictures of App. A and D show: a sample of labelled pairs, and their places in the plane."""
+"""Fig. 4 and 5 of the paper (App. A and D) from several runs: two t-SNE pictures, and the numbers behind them."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
+from pipeline.core.errors import DataError
 from pipeline.core.seeding import numpy_generator
-from pipeline.core.types import IntArray
+from pipeline.core.types import FloatArray, IntArray
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.report.embedding_plot import EmbeddedPoints, draw_embedding
+from pipeline.report.number_text import Estimate
 from pipeline.report.params import TsneParams
+from pipeline.report.separation import bank_measures, over_seeds, pair_measures, rounded, unit_rows
+from pipeline.store.representations_file import SplitRepresentations
+
+INITIAL = "prompts"  # the bank before training
+_PAIR_NOTES = {"hoi_purity": "same HOI class", "verb_purity": "same verb, among those of the same object"}
+_BANK_NOTES = {"object_precision": "same object", "verb_precision": "same verb"}
+Done = Callable[[int], None]
+Runs = Mapping[str, Sequence[SplitRepresentations]]
+Panels = dict[str, EmbeddedPoints]
+
+
+@dataclass(frozen=True)
+class EmbeddingFigures:
+    """`pairs` and `bank` are PNG bytes; `separation` is what `separation.json` holds."""
+
+    pairs: bytes
+    bank: bytes
+    separation: dict[str, Any]
+
+
+def embedding_figures(
+    runs: Runs,
+    labels: IntArray,
+    prompts: FloatArray,
+    vocabulary: Vocabulary,
+    params: TsneParams,
+    done: Done,
+) -> EmbeddingFigures:
+    """Draw the first seed of every variant and measure all seeds.
+
+    Args:
+        runs: by variant, a file per seed; all hold the same pairs.
+        labels: HOI class of each of these pairs, int64 [M], -1 where it shows none.
+        prompts: knowledge bank as CLIP's text encoder makes it, [H, D].
+        done: told of each finished panel.
+
+    Raises:
+        DataError: fewer than two HOI classes among the pairs.
+    """
+    rows = sample_pairs(labels, params)
+    if len(np.unique(labels[rows])) < 2:
+        raise DataError(
+            f"the kept pairs show {len(np.unique(labels[rows]))} annotated HOI classes, two are needed; "
+            "raise represent.pairs_per_image or look at the proposals"
+        )
+    pairs, pairs_table = _pair_part(runs, labels, rows, vocabulary, params, done)
+    bank, bank_table = _bank_part(runs, prompts, vocabulary, params, done)
+    return EmbeddingFigures(
+        pairs=draw_embedding(pairs, vocabulary, named=False),
+        bank=draw_embedding(bank, vocabulary, named=True),
+        separation={"pairs": pairs_table, "bank": bank_table},
+    )
 
 
 def sample_pairs(labels: IntArray, params: TsneParams) -> IntArray:
@@ -48,3 +108,53 @@ def project(points: NDArray[np.floating], params: TsneParams) -> NDArray[np.floa
     )
     with threadpool_limits(1):
         return np.asarray(solver.fit_transform(np.ascontiguousarray(points, np.float32)), np.float64)
+
+
+def _pair_part(
+    runs: Runs, labels: IntArray, rows: IntArray, vocabulary: Vocabulary, params: TsneParams, done: Done
+) -> tuple[Panels, dict[str, Any]]:
+    """Panels of the pair representations, and their measures."""
+    first, hoi_ids = next(iter(runs.values()))[0], labels[rows]
+    images = first.image_index[rows]
+
+    def measured(split: SplitRepresentations, neighbors: int | None) -> dict[str, float]:
+        return pair_measures(split.representation[rows], hoi_ids, images, vocabulary, neighbors)
+
+    panels, tables = {}, {}
+    for variant, splits in runs.items():
+        tables[variant] = over_seeds([measured(split, params.neighbours) for split in splits])
+        places = project(splits[0].representation[rows], params)
+        panels[variant] = EmbeddedPoints(places, hoi_ids, _note(tables[variant], _PAIR_NOTES))
+        done(1)
+    chance = {name: rounded(value) for name, value in measured(first, None).items()}
+    counts = {"pairs": len(rows), "classes": len(np.unique(hoi_ids)), "neighbours": params.neighbours}
+    return panels, counts | {"chance": chance} | tables
+
+
+def _bank_part(
+    runs: Runs, prompts: FloatArray, vocabulary: Vocabulary, params: TsneParams, done: Done
+) -> tuple[Panels, dict[str, Any]]:
+    """Panels of the knowledge banks, one row per HOI class, and their measures."""
+    banks: dict[str, list[NDArray[np.floating]]] = {INITIAL: [prompts]}
+    banks |= {variant: [split.bank for split in splits] for variant, splits in runs.items()}
+    panels, tables = {}, {}
+    for title, of_seeds in banks.items():
+        tables[title] = over_seeds([bank_measures(bank, vocabulary) for bank in of_seeds])
+        places = project(unit_rows(of_seeds[0]), params)
+        shown = "prompts, before training" if title == INITIAL else title
+        panels[shown] = EmbeddedPoints(places, np.arange(len(places)), _note(tables[title], _BANK_NOTES))
+        done(1)
+    by_chance = bank_measures(prompts, vocabulary, at_random=True)
+    chance = {name: rounded(value) for name, value in by_chance.items()}
+    return panels, {"classes": len(prompts), "chance": chance} | tables
+
+
+def _note(table: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """Share of nearest neighbors of the same kind, in percent, before the projection."""
+    shares = []
+    for key, text in names.items():
+        values = (table[key]["mean"], table[key]["sd"])
+        estimate = Estimate(*(np.nan if value is None else 100 * value for value in values))
+        if not np.isnan(estimate.mean):
+            shares.append(f"{text} {estimate.text(decimals=0)} %")
+    return "nearest neighbours: " + ",\n".join(shares) if shares else ""

@@ -1,12 +1,11 @@
 """t-SNE pictures of HOI classes as PNG bytes: a hue per object category, a shade and a marker per verb.
 
-Equal input gives equal bytes: no clock time, no version in the file. Axes have no ticks, for t-SNE's have no unit.
+Axes have no ticks, for t-SNE's have no unit.
 """
 
 from __future__ import annotations
 
 import colorsys
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,6 @@ import matplotlib
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -23,20 +21,16 @@ from numpy.typing import NDArray
 
 from pipeline.core.types import IntArray
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.report.colors import FAINT, OBJECTS
+from pipeline.report.plotting import STYLE, png_of
 
-# Okabe and Ito's colours, which stay apart for colour-blind readers; two of them darker, to be seen on white.
-_HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6a51a3", "#6b6b70")
 _MARKERS = ("o", "^", "s", "D", "v", "P", "X", "<", ">", "p", "h", "*")
-_INK, _FAINT = "#1c1c1e", "#6b6b70"
-_STYLE: Any = {
-    "font.family": "DejaVu Sans",
+_STYLE = STYLE | {
     "font.size": 9.0,
-    "text.color": _INK,
-    "axes.edgecolor": "#b8b8be",
     "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "legend.frameon": False,
+    "axes.grid": False,
+    "axes.spines.top": True,
+    "axes.spines.right": True,
     "figure.dpi": 110.0,
     "savefig.dpi": 110.0,
 }
@@ -70,35 +64,31 @@ def draw_embedding(panels: Mapping[str, EmbeddedPoints], vocabulary: Vocabulary,
     looks = class_looks(vocabulary)
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(_PANEL * len(panels), _PANEL + 1.9), layout="constrained")
-        FigureCanvasAgg(figure)
         axes_row = figure.subplots(1, len(panels), squeeze=False)[0]
         for axes, (title, panel) in zip(axes_row, panels.items(), strict=True):
             _draw_panel(axes, panel, looks)
             axes.set_title(title)
-            axes.set_xlabel(panel.note, color=_FAINT, loc="left", fontsize=8.5)
+            axes.set_xlabel(panel.note, color=FAINT, loc="left", fontsize=8.5)
             if named and len(panel.places) <= _MOST_NAMED_POINTS:
                 _name_points(axes, panel, vocabulary, looks)
         _legend(figure, shown, vocabulary, looks)
-        return _png(figure)
+        return png_of(figure)
 
 
 def class_looks(vocabulary: Vocabulary) -> list[_Look]:
-    """Colour and marker of each HOI class: hue by object category, shade and marker by the verb's rank within it."""
-    objects = list(dict.fromkeys(vocabulary.hoi_object_ids.tolist()))
-    looks: list[_Look] = []
-    ranks: dict[int, int] = {}
-    sizes = np.bincount(vocabulary.hoi_object_ids, minlength=vocabulary.num_objects)
-    for object_id in vocabulary.hoi_object_ids.tolist():
-        rank = ranks.setdefault(object_id, 0)
-        ranks[object_id] += 1
+    """Color and marker of each HOI class: hue by object category, shade and marker by the verb's rank within it."""
+    object_ids = vocabulary.hoi_object_ids.tolist()
+    objects, looks = list(dict.fromkeys(object_ids)), []
+    for hoi_id, object_id in enumerate(object_ids):
+        rank = object_ids[:hoi_id].count(object_id)
         hue = _hue(objects.index(object_id), len(objects))
-        looks.append(_Look(_shade(hue, rank, int(sizes[object_id])), _MARKERS[rank % len(_MARKERS)]))
+        looks.append(_Look(_shade(hue, rank, object_ids.count(object_id)), _MARKERS[rank % len(_MARKERS)]))
     return looks
 
 
 def _hue(index: int, count: int) -> tuple[float, float, float]:
-    if count <= len(_HUES):
-        return to_rgb(_HUES[index])
+    if count <= len(OBJECTS):
+        return to_rgb(OBJECTS[index])
     return colorsys.hsv_to_rgb(index / count, 0.85, 0.75 if index % 2 else 0.95)
 
 
@@ -121,20 +111,11 @@ def _draw_panel(axes: Axes, panel: EmbeddedPoints, looks: list[_Look]) -> None:
 
 
 def _name_points(axes: Axes, panel: EmbeddedPoints, vocabulary: Vocabulary, looks: list[_Look]) -> None:
-    halo: list[patheffects.AbstractPathEffect] = [patheffects.withStroke(linewidth=2.2, foreground="white")]
+    halo = [patheffects.withStroke(linewidth=2.2, foreground="white")]
     for place, hoi_id in zip(panel.places, panel.hoi_ids.tolist(), strict=True):
         dark = tuple(0.75 * part for part in looks[hoi_id].color)
-        text = axes.annotate(
-            _words(vocabulary.verbs[vocabulary.hoi_verb_ids[hoi_id]]),
-            place,
-            xytext=(0, 5),
-            textcoords="offset points",
-            ha="center",
-            fontsize=6.8,
-            color=dark,
-            zorder=3,
-        )
-        text.set_path_effects(halo)
+        style: Any = {"ha": "center", "fontsize": 6.8, "color": dark, "path_effects": halo, "zorder": 3}
+        axes.annotate(_verb(vocabulary, hoi_id), place, xytext=(0, 5), textcoords="offset points", **style)
 
 
 def _legend(figure: Figure, shown: IntArray, vocabulary: Vocabulary, looks: list[_Look]) -> None:
@@ -142,14 +123,14 @@ def _legend(figure: Figure, shown: IntArray, vocabulary: Vocabulary, looks: list
     objects = list(dict.fromkeys(vocabulary.hoi_object_ids[shown].tolist()))
     members = [[hoi for hoi in shown.tolist() if vocabulary.hoi_object_ids[hoi] == object_id] for object_id in objects]
     names = [_words(vocabulary.objects[object_id]) for object_id in objects]
-    if len(objects) > len(_HUES):
+    if len(objects) > len(OBJECTS):
         handles = [_mark(looks[group[len(group) // 2]], "o") for group in members]
         figure.legend(handles, names, loc="outside lower left", ncols=8, fontsize=7)
         return
     rows, handles, labels = max(map(len, members)), [], []
     for name, group in zip(names, members, strict=True):
         blank = [Line2D([], [], linestyle="")]
-        verbs = [_words(vocabulary.verbs[vocabulary.hoi_verb_ids[hoi]]) for hoi in group]
+        verbs = [_verb(vocabulary, hoi_id) for hoi_id in group]
         handles += blank + [_mark(looks[hoi]) for hoi in group] + blank * (rows - len(group))
         labels += [name, *verbs, *[""] * (rows - len(group))]
     legend = figure.legend(
@@ -163,11 +144,9 @@ def _mark(look: _Look, marker: str | None = None) -> Line2D:
     return Line2D([], [], linestyle="", marker=marker or look.marker, color=look.color, markersize=5.5)
 
 
+def _verb(vocabulary: Vocabulary, hoi_id: int) -> str:
+    return _words(vocabulary.verbs[vocabulary.hoi_verb_ids[hoi_id]])
+
+
 def _words(name: str) -> str:
     return name.replace("_", " ")
-
-
-def _png(figure: Figure) -> bytes:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()

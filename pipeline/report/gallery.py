@@ -8,7 +8,6 @@ A run lists all its detections of these images that score at least its `floor`.
 
 from __future__ import annotations
 
-import io
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,12 +20,14 @@ from pipeline.core.types import FloatArray, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest
 from pipeline.data.split_images import open_split_image
+from pipeline.report.drawing import jpeg_bytes
+from pipeline.report.number_text import significant
 from pipeline.report.scored import ScoredRun
 from pipeline.report.selection import Findings
 from pipeline.truth.ground_truth import GroundTruth
 
 _LONGER_SIDE = 480  # pixels of an embedded picture, at most
-_QUALITY = 85
+_DIGITS = 4  # significant ones of a score; keeps the order of scores
 _WRONG, _RIGHT, _REPEATED = 0, 1, 2
 
 
@@ -77,8 +78,8 @@ def gallery_record(
             {
                 "name": name,
                 "factors": list(run.gallery.factors.in_use),
-                "floor": _short(run.floor),
-                "threshold": _short(run.break_even),
+                "floor": significant(run.floor, _DIGITS),
+                "threshold": significant(run.break_even, _DIGITS),
                 "found": [
                     _found_pairs(run.gallery, image, rows) for image, rows in zip(images, annotated, strict=True)
                 ],
@@ -103,8 +104,8 @@ def _found_pairs(findings: Findings, image: int, annotated: IntArray) -> list[di
         pair["rows"].append(
             [
                 int(detections.hoi_id[row]),
-                _short(detections.scores[row]),
-                [_short(factor[row]) for factor in weighted],
+                significant(detections.scores[row], _DIGITS),
+                [significant(factor[row], _DIGITS) for factor in weighted],
                 verdict,
                 place.get(int(findings.matched_index[row]), -1),
             ]
@@ -116,15 +117,8 @@ def _box(box: FloatArray) -> list[float]:
     return [round(float(value), 1) for value in box]
 
 
-def _short(value: float) -> float:
-    """Four significant digits; keeps the order of scores."""
-    return float(f"{float(value):.4g}")
-
-
 def _thumbnail(image: Image.Image) -> str:
     """Base64 of a JPEG no larger than `_LONGER_SIDE`; equal pixels give equal bytes."""
     small = image.convert("RGB")
     small.thumbnail((_LONGER_SIDE, _LONGER_SIDE), Image.Resampling.LANCZOS)
-    stream = io.BytesIO()
-    small.save(stream, format="JPEG", quality=_QUALITY, optimize=True)
-    return b64encode(stream.getvalue()).decode("ascii")
+    return b64encode(jpeg_bytes(small, subsampling=2)).decode("ascii")

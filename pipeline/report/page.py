@@ -18,7 +18,11 @@ from html import escape
 from importlib import resources
 from typing import Any
 
+from pipeline.report import colors
+
 _SCRIPTS = ("gallery_model.js", "gallery_view.js", "page.js")
+_COLORS = {"paper": colors.PAPER, "ink": colors.INK, "faint": colors.FAINT} | colors.VERDICTS
+_COLORS |= {f"{verdict}_text": color for verdict, color in colors.VERDICT_TEXTS.items()}
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -62,7 +66,7 @@ def render_page(
         "title": escape(title),
         "lead": escape(lead),
         "links": "".join(f'<a href="#{part}">{name}</a>' for part, name in sections.items()),
-        "style": _asset("page.css"),
+        "style": _filled("page.css", _COLORS),
         "table": table,
         "note": escape(note),
         "ablations": _ablations_section(ablations) if ablations else "",
@@ -72,7 +76,7 @@ def render_page(
         "script": script,
         "script_digest": b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
     }
-    return _SLOT.sub(lambda slot: slots[slot[1]], _asset("page.html"))  # once: what is filled in is never filled again
+    return _filled("page.html", slots)
 
 
 def json_for_html(data: Any) -> str:
@@ -83,6 +87,11 @@ def json_for_html(data: Any) -> str:
 
 def _asset(name: str) -> str:
     return resources.files("pipeline.report").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def _filled(name: str, slots: Mapping[str, str]) -> str:
+    """An asset with its slots filled, once: what is filled in is never filled again."""
+    return _SLOT.sub(lambda slot: slots[slot[1]], _asset(name))
 
 
 def _ablations_section(table: str) -> str:

@@ -1,56 +1,54 @@
-"""One predicted image as a picture: pairs drawn and numbered, what they do listed below, so that nothing is hidden.
+"""Predicted images as pictures, and the folder that holds them.
 
-The human box is thick, the object box thin, a line joins their centres. A pair's verbs share its number and colour.
+Pairs are drawn and numbered; what they do is listed below the image, so that nothing is hidden. The human box is thick,
+the object box thin, a line joins their centers. A pair's verbs share its number and color.
+
+Each file carries a mark in its JPEG comment: by it a later run knows the pictures that it may replace, and leaves them
+out where it is to predict on the whole folder.
 """
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
-import matplotlib
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from pipeline.core.types import FloatArray
-from pipeline.report.prediction_record import NamedDetection
-
-Color = tuple[int, int, int]
-Rectangle = tuple[float, float, float, float]
+from pipeline.core.errors import DataError
+from pipeline.report.colors import INK, PAIRS, PAPER
+from pipeline.report.drawing import Point, center, draw_badge, jpeg_bytes, letters, placed, scaled
+from pipeline.report.number_text import score_text
+from pipeline.report.predictions import NamedDetection
+from pipeline.store.files import atomic_path
+from pipeline.store.targets import check_target
 
 MIN_SIDE, MAX_SIDE = 640, 1200  # pixels, longer side of the picture
-# Okabe and Ito's palette, told apart by colour-blind readers too.
-COLORS: tuple[Color, ...] = (
-    (0, 114, 178),
-    (213, 94, 0),
-    (0, 158, 115),
-    (204, 121, 167),
-    (230, 159, 0),
-    (86, 180, 233),
-)
-_INK, _PAPER, _HALO = (28, 28, 30), (255, 255, 255), (255, 255, 255)
 _LINE = 22  # pixels between lines of text
 _HUMAN_WIDTH, _OBJECT_WIDTH, _LINK_WIDTH, _BADGE_RADIUS = 4, 2, 2, 11
+_MARK = b"drawn by weakhoi predict"
+_STEM_BYTES = 180  # of the image's name; a file's name may have 255, its temporary's included
 
 
 def draw_prediction(image: Image.Image, detections: Sequence[NamedDetection]) -> Image.Image:
     """Return the picture of one image, RGB; the image is enlarged or reduced to a readable size."""
     longer = max(image.size)
     scale = min(max(longer, MIN_SIDE), MAX_SIDE) / longer
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     pairs = _by_pair(detections)
     lines = [_line(entries) for entries in pairs] or ["no interaction found above the threshold"]
-    width = max(size[0], *(round(_font(14).getlength(line)) + 44 for line in lines))
-    picture = Image.new("RGB", (width, size[1] + 8 + _LINE * len(lines)), _PAPER)
-    picture.paste(image.resize(size, Image.Resampling.LANCZOS), (0, 0))
+    image, font = scaled(image, scale), letters(14)
+    width = max(image.width, *(round(font.getlength(line)) + 44 for line in lines))
+    picture = Image.new("RGB", (width, image.height + 8 + _LINE * len(lines)), PAPER)
+    picture.paste(image, (0, 0))
     pen = ImageDraw.Draw(picture)
     for number, entries in reversed(list(enumerate(pairs))):  # the best pair lies on top
-        _draw_pair(pen, entries[0], scale, size, number)
+        _draw_pair(pen, entries[0], scale, image.size, number)
     for row, line in enumerate(lines):
-        top = size[1] + 6 + row * _LINE
+        top = image.height + 6 + row * _LINE
         if pairs:
-            _draw_badge(pen, (16, top + 9), row)
-        pen.text((34, top), line, fill=_INK, font=_font(14))
+            _number(pen, (16, top + 9), row)
+        pen.text((34, top), line, fill=INK, font=font)
     return picture
 
 
@@ -64,41 +62,75 @@ def _by_pair(detections: Sequence[NamedDetection]) -> list[list[NamedDetection]]
 
 def _line(entries: Sequence[NamedDetection]) -> str:
     names = (f"{entry.verb} {entry.object_name}".replace("_", " ") for entry in entries)
-    return "   ".join(f"{name} {entry.score:#.2g}" for name, entry in zip(names, entries, strict=True))
+    return "   ".join(f"{name} {score_text(entry.score)}" for name, entry in zip(names, entries, strict=True))
 
 
 def _draw_pair(
     pen: ImageDraw.ImageDraw, entry: NamedDetection, scale: float, size: tuple[int, int], number: int
 ) -> None:
-    human, partner = _rectangle(entry.human_box, scale, size), _rectangle(entry.object_box, scale, size)
-    link = (*_center(human), *_center(partner))
-    color = COLORS[number % len(COLORS)]
-    for extra, tone in ((2, _HALO), (0, color)):
+    human, partner = placed(entry.human_box, scale, size), placed(entry.object_box, scale, size)
+    link = (*center(human), *center(partner))
+    for extra, tone in ((2, PAPER), (0, PAIRS[number % len(PAIRS)])):  # a halo first
         pen.line(link, fill=tone, width=_LINK_WIDTH + extra)
         pen.rectangle(partner, outline=tone, width=_OBJECT_WIDTH + extra)
         pen.rectangle(human, outline=tone, width=_HUMAN_WIDTH + extra)
-    _draw_badge(pen, ((link[0] + link[2]) / 2, (link[1] + link[3]) / 2), number)
+    _number(pen, center(link), number)
 
 
-def _rectangle(box: FloatArray, scale: float, size: tuple[int, int]) -> Rectangle:
-    """Box in the picture's pixels, inside it."""
-    right, bottom = size[0] - 1, size[1] - 1
-    x1, y1, x2, y2 = (float(value) * scale for value in box)
-    return min(max(x1, 0), right), min(max(y1, 0), bottom), min(max(x2, 0), right), min(max(y2, 0), bottom)
+def _number(pen: ImageDraw.ImageDraw, place: Point, number: int) -> None:
+    draw_badge(pen, place, str(number + 1), PAIRS[number % len(PAIRS)], _BADGE_RADIUS, letters(13))
 
 
-def _center(rectangle: Rectangle) -> tuple[float, float]:
-    x1, y1, x2, y2 = rectangle
-    return (x1 + x2) / 2, (y1 + y2) / 2
+def is_drawn(path: Path) -> bool:
+    """Whether a file is a picture that a `PictureFolder` saved; False for what cannot be read."""
+    try:
+        if not path.is_file():  # opening a pipe would wait forever
+            return False
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=("JPEG",)) as image:
+            return image.info.get("comment") == _MARK
+    except Exception:  # damaged headers raise whatever Pillow trips over
+        return False
 
 
-def _draw_badge(pen: ImageDraw.ImageDraw, center: tuple[float, float], number: int) -> None:
-    (x, y), radius = center, _BADGE_RADIUS
-    pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=COLORS[number % len(COLORS)], outline=_PAPER)
-    pen.text((x, y), str(number + 1), fill=_PAPER, font=_font(13), anchor="mm")
+class PictureFolder:
+    """Saves the pictures of some images as STEM-hoi.jpg; images of the same stem become STEM-hoi-2.jpg and so on.
+
+    Raises:
+        DataError: one of these names is taken by a file that is no such picture.
+        ArtifactError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, sources: Sequence[Path]) -> None:
+        self.files: dict[Path, Path] = {}
+        taken: set[str] = set()
+        for source in sources:
+            stem, number = _cut(source.stem), 1
+            name = f"{stem}-hoi.jpg"
+            while name.lower() in taken:  # some file systems ignore case
+                number += 1
+                name = f"{stem}-hoi-{number}.jpg"
+            taken.add(name.lower())
+            self.files[source] = folder / name
+        check_target(folder / "picture")
+        for file in self.files.values():
+            if os.path.lexists(file) and not is_drawn(file):
+                raise DataError(
+                    f"{file}: is there already and no picture that predict drew; it is never written over: "
+                    "choose another folder for --draw, or move the file away"
+                )
+
+    def save(self, source: Path, picture: Image.Image) -> Path:
+        """Write the picture of one of the images; return its file.
+
+        Raises:
+            ArtifactError: the folder cannot be written.
+        """
+        with atomic_path(self.files[source]) as temporary:
+            temporary.write_bytes(jpeg_bytes(picture, 90, comment=_MARK))
+        return self.files[source]
 
 
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans as matplotlib ships it: the same glyphs on every machine."""
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
+def _cut(stem: str) -> str:
+    """A stem whose picture's name is not too long."""
+    name = os.fsencode(stem)
+    return stem if len(name) <= _STEM_BYTES else name[:_STEM_BYTES].decode("utf-8", "ignore")

@@ -2,36 +2,30 @@
 
 Every image is fitted into a tile, small ones enlarged and large ones reduced; pairs are numbered, and their labels
 stand under the picture, so that nothing is hidden. Right is green, wrong red, missed amber and dashed; a mark says the
-same without colour. The human box is thick, the object box thin, a line joins their centres.
+same without color. The human box is thick, the object box thin, a line joins their centers.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from math import ceil
 
-import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.core.types import FloatArray
+from pipeline.report.colors import FAINT, INK, PAPER, VERDICT_TEXTS, VERDICTS
+from pipeline.report.drawing import Point, Rectangle, center, draw_badge, letters, placed, scaled
+from pipeline.report.number_text import score_text
 from pipeline.report.selection import DrawnPair, Label, Verdict
 
-Color = tuple[int, int, int]
-Point = tuple[float, float]
-Rectangle = tuple[float, float, float, float]
-
-COLORS: dict[Verdict, Color] = {"right": (0, 158, 115), "wrong": (214, 39, 40), "missed": (240, 163, 10)}
-_TEXT_COLORS: dict[Verdict, Color] = {"right": (0, 112, 82), "wrong": (181, 22, 28), "missed": (148, 94, 0)}
 _MARKS: dict[Verdict, str] = {"right": "✓", "wrong": "✗", "missed": "\N{EN DASH}"}
 _LEGEND: dict[Verdict, str] = {
     "right": "right",
     "wrong": "wrong (2nd: a second detection of an annotated pair)",
     "missed": "annotated, not among the detections shown",
 }
-_INK, _FAINT, _PAPER, _HALO = (28, 28, 30), (112, 112, 118), (255, 255, 255), (255, 255, 255, 150)
+_STACK: tuple[Verdict, ...] = ("missed", "wrong", "right")  # drawn in this order: right ones on top
+_HALO = f"{PAPER}96"  # see-through
 
 TILE = 320  # pixels, longer side of a picture
 COLUMNS = 4
@@ -65,29 +59,15 @@ def contact_sheet(images: Sequence[SheetImage], *, title: str, caption: str) -> 
     width = max(2, columns) * (TILE + _MARGIN) + _MARGIN
     head = _heading(title, caption, width)
     rows = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
-    height = head.height + sum(max(tile.height for tile in row) + _MARGIN for row in rows)
-    sheet = Image.new("RGB", (width, height), _PAPER)
+    heights = [max(tile.height for tile in row) + _MARGIN for row in rows]
+    sheet = Image.new("RGB", (width, head.height + sum(heights)), PAPER)
     sheet.paste(head, (0, 0))
     top = head.height
-    for row in rows:
+    for row, height in zip(rows, heights, strict=True):
         for column, tile in enumerate(row):
             sheet.paste(tile, (_MARGIN + column * (TILE + _MARGIN), top))
-        top += max(tile.height for tile in row) + _MARGIN
+        top += height
     return sheet
-
-
-def jpeg_bytes(image: Image.Image, quality: int = 85) -> bytes:
-    """Encode as JPEG without chroma subsampling, which would smear thin coloured lines: a quarter of the PNG."""
-    stream = io.BytesIO()
-    image.save(stream, format="JPEG", quality=quality, subsampling=0, optimize=True)
-    return stream.getvalue()
-
-
-def png_bytes(image: Image.Image) -> bytes:
-    """Encode as PNG without metadata: equal pixels give equal bytes."""
-    stream = io.BytesIO()
-    image.save(stream, format="PNG", optimize=True)
-    return stream.getvalue()
 
 
 def preview(image: Image.Image) -> Image.Image:
@@ -104,51 +84,32 @@ def fitted_scale(width: int, height: int) -> float:
 def draw_pairs(image: Image.Image, pairs: Sequence[DrawnPair]) -> Image.Image:
     """Fit an image into the tile and draw its pairs, missed ones lowest, right ones on top; RGB."""
     scale = fitted_scale(*image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    picture = image.convert("RGB").resize(size, Image.Resampling.LANCZOS).convert("RGBA")
-    shapes = Image.new("RGBA", (size[0] * _OVERSAMPLING, size[1] * _OVERSAMPLING), (0, 0, 0, 0))
+    picture, zoom = scaled(image, scale).convert("RGBA"), scale * _OVERSAMPLING
+    shapes = Image.new("RGBA", (picture.width * _OVERSAMPLING, picture.height * _OVERSAMPLING), (0, 0, 0, 0))
     pen = ImageDraw.Draw(shapes)
-    order: dict[Verdict, int] = {"missed": 0, "wrong": 1, "right": 2}
-    zoom = scale * _OVERSAMPLING
-    for pair in sorted(pairs, key=lambda pair: order[pair.verdict]):
-        _draw_pair(pen, pair, zoom)
+    for pair in sorted(pairs, key=lambda pair: _STACK.index(pair.verdict)):
+        _draw_pair(pen, pair, zoom, shapes.size)
     taken: list[Point] = []
     for number, pair in enumerate(pairs, start=1):
         taken.append(_badge_place(pair, zoom, taken))
-        _draw_badge(pen, taken[-1], number, COLORS[pair.verdict])
-    picture.alpha_composite(shapes.resize(size, Image.Resampling.BOX))
+        font = letters(11 * _OVERSAMPLING, bold=True)
+        draw_badge(pen, taken[-1], str(number), VERDICTS[pair.verdict], _BADGE_RADIUS * _OVERSAMPLING, font)
+    picture.alpha_composite(shapes.resize(picture.size, Image.Resampling.BOX))
     return picture.convert("RGB")
 
 
-def _draw_pair(pen: ImageDraw.ImageDraw, pair: DrawnPair, zoom: float) -> None:
-    """Line between the centres, then both boxes, on light halos that keep them apart from the picture."""
-    human, partner = _rectangle(pair.human_box, zoom, pen), _rectangle(pair.object_box, zoom, pen)
-    lines = [((_center(human), _center(partner)), _LINK_WIDTH)]
+def _draw_pair(pen: ImageDraw.ImageDraw, pair: DrawnPair, zoom: float, size: tuple[int, int]) -> None:
+    """Line between the centers, then both boxes, on light halos that keep them apart from the picture."""
+    inset = _HUMAN_WIDTH * _OVERSAMPLING / 2  # so that the outer half of a stroke stays visible
+    human, partner = (placed(box, zoom, size, inset) for box in (pair.human_box, pair.object_box))
+    lines = [((center(human), center(partner)), _LINK_WIDTH)]
     lines += [(side, _OBJECT_WIDTH) for side in _sides(partner)]
     lines += [(side, _HUMAN_WIDTH) for side in _sides(human)]
     for line, width in lines:
         pen.line(line, fill=_HALO, width=(width + 2) * _OVERSAMPLING)
     for line, width in lines:
-        for dash in _dashes(*line) if pair.verdict == "missed" else (line,):
-            pen.line(dash, fill=COLORS[pair.verdict], width=width * _OVERSAMPLING)
-
-
-def _rectangle(box: FloatArray, zoom: float, pen: ImageDraw.ImageDraw) -> Rectangle:
-    """Box in canvas pixels, kept so far inside that the stroke's outer half stays visible."""
-    inset = _HUMAN_WIDTH * _OVERSAMPLING / 2
-    right, bottom = pen.im.size[0] - 1 - inset, pen.im.size[1] - 1 - inset
-    x1, y1, x2, y2 = (float(value) * zoom for value in box)
-    return (
-        min(max(x1, inset), right),
-        min(max(y1, inset), bottom),
-        min(max(x2, inset), right),
-        min(max(y2, inset), bottom),
-    )
-
-
-def _center(rectangle: Rectangle) -> Point:
-    x1, y1, x2, y2 = rectangle
-    return (x1 + x2) / 2, (y1 + y2) / 2
+        for dash in _dashes(*line, _DASH * _OVERSAMPLING) if pair.verdict == "missed" else (line,):
+            pen.line(dash, fill=VERDICTS[pair.verdict], width=width * _OVERSAMPLING)
 
 
 def _sides(rectangle: Rectangle) -> list[tuple[Point, Point]]:
@@ -157,37 +118,25 @@ def _sides(rectangle: Rectangle) -> list[tuple[Point, Point]]:
     return list(zip(corners, [*corners[1:], corners[0]], strict=True))
 
 
-def _dashes(start: Point, end: Point) -> Iterator[tuple[Point, Point]]:
-    """Cut a line into dashes with gaps of the same length."""
-    length = ((end[0] - start[0]) ** 2 + (end[1] - start[1]) ** 2) ** 0.5
-    step = _DASH * _OVERSAMPLING
-    for index in range(0, int(length / step) + 1, 2):
-        ends = [min(1.0, place * step / max(length, 1e-9)) for place in (index, index + 1)]
-        first, second = (
-            (start[0] + (end[0] - start[0]) * part, start[1] + (end[1] - start[1]) * part) for part in ends
-        )
-        yield first, second
+def _dashes(start: Point, end: Point, step: float) -> Iterator[tuple[Point, Point]]:
+    """Cut a line into dashes of `step` pixels with gaps of the same length."""
+    (x1, y1), (x2, y2) = start, end
+    length = ((x2 - x1) ** 2 + (y2 - y1) ** 2) ** 0.5
+    for index in range(0, ceil(length / step), 2):
+        first, last = (min(1.0, place * step / max(length, 1e-9)) for place in (index, index + 1))
+        yield (x1 + (x2 - x1) * first, y1 + (y2 - y1) * first), (x1 + (x2 - x1) * last, y1 + (y2 - y1) * last)
 
 
 def _badge_place(pair: DrawnPair, zoom: float, taken: Iterable[Point]) -> Point:
-    """A point on the line between the centres that no earlier badge covers, the middle if all are."""
-    (x1, y1), (x2, y2) = (
-        ((float(box[0]) + float(box[2])) / 2 * zoom, (float(box[1]) + float(box[3])) / 2 * zoom)
-        for box in (pair.human_box, pair.object_box)
-    )
-    if abs(x2 - x1) + abs(y2 - y1) < 6 * _BADGE_RADIUS * _OVERSAMPLING:  # too short a line: stack along the vertical
-        reach = 6 * _BADGE_RADIUS * _OVERSAMPLING
+    """A point on the line between the centers that no earlier badge covers, the middle if all are."""
+    (x1, y1), (x2, y2) = ([zoom * value for value in center(box.tolist())] for box in (pair.human_box, pair.object_box))
+    reach = 6 * _BADGE_RADIUS * _OVERSAMPLING
+    if abs(x2 - x1) + abs(y2 - y1) < reach:  # too short a line: stack along the vertical
         y1, y2 = (y1 + y2 - reach) / 2, (y1 + y2 + reach) / 2
     places = [(x1 + (x2 - x1) * part, y1 + (y2 - y1) * part) for part in _BADGE_PLACES]
     apart = (2 * _BADGE_RADIUS * _OVERSAMPLING) ** 2
     free = ((x, y) for x, y in places if all((x - other[0]) ** 2 + (y - other[1]) ** 2 >= apart for other in taken))
     return next(free, places[0])
-
-
-def _draw_badge(pen: ImageDraw.ImageDraw, center: Point, number: int, color: Color) -> None:
-    radius, (x, y) = _BADGE_RADIUS * _OVERSAMPLING, center
-    pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=color, outline=_PAPER, width=_OVERSAMPLING)
-    pen.text((x, y), str(number), fill=_PAPER, font=_font(11 * _OVERSAMPLING, bold=True), anchor="mm")
 
 
 def _captioned(entry: SheetImage) -> Image.Image:
@@ -196,25 +145,25 @@ def _captioned(entry: SheetImage) -> Image.Image:
     lines = [
         line for number, pair in enumerate(entry.pairs, 1) for line in _label_lines(number, pair, entry.show_factors)
     ]
-    tile = Image.new("RGB", (TILE, _LINE + picture.height + 4 + _LINE * len(lines)), _PAPER)
+    tile = Image.new("RGB", (TILE, _LINE + picture.height + 4 + _LINE * len(lines)), PAPER)
     pen = ImageDraw.Draw(tile)
     note = "" if entry.pairs else "  nothing annotated, nothing shown"
-    pen.text((0, 1), entry.heading + note, fill=_FAINT, font=_font(11))
+    pen.text((0, 1), entry.heading + note, fill=FAINT, font=letters(11))
     tile.paste(picture, (0, _LINE))
     for row, line in enumerate(lines):
         top = _LINE + picture.height + 4 + row * _LINE
         for x, text, color, bold in line:
-            pen.text((x, top), text, fill=color, font=_font(12, bold=bold))
+            pen.text((x, top), text, fill=color, font=letters(12, bold=bold))
     return tile
 
 
-_Line = list[tuple[float, str, Color, bool]]  # x in pixels, text, colour, bold
+_Line = list[tuple[float, str, str, bool]]  # x in pixels, text, color, bold
 
 
 def _label_lines(number: int, pair: DrawnPair, show_factors: bool) -> list[_Line]:
     """Set the labels of a pair, wrapped to the tile's width, with the pair's number before the first."""
-    font, indent = _font(12), 22.0
-    lines: list[_Line] = [[(4.0, str(number), _TEXT_COLORS[pair.verdict], True)]]
+    font, indent = letters(12), 22.0
+    lines: list[_Line] = [[(4.0, str(number), VERDICT_TEXTS[pair.verdict], True)]]
     x = indent
     for label in pair.labels:
         text = label_text(label, show_factors=show_factors)
@@ -222,7 +171,7 @@ def _label_lines(number: int, pair: DrawnPair, show_factors: bool) -> list[_Line
         if x > indent and x + width > TILE:
             lines.append([])
             x = indent
-        lines[-1].append((x, _shortened(text, font, TILE - x), _TEXT_COLORS[label.verdict], False))
+        lines[-1].append((x, _shortened(text, font, TILE - x), VERDICT_TEXTS[label.verdict], False))
         x += width + 12
     return lines
 
@@ -230,13 +179,8 @@ def _label_lines(number: int, pair: DrawnPair, show_factors: bool) -> list[_Line
 def label_text(label: Label, *, show_factors: bool = False) -> str:
     """A label as it is printed: mark, name in words, score or its factors, and whether it repeats another detection."""
     scores = label.factors if show_factors else [label.score]
-    score = "".join(f" {format_score(value)}" for value in scores if value is not None)
+    score = "".join(f" {score_text(value)}" for value in scores if value is not None)
     return f"{_MARKS[label.verdict]} {label.name.replace('_', ' ')}{score}{' 2nd' if label.repeated else ''}"
-
-
-def format_score(score: float) -> str:
-    """Two decimals, or two significant digits where those would say too little."""
-    return f"{score:.2f}" if score >= 0.1 else f"{score:#.2g}"
 
 
 def _shortened(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
@@ -246,36 +190,29 @@ def _shortened(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
 
 
 def _heading(title: str, caption: str, width: int) -> Image.Image:
-    lines = _wrapped(caption, _font(12), width - 2 * _MARGIN)
-    head = Image.new("RGB", (width, 46 + _LINE * len(lines) + 34), _PAPER)
+    lines = _wrapped(caption, letters(12), width - 2 * _MARGIN)
+    head = Image.new("RGB", (width, 46 + _LINE * len(lines) + 34), PAPER)
     pen = ImageDraw.Draw(head)
-    pen.text((_MARGIN, 14), title, fill=_INK, font=_font(18, bold=True))
+    pen.text((_MARGIN, 14), title, fill=INK, font=letters(18, bold=True))
     for row, line in enumerate(lines):
-        pen.text((_MARGIN, 44 + row * _LINE), line, fill=_FAINT, font=_font(12))
+        pen.text((_MARGIN, 44 + row * _LINE), line, fill=FAINT, font=letters(12))
     _draw_legend(pen, 44 + _LINE * len(lines) + 8)
     return head
 
 
 def _draw_legend(pen: ImageDraw.ImageDraw, top: int) -> None:
-    x, font = float(_MARGIN), _font(12)
+    x, font = float(_MARGIN), letters(12)
     for verdict, meaning in _LEGEND.items():
         line = ((x, top + 8.0), (x + 28, top + 8.0))
-        for start, end in _dashes_of_legend(line) if verdict == "missed" else (line,):
-            pen.line((start, end), fill=COLORS[verdict], width=_HUMAN_WIDTH)
+        for start, end in _dashes(*line, _DASH) if verdict == "missed" else (line,):
+            pen.line((start, end), fill=VERDICTS[verdict], width=_HUMAN_WIDTH)
         text = f"{_MARKS[verdict]} {meaning}"
-        pen.text((x + 34, top), text, fill=_TEXT_COLORS[verdict], font=font)
+        pen.text((x + 34, top), text, fill=VERDICT_TEXTS[verdict], font=font)
         x += 34 + font.getlength(text) + 22
-    pen.rectangle((x, top + 1, x + 14, top + 15), outline=_INK, width=_HUMAN_WIDTH)
-    pen.text((x + 20, top), "human", fill=_INK, font=font)
-    x += 20 + font.getlength("human") + 14
-    pen.rectangle((x, top + 1, x + 14, top + 15), outline=_INK, width=1)
-    pen.text((x + 20, top), "object", fill=_INK, font=font)
-
-
-def _dashes_of_legend(line: tuple[Point, Point]) -> Iterator[tuple[Point, Point]]:
-    (x1, y), (x2, _) = line
-    for start in range(int(x1), int(x2), 2 * _DASH):
-        yield (start, y), (min(start + _DASH, x2), y)
+    for name, width in (("human", _HUMAN_WIDTH), ("object", 1)):
+        pen.rectangle((x, top + 1, x + 14, top + 15), outline=INK, width=width)
+        pen.text((x + 20, top), name, fill=INK, font=font)
+        x += 20 + font.getlength(name) + 14
 
 
 def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
@@ -287,10 +224,3 @@ def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]
         else:
             lines.append(word)
     return lines
-
-
-@cache
-def _font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans as matplotlib ships it: the same glyphs on every machine."""
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)

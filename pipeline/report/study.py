@@ -2,6 +2,14 @@
 
 Runs of two rows with the same seed share data order and initial draws, so differences are taken seed by seed and their
 standard error over the seeds is that of paired samples. All numbers are percent.
+
+The study as `ablations.csv`; an empty cell is a number that nobody has:
+  variant, desc                                 the row's name in params.yaml, and what it means
+  seeds                                         number of runs
+  full_mean, full_std                           mAP over all classes, mean and standard deviation over seeds
+  rare_mean, rare_std, non_rare_mean, non_rare_std   likewise
+  paper_full, paper_rare, paper_non_rare        the paper's figure for that row, on HICO-DET
+Any other column is passed over. Rows keep the file's order.
 """
 
 from __future__ import annotations
@@ -9,85 +17,88 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from html import escape
+from pathlib import Path
 
 import numpy as np
 
+from pipeline.report.number_text import Estimate, mean_and_deviation, percent
 from pipeline.report.paper import CLAIMS, CONTROLS, PAPER
-from pipeline.report.results import RunMetrics
-from pipeline.report.table import MISSING, format_percent, markdown_table
+from pipeline.report.results import RunMetrics, numbers, read_columns
+from pipeline.report.table import html_table, markdown_table
 
 Study = Mapping[str, Mapping[int, RunMetrics]]  # by row and seed
 MEASURES = {"full": "Full", "rare": "Rare", "non_rare": "Non-rare"}
+_PAPER_NAMES = [f"paper: {name}" for name in MEASURES.values()]
+_OURS = [f"{measure}_{kind}" for measure in MEASURES for kind in ("mean", "std")]
+_PAPERS = [f"paper_{measure}" for measure in MEASURES]
+_NO_FIGURES = (None, None, None)
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A mean with its spread: standard deviation over seeds, or standard error of a mean; nan for a single seed."""
-
-    mean: float
-    spread: float
-
-    def __str__(self) -> str:
-        return f"{self.mean:.2f}" + ("" if np.isnan(self.spread) else f" ± {self.spread:.2f}")
-
-
-def mean_and_deviation(values: list[float]) -> Estimate:
-    """Mean and sample standard deviation (n - 1)."""
-    return Estimate(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else float("nan"))
-
-
-def paired_difference(first: Mapping[int, float], second: Mapping[int, float]) -> Estimate | None:
-    """Mean of first - second over the seeds that both have, with its standard error; None where they share none."""
-    shared = sorted(first.keys() & second.keys())
-    if not shared:
-        return None
-    deviation = mean_and_deviation([first[seed] - second[seed] for seed in shared])
-    return Estimate(deviation.mean, deviation.spread / len(shared) ** 0.5)
+def paired_difference(first: Mapping[int, float], second: Mapping[int, float]) -> Estimate:
+    """Mean of first - second over the seeds that both have, with its standard error; nan where they share none."""
+    differences = list(_minus(first, second).values())
+    deviation = mean_and_deviation(differences)
+    return Estimate(deviation.mean, deviation.spread / max(len(differences), 1) ** 0.5)
 
 
 def rows_table(study: Study, descriptions: Mapping[str, str]) -> str:
     """Markdown table of mean ± standard deviation per row beside the paper's figures, in the order of params."""
     rows = []
     for name in _ordered(study, descriptions):
-        cells = [_cell(by_seed(study, name, measure)) for measure in MEASURES]
-        paper = [format_percent(value) for value in PAPER.get(name, (None, None, None))]
+        cells = [str(_over_seeds(study, name, measure)) for measure in MEASURES]
+        paper = map(percent, PAPER.get(name, _NO_FIGURES))
         rows.append([name, descriptions.get(name, ""), str(len(study[name])), *cells, *paper])
-    header = ["row", "desc", "seeds", *MEASURES.values(), *(f"paper: {name}" for name in MEASURES.values())]
-    return markdown_table(header, rows)
+    return markdown_table(["row", "desc", "seeds", *MEASURES.values(), *_PAPER_NAMES], rows)
 
 
 def rows_csv(study: Study, descriptions: Mapping[str, str]) -> str:
-    """The same rows as CSV: variant, desc, seeds, {measure}_mean, {measure}_std, paper_{measure}; empty: unknown."""
+    """The same rows as CSV, in the columns that this module lists."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    ours = [f"{measure}_{kind}" for measure in MEASURES for kind in ("mean", "std")]
-    writer.writerow(["variant", "desc", "seeds", *ours, *(f"paper_{measure}" for measure in MEASURES)])
+    writer.writerow(["variant", "desc", "seeds", *_OURS, *_PAPERS])
     for name in _ordered(study, descriptions):
-        cells: list[str] = []
-        for measure in MEASURES:
-            values = list(by_seed(study, name, measure).values())
-            estimate = mean_and_deviation(values) if values else Estimate(np.nan, np.nan)
-            cells += ["" if np.isnan(x) else f"{x:.4f}" for x in (estimate.mean, estimate.spread)]
-        paper = ["" if value is None else f"{value:.2f}" for value in PAPER.get(name, (None, None, None))]
-        writer.writerow([name, descriptions.get(name, ""), len(study[name]), *cells, *paper])
+        estimates = [_over_seeds(study, name, measure) for measure in MEASURES]
+        ours = ["" if np.isnan(x) else f"{x:.4f}" for one in estimates for x in (one.mean, one.spread)]
+        paper = ["" if value is None else f"{value:.2f}" for value in PAPER.get(name, _NO_FIGURES)]
+        writer.writerow([name, descriptions.get(name, ""), len(study[name]), *ours, *paper])
     return stream.getvalue()
+
+
+def ablations_html(path: Path, remedy: str) -> str:
+    """Return the table of an `ablations.csv` as HTML, every name escaped.
+
+    Raises:
+        ArtifactError: not such a file; names the missing columns.
+    """
+    columns = read_columns(path, ("variant", "desc", "seeds", *_OURS, *_PAPERS), remedy)
+    values = {name: numbers(path, columns[name], remedy) for name in (*_OURS, *_PAPERS)}
+    rows = []
+    for row, name in enumerate(columns["variant"]):
+        ours = [Estimate(values[f"{measure}_mean"][row], values[f"{measure}_std"][row]) for measure in MEASURES]
+        paper = [percent(values[column][row]) for column in _PAPERS]
+        rows.append((name, columns["desc"][row], [escape(columns["seeds"][row]), *map(str, ours), *paper]))
+    return html_table(["variant", "seeds", *MEASURES.values(), *_PAPER_NAMES], rows)
 
 
 def claims_table(study: Study) -> str:
     """Markdown table of the paper's comparisons: its difference, ours ± standard error, and whether ours agrees."""
-    rows = []
+    compared = []
     for claim in CLAIMS:
+        paper = PAPER[claim.better][0] - PAPER[claim.worse][0]
         ours = _difference(study, claim.better, claim.worse, "full")
-        if ours is not None:
-            paper = PAPER[claim.better][0] - PAPER[claim.worse][0]
-            rows.append([claim.text, f"{claim.better} - {claim.worse}", f"{paper:.2f}", str(ours), verdict(ours)])
-    gains = [_gain(study, "ours", "baseline", measure) for measure in ("rare", "non_rare")]
-    ours = paired_difference(*gains)
-    if ours is not None:
-        _, rare, non_rare = (up - down for up, down in zip(PAPER["ours"], PAPER["baseline"], strict=True))
-        what = "gain of ours over baseline: Rare - Non-rare"
-        rows.append(["rare classes gain most", what, f"{rare - non_rare:.2f}", str(ours), verdict(ours)])
+        compared.append((claim.text, f"{claim.better} - {claim.worse}", paper, ours))
+    gains = [
+        _minus(by_seed(study, "ours", measure), by_seed(study, "baseline", measure)) for measure in ("rare", "non_rare")
+    ]
+    rare, non_rare = (PAPER["ours"][place] - PAPER["baseline"][place] for place in (1, 2))
+    what = "gain of ours over baseline: Rare - Non-rare"
+    compared.append(("rare classes gain most", what, rare - non_rare, paired_difference(*gains)))
+    rows = [
+        [text, what, percent(paper), str(ours), verdict(ours)]
+        for text, what, paper, ours in compared
+        if not np.isnan(ours.mean)
+    ]
     header = ["the paper finds", "difference of Full mAP", "paper", "here", "verdict"]
     return markdown_table(header, rows, num_text_columns=2) if rows else ""
 
@@ -106,10 +117,9 @@ def controls_table(study: Study) -> str:
     rows = []
     for first, second in CONTROLS:
         estimates = [_difference(study, first, second, measure) for measure in MEASURES]
-        if estimates[0] is not None:
+        if not np.isnan(estimates[0].mean):
             shared = study[first].keys() & study[second].keys()
-            cells = [MISSING if estimate is None else str(estimate) for estimate in estimates]
-            rows.append([f"{first} - {second}", str(len(shared)), *cells])
+            rows.append([f"{first} - {second}", str(len(shared)), *map(str, estimates)])
     return markdown_table(["difference", "seeds", *MEASURES.values()], rows) if rows else ""
 
 
@@ -134,20 +144,19 @@ def by_seed(study: Study, row: str, measure: str) -> dict[int, float]:
     return {seed: value for seed, value in values.items() if value is not None}
 
 
-def _gain(study: Study, first: str, second: str, measure: str) -> dict[int, float]:
-    """first - second by seed."""
-    ours, others = by_seed(study, first, measure), by_seed(study, second, measure)
-    return {seed: ours[seed] - others[seed] for seed in sorted(ours.keys() & others.keys())}
+def _over_seeds(study: Study, row: str, measure: str) -> Estimate:
+    return mean_and_deviation(list(by_seed(study, row, measure).values()))
 
 
-def _difference(study: Study, first: str, second: str, measure: str) -> Estimate | None:
+def _minus(first: Mapping[int, float], second: Mapping[int, float]) -> dict[int, float]:
+    """first - second of the seeds that both have."""
+    return {seed: first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())}
+
+
+def _difference(study: Study, first: str, second: str, measure: str) -> Estimate:
     return paired_difference(by_seed(study, first, measure), by_seed(study, second, measure))
 
 
 def _ordered(study: Study, descriptions: Iterable[str]) -> list[str]:
     known = [name for name in descriptions if name in study]
     return [*known, *(name for name in study if name not in known)]
-
-
-def _cell(values: Mapping[int, float]) -> str:
-    return str(mean_and_deviation(list(values.values()))) if values else MISSING

@@ -9,9 +9,10 @@ from pathlib import Path
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest
 from pipeline.data.split_images import open_split_image
+from pipeline.report.drawing import jpeg_bytes, png_bytes
 from pipeline.report.params import ReportParams
 from pipeline.report.selection import Findings, pairs_of_image, sample_indices
-from pipeline.report.sheet import SheetImage, contact_sheet, jpeg_bytes, png_bytes, preview
+from pipeline.report.sheet import SheetImage, contact_sheet, preview
 from pipeline.truth.ground_truth import GroundTruth
 
 

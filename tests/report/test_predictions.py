@@ -6,17 +6,25 @@ import unicodedata
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from pipeline.core.errors import DataError
 from pipeline.core.types import Detections
 from pipeline.data.images import open_image
 from pipeline.evaluation.fusion import Factors
-from pipeline.report.prediction_file import check_predictions_target, predictions_text, write_predictions
-from pipeline.report.prediction_folder import PictureFolder, is_drawn
-from pipeline.report.prediction_picture import COLORS, MAX_SIDE, MIN_SIDE, draw_prediction
-from pipeline.report.prediction_record import NamedDetection, best_of_image, image_record, summary_line
+from pipeline.report.colors import PAIRS
+from pipeline.report.prediction_picture import MAX_SIDE, MIN_SIDE, PictureFolder, draw_prediction, is_drawn
+from pipeline.report.predictions import (
+    NamedDetection,
+    best_of_image,
+    check_predictions_target,
+    image_record,
+    predictions_text,
+    summary_line,
+    write_predictions,
+)
 
+COLORS = [ImageColor.getrgb(color) for color in PAIRS]
 HUMAN, PARTNER = np.array([10, 20, 40, 80], np.float32), np.array([30, 60, 90, 95], np.float32)
 
 
@@ -62,14 +70,14 @@ def count_pixels(picture, color) -> int:
     return int((np.asarray(picture) == color).all(-1).sum())
 
 
-def test_pairs_are_drawn_in_their_colours_over_the_picture():
+def test_pairs_are_drawn_in_their_colors_over_the_picture():
     image = Image.new("RGB", (100, 100), (90, 90, 90))
     other = detection("hold", 0.3, human=HUMAN + 5)
     picture = draw_prediction(image, [detection(), detection("push", 0.4), other])
     assert picture.width == MIN_SIDE
     assert count_pixels(picture, COLORS[0]) > 1000
     assert count_pixels(picture, COLORS[1]) > 1000
-    assert count_pixels(picture, COLORS[2]) == 0  # two pairs: the verbs of one share a colour
+    assert count_pixels(picture, COLORS[2]) == 0  # two pairs: the verbs of one share a color
     blank = draw_prediction(image, [])
     assert all(count_pixels(blank, color) == 0 for color in COLORS)
 

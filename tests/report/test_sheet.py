@@ -2,22 +2,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
+from pipeline.report.colors import VERDICTS
+from pipeline.report.drawing import jpeg_bytes, png_bytes
 from pipeline.report.selection import DrawnPair, Label
 from pipeline.report.sheet import (
-    COLORS,
     TILE,
     SheetImage,
     contact_sheet,
     draw_pairs,
     fitted_scale,
-    format_score,
-    jpeg_bytes,
     label_text,
-    png_bytes,
 )
 
+COLORS = {verdict: ImageColor.getrgb(color) for verdict, color in VERDICTS.items()}
 GREY = (90, 90, 90)
 # (verdict, human box, object box) on a picture of 64 x 64, which is enlarged five times
 CASES = (
@@ -38,7 +37,7 @@ def drawn() -> np.ndarray:
 
 @pytest.mark.parametrize(("verdict", "human", "partner"), CASES)
 @pytest.mark.parametrize("which", ["human", "partner"])
-def test_edges_of_boxes_have_the_colour_of_the_verdict(drawn, verdict, human, partner, which):
+def test_edges_of_boxes_have_the_color_of_the_verdict(drawn, verdict, human, partner, which):
     x1, y1, x2, y2 = (5 * value for value in (human if which == "human" else partner))
     for edge in (drawn[y1 + 12 : y2 - 12, x1], drawn[y1 + 12 : y2 - 12, x2], drawn[y1, x1 + 3 : x2 - 3]):
         share = (edge == COLORS[verdict]).all(axis=-1).mean()
@@ -74,7 +73,6 @@ def test_labels_say_mark_name_and_score():
     assert label_text(Label("hold cup", None, "missed")) == "\N{EN DASH} hold cup"
     label = Label("hold cup", 0.5, "wrong", factors=(0.25, 0.0625))
     assert label_text(label, show_factors=True) == "✗ hold cup 0.25 0.062"
-    assert [format_score(score) for score in (1.0, 0.1, 0.03, 4.2e-6)] == ["1.00", "0.10", "0.030", "4.2e-06"]
 
 
 def sheet(images) -> Image.Image:

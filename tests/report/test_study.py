@@ -6,13 +6,12 @@ import math
 
 import pytest
 
+from pipeline.report.number_text import Estimate
 from pipeline.report.paper import CLAIMS, CONTROLS, PAPER
 from pipeline.report.results import RunMetrics
 from pipeline.report.study import (
-    Estimate,
     claims_table,
     controls_table,
-    mean_and_deviation,
     paired_difference,
     rows_csv,
     rows_table,
@@ -40,17 +39,11 @@ def cells(table: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
 
 
-def test_mean_and_sample_deviation_by_hand():
-    estimate = mean_and_deviation([1.0, 2.0, 6.0])
-    assert estimate.mean == 3.0 and estimate.spread == pytest.approx(math.sqrt((4 + 1 + 9) / 2))
-    assert str(mean_and_deviation([2.0])) == "2.00"
-
-
 def test_difference_is_paired_by_seed():
     estimate = paired_difference({0: 30.0, 1: 34.0}, {1: 31.0, 0: 29.0, 2: 99.0})
-    assert estimate is not None and estimate.mean == 2.0
+    assert estimate.mean == 2.0
     assert estimate.spread == pytest.approx(math.sqrt(2) / math.sqrt(2))  # differences 1 and 3: deviation sqrt 2
-    assert paired_difference({0: 1.0}, {1: 1.0}) is None
+    assert str(paired_difference({0: 1.0}, {1: 1.0})) == "\N{EN DASH}"
 
 
 def test_rows_stand_beside_the_papers_figures_in_the_order_of_params():

@@ -1,4 +1,4 @@
-// The page: controls, keyboard, the enlarged image, and the colour theme.
+// The page: controls, keyboard, the enlarged image, and the color theme.
 
 const record = JSON.parse(document.getElementById("record").textContent);
 const byId = (id) => document.getElementById(id);
@@ -135,7 +135,7 @@ byId("detail").addEventListener("close", () => {
   if (card) focusEntry(cards[Number(card.dataset.image)], lastRow);
 });
 
-// Colours: the system's, until the reader chooses.
+// Colors: the system's, until the reader chooses.
 
 const THEMES = { system: ["◐ System", "as the system"], light: ["☀ Light", "light"], dark: ["☾ Dark", "dark"] };
 
@@ -143,7 +143,7 @@ function setTheme(theme) {
   if (theme === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
   byId("theme").textContent = THEMES[theme][0];
-  byId("theme").setAttribute("aria-label", `Colours: ${THEMES[theme][1]}`);
+  byId("theme").setAttribute("aria-label", `Colors: ${THEMES[theme][1]}`);
 }
 
 byId("theme").addEventListener("click", () => {

@@ -7,8 +7,7 @@ from PIL import Image
 
 from pipeline.core.errors import DataError
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.report.embedding import project, sample_pairs
-from pipeline.report.embedding_figures import embedding_figures
+from pipeline.report.embedding import embedding_figures, project, sample_pairs
 from pipeline.report.embedding_plot import class_looks
 from pipeline.report.params import TsneParams
 from pipeline.store.representations_file import SplitRepresentations
@@ -101,8 +100,8 @@ def test_projection_keeps_groups_together():
     rng = np.random.default_rng(0)
     points = rng.normal(size=(60, 8)) + 30 * np.eye(8)[np.arange(60) % 3]
     places = project(points, PARAMS)
-    centres = np.stack([places[group::3].mean(0) for group in range(3)])
-    nearest = np.linalg.norm(places[:, None] - centres, axis=2).argmin(1)
+    centers = np.stack([places[group::3].mean(0) for group in range(3)])
+    nearest = np.linalg.norm(places[:, None] - centers, axis=2).argmin(1)
     np.testing.assert_array_equal(nearest, np.arange(60) % 3)
 
 

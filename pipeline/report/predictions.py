@@ -1,9 +1,14 @@
-"""What `predict` tells of an image: its best triplets by name, with boxes, score and the score's parts; plain JSON."""
+"""What `predict` tells: an image's best triplets by name, with boxes, score and the score's parts, as JSON and as text.
+
+The file of one run holds all images and those that were skipped; it is never written over another kind of file.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +17,14 @@ from pipeline.core.errors import printable
 from pipeline.core.types import Detections, FloatArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.evaluation.fusion import Factors
+from pipeline.report.number_text import significant
+from pipeline.store.files import write_text
+from pipeline.store.targets import check_json_target
 
 BOX_DIGITS, SCORE_DIGITS = 2, 6  # decimals of pixels, significant digits
+_KEYS = ("checkpoint", "detector", "fusion", "images", "skipped")
+# Control characters that JSON takes as they are, and a terminal may obey.
+_ESCAPES = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
 
 
 @dataclass(frozen=True)
@@ -32,10 +43,10 @@ class NamedDetection:
         return {
             "verb": self.verb,
             "object": self.object_name,
-            "score": _rounded(self.score),
+            "score": significant(self.score, SCORE_DIGITS),
             "human_box": _rounded_box(self.human_box),
             "object_box": _rounded_box(self.object_box),
-            "parts": {name: _rounded(value) for name, value in self.parts.items()},
+            "parts": {name: significant(value, SCORE_DIGITS) for name, value in self.parts.items()},
         }
 
 
@@ -77,8 +88,26 @@ def summary_line(path: str, detections: Sequence[NamedDetection]) -> str:
     return f"{printable(path)}: {found or 'nothing found above the threshold'}"
 
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.{SCORE_DIGITS}g}")
+def check_predictions_target(path: Path) -> None:
+    """Refuse, before the work, a path where predictions could not or must not be written.
+
+    Raises:
+        DataError: a file is there that holds no predictions of ours.
+        ArtifactError: the path cannot be written.
+    """
+    check_json_target(path, _KEYS, what="predictions", option="--json")
+
+
+def write_predictions(path: Path, document: dict[str, Any]) -> None:
+    """Write the document atomically, or into a pipe."""
+    write_text(path, predictions_text(document))
+
+
+def predictions_text(document: dict[str, Any]) -> str:
+    """Return the document as JSON, one-space indent, a line end at its end."""
+    if missing := set(_KEYS) - document.keys():  # by which a later run could not tell it from another file
+        raise ValueError(f"predictions without {sorted(missing)}")
+    return json.dumps(document, indent=1, ensure_ascii=False).translate(_ESCAPES) + "\n"
 
 
 def _rounded_box(box: FloatArray) -> list[float]:
