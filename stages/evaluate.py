@@ -1,4 +1,4 @@
-"""`evaluate`: a dump of raw logits and the ground truth, to metrics. Seconds of numpy, no network."""
+"""`evaluate`: a dump of raw logits and the ground truth, to metrics and matched detections. Seconds of numpy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from stages._command import dataset_option, root_option, run_options, scheduler_
 @scheduler_option
 @root_option
 def command(dataset: str, variant: str, seed: int | None, split: str, scheduler: str | None, root: Path) -> None:
-    """Write metrics, per-class AP, precision-recall curves and sweeps of weights of one run."""
+    """Write metrics, per-class AP, precision-recall curves, sweeps of weights and matched detections of one run."""
     layout, run = Layout(root, dataset), Run.parse(variant, seed=seed, split=split)
     with StageRun("evaluate", layout, run) as stage:
         params = stage.params(EvaluateParams)
@@ -41,7 +41,8 @@ def command(dataset: str, variant: str, seed: int | None, split: str, scheduler:
             folder.mkdir()
             for factor, results in row.sweeps.items():
                 write_text(folder / f"{factor}.csv", sweep_csv(results, groups, params.weights.get(factor, 1.0)))
-        stage.finish(outputs, row.metrics["counts"])
+        row.write_detections(layout.detections(run), run.name, len(scored.manifest))
+        stage.finish([*outputs, layout.detections(run)], row.metrics["counts"])
     click.echo(f"{run.scored_name}: {row.headline}")
 
 

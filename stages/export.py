@@ -7,15 +7,12 @@ from pathlib import Path
 import click
 
 from pipeline.config.layout import Layout
-from pipeline.config.params import load_params
 from pipeline.config.run import Run
 from pipeline.data.split import take_split
 from pipeline.evaluation.exchange_hicodet import write_hicodet_mat
 from pipeline.evaluation.exchange_vcoco import on_people, write_vcoco_pickle
-from pipeline.evaluation.fusion import fuse
-from pipeline.evaluation.params import EvaluateParams
 from pipeline.evaluation.vcoco_triplets import role_detections
-from pipeline.store.dump import read_dump
+from pipeline.store.detections_dump import open_matched
 from pipeline.store.inputs import StageInputs
 from pipeline.truth.vcoco_people_file import read_people
 from stages._command import dataset_option, progress, root_option, run_options, split_option, stage_command
@@ -37,14 +34,12 @@ from stages._command import dataset_option, progress, root_option, run_options, 
 @click.option("--output", type=click.Path(path_type=Path), required=True)
 @root_option
 def command(dataset: str, variant: str, seed: int | None, split: str, form: str, output: Path, root: Path) -> None:
-    """Fuse scores as `evaluate` does, and write."""
+    """Write the detections that `evaluate` left."""
     layout, run = Layout(root, dataset), Run.parse(variant, seed=seed, split=split)
-    params = load_params(layout.params, dataset, run)[EvaluateParams]
     inputs = StageInputs(layout)
     vocabulary, manifest = take_split(inputs, split)
-    predictions = inputs.take(layout.predictions(run), "infer", run)
-    dump = read_dump(predictions, vocabulary=vocabulary, image_ids=manifest.image_ids, run=run.name)
-    detections = fuse(dump, params)
+    remedy = f'run "weakhoi evaluate --dataset {dataset} {run.options}"'
+    detections = open_matched(inputs.take(layout.detections(run), "evaluate", run), run=run.name, remedy=remedy).read()
     if form == "vcoco-pickle":
         people = read_people(inputs.take(layout.people(split), "prepare"), manifest)
         found = role_detections(detections, vocabulary, people)

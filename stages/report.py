@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import click
 
 from pipeline.config.layout import Layout
-from pipeline.config.params import load_params, load_run_variants, load_variants
-from pipeline.config.run import Run
-from pipeline.evaluation.params import EvaluateParams
+from pipeline.config.params import load_run_variants, load_variants
+from pipeline.config.sections import plain
+from pipeline.evaluation.scored_split import ScoredSplit
 from pipeline.report.comparison import compared
 from pipeline.report.folder import Extras, further_figures, write_report
-from pipeline.report.make import make_report, read_test_split
+from pipeline.report.make import make_report
 from pipeline.report.params import ReportParams
 from pipeline.report.study import ablations_html
 from pipeline.store.files import write_bytes
-from pipeline.store.run_params import refuse_other_params, shown_rows
+from pipeline.store.run_params import shown_rows
 from pipeline.store.stage_run import StageRun
 from stages._command import dataset_option, progress, root_option, split_names, stage_command
 
@@ -32,25 +31,13 @@ def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
     names = split_names(variants) or load_run_variants(layout.params)
     with StageRun("report", layout, None, {"variant": ",".join(names)}) as stage:
         params = stage.params(ReportParams)
-        stage.params(EvaluateParams)
-        own = {name: load_params(layout.params, dataset, Run.parse(name))[EvaluateParams] for name in names}
         rows = shown_rows(names, load_variants(layout.params))
-        stage.sections["variants"] = {name: dataclasses.asdict(row) for name, row in rows.items()}
-        for path in (layout.vocabulary, layout.split("test"), layout.ground_truth("test")):
-            stage.take(path, "prepare")
-        for name in [*names, *filter(None, (section.times_run for section in own.values()))]:
-            stage.take(layout.predictions(Run.parse(name)), "infer", Run.parse(name))
-        for run in map(Run.parse, names):
-            stage.take(layout.training_log(run), "train", run)
-            for kind in (layout.metrics, layout.per_class, layout.precision_recall, layout.weight_sweeps):
-                stage.take(kind(run), "evaluate", run)
-        refuse_other_params(stage.inputs.chain.runs, layout.params)
-        split = read_test_split(layout)
-        num_images, num_tiles = (
-            min(len(split.manifest), count) for count in (params.gallery_images, params.num_images)
-        )
-        with progress(num_images + len(names) * (num_tiles + 1), "report") as advance:
-            report = make_report(layout, split, rows, own, params, advance)
+        stage.sections["variants"] = {name: plain(row) for name, row in rows.items()}
+        split = ScoredSplit.open(stage.inputs, "test")
+        num_images = min(len(split.manifest), params.gallery_images)
+        steps = num_images + len(names) * (min(len(split.manifest), params.num_images) + 1)
+        with progress(steps, "report") as advance:
+            report = make_report(split, rows, params, advance)
 
         # Shown where they exist. No DVC dependencies: an optional one can't be declared, and the studies that make them
         # are hours that `dvc repro` must not pull in. The manifest records them: `weakhoi verify` sees them change.
@@ -64,7 +51,7 @@ def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
         sheets = {name: sheet.png for name, sheet in report.sheets.items()}
         write_report(layout.report, dataset, report.runs, sheets, report.gallery, extras)
         write_bytes(layout.examples, report.sheets[compared(names)[0]].preview)
-        stage.note(*report.files, *ablations, *figures)
+        stage.note(*report.images, *ablations, *figures)
         stage.finish([layout.report, layout.examples], {"variants": len(names), "images": num_images})
     click.echo(f"{layout.report / 'index.html'}: {', '.join(names)} on {num_images} of {len(split.manifest)} images")
 

@@ -40,7 +40,7 @@ from pipeline.truth.ground_truth import GroundTruth
 if TYPE_CHECKING:
     from distributed import Client
 
-_IMAGES_AT_ONCE = 256
+IMAGES_AT_ONCE = 256
 _TASKS = 256  # at most: a graph of tasks of any size, however many images
 _CLASS_SHIFT = np.uint64(32)
 
@@ -178,7 +178,7 @@ def _two_passes(
 
 def _blocks(truth: GroundTruth, *, keep_labels: bool) -> list[_Block]:
     """Cut the ground truth into blocks of images; image-level labels serve the Known Object setting alone."""
-    edges = [*range(0, max(1, truth.num_images), _IMAGES_AT_ONCE), truth.num_images]
+    edges = [*range(0, max(1, truth.num_images), IMAGES_AT_ONCE), truth.num_images]
     order = np.argsort(truth.image_index, kind="stable")
     bounds = np.searchsorted(truth.image_index[order], edges).tolist()
     labels = truth.image_hois if keep_labels else None

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pipeline.core.types import Detections, FloatArray
-from pipeline.evaluation.fusion import fuse_factors
+from pipeline.evaluation.fusion import Factors, fuse_factors
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.evaluation.weight_sweep import Weights
 from pipeline.store.cluster import check_seen
@@ -19,7 +19,7 @@ from pipeline.store.dump import DumpReader, open_dump
 class FusedDump:
     """Triplets of eq. (3), ranked once for each change of weights; `times` is the dump of `params.times_run`.
 
-    Implements `two_pass.ImageBlocks`: whoever gets one opens the dumps anew. `digests` are those of the dumps as the
+    Implements `engine.ImageBlocks`: whoever gets one opens the dumps anew. `digests` are those of the dumps as the
     caller found them, for workers that may see other files under the same paths; a dump without one is taken as it is.
     """
 
@@ -35,11 +35,13 @@ class FusedDump:
         Raises:
             ArtifactError: a dump is missing, damaged or not the caller's, or the two are not over the same pairs.
         """
-        dump, times = self._readers
-        detections, factors = fuse_factors(
-            dump.read(start, stop), self.params, None if times is None else times.read(start, stop)
-        )
+        detections, factors = self.read_factors(start, stop)
         return detections, [factors.with_weights(dict(changes)).scores() for changes in self.rankings]
+
+    def read_factors(self, start: int, stop: int) -> tuple[Detections, Factors]:
+        """The same triplets with the params' own scores, and the factors of these; errors as `read`."""
+        dump, times = self._readers
+        return fuse_factors(dump.read(start, stop), self.params, None if times is None else times.read(start, stop))
 
     @cached_property
     def _readers(self) -> tuple[DumpReader, DumpReader | None]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import ArtifactError, ParamError, did_you_mean
 from pipeline.core.outputs import OutputColumn
-from pipeline.core.types import Detections, FloatArray, IntArray
+from pipeline.core.types import Detections, FloatArray
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.store.dump import PredictionDump
 from pipeline.store.ragged import row_owner
@@ -56,19 +56,19 @@ LINKS: dict[str, Callable[[PredictionDump, FloatArray], DoubleArray]] = {
 class Factors:
     """The factors of a score by name, float64 [T] in 0..1, and the weight (exponent) of each that is not 1.
 
-    `human` and `object` [T] are the two detector scores whose product is the factor "detector".
+    `human` and `object` [T] are the two detector scores whose product is the factor "detector", where they are known.
     """
 
-    values: dict[str, DoubleArray]
-    human: DoubleArray
-    object: DoubleArray
+    values: Mapping[str, NDArray[np.floating]]
     weights: Mapping[str, float]
+    human: DoubleArray | None = None
+    object: DoubleArray | None = None
 
     def weight(self, name: str) -> float:
         """Exponent of a factor; 0 leaves it out."""
         return self.weights.get(name, 1.0)
 
-    def weighted(self, name: str) -> DoubleArray:
+    def weighted(self, name: str) -> NDArray[np.floating]:
         """A factor to the power of its weight."""
         value, weight = self.values[name], self.weight(name)
         return value if weight == 1 else value**weight
@@ -80,7 +80,7 @@ class Factors:
 
     def scores(self) -> FloatArray:
         """R, eq. (3): the product of all factors to their weights, float32 [T]."""
-        product = np.ones(len(self.human))
+        product = np.ones(len(next(iter(self.values.values()))))
         for name in self.in_use:
             product *= self.weighted(name)
         return product.astype(np.float32)
@@ -88,11 +88,6 @@ class Factors:
     def with_weights(self, changes: Mapping[str, float]) -> Factors:
         """The same factors at other weights."""
         return dataclasses.replace(self, weights={**self.weights, **changes})
-
-    def take(self, rows: IntArray) -> Factors:
-        """The factors of some triplets."""
-        values = {name: value[rows] for name, value in self.values.items()}
-        return Factors(values, self.human[rows], self.object[rows], self.weights)
 
 
 def fuse(dump: PredictionDump, params: EvaluateParams, times: PredictionDump | None = None) -> Detections:
@@ -139,7 +134,7 @@ def fuse_factors(
         _check_same_pairs(dump, times)
         of_pairs = _pair_column(times)
         values["times"] = triplets(of_pairs, sigmoid(times.outputs[of_pairs.name]))
-    factors = Factors(values, of_human, of_object, params.weights)
+    factors = Factors(values, params.weights, of_human, of_object)
     detections = Detections(
         image_index=image[pair].astype(np.int32),
         hoi_id=hoi_id.astype(np.int16),

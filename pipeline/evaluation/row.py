@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.core.class_groups import ClassGroups
-from pipeline.evaluation.engine import Evaluation, evaluate_rankings
+from pipeline.evaluation.engine import IMAGES_AT_ONCE, Evaluation, evaluate_rankings
 from pipeline.evaluation.fused_dump import FusedDump
 from pipeline.evaluation.fusion import fuse
 from pipeline.evaluation.hicodet import HicoDetResult, Rules
@@ -17,6 +20,7 @@ from pipeline.evaluation.summary import metrics
 from pipeline.evaluation.vcoco import evaluate_vcoco
 from pipeline.evaluation.vcoco_triplets import role_detections, vcoco_metrics
 from pipeline.evaluation.weight_sweep import Weights, sweeps
+from pipeline.store.detections_dump import write_matched
 from pipeline.store.dump import DumpReader
 from pipeline.truth.ground_truth import GroundTruth
 from pipeline.truth.vcoco_annotations import VCocoAnnotations
@@ -36,6 +40,27 @@ class Row:
     sweeps: Mapping[str, Mapping[float, HicoDetResult]]
     source: FusedDump
     evaluation: Evaluation
+
+    def write_detections(self, path: Path, run: str, num_images: int) -> None:
+        """Write every scored triplet with its factors and what it matches, a range of images at a time.
+
+        Args:
+            run: its name.
+            num_images: of the split.
+        """
+        factors = self.source.read_factors(0, 0)[1]
+        weights = {name: factors.weight(name) for name in factors.values}
+        write_matched(path, self._matched_blocks(num_images), run=run, weights=weights)
+
+    def _matched_blocks(self, num_images: int) -> Iterator[dict[str, NDArray[Any]]]:
+        matched, hits, first = self.evaluation.matched, self.evaluation.hits, 0
+        assert matched is not None and hits is not None
+        for start in range(0, num_images, IMAGES_AT_ONCE):
+            found, factors = self.source.read_factors(start, min(start + IMAGES_AT_ONCE, num_images))
+            rows = slice(first, first := first + len(found))
+            columns = {**vars(found), "image_index": found.image_index + np.int32(start)}
+            columns |= {"matched": matched[rows], "hit": hits[rows]}
+            yield columns | {f"factor.{name}": values for name, values in factors.values.items()}
 
     @property
     def result(self) -> HicoDetResult:

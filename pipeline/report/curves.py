@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 
 import matplotlib
 import numpy as np
@@ -10,10 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from pipeline.core.class_groups import FULL
 from pipeline.core.types import IntArray
-from pipeline.report.plotting import GROUPS, STYLE, legend, line_styles, panels, png_of
+from pipeline.report.number_text import group_title
+from pipeline.report.plotting import STYLE, legend, line_styles, panels, png_of
 from pipeline.report.results import DoubleArray, PerClass
 
+_MARKERS = ("D", "o", "s", "^", "v")  # of groups of classes
 _MOST_NAMED_CLASSES = 60  # above, names would be unreadable
 
 
@@ -23,7 +27,7 @@ def precision_recall(curves: Mapping[str, Mapping[str, tuple[DoubleArray, Double
     Args:
         curves: by variant, by group of classes: recall and precision, 0..1.
     """
-    groups = [name for name in GROUPS if any(name in by_group for by_group in curves.values())] or ["full"]
+    groups = list(dict.fromkeys(name for by_group in curves.values() for name in by_group)) or [FULL]
     styles = line_styles(curves)
     with matplotlib.rc_context(STYLE):
         figure, axes = panels(len(groups), "recall")
@@ -31,7 +35,7 @@ def precision_recall(curves: Mapping[str, Mapping[str, tuple[DoubleArray, Double
             for variant, by_group in curves.items():
                 if group in by_group:
                     panel.plot(*by_group[group], label=variant, **styles[variant])
-            panel.set(title=GROUPS[group], xlim=(0, 1), ylim=(0, 1))
+            panel.set(title=group_title(group), xlim=(0, 1), ylim=(0, 1))
         axes[0].set_ylabel("precision, mean over classes")
         legend(figure, axes[0])
         return png_of(figure)
@@ -72,7 +76,7 @@ def running_mean(values: DoubleArray, window: int) -> DoubleArray:
 
 
 def per_class(runs: Mapping[str, PerClass], name: str, other: str | None = None) -> bytes:
-    """AP of every class of one variant, best first, against another's; rare classes marked.
+    """AP of every class of one variant, best first, against another's; a marker for each group of classes.
 
     Classes without ground truth have no AP and are left out. Names are printed where there is room for them.
 
@@ -87,16 +91,17 @@ def per_class(runs: Mapping[str, PerClass], name: str, other: str | None = None)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.5, 1.6 + 0.21 * len(order)) if named else (11.5, 4.5), layout="constrained")
         axes = figure.add_subplot()
-        place, is_rare = np.arange(len(order)), first.is_rare[order]
+        place = np.arange(len(order))
         if other is not None:
             second = runs[other].ap[order]
             _span(axes, place, first.ap[order], second, named)
             _scatter(axes, place, second, named, color=styles[other]["color"], marker="o", label=other)
-        for members, marker, label in ((~is_rare, "o", name), (is_rare, "D", f"{name}, rare class")):
-            if members.any():
+        for marker, (group, classes) in zip(cycle(_MARKERS), _apart(first).items(), strict=False):
+            if (members := classes[order]).any():
+                label = f"{name}, {group_title(group).lower()}" if group else name
                 marks = {"color": styles[name]["color"], "marker": marker, "label": label}
                 _scatter(axes, place[members], first.ap[order][members], named, **marks)
-        _class_axes(axes, [first.names[row] for row in order], is_rare, named)
+        _class_axes(axes, [first.names[row].replace("_", " ") for row in order], named)
         if len(order):
             figure.legend(loc="outside upper left", ncols=3)
         return png_of(figure)
@@ -114,13 +119,21 @@ def _span(axes: Axes, place: IntArray, first: DoubleArray, second: DoubleArray, 
     draw(place, np.fmin(first, second), np.fmax(first, second), color="#c9c9cf", linewidth=1.6, zorder=2)
 
 
-def _class_axes(axes: Axes, names: list[str], is_rare: NDArray[np.bool_], named: bool) -> None:
+def _apart(classes: PerClass) -> dict[str, NDArray[np.bool_]]:
+    """Each class in the first group that holds it, bool [H] by group; those of none under no name."""
+    left, apart = np.ones(len(classes.ap), np.bool_), {}
+    for name, members in classes.groups.items():
+        apart[name] = members & left
+        left &= ~members
+    return {**apart, "": left}
+
+
+def _class_axes(axes: Axes, names: list[str], named: bool) -> None:
     if not named:
         axes.set(xlabel="HOI classes, best first", ylabel="AP, percent", ylim=(0, 101), xlim=(-1, len(names)))
         return
     axes.set(xlabel="AP, percent", xlim=(-1, 101), ylim=(len(names) - 0.4, -0.6))
-    labels = [f"{name.replace('_', ' ')}{' ◆' if rare else ''}" for name, rare in zip(names, is_rare, strict=True)]
-    axes.set_yticks(np.arange(len(names)), labels, fontsize=9)
+    axes.set_yticks(np.arange(len(names)), names, fontsize=9)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
 

@@ -107,14 +107,14 @@ def _pictures(runs: Mapping[str, RunRecords], extras: Extras) -> dict[str, Pictu
             heading="Rare to frequent classes",
             alt=f"Average precision of every HOI class against its number of training pairs, {first}{against}.",
             caption="AP of every HOI class with ground truth against its annotated training pairs, which the model is "
-            "never shown. Squares are means over thirds of the classes. Left of the dotted line are the rare classes.",
+            "never shown. Squares are means over thirds of the classes.",
             data=trends.training_frequency(per_class, first, second),
         ),
         "per_class.png": Picture(
             heading="Classes",
             alt=f"Average precision of every HOI class, {first}{against}.",
-            caption=f"AP of every HOI class with ground truth, {first}{against}, sorted by {first}. Diamonds are rare "
-            "classes: fewer than 10 training pairs.",
+            caption=f"AP of every HOI class with ground truth, {first}{against}, sorted by {first}. Markers "
+            "tell groups of classes apart.",
             data=curves.per_class(per_class, first, second),
         ),
         "weights.png": Picture(

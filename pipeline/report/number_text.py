@@ -37,6 +37,11 @@ def percent(value: float | None) -> str:
     return MISSING if value is None or np.isnan(value) else f"{value:.2f}"
 
 
+def group_title(name: str) -> str:
+    """Name of a group of classes, or of a measure, as headings have it."""
+    return name.replace("_", " " if name.startswith("max") else "-").capitalize()
+
+
 def score_text(score: float) -> str:
     """Two decimals, or two significant digits where those would say too little."""
     return f"{score:.2f}" if score >= 0.1 else f"{score:#.2g}"

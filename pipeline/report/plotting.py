@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 from pipeline.report.colors import INK, VARIANTS
 
 _DASHES = ("-", "--", "-.", ":")
-GROUPS = {"full": "Full: all classes", "rare": "Rare", "non_rare": "Non-rare"}  # of classes, as the protocol has them
 STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10.0,

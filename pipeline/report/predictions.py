@@ -65,6 +65,7 @@ def best_of_image(
 def _named(detections: Detections, factors: Factors, vocabulary: Vocabulary, index: int) -> NamedDetection:
     verb_id, object_id = vocabulary.hoi_classes[int(detections.hoi_id[index])]
     columns = {name: factors.values[name] for name in factors.in_use if name != "detector"}
+    assert factors.human is not None and factors.object is not None
     columns |= {"human_detector": factors.human, "object_detector": factors.object}
     return NamedDetection(
         verb=vocabulary.verbs[verb_id],

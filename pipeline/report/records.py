@@ -1,9 +1,9 @@
-"""What is on disk about one variant, and which files it came from."""
+"""What is on disk about one variant."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from pipeline.report.results import (
     read_training_log,
     read_weight_sweep,
 )
+from pipeline.store.inputs import StageInputs
 
 
 @dataclass(frozen=True)
@@ -34,36 +35,35 @@ class RunRecords:
     training: Mapping[str, DoubleArray]
 
 
-def read_run_records(layout: Layout, name: str, desc: str) -> RunRecords:
-    """Read all that `evaluate` and `train` left about a variant.
+def read_run_records(inputs: StageInputs, name: str, desc: str) -> RunRecords:
+    """Check and read all that `evaluate` and `train` left about a variant.
 
     Raises:
         ArtifactError: a file is missing or damaged; names the command that makes it.
     """
-    evaluate, run = remedy("evaluate", layout, name), Run.parse(name)
+    layout, run = inputs.layout, Run.parse(name)
+    evaluate = remedy("evaluate", layout, name)
+
+    def taken(kind: Callable[[Run], Path]) -> Path:
+        return inputs.take(kind(run), "evaluate", run)
+
+    sweeps = _sweep_files(taken(layout.weight_sweeps), evaluate)
     return RunRecords(
         desc=desc,
-        metrics=read_metrics(layout.metrics(run), evaluate),
-        per_class=read_per_class(layout.per_class(run), evaluate),
-        curves=read_mean_curves(layout.precision_recall(run), evaluate),
-        sweeps={path.stem: read_weight_sweep(path, evaluate) for path in _sweep_files(layout, run, evaluate)},
-        training=read_training_log(layout.training_log(run), remedy("train", layout, name)),
+        metrics=read_metrics(taken(layout.metrics), evaluate),
+        per_class=read_per_class(taken(layout.per_class), evaluate),
+        curves=read_mean_curves(taken(layout.precision_recall), evaluate),
+        sweeps={path.stem: read_weight_sweep(path, evaluate) for path in sweeps},
+        training=read_training_log(inputs.take(layout.training_log(run), "train", run), remedy("train", layout, name)),
     )
 
 
-def _sweep_files(layout: Layout, run: Run, remedy: str) -> list[Path]:
+def _sweep_files(folder: Path, remedy: str) -> list[Path]:
     """A CSV file per factor."""
-    folder = layout.weight_sweeps(run)
     if not (files := sorted(folder.glob("*.csv"))):
         fault = "holds no sweep" if folder.is_dir() else "does not exist"
         raise ArtifactError(f"{folder} {fault}; {remedy}")
     return files
-
-
-def record_files(layout: Layout, name: str) -> list[Path]:
-    """The files that `read_run_records` reads, and the dump that they were evaluated from."""
-    kinds = (layout.metrics, layout.per_class, layout.precision_recall, layout.weight_sweeps, layout.training_log)
-    return [*(kind(Run.parse(name)) for kind in kinds), layout.predictions(Run.parse(name))]
 
 
 def remedy(stage: str, layout: Layout, name: str) -> str:

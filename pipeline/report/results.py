@@ -7,47 +7,60 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.class_groups import FULL
 from pipeline.core.errors import ArtifactError
 from pipeline.store.files import read_json
 
 DoubleArray = NDArray[np.float64]
 
 
+_ROLE_MEASURES = ("ap_role_s1", "ap_role_s2", "ap_agent")  # of the V-COCO protocol
+_BEFORE_GROUPS = "train_instances"  # the last column of a per-class file that is no group of classes
+
+
 @dataclass(frozen=True)
 class RunMetrics:
-    """Metrics of one run, percent; None where the dataset has no such class. `counts` is what they were taken over.
+    """Metrics of one run, percent; None where the dataset has no such class.
 
-    The last three are the V-COCO protocol's, None where it was not asked for.
+    Attributes:
+        means: mAP of each group of classes; `groups` is the number of classes of each.
+        counts: what the metrics were taken over.
+        roles: the V-COCO protocol's measures, empty where it was not asked for.
     """
 
     variant: str
     split: str
     setting: str
-    full: float | None
-    rare: float | None
-    non_rare: float | None
+    means: dict[str, float | None]
     max_recall: float | None
+    groups: dict[str, int]
     counts: dict[str, int]
-    ap_role_s1: float | None = None
-    ap_role_s2: float | None = None
-    ap_agent: float | None = None
+    roles: dict[str, float | None]
+
+    @property
+    def measures(self) -> dict[str, float | None]:
+        """All scores by name: the V-COCO protocol's first, means over groups, and the mean maximum recall."""
+        return {**self.roles, **self.means, "max_recall": self.max_recall}
 
 
 @dataclass(frozen=True)
 class PerClass:
-    """By HOI class: name, AP in percent (nan without ground truth), rarity, and number of training pairs, [H] each."""
+    """By HOI class: name, AP in percent (nan without ground truth), and number of training pairs, [H] each.
+
+    `groups`: the classes of each group but the one of all, bool [H].
+    """
 
     names: tuple[str, ...]
     ap: DoubleArray
-    is_rare: NDArray[np.bool_]
     train_instances: DoubleArray
+    groups: dict[str, NDArray[np.bool_]]
 
 
 def read_metrics(path: Path, remedy: str) -> RunMetrics:
@@ -61,57 +74,41 @@ def read_metrics(path: Path, remedy: str) -> RunMetrics:
 
 def _run_metrics(path: Path, data: Any, remedy: str) -> RunMetrics:
     try:
-        names = [item.name for item in fields(RunMetrics) if item.default is MISSING or item.name in data]
-        return RunMetrics(**{name: data[name] for name in names})
-    except (KeyError, TypeError) as error:
+        groups = dict(data["groups"])
+        return RunMetrics(
+            **{name: data[name] for name in ("variant", "split", "setting", "max_recall", "counts")},
+            groups=groups,
+            means={name: data[name] for name in groups},
+            roles={name: data[name] for name in _ROLE_MEASURES if name in data},
+        )
+    except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{path}: not the metrics of a run ({error!r} missing or wrong); {remedy}") from None
-
-
-def check_metrics(path: Path, stored: RunMetrics, computed: dict[str, Any], remedy: str) -> None:
-    """Refuse metrics that were made from another dump or with other params than those of today.
-
-    Args:
-        computed: `pipeline.evaluation.summary.metrics` of the dump that the report draws.
-
-    Raises:
-        ArtifactError: names the first number that differs.
-    """
-    for name, value in computed.items():
-        if getattr(stored, name) != value:
-            raise ArtifactError(
-                f"{path}: {name} is {getattr(stored, name)}, the predictions and params.yaml of now give {value}; "
-                f"{remedy}"
-            )
 
 
 def read_per_class(path: Path, remedy: str) -> PerClass:
     """Read per-class AP; names are "verb object". Raises ArtifactError."""
-    columns = read_columns(path, ("verb", "object", "ap", "rare", "train_instances"), remedy)
+    columns = read_columns(path, ("verb", "object", "ap", _BEFORE_GROUPS), remedy)
+    groups = list(columns)[list(columns).index(_BEFORE_GROUPS) + 1 :]
     return PerClass(
         names=tuple(f"{verb} {obj}" for verb, obj in zip(columns["verb"], columns["object"], strict=True)),
         ap=numbers(path, columns["ap"], remedy),
-        is_rare=numbers(path, columns["rare"], remedy) > 0,
-        train_instances=numbers(path, columns["train_instances"], remedy),
+        train_instances=numbers(path, columns[_BEFORE_GROUPS], remedy),
+        groups={name: numbers(path, columns[name], remedy) > 0 for name in groups},
     )
 
 
 def read_mean_curves(path: Path, remedy: str) -> dict[str, tuple[DoubleArray, DoubleArray]]:
     """Read mean recall and precision, 0..1, by group of classes, of which empty ones are left out. ArtifactError."""
-    groups = ("full", "rare", "non_rare")
-    columns = read_columns(path, ("recall", *groups), remedy)
-    recall, curves = numbers(path, columns["recall"], remedy), {}
-    for name in groups:
-        precision = numbers(path, columns[name], remedy)
-        if not np.isnan(precision).all():
-            curves[name] = (recall, precision)
-    return curves
+    columns = read_columns(path, ("recall", FULL), remedy)
+    values = {name: numbers(path, texts, remedy) for name, texts in columns.items()}
+    recall = values.pop("recall")
+    return {name: (recall, precision) for name, precision in values.items() if not np.isnan(precision).all()}
 
 
 def read_weight_sweep(path: Path, remedy: str) -> dict[str, DoubleArray]:
     """Read weight, the mAP of each group of classes in percent, and `chosen` (1 at the params' own). ArtifactError."""
-    names = ("weight", "full", "rare", "non_rare", "chosen")
-    columns = read_columns(path, names, remedy)
-    return {name: numbers(path, columns[name], remedy) for name in names}
+    columns = read_columns(path, ("weight", FULL, "chosen"), remedy)
+    return {name: numbers(path, texts, remedy) for name, texts in columns.items()}
 
 
 def read_training_log(path: Path, remedy: str) -> dict[str, DoubleArray]:
@@ -146,7 +143,7 @@ def read_study(folder: Path) -> dict[str, dict[int, RunMetrics]]:
 def read_tuning(folder: Path) -> dict[str, RunMetrics]:
     """Return the metrics of a parameter search by file name, best Full first; empty where there is none."""
     runs = {path.stem: read_metrics(path, "evaluate this run again") for path in sorted(folder.glob("*.json"))}
-    return dict(sorted(runs.items(), key=lambda item: -(item[1].full or 0.0)))
+    return dict(sorted(runs.items(), key=lambda item: -(item[1].means[FULL] or 0.0)))
 
 
 def read_columns(path: Path, names: Iterable[str], remedy: str, *, may_be_empty: bool = False) -> dict[str, list[str]]:

@@ -29,12 +29,12 @@ _Corners = tuple[bytes, bytes]  # a pair's boxes, exactly
 class Findings:
     """Some detections of a split, K, and what the evaluation of the whole split says about each.
 
-    `hits` bool [K]; `matched_index` int64 [K], the annotation that the detection points at, -1 for none; `factors` [K].
+    `hits` bool [K]; `matched_index` int32 [K], the annotation that the detection points at, -1 for none; `factors` [K].
     """
 
     detections: Detections
     hits: NDArray[np.bool_]
-    matched_index: IntArray
+    matched_index: NDArray[np.int32]
     factors: Factors
 
     def factor_scores(self, row: int) -> tuple[float, ...]:
@@ -82,16 +82,22 @@ def sample_indices(num_images: int, count: int) -> IntArray:
     return ((np.arange(count) * 2 + 1) * num_images // (2 * count)) if count else np.zeros(0, np.int64)
 
 
-def best_rows(detections: Detections, truth: GroundTruth, num_hois: int) -> IntArray:
+def best_rows(
+    hoi_id: NDArray[np.integer], scores: FloatArray, image_index: NDArray[np.integer], num_gt: IntArray
+) -> IntArray:
     """Rows of each class's best-scored detections, as many as it has annotated pairs; int64, best scores first.
 
     Ties go by image, then by row, as in the evaluation.
+
+    Args:
+        hoi_id, scores, image_index: of the detections, [T].
+        num_gt: annotated pairs of each class, int64 [H].
     """
-    by_class = sort_detections(detections.hoi_id, detections.scores, detections.image_index)
-    num_detections, num_gt = (np.bincount(record.hoi_id, minlength=num_hois) for record in (detections, truth))
+    by_class = sort_detections(hoi_id, scores, image_index)
+    num_detections = np.bincount(hoi_id, minlength=len(num_gt))
     rank = np.arange(len(by_class)) - np.repeat(np.cumsum(num_detections) - num_detections, num_detections)
     rows = by_class[rank < np.repeat(num_gt, num_detections)]
-    return rows[np.lexsort((rows, -detections.scores[rows]))]
+    return rows[np.lexsort((rows, -scores[rows]))]
 
 
 def pairs_of_image(

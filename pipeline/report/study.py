@@ -6,9 +6,8 @@ standard error over the seeds is that of paired samples. All numbers are percent
 The study as `ablations.csv`; an empty cell is a number that nobody has:
   variant, desc                                 the row's name in params.yaml, and what it means
   seeds                                         number of runs
-  full_mean, full_std                           mAP over all classes, mean and standard deviation over seeds
-  rare_mean, rare_std, non_rare_mean, non_rare_std   likewise
-  paper_full, paper_rare, paper_non_rare        the paper's figure for that row, on HICO-DET
+  GROUP_mean, GROUP_std                         mAP over a group of classes, mean and standard deviation over seeds
+  paper_GROUP                                   the paper's figure for that row, on HICO-DET
 Any other column is passed over. Rows keep the file's order.
 """
 
@@ -22,17 +21,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.report.number_text import Estimate, mean_and_deviation, percent
-from pipeline.report.paper import CLAIMS, CONTROLS, PAPER
+from pipeline.core.class_groups import FULL
+from pipeline.report.number_text import Estimate, group_title, mean_and_deviation, percent
+from pipeline.report.paper import CLAIMS, CONTROLS, GROUPS, RARE_GAIN, figures
 from pipeline.report.results import RunMetrics, numbers, read_columns
 from pipeline.report.table import html_table, markdown_table
 
 Study = Mapping[str, Mapping[int, RunMetrics]]  # by row and seed
-MEASURES = {"full": "Full", "rare": "Rare", "non_rare": "Non-rare"}
-_PAPER_NAMES = [f"paper: {name}" for name in MEASURES.values()]
-_OURS = [f"{measure}_{kind}" for measure in MEASURES for kind in ("mean", "std")]
-_PAPERS = [f"paper_{measure}" for measure in MEASURES]
-_NO_FIGURES = (None, None, None)
 
 
 def paired_difference(first: Mapping[int, float], second: Mapping[int, float]) -> Estimate:
@@ -44,23 +39,25 @@ def paired_difference(first: Mapping[int, float], second: Mapping[int, float]) -
 
 def rows_table(study: Study, descriptions: Mapping[str, str]) -> str:
     """Markdown table of mean ± standard deviation per row beside the paper's figures, in the order of params."""
-    rows = []
+    rows, groups = [], groups_of(study)
     for name in _ordered(study, descriptions):
-        cells = [str(_over_seeds(study, name, measure)) for measure in MEASURES]
-        paper = map(percent, PAPER.get(name, _NO_FIGURES))
+        cells = [str(_over_seeds(study, name, group)) for group in groups]
+        paper = [percent(figures(name).get(group)) for group in GROUPS]
         rows.append([name, descriptions.get(name, ""), str(len(study[name])), *cells, *paper])
-    return markdown_table(["row", "desc", "seeds", *MEASURES.values(), *_PAPER_NAMES], rows)
+    return markdown_table(["row", "desc", "seeds", *map(group_title, groups), *map(_of_paper, GROUPS)], rows)
 
 
 def rows_csv(study: Study, descriptions: Mapping[str, str]) -> str:
     """The same rows as CSV, in the columns that this module lists."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["variant", "desc", "seeds", *_OURS, *_PAPERS])
+    groups = groups_of(study)
+    ours_columns = [f"{group}_{kind}" for group in groups for kind in ("mean", "std")]
+    writer.writerow(["variant", "desc", "seeds", *ours_columns, *(f"paper_{group}" for group in GROUPS)])
     for name in _ordered(study, descriptions):
-        estimates = [_over_seeds(study, name, measure) for measure in MEASURES]
+        estimates = [_over_seeds(study, name, group) for group in groups]
         ours = ["" if np.isnan(x) else f"{x:.4f}" for one in estimates for x in (one.mean, one.spread)]
-        paper = ["" if value is None else f"{value:.2f}" for value in PAPER.get(name, _NO_FIGURES)]
+        paper = [f"{value:.2f}" for value in figures(name).values()] or [""] * len(GROUPS)
         writer.writerow([name, descriptions.get(name, ""), len(study[name]), *ours, *paper])
     return stream.getvalue()
 
@@ -71,29 +68,33 @@ def ablations_html(path: Path, remedy: str) -> str:
     Raises:
         ArtifactError: not such a file; names the missing columns.
     """
-    columns = read_columns(path, ("variant", "desc", "seeds", *_OURS, *_PAPERS), remedy)
-    values = {name: numbers(path, columns[name], remedy) for name in (*_OURS, *_PAPERS)}
+    columns = read_columns(path, ("variant", "desc", "seeds", f"{FULL}_mean", f"{FULL}_std"), remedy)
+    groups = [name.removesuffix("_mean") for name in columns if f"{name.removesuffix('_mean')}_std" in columns]
+    papers = [name.removeprefix("paper_") for name in columns if name.startswith("paper_")]
+
+    def value(column: str, row: int) -> float:
+        return float(numbers(path, columns[column][row : row + 1], remedy)[0])
+
     rows = []
     for row, name in enumerate(columns["variant"]):
-        ours = [Estimate(values[f"{measure}_mean"][row], values[f"{measure}_std"][row]) for measure in MEASURES]
-        paper = [percent(values[column][row]) for column in _PAPERS]
+        ours = [Estimate(value(f"{group}_mean", row), value(f"{group}_std", row)) for group in groups]
+        paper = [percent(value(f"paper_{group}", row)) for group in papers]
         rows.append((name, columns["desc"][row], [escape(columns["seeds"][row]), *map(str, ours), *paper]))
-    return html_table(["variant", "seeds", *MEASURES.values(), *_PAPER_NAMES], rows)
+    return html_table(["variant", "seeds", *map(group_title, groups), *map(_of_paper, papers)], rows)
 
 
 def claims_table(study: Study) -> str:
     """Markdown table of the paper's comparisons: its difference, ours ± standard error, and whether ours agrees."""
     compared = []
     for claim in CLAIMS:
-        paper = PAPER[claim.better][0] - PAPER[claim.worse][0]
-        ours = _difference(study, claim.better, claim.worse, "full")
+        paper = figures(claim.better)[FULL] - figures(claim.worse)[FULL]
+        ours = _difference(study, claim.better, claim.worse, FULL)
         compared.append((claim.text, f"{claim.better} - {claim.worse}", paper, ours))
-    gains = [
-        _minus(by_seed(study, "ours", measure), by_seed(study, "baseline", measure)) for measure in ("rare", "non_rare")
-    ]
-    rare, non_rare = (PAPER["ours"][place] - PAPER["baseline"][place] for place in (1, 2))
-    what = "gain of ours over baseline: Rare - Non-rare"
-    compared.append(("rare classes gain most", what, rare - non_rare, paired_difference(*gains)))
+    first, second, *groups = RARE_GAIN
+    gains = [_minus(by_seed(study, first, group), by_seed(study, second, group)) for group in groups]
+    of_paper = [figures(first)[group] - figures(second)[group] for group in groups]
+    what = f"gain of {first} over {second}: {' - '.join(map(group_title, groups))}"
+    compared.append(("rare classes gain most", what, of_paper[0] - of_paper[1], paired_difference(*gains)))
     rows = [
         [text, what, percent(paper), str(ours), verdict(ours)]
         for text, what, paper, ours in compared
@@ -114,13 +115,13 @@ def verdict(difference: Estimate) -> str:
 
 def controls_table(study: Study) -> str:
     """Markdown table of rows against their controls: mean paired differences ± standard error."""
-    rows = []
+    rows, groups = [], groups_of(study)
     for first, second in CONTROLS:
-        estimates = [_difference(study, first, second, measure) for measure in MEASURES]
+        estimates = [_difference(study, first, second, group) for group in groups]
         if not np.isnan(estimates[0].mean):
             shared = study[first].keys() & study[second].keys()
             rows.append([f"{first} - {second}", str(len(shared)), *map(str, estimates)])
-    return markdown_table(["difference", "seeds", *MEASURES.values()], rows) if rows else ""
+    return markdown_table(["difference", "seeds", *map(group_title, groups)], rows) if rows else ""
 
 
 def study_page(study: Study, descriptions: Mapping[str, str], title: str) -> str:
@@ -138,14 +139,23 @@ def study_page(study: Study, descriptions: Mapping[str, str], title: str) -> str
     return "\n\n".join(parts) + "\n"
 
 
-def by_seed(study: Study, row: str, measure: str) -> dict[int, float]:
-    """Values of a measure by seed, those of runs without such a class left out."""
-    values = {seed: getattr(run, measure) for seed, run in study.get(row, {}).items()}
+def groups_of(study: Study) -> list[str]:
+    """Groups of classes that the study's runs were scored on, in their order."""
+    return list(dict.fromkeys(name for runs in study.values() for run in runs.values() for name in run.means))
+
+
+def _of_paper(group: str) -> str:
+    return f"paper: {group_title(group)}"
+
+
+def by_seed(study: Study, row: str, group: str) -> dict[int, float]:
+    """The mAP of a group of classes by seed, runs without such a class left out."""
+    values = {seed: run.means.get(group) for seed, run in study.get(row, {}).items()}
     return {seed: value for seed, value in values.items() if value is not None}
 
 
-def _over_seeds(study: Study, row: str, measure: str) -> Estimate:
-    return mean_and_deviation(list(by_seed(study, row, measure).values()))
+def _over_seeds(study: Study, row: str, group: str) -> Estimate:
+    return mean_and_deviation(list(by_seed(study, row, group).values()))
 
 
 def _minus(first: Mapping[int, float], second: Mapping[int, float]) -> dict[int, float]:
@@ -153,8 +163,8 @@ def _minus(first: Mapping[int, float], second: Mapping[int, float]) -> dict[int,
     return {seed: first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())}
 
 
-def _difference(study: Study, first: str, second: str, measure: str) -> Estimate:
-    return paired_difference(by_seed(study, first, measure), by_seed(study, second, measure))
+def _difference(study: Study, first: str, second: str, group: str) -> Estimate:
+    return paired_difference(by_seed(study, first, group), by_seed(study, second, group))
 
 
 def _ordered(study: Study, descriptions: Iterable[str]) -> list[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from pipeline.report.number_text import percent
+from pipeline.core.class_groups import FULL
+from pipeline.report.number_text import group_title, percent
 from pipeline.report.results import RunMetrics
 
-_MEASURES = {"full": "Full", "rare": "Rare", "non_rare": "Non-rare", "max_recall": "Max recall"}
-_ROLE_MEASURES = {"ap_role_s1": "AP role S1", "ap_role_s2": "AP role S2", "ap_agent": "AP agent"}  # V-COCO only
+_ROLE_TITLES = {"ap_role_s1": "AP role S1", "ap_role_s2": "AP role S2", "ap_agent": "AP agent"}  # V-COCO only
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], num_text_columns: int = 1) -> str:
@@ -48,8 +48,9 @@ def headline_html(runs: Sequence[RunMetrics], descriptions: Mapping[str, str]) -
 
 def tuning_markdown(runs: Mapping[str, RunMetrics]) -> str:
     """Table of a parameter search by run name, in the order given, Markdown."""
-    rows = [[name, run.split, *map(percent, (run.full, run.rare, run.non_rare))] for name, run in runs.items()]
-    return markdown_table(["run", "split", "Full", "Rare", "Non-rare"], rows, num_text_columns=2)
+    groups = dict.fromkeys(name for run in runs.values() for name in run.means)
+    rows = [[name, run.split, *(percent(run.means.get(group)) for group in groups)] for name, run in runs.items()]
+    return markdown_table(["run", "split", *map(group_title, groups)], rows, num_text_columns=2)
 
 
 def counts_line(runs: Sequence[RunMetrics]) -> str:
@@ -58,26 +59,27 @@ def counts_line(runs: Sequence[RunMetrics]) -> str:
         return ""
     run = runs[0]
     counts = {name: f"{value:,}" for name, value in run.counts.items()}
+    groups = ", ".join(f"{size} {name.replace('_', '-')}" for name, size in run.groups.items() if name != FULL)
     return (
         f"mAP and mean maximum recall in percent, {run.setting.replace('_', ' ')} setting, {run.split} split: "
         f"{counts['images']} images, {counts['ground_truth_pairs']} annotated pairs, {counts['hoi_classes']} HOI "
-        f"classes of which {counts['rare_classes']} are rare (fewer than 10 training pairs) and "
-        f"{counts['classes_without_ground_truth']} have no annotated pair in this split."
+        f"classes ({groups or 'no groups'}), of which {counts['classes_without_ground_truth']} have no annotated pair "
+        "in this split."
     )
 
 
 def _measures(runs: Sequence[RunMetrics]) -> dict[str, str]:
-    """Columns of the table: the V-COCO protocol's come first where any run has them."""
-    scored = any(run.ap_role_s1 is not None for run in runs)
-    return _ROLE_MEASURES | _MEASURES if scored else _MEASURES
+    """Columns of the table with their titles: all measures that any run has."""
+    names = dict.fromkeys(name for run in runs for name in run.measures)
+    return {name: _ROLE_TITLES.get(name) or group_title(name) for name in names}
 
 
 def _cells(runs: Sequence[RunMetrics], run: RunMetrics, bold: str) -> list[str]:
     """Cells of one row, the best of each column as `bold` has it; the count of detections is never best."""
     cells = []
     for measure in _measures(runs):
-        value = getattr(run, measure)
-        column = [getattr(other, measure) for other in runs if getattr(other, measure) is not None]
+        value = run.measures.get(measure)
+        column = [found for other in runs if (found := other.measures.get(measure)) is not None]
         is_best = value is not None and value == max(column) != min(column)
         cells.append(bold.format(percent(value)) if is_best else percent(value))
     return [*cells, f"{run.counts['detections']:,}"]

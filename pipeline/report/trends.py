@@ -9,17 +9,15 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 
-from pipeline.report.colors import FAINT
 from pipeline.report.plotting import STYLE, legend, line_styles, panels, png_of
 from pipeline.report.results import DoubleArray, PerClass
 
-_RARE_BELOW = 10  # training pairs: the protocol's border between rare and non-rare
 _REFERENCE = "#8a8a90"  # color of a line to compare with
 _NEVER_SEEN = 0.5  # where a class without training pairs stands on the logarithmic axis
 
 
 def training_frequency(runs: Mapping[str, PerClass], name: str, other: str | None = None) -> bytes:
-    """AP of every class against its number of annotated training pairs, rare to frequent, and means of thirds.
+    """AP of every class against its number of annotated training pairs, and means of thirds.
 
     Left: both variants; right: the difference. Classes without ground truth have no AP and are left out.
 
@@ -42,11 +40,6 @@ def training_frequency(runs: Mapping[str, PerClass], name: str, other: str | Non
             axes[1].set(title=f"{name} minus {other}", ylabel="AP, points")
         for panel in axes:
             panel.set(xscale="log", xlim=(0.8 * instances.min(), 1.25 * instances.max()))
-            panel.axvline(_RARE_BELOW, color=_REFERENCE, linestyle=":", linewidth=1.2)
-            panel.annotate(
-                "rare", (_RARE_BELOW, 0), (-4, 4), xycoords=("data", "axes fraction"), textcoords="offset points",
-                ha="right", color=FAINT,
-            )  # fmt: skip
         legend(figure, axes[0])
         return png_of(figure)
 

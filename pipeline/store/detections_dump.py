@@ -3,11 +3,15 @@
 Rows are in image order, as everywhere: row order breaks ties. T triplets: `image_index` int32 [T], `hoi_id` int16 [T],
 `human_boxes` and `object_boxes` float32 [T, 4], `scores` float32 [T]. Chunks are written with a checksum (crc32c), so
 that a flipped bit is noticed; groups without it are read as well, their values unchecked. Links are not followed.
+
+What `evaluate` writes also says what each triplet matches: `matched` int32 [T], the row of the ground truth that it
+points at, -1 for none; `hit` bool [T], whether it claims that one; and each factor of its score, `factor.NAME` float32
+[T]. Attributes: the run, its factors in order, and their weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,49 +22,76 @@ from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from pipeline.core.arrays import Form, check_forms
-from pipeline.core.types import Detections
+from pipeline.core.types import Detections, IntArray, check_text
 from pipeline.store.files import atomic_path, refuse_links
-from pipeline.store.ragged import reading
+from pipeline.store.ragged import check_made_for, reading
 from pipeline.store.zarr_files import WRITE_ZEROS, open_whole_array
 
 BLOCK_ROWS = 1 << 18  # 11 MB of detections
-COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
-    "image_index": ("int32", ()),
-    "hoi_id": ("int16", ()),
-    "human_boxes": ("float32", (4,)),
-    "object_boxes": ("float32", (4,)),
-    "scores": ("float32", ()),
+COLUMNS = {
+    "image_index": Form(np.int32, ("T",)),
+    "hoi_id": Form(np.int16, ("T",)),
+    "human_boxes": Form(np.float32, ("T", 4)),
+    "object_boxes": Form(np.float32, ("T", 4)),
+    "scores": Form(np.float32, ("T",)),
 }
+MATCHES = {"matched": Form(np.int32, ("T",)), "hit": Form(np.bool_, ("T",))}
 _WHAT, _REMEDY = "no detections in zarr v3", "check the path, copy it again, or write it with write_detections"
-ROW_BYTES = sum(np.dtype(dtype).itemsize * int(np.prod(trailing)) for dtype, trailing in COLUMNS.values())
+ROW_BYTES = 2 * 16 + 4 + 2 + 4  # of the columns above
+
+Block = Mapping[str, NDArray[Any]]  # columns by name
+
+
+def factor_columns(factors: Iterable[str]) -> dict[str, Form]:
+    """Columns of the factors of a score."""
+    return {f"factor.{name}": Form(np.float32, ("T",)) for name in factors}
 
 
 def write_detections(path: Path, blocks: Iterable[Detections], *, block_rows: int = BLOCK_ROWS) -> None:
     """Write detections atomically, given in blocks of any size; only one is in memory at a time."""
+    _write(path, (vars(block) for block in blocks), COLUMNS, {}, block_rows)
+
+
+def write_matched(path: Path, blocks: Iterable[Block], *, run: str, weights: Mapping[str, float]) -> None:
+    """Write detections with what they match, atomically, a block in memory at a time.
+
+    Args:
+        blocks: all columns, those of the factors in `weights` among them.
+        weights: exponent of each factor of the score, in the order of the product.
+    """
+    attributes = {"run": run, "weights": dict(weights)}
+    _write(path, blocks, {**COLUMNS, **MATCHES, **factor_columns(weights)}, attributes, BLOCK_ROWS)
+
+
+def _write(
+    path: Path, blocks: Iterable[Block], forms: Mapping[str, Form], attributes: Mapping[str, Any], block_rows: int
+) -> None:
     with atomic_path(path) as temporary:
         group = zarr.open_group(temporary, mode="w", zarr_format=3)
+        group.attrs.update(attributes)
         columns = {
             name: group.create_array(
                 name,
-                shape=(0, *trailing),
-                dtype=dtype,
-                chunks=(block_rows, *trailing),
+                shape=(0, *map(int, form.axes[1:])),
+                dtype=form.dtype,
+                chunks=(block_rows, *map(int, form.axes[1:])),
                 compressors=(ZstdCodec(level=0), Crc32cCodec()),
                 config=WRITE_ZEROS,
             )
-            for name, (dtype, trailing) in COLUMNS.items()
+            for name, form in forms.items()
         }
         for block in blocks:
-            for name, (dtype, _) in COLUMNS.items():
-                columns[name].append(np.asarray(getattr(block, name), dtype=dtype))
+            for name, form in forms.items():
+                columns[name].append(np.asarray(block[name], dtype=form.dtype))
 
 
 @dataclass(frozen=True)
 class DetectionsDump:
-    """An open dump; cheap to open, so that every worker opens its own."""
+    """An open group; cheap to open, so that every worker opens its own. `weights`: of its factors, where it has any."""
 
     path: Path
-    columns: dict[str, zarr.Array[Any]]
+    columns: Mapping[str, zarr.Array[Any]]
+    weights: Mapping[str, float]
 
     def __len__(self) -> int:
         return int(self.columns["scores"].shape[0])
@@ -75,8 +106,8 @@ class DetectionsDump:
         for low in range(0, len(self), self.block_rows):
             yield slice(low, min(low + self.block_rows, len(self)))
 
-    def read_column(self, name: str, rows: slice) -> NDArray[Any]:
-        """Some rows of one column.
+    def read_column(self, name: str, rows: slice = slice(None)) -> NDArray[Any]:
+        """Some rows of one column, or all.
 
         Raises:
             ArtifactError: damaged.
@@ -84,23 +115,49 @@ class DetectionsDump:
         with reading(self.path, _WHAT, _REMEDY):
             return np.asarray(self.columns[name][rows])
 
-    def read(self, rows: slice | None = None) -> Detections:
+    def read(self, rows: slice = slice(None)) -> Detections:
         """Some rows, or all."""
-        rows = slice(0, len(self)) if rows is None else rows
         return Detections(**{name: self.read_column(name, rows) for name in COLUMNS})
+
+    def take(self, rows: IntArray, names: Iterable[str]) -> dict[str, NDArray[Any]]:
+        """Rows in any order, of some columns; a block is in memory at a time."""
+        found = {name: np.empty((len(rows), *self.columns[name].shape[1:]), self.columns[name].dtype) for name in names}
+        for block in self.blocks():
+            inside = np.flatnonzero((rows >= block.start) & (rows < block.stop))
+            for name, values in found.items() if len(inside) else ():
+                values[inside] = self.read_column(name, block)[rows[inside] - block.start]
+        return found
 
 
 def open_detections(path: Path) -> DetectionsDump:
-    """Open a dump.
+    """Open detections of whatever origin.
 
     Raises:
-        ArtifactError: missing, damaged, not such a dump, with chunks that are lost, or with links inside.
+        ArtifactError: missing, damaged, no such group, with chunks that are lost, or with links inside.
     """
     refuse_links(path)
     with reading(path, _WHAT, _REMEDY):
         group = zarr.open_group(path, mode="r", zarr_format=3)
-        dump = DetectionsDump(path, {name: open_whole_array(path, group, name) for name in COLUMNS})
-        check_forms(
-            dump.columns, {name: Form(np.dtype(dtype).type, ("T", *axes)) for name, (dtype, axes) in COLUMNS.items()}
-        )
+        return DetectionsDump(path, _open_columns(path, group, COLUMNS), {})
+
+
+def open_matched(path: Path, *, run: str, remedy: str) -> DetectionsDump:
+    """Open what `evaluate` wrote about a run.
+
+    Raises:
+        ArtifactError: as `open_detections`, or of another run; `remedy` says what makes it.
+    """
+    with reading(path, "no detections that evaluate wrote", remedy):
+        group = zarr.open_group(path, mode="r", zarr_format=3)
+        weights = {str(name): float(weight) for name, weight in dict(group.attrs["weights"]).items()}  # type: ignore[arg-type]
+        forms = {**COLUMNS, **MATCHES, **factor_columns(weights)}
+        check_text(group.attrs["run"], "run")
+        dump = DetectionsDump(path, _open_columns(path, group, forms), weights)
+    check_made_for(path, "run", group.attrs["run"], run, remedy)
     return dump
+
+
+def _open_columns(path: Path, group: zarr.Group, forms: Mapping[str, Form]) -> dict[str, zarr.Array[Any]]:
+    columns = {name: open_whole_array(path, group, name) for name in forms}
+    check_forms(columns, forms)
+    return columns

@@ -59,7 +59,7 @@ def whole(found, scores, truth, setting):
 @pytest.mark.parametrize("images_at_once", [1, 3, 256])
 @pytest.mark.parametrize("seed", range(6))
 def test_every_ranking_is_a_whole_evaluation(seed, images_at_once, setting, monkeypatch):
-    monkeypatch.setattr(engine, "_IMAGES_AT_ONCE", images_at_once)
+    monkeypatch.setattr(engine, "IMAGES_AT_ONCE", images_at_once)
     monkeypatch.setattr(engine, "_TASKS", 2)  # so that a task has several blocks
     truth, found, blocks = world(seed)
     evaluation = evaluate_rankings(blocks, truth, dataclasses.replace(RULES, setting=setting), keep_matches=True)
@@ -80,7 +80,7 @@ def test_every_ranking_is_a_whole_evaluation(seed, images_at_once, setting, monk
 
 
 def test_image_level_labels_say_what_known_object_scores(monkeypatch):
-    monkeypatch.setattr(engine, "_IMAGES_AT_ONCE", 3)
+    monkeypatch.setattr(engine, "IMAGES_AT_ONCE", 3)
     truth, found, blocks = world(4)
     labels = np.random.default_rng(1).random((truth.num_images, worlds.NUM_HOIS)) < 0.4
     labelled = dataclasses.replace(truth, image_hois=labels)
@@ -91,7 +91,7 @@ def test_image_level_labels_say_what_known_object_scores(monkeypatch):
 
 
 def test_no_more_than_a_block_is_read_at_once(monkeypatch):
-    monkeypatch.setattr(engine, "_IMAGES_AT_ONCE", 2)
+    monkeypatch.setattr(engine, "IMAGES_AT_ONCE", 2)
     truth, found, blocks = world(5)
     evaluate_rankings(blocks, truth, RULES)
     per_image = np.bincount(found.image_index, minlength=truth.num_images)
@@ -121,7 +121,7 @@ def test_nothing_detected_and_nothing_annotated():
 
 
 def test_threads_change_nothing(monkeypatch):
-    monkeypatch.setattr(engine, "_IMAGES_AT_ONCE", 1)
+    monkeypatch.setattr(engine, "IMAGES_AT_ONCE", 1)
     truth, _, blocks = world(3, num_levels=2)
     for one, other in zip(
         evaluate_rankings(blocks, truth, RULES).results,
@@ -142,7 +142,7 @@ def test_mistakes():
 
 
 def test_triplets_in_zarr_are_evaluated_as_those_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(engine, "_IMAGES_AT_ONCE", 3)
+    monkeypatch.setattr(engine, "IMAGES_AT_ONCE", 3)
     truth, found, _ = world(3)
     sizes = np.full((truth.num_images, 2), 100)
     pieces = [found.take(slice(row, row + 77)) for row in range(0, len(found), 77)]
@@ -167,7 +167,7 @@ def test_rows_in_zarr_that_are_not_in_the_order_of_images_are_refused(tmp_path):
 def test_triplets_larger_than_memory(tmp_path, monkeypatch):
     """600 thousand rows, 25 MB, in 10 MiB: a hundred copies of a world, each in images of its own."""
     monkeypatch.setattr(matching, "_BLOCK_PAIRS", 1 << 12)
-    monkeypatch.setattr(engine, "_IMAGES_AT_ONCE", 16)
+    monkeypatch.setattr(engine, "IMAGES_AT_ONCE", 16)
     truth, found, _ = world(5)
     copies = [dataclasses.replace(found, image_index=found.image_index + np.int32(8 * copy)) for copy in range(2000)]
     write_detections(tmp_path / "d.zarr", copies, block_rows=1 << 14)
