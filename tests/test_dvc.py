@@ -117,28 +117,49 @@ def test_no_two_runs_write_the_same_path_and_nothing_depends_on_itself():
 # Params
 
 
-def section_reads(name: str) -> set[str]:
-    """Sections that a stage's own code reads, with <dataset> and <variant> for the choice on the command line.
+CLASSES = {path.rpartition(".")[2]: section for section, path in SECTIONS.items()}
 
-    They are named by their classes: `stage.params(DetectParams)`, `load_params(...)[EvaluateParams]`. A stage whose run
-    is a variant reads the overrides of that as well.
+
+def section_reads(module: str) -> set[str]:
+    """Sections that a stage module reads, with <dataset> and <variant> for the choice on the command line.
+
+    They are named by their classes: `stage.params(DetectParams)`, `load_params(...)[EvaluateParams]`; any other use of
+    params fails this test. A command that has a variant reads the overrides of that as well.
     """
-    tree = ast.parse(modules()[module_of(name)].read_text() + OPENED.get(name, ""))
+    options = {option.name for option in importlib.import_module(module).command.params}
+    with_variant = bool(options & {"variant", "variants"})
     found: set[str] = set()
-    for call in [node for node in ast.walk(tree) if isinstance(node, ast.Call)]:
-        if getattr(call.func, "id", None) in ("load_variants", "load_run_variants"):
-            found.add(call.func.id.removeprefix("load_"))
-    classes = {f"{path.rpartition('.')[2]}": section for section, path in SECTIONS.items()}
-    for node in ast.walk(tree):
-        read = node.args[0] if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "params" else None
-        read = node.slice if isinstance(node, ast.Subscript) else read
-        if getattr(read, "id", None) in classes:
-            found |= keys(classes[read.id], "variant" in STAGES[name]["matrix"] or name == "report")
+    for tree in trees_with_stage(module):
+        parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+        for node in ast.walk(tree):
+            where = f"{module}: line {getattr(node, 'lineno', 0)}: params are used in a way that this test cannot follow"
+            assert getattr(node, "attr", None) != "all_params", where
+            function = getattr(node.func, "id", getattr(node.func, "attr", None)) if isinstance(node, ast.Call) else None
+            if function in ("load_variants", "load_run_variants"):
+                found.add(function.removeprefix("load_"))
+            if function == "load_params":
+                assert isinstance(parents[node], ast.Subscript | ast.Expr), where  # alone, it checks the file
+            if function == "params":
+                found |= keys(CLASSES[node.args[0].id], with_variant)
+            if function == "load_params" and isinstance(parents[node], ast.Subscript):
+                found |= keys(CLASSES[parents[node].slice.id], with_variant)
     return found
 
 
-# Where a stage hands its params on to be read in a room of the library.
-OPENED = {"train": modules()["pipeline.training.opened"].read_text().replace("from __future__ import annotations", "")}
+def trees_with_stage(module: str) -> list[ast.Module]:
+    """The module, and those that it hands its `stage` to, which may read further sections."""
+    followed, waiting = {}, [module]
+    while waiting:
+        name = waiting.pop()
+        followed[name] = tree = ast.parse(modules()[name].read_text())
+        origin = {
+            alias.name: node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
+        }
+        for call in [node for node in ast.walk(tree) if isinstance(node, ast.Call)]:
+            if any(getattr(argument, "id", None) == "stage" for argument in call.args):
+                target = origin.get(getattr(call.func, "id", ""), name)
+                waiting += [target] * (target not in followed)
+    return list(followed.values())
 
 
 def keys(section: str, with_variant: bool) -> set[str]:
@@ -149,7 +170,7 @@ def keys(section: str, with_variant: bool) -> set[str]:
 @pytest.mark.parametrize("name", STAGES)
 def test_params_are_the_sections_that_the_stage_reads(name):
     written = {re.sub(r"\$\{item\.(\w+)\}", r"<\1>", key) for key in STAGES[name]["params"]}
-    read = section_reads(name)
+    read = section_reads(module_of(name))
     if "variants" in read:  # the whole section, so no row of it need be named
         read = {key for key in read if not key.startswith("variants.")}
     assert written == read

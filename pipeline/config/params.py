@@ -156,11 +156,11 @@ def _gathered(name: str, section: Any) -> Any:
 
     Manifests, and so the files of `rerun`, hold them under that key already.
     """
-    if name != "model" or not isinstance(section, Mapping):
+    if name != "model" or not isinstance(section, Mapping) or not isinstance(section.get("settings", {}), Mapping):
         return section
     own = {key: value for key, value in section.items() if isinstance(value, Mapping) and key != "settings"}
     rest = {key: value for key, value in section.items() if key not in own}
-    return {**rest, "settings": {**section.get("settings", {}), **own}}
+    return {**rest, "settings": _merged(section.get("settings", {}), own)}
 
 
 def is_rerun_file(path: Path) -> bool:

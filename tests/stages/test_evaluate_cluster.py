@@ -28,11 +28,10 @@ NUM_IMAGES, FATAL_IMAGE = 6, 3
 @pytest.mark.parametrize("stage", [command, score_command])
 def test_workers_are_sent_paths_and_digests_that_mean_the_same_to_them(stage, tmp_path, monkeypatch):
     layout = write_world(tmp_path)
-    write_dump(
-        layout.predictions(Run.parse("seeds/ours-0")),
-        dataclasses.replace(read_dump(layout.predictions(Run("ours"))), variant="seeds/ours-0"),
-    )
-    dump = layout.predictions("seeds/ours-0" if stage is score_command else "ours")
+    seeded = Run("ours", seed=0)
+    found = read_dump(layout.predictions(Run("ours")))
+    write_dump(layout.predictions(seeded), dataclasses.replace(found, variant=seeded.name))
+    dump = layout.predictions(seeded if stage is score_command else Run("ours"))
     sent = []
 
     @contextmanager

@@ -60,7 +60,7 @@ def layout(tmp_path, vocabulary, small_visual, model_params) -> Layout:
     write_bank(layout.knowledge_bank, KnowledgeBank(embeddings, tuple("abcd"), "clip", "0"))
     for number, (variant, seed) in enumerate((variant, seed) for variant in VARIANTS for seed in SEEDS):
         model = small_model(vocabulary, model_params, small_visual, seed=number)
-        save_checkpoint(layout.checkpoint(Run.parse(variant, seed=seed)), model.network.state_dict(), model.config)
+        save_checkpoint(layout.checkpoint(Run(variant, seed=seed)), model.network.state_dict(), model.config)
     return layout
 
 
@@ -146,7 +146,7 @@ def fewer_pairs(layout: Layout) -> None:
 
 
 def truncated(layout: Layout) -> None:
-    path = layout.representations(Run.parse("seeds/ours-1"))
+    path = layout.representations(Run("ours", seed=1))
     path.write_bytes(path.read_bytes()[:100])
 
 
@@ -175,10 +175,10 @@ def test_what_the_user_can_mend_is_one_line(drawn, damage, options, message):
 
 
 def test_without_a_checkpoint_represent_says_which(layout):
-    shutil.rmtree(layout.checkpoint(Run.parse("seeds/ours-0")))
+    shutil.rmtree(layout.checkpoint(Run("ours", seed=0)))
     result = call(represent, layout, "--variant", "ours", "--seed", "0")
     assert result.exit_code == 2 and "checkpoints/ours-0" in result.output
-    assert not layout.representations(Run.parse("seeds/ours-0")).exists()
+    assert not layout.representations(Run("ours", seed=0)).exists()
 
 
 def test_the_root_is_the_only_folder_that_is_written(drawn):
