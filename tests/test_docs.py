@@ -62,7 +62,8 @@ def test_the_params_that_a_text_names_exist(text):
     settings = {name: method_class(name).Params for name in ("bilevel", "ppr_fcn")}
     settings |= {name: backbone_class(name).Params for name in ("clip_resnet", "detector_fpn")}
     unknown = []
-    for section, key, rest in re.findall(rf"`(?:toyworld\.)?({'|'.join(SECTIONS)})\.([a-z_]+)(?:\.([a-z_]+))?[`:=]", TEXTS[text]):
+    names = "|".join(SECTIONS)
+    for section, key, rest in re.findall(rf"`(?:toyworld\.)?({names})\.([a-z_]+)(?:\.([a-z_]+))?[`:=]", TEXTS[text]):
         known = [item.name for item in dataclasses.fields(section_class(section))]
         if section == "model" and key in settings:
             known, key = [item.name for item in dataclasses.fields(settings[key])], rest

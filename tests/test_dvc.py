@@ -127,39 +127,39 @@ def section_reads(module: str) -> set[str]:
     params fails this test. A command that has a variant reads the overrides of that as well.
     """
     options = {option.name for option in importlib.import_module(module).command.params}
-    with_variant = bool(options & {"variant", "variants"})
     found: set[str] = set()
     for tree in trees_with_stage(module):
         parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
-        for node in ast.walk(tree):
-            where = f"{module}: line {getattr(node, 'lineno', 0)}: params are used in a way that this test cannot follow"
-            assert getattr(node, "attr", None) != "all_params", where
-            function = getattr(node.func, "id", getattr(node.func, "attr", None)) if isinstance(node, ast.Call) else None
+        assert not [node for node in ast.walk(tree) if getattr(node, "attr", None) == "all_params"], module
+        for function, call in calls(tree):
+            kind = call.args[0] if function == "params" else getattr(parents[call], "slice", None)
             if function in ("load_variants", "load_run_variants"):
                 found.add(function.removeprefix("load_"))
-            if function == "load_params":
-                assert isinstance(parents[node], ast.Subscript | ast.Expr), where  # alone, it checks the file
-            if function == "params":
-                found |= keys(CLASSES[node.args[0].id], with_variant)
-            if function == "load_params" and isinstance(parents[node], ast.Subscript):
-                found |= keys(CLASSES[parents[node].slice.id], with_variant)
+            elif function == "params" or (function == "load_params" and kind):
+                found |= keys(CLASSES[kind.id], with_variant=bool(options & {"variant", "variants"}))
+            elif function == "load_params":
+                assert isinstance(parents[call], ast.Expr), f"{module}:{call.lineno}: params are handed on whole"
     return found
 
 
 def trees_with_stage(module: str) -> list[ast.Module]:
-    """The module, and those that it hands its `stage` to, which may read further sections."""
-    followed, waiting = {}, [module]
+    """The module, and those whose functions it hands its `stage` to: they may read further sections."""
+    trees, waiting = {}, [module]
     while waiting:
         name = waiting.pop()
-        followed[name] = tree = ast.parse(modules()[name].read_text())
-        origin = {
-            alias.name: node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
-        }
-        for call in [node for node in ast.walk(tree) if isinstance(node, ast.Call)]:
+        trees[name] = tree = ast.parse(modules()[name].read_text())
+        froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        origin = {alias.name: node.module for node in froms for alias in node.names}
+        for function, call in calls(tree):
             if any(getattr(argument, "id", None) == "stage" for argument in call.args):
-                target = origin.get(getattr(call.func, "id", ""), name)
-                waiting += [target] * (target not in followed)
-    return list(followed.values())
+                waiting += {origin.get(function, name)} - trees.keys()
+    return list(trees.values())
+
+
+def calls(tree: ast.AST) -> list[tuple[str | None, ast.Call]]:
+    """Calls with the function's or method's name."""
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [(getattr(node.func, "id", getattr(node.func, "attr", None)), node) for node in found]
 
 
 def keys(section: str, with_variant: bool) -> set[str]:

@@ -42,7 +42,7 @@ def test_workers_are_sent_paths_and_digests_that_mean_the_same_to_them(stage, tm
         sent.append(source)
         return two_pass.evaluate_rankings(source, *arguments, **options)
 
-    monkeypatch.setattr("pipeline.store.cluster.connect", connect)
+    monkeypatch.setattr(f"{stage.callback.__module__}.connect", connect)
     monkeypatch.setattr(row, "evaluate_rankings", evaluate_rankings)
     monkeypatch.chdir(tmp_path)
     seed = ["--seed", "0"] if stage is score_command else []

@@ -38,7 +38,8 @@ def layout(tmp_path) -> Layout:
     run = Run.parse(AD_HOC)
     layout.training_log(run).parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(layout.training_log(Run("ours")), layout.training_log(run))
-    write_dump(layout.predictions(run), dataclasses.replace(read_dump(layout.predictions(Run("ours"))), variant=run.name))
+    dump = read_dump(layout.predictions(Run("ours")))
+    write_dump(layout.predictions(run), dataclasses.replace(dump, variant=run.name))
     return layout
 
 

@@ -143,7 +143,9 @@ def test_links_in_a_folder_are_taken_there_and_nowhere_else(layout, tmp_path):
         StageInputs(layout).take(layout.predictions(Run("ours")), "infer", Run("ours"))
 
 
-@pytest.mark.parametrize("variant", ["ours+model.bilevel.top_k=3", "ours+train.decay_at=[0.5,0.7]+evaluate.weights.detector=2"])
+@pytest.mark.parametrize(
+    "variant", ["ours+model.bilevel.top_k=3", "ours+train.decay_at=[0.5,0.7]+evaluate.weights.detector=2"]
+)
 @pytest.mark.parametrize("sections", [("infer",), ("evaluate",), ("clip", "model", "train")])
 def test_the_params_of_a_row_that_nobody_named_are_the_recorded_ones(layout, tmp_path, variant, sections):
     params = load_params(layout.params, "toyworld", Run.parse(variant))
