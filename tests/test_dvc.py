@@ -270,6 +270,26 @@ def test_a_change_of_how_results_are_judged_trains_nothing_again(room, stages):
     assert {run["stage"] for run in [*judged, *downstream(judged)]} == stages & {"evaluate", "report"}
 
 
+@pytest.mark.parametrize(
+    ("section", "stages"),
+    [
+        ("prepare", {"prepare", "evaluate", "report"}),
+        ("detect", {"detect", "train", "infer"}),
+        ("encode_prompts", {"encode_prompts", "train"}),
+        ("model", {"train", "infer"}),
+        ("train", {"train"}),
+        ("infer", {"infer"}),
+        ("evaluate", {"evaluate", "report"}),
+        ("report", {"report"}),
+    ],
+)
+def test_a_new_key_of_a_section_runs_again_what_depends_on_its_room(section, stages):
+    """A knob of the report makes neither detection nor training stale: each class lies in the room that reads it."""
+    path = f"{SECTIONS[section].rpartition('.')[0].replace('.', '/')}.py"
+    assert (ROOT / path).is_file()
+    assert {run["stage"] for run in RUNS if any(overlaps(path, dep) for dep in run["deps"])} == stages
+
+
 @pytest.mark.parametrize("command", ["detect", "encode_prompts", "train", "infer", "represent"])
 def test_the_code_of_a_study_command_is_not_that_of_judging(command):
     """Its digests (stages/code.py) are those of the modules that it reaches."""
