@@ -95,13 +95,12 @@ def test_pictures_and_numbers_of_all_runs(drawn):
 
 
 def test_manifests_cover_what_was_read_and_made(drawn):
-    first, pictures = (
-        read_stage_manifest(drawn.stage_manifest(*names))
-        for names in (("represent", "seeds/ours-0", "test"), ("tsne",))
-    )
+    run = Run("ours", seed=0)
+    first = read_stage_manifest(drawn.stage_manifest("represent", run))
+    pictures = read_stage_manifest(drawn.stage_manifest("tsne"))
     assert first.arguments == {"dataset": "toyworld", "variant": "ours", "split": "test", "seed": "0"}
     assert list(first.params) == ["infer", "represent"]
-    assert first.counts["pairs"] == len(read_representations(drawn.representations("seeds/ours-0")))
+    assert first.counts["pairs"] == len(read_representations(drawn.representations(run)))
     assert not any("ground_truth" in name for name in first.inputs)
     assert pictures.arguments == {"dataset": "toyworld", "variant": "ours,ours_random_bank", "seed": "0,1"}
     assert pictures.counts == {"variants": 2, "seeds": 2, "labelled_pairs": IMAGES}
@@ -111,7 +110,7 @@ def test_manifests_cover_what_was_read_and_made(drawn):
 
 def test_a_second_run_gives_equal_bytes(drawn):
     files = [drawn.tsne("pairs"), drawn.tsne("bank"), drawn.separation, drawn.stage_manifest("tsne")]
-    files += [drawn.representations("seeds/ours-1")]
+    files += [drawn.representations(Run("ours", seed=1))]
     digests = [sha256_of(path) for path in files]
     for path in files:
         path.unlink()
@@ -122,7 +121,7 @@ def test_a_second_run_gives_equal_bytes(drawn):
 
 def test_rerun_from_the_manifest_alone(drawn, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    for path in (drawn.stage_manifest("represent", "seeds/ours-1", "test"), drawn.stage_manifest("tsne")):
+    for path in (drawn.stage_manifest("represent", Run("ours", seed=1)), drawn.stage_manifest("tsne")):
         result = CliRunner().invoke(rerun, [str(path), "--root", str(drawn.root)])
         assert "byte-identical" in result.output, result.output
 
