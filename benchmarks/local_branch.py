@@ -37,7 +37,6 @@ from pipeline.methods.bilevel.network import BilevelNetwork
 from pipeline.methods.model import HoiModel, ModelChoice
 from pipeline.methods.pairing import PairRule
 from pipeline.methods.params import ModelParams
-from pipeline.training.params import TrainParams
 
 BAR = 5.0
 TOLERANCE = 1e-6  # in double precision: in single, rounding decides which of two near pairs is the maximum
@@ -76,10 +75,10 @@ class Problem:
         params, vocabulary = load_params(_PARAMS, size.dataset, Run.parse(_LOCAL)), vocabulary_of(size.dataset)
         model = random_model(size.visual.build(), params[ModelParams], vocabulary)
         batch = _random_batch(size, params, vocabulary, num_images=num_images, num_pairs=num_pairs)
-        return cls.of(model, params[TrainParams], vocabulary, batch)
+        return cls.of(model, vocabulary, batch)
 
     @classmethod
-    def of(cls, model: HoiModel, train: TrainParams, vocabulary: Vocabulary, batch: BagBatch) -> Problem:
+    def of(cls, model: HoiModel, vocabulary: Vocabulary, batch: BagBatch) -> Problem:
         """Of the paper's method on CLIP's encoder, whose trunk is taken away."""
         network, losses = model.network, model.method.losses(vocabulary)
         assert isinstance(network, BilevelNetwork) and isinstance(losses, BilevelLosses)
@@ -110,7 +109,7 @@ class Problem:
             self.batch.images,
             self.batch,
             vocabulary=self.vocabulary,
-            top_k=self.losses.top_k,
+            top_k=self.losses.params.top_k,
             pooling=per_pair.POOLINGS[pooling],
         )
 

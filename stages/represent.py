@@ -40,7 +40,8 @@ def command(
     layout, run = Layout(root, dataset), Run.parse(variant, seed=seed, split=split)
     with StageRun("represent", layout, run) as stage:
         split_run = SplitRun(layout, run, device, load_execution(layout.params).channels_last)
-        recipe = RepresentRecipe(split_run, stage.params(RepresentParams), stage.params(InferParams))
+        batches, params = stage.params(InferParams), stage.params(RepresentParams)
+        recipe = RepresentRecipe(split_run, params, batches)
         opened, parts = run_recipe(recipe, stage, scheduler)
         stage.inputs.digests.update(opened.inputs)
         columns = representation_columns(parts, opened, run=run.name)

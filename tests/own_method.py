@@ -59,7 +59,7 @@ class OwnMethod(Method):
     def build(self, parts):
         return OwnNetwork(parts, self.params)
 
-    def losses(self, vocabulary, train):
+    def losses(self, vocabulary):
         return OwnLosses(vocabulary)
 
 

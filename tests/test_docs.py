@@ -11,6 +11,7 @@ import yaml
 from pipeline.backbones.catalog import backbone_class
 from pipeline.config.params import load_params
 from pipeline.config.run import Run
+from pipeline.config.sections import SECTIONS, section_class
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.methods.catalog import method_class
 from pipeline.methods.model import ModelChoice
@@ -58,13 +59,12 @@ def test_the_files_that_a_text_names_exist(text):
 @pytest.mark.parametrize("text", TEXTS)
 def test_the_params_that_a_text_names_exist(text):
     """`model.bilevel.ktn` is a default, which params.yaml need not hold; `toyworld.` may stand before a section."""
-    params = load_params(ROOT / "params.yaml", "toyworld")
     settings = {name: method_class(name).Params for name in ("bilevel", "ppr_fcn")}
     settings |= {name: backbone_class(name).Params for name in ("clip_resnet", "detector_fpn")}
-    names = "|".join(item.name for item in dataclasses.fields(params))
     unknown = []
+    names = "|".join(SECTIONS)
     for section, key, rest in re.findall(rf"`(?:toyworld\.)?({names})\.([a-z_]+)(?:\.([a-z_]+))?[`:=]", TEXTS[text]):
-        known = [item.name for item in dataclasses.fields(getattr(params, section))]
+        known = [item.name for item in dataclasses.fields(section_class(section))]
         if section == "model" and key in settings:
             known, key = [item.name for item in dataclasses.fields(settings[key])], rest
         unknown += [f"{section}.{key}"] * (key not in known)

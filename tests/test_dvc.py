@@ -117,28 +117,49 @@ def test_no_two_runs_write_the_same_path_and_nothing_depends_on_itself():
 # Params
 
 
-def section_reads(name: str) -> set[str]:
-    """Sections that a stage's own code reads, with <dataset> and <variant> for the choice on the command line.
+CLASSES = {path.rpartition(".")[2]: section for section, path in SECTIONS.items()}
 
-    They are named by their classes: `stage.params(DetectParams)`, `load_params(...)[EvaluateParams]`. A stage whose run
-    is a variant reads the overrides of that as well.
+
+def section_reads(module: str) -> set[str]:
+    """Sections that a stage module reads, with <dataset> and <variant> for the choice on the command line.
+
+    They are named by their classes: `stage.params(DetectParams)`, `load_params(...)[EvaluateParams]`; any other use of
+    params fails this test. A command that has a variant reads the overrides of that as well.
     """
-    tree = ast.parse(modules()[module_of(name)].read_text() + OPENED.get(name, ""))
+    options = {option.name for option in importlib.import_module(module).command.params}
     found: set[str] = set()
-    for call in [node for node in ast.walk(tree) if isinstance(node, ast.Call)]:
-        if getattr(call.func, "id", None) in ("load_variants", "load_run_variants"):
-            found.add(call.func.id.removeprefix("load_"))
-    classes = {f"{path.rpartition('.')[2]}": section for section, path in SECTIONS.items()}
-    for node in ast.walk(tree):
-        read = node.args[0] if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "params" else None
-        read = node.slice if isinstance(node, ast.Subscript) else read
-        if getattr(read, "id", None) in classes:
-            found |= keys(classes[read.id], "variant" in STAGES[name]["matrix"] or name == "report")
+    for tree in trees_with_stage(module):
+        parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+        assert not [node for node in ast.walk(tree) if getattr(node, "attr", None) == "all_params"], module
+        for function, call in calls(tree):
+            kind = call.args[0] if function == "params" else getattr(parents[call], "slice", None)
+            if function in ("load_variants", "load_run_variants"):
+                found.add(function.removeprefix("load_"))
+            elif function == "params" or (function == "load_params" and kind):
+                found |= keys(CLASSES[kind.id], with_variant=bool(options & {"variant", "variants"}))
+            elif function == "load_params":
+                assert isinstance(parents[call], ast.Expr), f"{module}:{call.lineno}: params are handed on whole"
     return found
 
 
-# Where a stage hands its params on to be read in a room of the library.
-OPENED = {"train": modules()["pipeline.training.opened"].read_text().replace("from __future__ import annotations", "")}
+def trees_with_stage(module: str) -> list[ast.Module]:
+    """The module, and those whose functions it hands its `stage` to: they may read further sections."""
+    trees, waiting = {}, [module]
+    while waiting:
+        name = waiting.pop()
+        trees[name] = tree = ast.parse(modules()[name].read_text())
+        froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        origin = {alias.name: node.module for node in froms for alias in node.names}
+        for function, call in calls(tree):
+            if any(getattr(argument, "id", None) == "stage" for argument in call.args):
+                waiting += {origin.get(function, name)} - trees.keys()
+    return list(trees.values())
+
+
+def calls(tree: ast.AST) -> list[tuple[str | None, ast.Call]]:
+    """Calls with the function's or method's name."""
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [(getattr(node.func, "id", getattr(node.func, "attr", None)), node) for node in found]
 
 
 def keys(section: str, with_variant: bool) -> set[str]:
@@ -149,7 +170,7 @@ def keys(section: str, with_variant: bool) -> set[str]:
 @pytest.mark.parametrize("name", STAGES)
 def test_params_are_the_sections_that_the_stage_reads(name):
     written = {re.sub(r"\$\{item\.(\w+)\}", r"<\1>", key) for key in STAGES[name]["params"]}
-    read = section_reads(name)
+    read = section_reads(module_of(name))
     if "variants" in read:  # the whole section, so no row of it need be named
         read = {key for key in read if not key.startswith("variants.")}
     assert written == read
@@ -247,6 +268,26 @@ def test_a_change_of_how_results_are_judged_trains_nothing_again(room, stages):
     assert {run["stage"] for run in readers} == stages
     judged = [run for run in readers if run["stage"] != "prepare"]
     assert {run["stage"] for run in [*judged, *downstream(judged)]} == stages & {"evaluate", "report"}
+
+
+@pytest.mark.parametrize(
+    ("section", "stages"),
+    [
+        ("prepare", {"prepare", "evaluate", "report"}),
+        ("detect", {"detect", "train", "infer"}),
+        ("encode_prompts", {"encode_prompts", "train"}),
+        ("model", {"train", "infer"}),
+        ("train", {"train"}),
+        ("infer", {"infer"}),
+        ("evaluate", {"evaluate", "report"}),
+        ("report", {"report"}),
+    ],
+)
+def test_a_new_key_of_a_section_runs_again_what_depends_on_its_room(section, stages):
+    """A knob of the report makes neither detection nor training stale: each class lies in the room that reads it."""
+    path = f"{SECTIONS[section].rpartition('.')[0].replace('.', '/')}.py"
+    assert (ROOT / path).is_file()
+    assert {run["stage"] for run in RUNS if any(overlaps(path, dep) for dep in run["deps"])} == stages
 
 
 @pytest.mark.parametrize("command", ["detect", "encode_prompts", "train", "infer", "represent"])

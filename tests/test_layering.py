@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from pipeline.config.sections import SECTIONS
 from tests.import_graph import closure, imports, is_first_party, modules, room_modules
 
 # What a room may import of other rooms: a whole room, or single modules of it.
@@ -102,6 +103,15 @@ def test_nothing_is_imported_by_a_computed_name():
             if name in ("import_module", "__import__", "exec"):
                 hidden.add(module)
     assert hidden == {"pipeline.core.plugins", "pipeline.config.sections", "stages.cli"}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_class_of_a_section_reaches_no_other_code(section):
+    """All of them are loaded with any params, so through them nothing that trains may come to annotated boxes."""
+    module = SECTIONS[section].rpartition(".")[0]
+    room = ".".join(module.split(".")[:2])
+    others = closure(module) - {"pipeline", room, module}
+    assert [name for name in others if not inside(name, "config") and not inside(name, "core")] == []
 
 
 def test_core_needs_numbers_alone_and_config_what_checks_params():

@@ -142,7 +142,7 @@ def test_an_experiment_in_a_copy_finds_what_it_needs_and_runs_what_changed(colle
     """`dvc exp run --queue` works in such copies too: `--temp` is one of them, without the worker."""
     clone = clone_of(colleague, tmp_path / "clone")
     run_in(clone, "dvc", "pull", "detect@toyworld-train", "prepare@toyworld", "encode_prompts@toyworld")
-    mine = "+variants.mine={desc: one more, model: {}, train: {top_k: 3}, evaluate: {}}"
+    mine = "+variants.mine={desc: one more, model: {bilevel: {top_k: 3}}, train: {}, evaluate: {}}"
     options = ["--temp", "--name", "three", "-S", "run_variants=[mine]", "-S", mine]
     git(clone, "config", "user.email", "a@example.org")
     git(clone, "config", "user.name", "a")

@@ -134,13 +134,12 @@ def test_every_dep_is_made_by_a_stage_and_every_param_exists():
 def test_outs_are_paths_of_the_layout_and_nobody_elses():
     for run in OTHERS:
         layout, item = Layout(Path(), run["item"].get("dataset", "toyworld")), run["item"]
-        name = Run.parse(item.get("variant", "none"), seed=item.get("seed", 0))
-        known = {layout.checkpoint(name), layout.representations(name), layout.separation}
-        known |= {layout.tsne("pairs"), layout.tsne("bank"), layout.study(item.get("variant", ""), item.get("seed", 0))}
-        known |= {layout.stage_manifest("train", name), layout.stage_manifest("represent", name, "test")}
+        seeded = Run(item.get("variant", "none"), seed=item.get("seed", 0))
+        tuned = Run(seeded.variant, (f"train.learning_rate={item.get('learning_rate')}",), split="val")
+        known = {layout.checkpoint(seeded), layout.representations(seeded), layout.separation}
+        known |= {layout.tsne("pairs"), layout.tsne("bank"), layout.study(seeded), layout.metrics(tuned)}
+        known |= {layout.stage_manifest("train", seeded), layout.stage_manifest("represent", seeded)}
         known |= {layout.proposals("val"), layout.stage_manifest("detect", "val")}
-        tuned = f"{item.get('variant')}+train.learning_rate={item.get('learning_rate')}"
-        known.add(layout.metrics(layout.scored_run(Run.parse(tuned), "val")))
         assert {Path(out) for out in run["outs"]} <= known
     outs = [out for run in RUNS for out in run["outs"]]
     assert len(outs) == len(set(outs))

@@ -121,12 +121,11 @@ def _override(
         if not isinstance(base, Mapping) or (is_rerun and stage not in section):
             continue  # a fault that building the section reports, or a section that the rerun stage does not read
         known = [item.name for item in dataclasses.fields(section_class(stage))]
-        faults.extend(
-            f'{where}: unknown key "{stage}.{key}"{did_you_mean(str(key), known)}'
-            for key, value in values.items()
-            if key not in known and not (stage == "model" and isinstance(value, Mapping))  # a method's own settings
-        )
-        section[stage] = _merged(base, values)
+        if stage == "model":  # a method's or backbone's own settings
+            known += [key for key, value in values.items() if isinstance(value, Mapping)]
+        unknown = [key for key in values if key not in known]
+        faults += [f'{where}: unknown key "{stage}.{key}"{did_you_mean(str(key), known)}' for key in unknown]
+        section[stage] = _merged(base, {key: value for key, value in values.items() if key not in unknown})
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,11 +155,11 @@ def _gathered(name: str, section: Any) -> Any:
 
     Manifests, and so the files of `rerun`, hold them under that key already.
     """
-    if name != "model" or not isinstance(section, Mapping):
+    if name != "model" or not isinstance(section, Mapping) or not isinstance(section.get("settings", {}), Mapping):
         return section
     own = {key: value for key, value in section.items() if isinstance(value, Mapping) and key != "settings"}
     rest = {key: value for key, value in section.items() if key not in own}
-    return {**rest, "settings": {**section.get("settings", {}), **own}}
+    return {**rest, "settings": _merged(section.get("settings", {}), own)}
 
 
 def is_rerun_file(path: Path) -> bool:

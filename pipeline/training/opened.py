@@ -58,10 +58,10 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
     Raises:
         UserError: a file is missing, damaged, or does not fit the others; params choose what does not exist.
     """
-    layout, params = stage.layout, stage.params(TrainParams)
+    layout = stage.layout
+    clip, chosen, params = stage.params(ClipParams), stage.params(ModelParams), stage.params(TrainParams)
     if seed is not None:
         params = stage.sections["train"] = dataclasses.replace(params, seed=seed)
-    chosen = stage.params(ModelParams)
     choice, stage.sections["model"] = ModelChoice.of(chosen), chosen.used()
     vocabulary, manifest = take_split(stage.inputs, "train")
     proposals = read_proposals(
@@ -69,7 +69,7 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
         image_ids=manifest.image_ids,
         objects=vocabulary.objects,
     )
-    clip_model, bank = _clip_and_bank(stage, chosen, vocabulary)
+    clip_model, bank = _clip_and_bank(stage, clip_of(clip, chosen.clip), chosen, vocabulary)
     labels = manifest.label_matrix(vocabulary.num_hois)
     bags = BagDataset(
         manifest=manifest,
@@ -98,11 +98,10 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
 
 
 def _clip_and_bank(
-    stage: StageRun, chosen: ModelParams, vocabulary: Vocabulary
+    stage: StageRun, clip: ClipParams, chosen: ModelParams, vocabulary: Vocabulary
 ) -> tuple[ClipCheckpoint, KnowledgeBank]:
     """CLIP as the row starts from it, with the dataset's knowledge bank or one of the row's own."""
     root = stage.layout.root
-    clip = clip_of(stage.params(ClipParams), chosen.clip)
     if not chosen.has_own_bank:  # first: where CLIP's file is another than the bank's, this names both
         stage.take(stage.layout.knowledge_bank, "encode_prompts")
     clip_model = open_clip(clip, root)

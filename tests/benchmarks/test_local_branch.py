@@ -9,7 +9,6 @@ from click.testing import CliRunner
 from benchmarks import per_pair
 from benchmarks.local_branch import SIZES, Problem, command, largest_difference
 from pipeline.methods.pairing import PairRule
-from pipeline.training.params import TrainParams
 from tests.conftest import make_batch
 from tests.small_model import chosen, small_model
 
@@ -25,13 +24,12 @@ def test_equals_the_straightforward_version(pooling, num_pairs):
 
 
 @pytest.mark.parametrize("top_k", [1, 3])
-def test_equals_it_on_ragged_bags_some_of_them_empty(small_visual, vocabulary, model_params, toyworld_params, top_k):
+def test_equals_it_on_ragged_bags_some_of_them_empty(small_visual, vocabulary, model_params, top_k):
     torch.manual_seed(2)
-    model = small_model(vocabulary, chosen(model_params, hoi_recognition=False), small_visual)
-    train = dataclasses.replace(toyworld_params[TrainParams], top_k=top_k)
+    model = small_model(vocabulary, chosen(model_params, hoi_recognition=False, top_k=top_k), small_visual)
     batch = make_batch([4, 0, 7, 1, 3], vocabulary, seed=3)
     batch = dataclasses.replace(batch, images=torch.randn(5, 256, 4, 5, requires_grad=True))
-    problem = Problem.of(model, train, vocabulary, batch)
+    problem = Problem.of(model, vocabulary, batch)
     assert problem.ours().relatedness_loss > 0
     for pooling in per_pair.POOLINGS:
         assert largest_difference(problem, pooling) < 1e-4

@@ -14,6 +14,7 @@ from click.testing import Result
 
 import pipeline.store.engine
 import pipeline.store.running_code
+import pipeline.training.opened
 from pipeline.store.files import sha256_of
 from pipeline.store.running_code import code_digest
 from pipeline.store.tensors_file import load_tensors, save_tensors
@@ -103,8 +104,8 @@ def test_other_code_starts_anew_and_says_so(root, name, what, monkeypatch, as_in
     change_numbers(folder)
     (left,) = folder.iterdir()
     if what == "code":
-        monkeypatch.setattr(pipeline.store.engine, "code_digest", lambda *starts: "edited")
-        monkeypatch.setattr(pipeline.store.running_code, "code_digest", lambda *starts: "edited")
+        for module in (pipeline.store.engine, pipeline.training.opened):
+            monkeypatch.setattr(module, "code_digest", lambda *starts: "edited")
     else:
         versions = pipeline.store.running_code.library_versions() | {"torch": "0.0.1"}
         monkeypatch.setattr(pipeline.store.running_code, "library_versions", lambda: versions)

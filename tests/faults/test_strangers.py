@@ -115,12 +115,12 @@ def test_links_inside_a_folder_of_unknown_origin_are_refused(tmp_path):
     store = layout.predictions(Run("ours"))
     group = zarr.open_group(store, mode="w", zarr_format=3)
     group.create_array("boxes", shape=(4,), dtype="float32")[...] = 1
-    assert StageInputs(layout).take(store, "infer", "ours", "test") == store
+    assert StageInputs(layout).take(store, "infer", Run("ours")) == store
     shard = store / "boxes" / "c" / "0"
     shard.rename(tmp_path / "elsewhere")
     shard.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ArtifactError, match=r"boxes/c/0: a link that leads elsewhere"):
-        StageInputs(layout).take(store, "infer", "ours", "test")
+        StageInputs(layout).take(store, "infer", Run("ours"))
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def batch(vocabulary):
 
 
 def losses_of(vocabulary, **settings):
-    return BilevelLosses(vocabulary, BilevelParams(**settings), top_k=1)
+    return BilevelLosses(vocabulary, BilevelParams(**settings))
 
 
 def test_terms_equal_the_paper_image_by_image(outputs, batch, vocabulary):

@@ -26,10 +26,10 @@ def layout(tmp_path) -> Layout:
 
 
 def test_study_is_read_by_row_and_seed(layout):
-    write_study_run(layout, "ours", 0, {"ours": 30.0, "exp7": 29.0})
-    write_study_run(layout, "ours", 12, {"ours": 42.0, "exp7": 40.0})
-    write_study_run(layout, "ours_random_bank", 0, {"ours_random_bank": 25.0})
-    study = read_study(layout.study(Run("x", seed=0)).parent)
+    write_study_run(layout, Run("ours", seed=0), {"ours": 30.0, "exp7": 29.0})
+    write_study_run(layout, Run("ours", seed=12), {"ours": 42.0, "exp7": 40.0})
+    write_study_run(layout, Run("ours_random_bank", seed=0), {"ours_random_bank": 25.0})
+    study = read_study(layout.studies)
     assert {row: sorted(runs) for row, runs in study.items()} == {
         "ours": [0, 12],
         "exp7": [0, 12],
@@ -39,31 +39,27 @@ def test_study_is_read_by_row_and_seed(layout):
 
 
 def test_study_file_with_a_strange_name_or_content_is_refused(layout):
-    write_study_run(layout, "ours", 1, {"ours": 30.0})
+    write_study_run(layout, Run("ours", seed=1), {"ours": 30.0})
     layout.study(Run("ours", seed=1)).rename(layout.study(Run("ours", seed=2)))
     with pytest.raises(ArtifactError, match=r"expected the name ours-1\.json"):
-        read_study(layout.study(Run("x", seed=0)).parent)
+        read_study(layout.studies)
     layout.study(Run("ours", seed=2)).write_text('{"run": "ours", "seed": 2}')
     with pytest.raises(ArtifactError, match="not the metrics of a seeded run"):
-        read_study(layout.study(Run("x", seed=0)).parent)
+        read_study(layout.studies)
 
 
 def test_no_study_is_empty(layout):
-    assert (
-        read_study(layout.study(Run("x", seed=0)).parent)
-        == {}
-        == read_tuning(layout.metrics(Run.parse("tuning/x")).parent)
-    )
+    assert read_study(layout.studies) == {} == read_tuning(layout.tuning)
 
 
 def test_search_is_sorted_by_full(layout):
-    for name, full in (("a", 10.0), ("b", 30.0), ("c", 20.0)):
-        write_metrics(layout, f"tuning/{name}", "ours", full, None, split="val")
-    assert list(read_tuning(layout.metrics(Run.parse("tuning/x")).parent)) == ["b", "c", "a"]
+    for epochs, full in ((1, 10.0), (2, 30.0), (3, 20.0)):
+        write_metrics(layout, Run("ours", (f"train.epochs={epochs}",), split="val"), full, None)
+    assert list(read_tuning(layout.tuning)) == [f"ours+train.epochs={epochs}-val" for epochs in (2, 3, 1)]
 
 
 def test_stale_metrics_are_refused_with_both_numbers(layout):
-    write_metrics(layout, "ours", "ours", 30.0, None)
+    write_metrics(layout, Run("ours"), 30.0, None)
     stored = read_metrics(layout.metrics(Run("ours")), "evaluate")
     check_metrics(layout.metrics(Run("ours")), stored, {"full": 30.0, "rare": None}, "evaluate")
     with pytest.raises(ArtifactError, match=r"full is 30\.0, .* give 31\.0; evaluate"):

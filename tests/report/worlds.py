@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from pipeline.config.layout import Layout
+from pipeline.config.run import Run
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest, write_split
@@ -43,29 +44,29 @@ def write_world(root: Path, num_images: int = 3) -> Layout:
     annotated = AnnotatedSplit(ground_truth(rows, num_images), np.array([50, 3, 20]))
     write_ground_truth(layout.ground_truth("test"), annotated, manifest)
     for seed, variant in enumerate(VARIANTS):
-        write_dump(layout.predictions(variant), **vars(_dump(manifest, variant, seed)))
-        write_text(layout.training_log(variant), _training_log())
+        write_dump(layout.predictions(Run(variant)), **vars(_dump(manifest, variant, seed)))
+        write_text(layout.training_log(Run(variant)), _training_log())
         result = CliRunner().invoke(evaluate, ["--dataset", "toyworld", "--variant", variant, "--root", str(root)])
         assert result.exit_code == 0, result.output
     return layout
 
 
-def write_metrics(layout: Layout, run: str, variant: str, full: float, rare: float | None, split: str = "test") -> None:
+def write_metrics(layout: Layout, run: Run, full: float, rare: float | None) -> None:
     """Write the metrics of a run by hand, percent; Non-rare is one point above Full."""
     counts = dict.fromkeys(
         ("images", "ground_truth_pairs", "detections", "hoi_classes", "rare_classes", "classes_without_ground_truth"), 7
     )
     scores = {"setting": "default", "full": full, "rare": rare, "non_rare": full + 1, "max_recall": 90.0}
-    write_json(layout.metrics(run), {"variant": variant, "split": split, **scores, "counts": counts})
+    write_json(layout.metrics(run), {"variant": run.text, "split": run.split, **scores, "counts": counts})
 
 
-def write_study_run(layout: Layout, run: str, seed: int, full_by_row: dict[str, float]) -> None:
+def write_study_run(layout: Layout, run: Run, full_by_row: dict[str, float]) -> None:
     """Write the metrics of every row of a seeded run by hand, percent; Rare is 5, Non-rare one point above Full."""
     rows = {
         row: {"setting": "default", "full": full, "rare": 5.0, "non_rare": full + 1, "max_recall": 90.0, "counts": {}}
         for row, full in full_by_row.items()
     }
-    write_json(layout.study(run, seed), {"dataset": layout.dataset, "run": run, "seed": seed, "rows": rows})
+    write_json(layout.study(run), {"dataset": layout.dataset, "run": run.text, "seed": run.seed, "rows": rows})
 
 
 def _write_images(layout: Layout, num_images: int) -> SplitManifest:

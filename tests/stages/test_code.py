@@ -36,6 +36,26 @@ def test_a_change_of_code_changes_the_digests_of_the_commands_that_reach_it(root
     assert "stages/train.py" in json.loads(after["train"]) and "stages/infer.py" not in json.loads(after["train"])
 
 
+@pytest.mark.parametrize(
+    ("room", "commands"),
+    [
+        ("report", {"report", "tsne"}),
+        ("evaluation", {"evaluate", "report", "tsne"}),
+        ("truth", {"prepare"}),
+        ("training", {"train"}),
+        ("detection", {"detect", "train", "infer"}),
+    ],
+)
+def test_a_new_key_of_a_section_changes_the_digests_of_those_that_read_its_room(room, commands, root):
+    """So a knob of the report makes neither detection nor training stale."""
+    names = ("prepare", "detect", "encode_prompts", "train", "infer", "evaluate", "report", "tsne")
+    before = digests(root, *names)
+    section = root / f"pipeline/{room}/params.py"
+    section.write_text(f"{section.read_text()}    knob: Whole = 1\n")
+    after = digests(root, *names)
+    assert {name for name in names if before[name] != after[name]} == commands
+
+
 def test_a_command_that_is_not_there_is_refused_and_nothing_written(root):
     call = ["train", "tnse", "--folder", str(root / "code"), "--root", str(root)]
     result = CliRunner().invoke(command, call)

@@ -188,7 +188,7 @@ def test_progress_is_silent_where_there_is_no_terminal(capsys):
         (("ours",), ("ours",)),
         (("baseline,ours", "exp1"), ("baseline", "ours", "exp1")),
         (("ours+train.decay_at=[0.5,0.7],exp1",), ("ours+train.decay_at=[0.5,0.7]", "exp1")),
-        (("ours+train.decay_at=[0.5,0.7]+train.top_k=3",), ("ours+train.decay_at=[0.5,0.7]+train.top_k=3",)),
+        (("ours+train.decay_at=[0.5,0.7]+train.epochs=3",), ("ours+train.decay_at=[0.5,0.7]+train.epochs=3",)),
     ],
 )
 def test_several_names_are_told_apart_by_commas_outside_of_brackets(texts, names):

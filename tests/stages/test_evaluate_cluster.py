@@ -28,11 +28,10 @@ NUM_IMAGES, FATAL_IMAGE = 6, 3
 @pytest.mark.parametrize("stage", [command, score_command])
 def test_workers_are_sent_paths_and_digests_that_mean_the_same_to_them(stage, tmp_path, monkeypatch):
     layout = write_world(tmp_path)
-    write_dump(
-        layout.predictions(Run.parse("seeds/ours-0")),
-        dataclasses.replace(read_dump(layout.predictions(Run("ours"))), variant="seeds/ours-0"),
-    )
-    dump = layout.predictions("seeds/ours-0" if stage is score_command else "ours")
+    seeded = Run("ours", seed=0)
+    found = read_dump(layout.predictions(Run("ours")))
+    write_dump(layout.predictions(seeded), **vars(dataclasses.replace(found, variant=seeded.name)))
+    dump = layout.predictions(seeded if stage is score_command else Run("ours"))
     sent = []
 
     @contextmanager
@@ -43,7 +42,7 @@ def test_workers_are_sent_paths_and_digests_that_mean_the_same_to_them(stage, tm
         sent.append(source)
         return two_pass.evaluate_rankings(source, *arguments, **options)
 
-    monkeypatch.setattr("pipeline.store.cluster.connect", connect)
+    monkeypatch.setattr(f"{stage.callback.__module__}.connect", connect)
     monkeypatch.setattr(row, "evaluate_rankings", evaluate_rankings)
     monkeypatch.chdir(tmp_path)
     seed = ["--seed", "0"] if stage is score_command else []

@@ -20,7 +20,7 @@ from tests.report.worlds import VOCABULARY, write_world
 def layout(tmp_path) -> Layout:
     layout = write_world(tmp_path)
     dump, run = read_dump(layout.predictions(Run("ours")), vocabulary=VOCABULARY), Run("ours", seed=3)
-    write_dump(layout.predictions(run), **vars(dataclasses.replace(dump, variant=run)))
+    write_dump(layout.predictions(run), **vars(dataclasses.replace(dump, variant=run.name)))
     return layout
 
 

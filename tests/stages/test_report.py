@@ -139,7 +139,7 @@ def test_metrics_of_another_dump_are_refused(layout):
     ],
 )
 def test_missing_files_name_the_command_that_makes_them(layout, which, remedy):
-    getattr(layout, which)("ours").rename(layout.root / "elsewhere")
+    getattr(layout, which)(Run("ours")).rename(layout.root / "elsewhere")
     result = run(layout)
     assert result.exit_code == 2 and result.output.count("\n") == 1
     assert f'does not exist; run "{remedy} --dataset toyworld --variant ours"' in result.output

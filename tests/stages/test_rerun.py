@@ -17,7 +17,7 @@ from tests.report.worlds import write_world
 from tests.stages.own_dataset import copied
 
 pytestmark = pytest.mark.slow
-AD_HOC = "ours+train.top_k=3+evaluate.weights.detector=2.0"
+AD_HOC = "ours+model.bilevel.top_k=3+evaluate.weights.detector=2.0"
 
 
 def weakhoi(root: Path, *call: str) -> Result:
@@ -38,7 +38,8 @@ def layout(tmp_path) -> Layout:
     run = Run.parse(AD_HOC)
     layout.training_log(run).parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(layout.training_log(Run("ours")), layout.training_log(run))
-    write_dump(layout.predictions(run), dataclasses.replace(read_dump(layout.predictions(Run("ours"))), variant=run))
+    dump = read_dump(layout.predictions(Run("ours")))
+    write_dump(layout.predictions(run), **vars(dataclasses.replace(dump, variant=run.name)))
     return layout
 
 
@@ -66,10 +67,10 @@ def test_commas_inside_brackets_belong_to_a_value(layout):
 
 def test_infer_of_a_row_that_nobody_named_gives_the_same_again(own_dataset, tmp_path):
     layout = Layout(copied(own_dataset, tmp_path / "root"), "custom")
-    shutil.copytree(layout.checkpoint(Run("ours")), layout.checkpoint(Run.parse("ours+train.top_k=3")))
-    done = weakhoi(layout.root, "infer", "--dataset", "custom", "--variant", "ours+train.top_k=3")
+    shutil.copytree(layout.checkpoint(Run("ours")), layout.checkpoint(Run.parse("ours+model.bilevel.top_k=3")))
+    done = weakhoi(layout.root, "infer", "--dataset", "custom", "--variant", "ours+model.bilevel.top_k=3")
     assert done.exit_code == 0, done.output
-    runs_again(layout, "tuning/infer-ours+train.top_k=3-test.json", "prepare.json")
+    runs_again(layout, "tuning/infer-ours+model.bilevel.top_k=3-test.json", "prepare.json")
 
 
 def test_the_scratch_folder_is_new_or_empty(layout, tmp_path):

@@ -22,14 +22,14 @@ def layout(tmp_path) -> Layout:
     layout = write_world(tmp_path)
     dump = read_dump(layout.predictions(Run("ours")), vocabulary=VOCABULARY)
     for variant in ("ours", "exp8"):
-        write_run(layout, Run.parse(variant, seed=3), dump)
+        write_run(layout, Run(variant, seed=3), dump)
     write_run(layout, Run("abl1", seed=3), dump, sign=-1)
     return layout
 
 
-def write_run(layout: Layout, run: str, dump: PredictionDump, sign: float = 1) -> None:
+def write_run(layout: Layout, run: Run, dump: PredictionDump, sign: float = 1) -> None:
     outputs = {**dump.outputs, "interaction_logits": sign * dump.outputs["interaction_logits"]}
-    write_dump(layout.predictions(run), **vars(dataclasses.replace(dump, variant=run, outputs=outputs)))
+    write_dump(layout.predictions(run), **vars(dataclasses.replace(dump, variant=run.name, outputs=outputs)))
 
 
 def score(layout: Layout, variant: str, seed: int = 3):
@@ -40,7 +40,7 @@ def score(layout: Layout, variant: str, seed: int = 3):
 def test_rows_that_share_a_run_are_scored_from_it(layout):
     result = score(layout, "ours")
     assert result.exit_code == 0, result.output
-    study = read_study(layout.study(Run("ours", seed=3)).parent)
+    study = read_study(layout.studies)
     assert set(study) == {"ours", "exp7", "top1"} and list(study["ours"]) == [3]
     assert study["top1"][3] == dataclasses.replace(study["ours"][3], variant="top1")
     assert study["ours"][3].full == json.loads(layout.metrics(Run("ours")).read_text())["full"]

@@ -89,7 +89,7 @@ def test_writing_in_the_scratch_reaches_nothing_outside(layout, hostile):
     build_scratch(recorded(layout, **hostile), layout.root, scratch)
     assert not [link for link in links_of(scratch) if link.resolve().is_dir()]
     own = Layout(scratch, "toyworld")
-    for path in (own.metrics("ours"), own.per_class("ours"), own.predictions("ours") / "further"):
+    for path in (own.metrics(Run("ours")), own.per_class(Run("ours")), own.predictions(Run("ours")) / "further"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         path.write_text("written by a stage")
@@ -138,16 +138,18 @@ def test_links_in_a_folder_are_taken_there_and_nowhere_else(layout, tmp_path):
     manifest = read_stage_manifest(layout.stage_manifest("evaluate", Run("ours")))
     build_scratch(manifest, layout.root, tmp_path / "scratch")
     own = Layout(tmp_path / "scratch", "toyworld")
-    assert StageInputs(own).take(own.predictions("ours"), "infer", "ours", "test").is_dir()
+    assert StageInputs(own).take(own.predictions(Run("ours")), "infer", Run("ours")).is_dir()
     with pytest.raises(ArtifactError, match="a link that leads elsewhere"):
-        StageInputs(layout).take(layout.predictions(Run("ours")), "infer", "ours", "test")
+        StageInputs(layout).take(layout.predictions(Run("ours")), "infer", Run("ours"))
 
 
-@pytest.mark.parametrize("variant", ["ours+train.top_k=3", "ours+train.decay_at=[0.5,0.7]+evaluate.weights.detector=2"])
+@pytest.mark.parametrize(
+    "variant", ["ours+model.bilevel.top_k=3", "ours+train.decay_at=[0.5,0.7]+evaluate.weights.detector=2"]
+)
 @pytest.mark.parametrize("sections", [("infer",), ("evaluate",), ("clip", "model", "train")])
 def test_the_params_of_a_row_that_nobody_named_are_the_recorded_ones(layout, tmp_path, variant, sections):
     params = load_params(layout.params, "toyworld", Run.parse(variant))
-    names = {name: getattr(params, name) for name in sections}
+    names = {name: params.sections[name] for name in sections}
     build_scratch(recorded(layout, params=names, variant=variant), layout.root, tmp_path / "scratch")
     found = load_params(tmp_path / "scratch/params.yaml", "toyworld", Run.parse(variant))
-    assert {name: getattr(found, name) for name in sections} == names
+    assert {name: found.sections[name] for name in sections} == names

@@ -11,8 +11,8 @@ from pipeline.config.layout import Layout
 from pipeline.config.params import load_params
 from pipeline.config.run import Run
 from pipeline.inference.params import InferParams
+from pipeline.inference.recipes import InferRecipe, SplitRun
 from pipeline.store.files import sha256_of
-from stages._split_run import InferRecipe, SplitRun
 from tests.stages.own_dataset import copied, weakhoi
 
 INPUTS = {
@@ -47,7 +47,7 @@ def test_inputs_are_digested_once(stage, root, monkeypatch):
 def test_what_is_opened_anew_is_digested_anew(root):
     """As on a worker, which is compared with its caller by the digest."""
     layout = Layout(root, "custom")
-    run = SplitRun(root, "custom", "ours", None, "test", "cpu", channels_last=True)
+    run = SplitRun(layout, Run("ours"), "cpu", channels_last=True)
     recipe = InferRecipe(run, load_params(layout.params, "custom", Run("ours"))[InferParams])
     first, second = recipe.open(), recipe.open()
     assert (first.digest, first.inputs) == (second.digest, second.inputs)

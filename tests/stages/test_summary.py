@@ -16,8 +16,8 @@ from tests.report.worlds import write_metrics, write_study_run
 def layout(tmp_path) -> Layout:
     shutil.copy(ROOT / "params.yaml", tmp_path)
     layout = Layout(tmp_path, "toyworld")
-    write_metrics(layout, "baseline", "baseline", 30.0, 12.5)
-    write_metrics(layout, "ours", "ours", 31.0, None)
+    write_metrics(layout, Run("baseline"), 30.0, 12.5)
+    write_metrics(layout, Run("ours"), 31.0, None)
     return layout
 
 
@@ -28,7 +28,7 @@ def run(layout, *options):
 def write_study(layout) -> None:
     for variant, values in (("ours", (30.0, 34.0)), ("baseline", (29.0, 31.0))):
         for seed, full in enumerate(values, start=1):
-            write_study_run(layout, variant, seed, {variant: full})
+            write_study_run(layout, Run(variant, seed=seed), {variant: full})
 
 
 def test_prints_the_run_variants_and_where_pictures_are(layout):
@@ -44,10 +44,10 @@ def test_prints_the_run_variants_and_where_pictures_are(layout):
 
 def test_prints_study_and_search_where_there_are_any(layout):
     write_study(layout)
-    write_metrics(layout, "tuning/gamma-3", "ours", 27.125, 5.0, split="val")
+    write_metrics(layout, Run("ours", ("evaluate.weights.detector=3",), split="val"), 27.125, 5.0)
     output = run(layout).output
     assert "32.00 ± 2.83" in output and "2.00 ± 1.00" in output
-    assert "gamma-3 | val" in output and "27.12" in output
+    assert "ours+evaluate.weights.detector=3-val | val" in output and "27.12" in output
     assert not layout.ablations("md").exists()
 
 

@@ -60,7 +60,7 @@ def layout(tmp_path, vocabulary, small_visual, model_params) -> Layout:
     write_bank(layout.knowledge_bank, KnowledgeBank(embeddings, tuple("abcd"), "clip", "0"))
     for number, (variant, seed) in enumerate((variant, seed) for variant in VARIANTS for seed in SEEDS):
         model = small_model(vocabulary, model_params, small_visual, seed=number)
-        save_checkpoint(layout.checkpoint(Run.parse(variant, seed=seed)), model.network.state_dict(), model.config)
+        save_checkpoint(layout.checkpoint(Run(variant, seed=seed)), model.network.state_dict(), model.config)
     return layout
 
 
@@ -95,13 +95,12 @@ def test_pictures_and_numbers_of_all_runs(drawn):
 
 
 def test_manifests_cover_what_was_read_and_made(drawn):
-    first, pictures = (
-        read_stage_manifest(drawn.stage_manifest(*names))
-        for names in (("represent", "seeds/ours-0", "test"), ("tsne",))
-    )
+    run = Run("ours", seed=0)
+    first = read_stage_manifest(drawn.stage_manifest("represent", run))
+    pictures = read_stage_manifest(drawn.stage_manifest("tsne"))
     assert first.arguments == {"dataset": "toyworld", "variant": "ours", "split": "test", "seed": "0"}
     assert list(first.params) == ["infer", "represent"]
-    assert first.counts["pairs"] == len(read_representations(drawn.representations("seeds/ours-0")))
+    assert first.counts["pairs"] == len(read_representations(drawn.representations(run)))
     assert not any("ground_truth" in name for name in first.inputs)
     assert pictures.arguments == {"dataset": "toyworld", "variant": "ours,ours_random_bank", "seed": "0,1"}
     assert pictures.counts == {"variants": 2, "seeds": 2, "labelled_pairs": IMAGES}
@@ -111,7 +110,7 @@ def test_manifests_cover_what_was_read_and_made(drawn):
 
 def test_a_second_run_gives_equal_bytes(drawn):
     files = [drawn.tsne("pairs"), drawn.tsne("bank"), drawn.separation, drawn.stage_manifest("tsne")]
-    files += [drawn.representations("seeds/ours-1")]
+    files += [drawn.representations(Run("ours", seed=1))]
     digests = [sha256_of(path) for path in files]
     for path in files:
         path.unlink()
@@ -122,7 +121,7 @@ def test_a_second_run_gives_equal_bytes(drawn):
 
 def test_rerun_from_the_manifest_alone(drawn, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    for path in (drawn.stage_manifest("represent", "seeds/ours-1", "test"), drawn.stage_manifest("tsne")):
+    for path in (drawn.stage_manifest("represent", Run("ours", seed=1)), drawn.stage_manifest("tsne")):
         result = CliRunner().invoke(rerun, [str(path), "--root", str(drawn.root)])
         assert "byte-identical" in result.output, result.output
 
@@ -146,7 +145,7 @@ def fewer_pairs(layout: Layout) -> None:
 
 
 def truncated(layout: Layout) -> None:
-    path = layout.representations(Run.parse("seeds/ours-1"))
+    path = layout.representations(Run("ours", seed=1))
     path.write_bytes(path.read_bytes()[:100])
 
 
@@ -175,10 +174,10 @@ def test_what_the_user_can_mend_is_one_line(drawn, damage, options, message):
 
 
 def test_without_a_checkpoint_represent_says_which(layout):
-    shutil.rmtree(layout.checkpoint(Run.parse("seeds/ours-0")))
+    shutil.rmtree(layout.checkpoint(Run("ours", seed=0)))
     result = call(represent, layout, "--variant", "ours", "--seed", "0")
     assert result.exit_code == 2 and "checkpoints/ours-0" in result.output
-    assert not layout.representations(Run.parse("seeds/ours-0")).exists()
+    assert not layout.representations(Run("ours", seed=0)).exists()
 
 
 def test_the_root_is_the_only_folder_that_is_written(drawn):

@@ -13,6 +13,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from pipeline.config.layout import Layout
+from pipeline.config.params import load_params
 from pipeline.config.run import Run
 from pipeline.store.files import sha256_of
 from pipeline.store.manifests import write_stage_manifest
@@ -123,9 +124,8 @@ def test_a_row_that_is_gone_is_named(layout):
 
 
 def test_a_run_of_a_seed_or_with_overrides_is_compared_with_its_own_params(layout):
-    from pipeline.config.params import load_params
-
-    for name, variant, seed in (("seeds/train-ours-3", "ours", 3), ("tuning/train-x", "ours+train.top_k=3", None)):
+    ad_hoc = "ours+train.warmup_iterations=3"
+    for name, variant, seed in (("seeds/train-ours-3", "ours", 3), ("tuning/train-x", ad_hoc, None)):
         section = load_params(layout.params, "toyworld", Run.parse(variant))[TrainParams]
         section = section if seed is None else type(section)(**{**vars(section), "seed": seed})
         write_stage_manifest(
@@ -134,9 +134,10 @@ def test_a_run_of_a_seed_or_with_overrides_is_compared_with_its_own_params(layou
             params={"train": section}, seed=section.seed,
         )  # fmt: skip
     assert weakhoi(layout, "verify").exit_code == 0
-    change_params(layout, lambda document: document["toyworld"]["train"].update(top_k=2, learning_rate=0.5))
+    change_params(layout, lambda document: document["toyworld"]["train"].update(warmup_iterations=2, learning_rate=0.5))
     output = weakhoi(layout, "verify").output
-    assert "train-ours-3.json: made with train.learning_rate=0.001, params.yaml says 0.5; train.top_k=1" in output
+    values = "train.learning_rate=0.001, params.yaml says 0.5; train.warmup_iterations=40, params.yaml says 2"
+    assert f"train-ours-3.json: made with {values}; run" in output
     assert "train-x.json: made with train.learning_rate=0.001, params.yaml says 0.5; run" in output
 
 

@@ -15,6 +15,7 @@ from pipeline.store.inputs import StageInputs
 from pipeline.store.manifests import write_stage_manifest
 
 WEIGHTS, SOURCE = "weights/clip.pt", "data/labels.csv"
+OURS = Run("ours")
 
 
 def write(path: Path, text: str) -> Path:
@@ -33,31 +34,31 @@ class World:
         for stage in ("prepare", "detect", "encode_prompts", "train", "infer", "evaluate"):
             self.run(stage, "first")
 
-    def run(self, stage: str, text: str, run: str = "ours") -> None:
+    def run(self, stage: str, text: str, run: Run = OURS) -> None:
         """Run a stage without a check of its inputs."""
         layout = self.layout
         split, vocabulary = layout.split("test"), layout.vocabulary
         proposals, bank, model, dump = (
             layout.proposals("test"), layout.knowledge_bank, layout.checkpoint(run), layout.predictions(run),
         )  # fmt: skip
-        names, arguments, inputs, outputs = {
-            "prepare": ([], {}, [self.root / SOURCE], [split, vocabulary]),
-            "detect": (["test"], {"split": "test"}, [split, vocabulary], [proposals]),
-            "encode_prompts": ([], {}, [vocabulary, self.root / WEIGHTS], [bank]),
-            "train": ([run], {"variant": "ours"}, [split, proposals, bank], [model]),
-            "infer": ([run, "test"], {"variant": "ours"}, [split, proposals, model], [dump]),
-            "evaluate": ([run], {"variant": "ours"}, [split, dump], [layout.metrics(run)]),
+        of, arguments, inputs, outputs = {
+            "prepare": (None, {}, [self.root / SOURCE], [split, vocabulary]),
+            "detect": ("test", {"split": "test"}, [split, vocabulary], [proposals]),
+            "encode_prompts": (None, {}, [vocabulary, self.root / WEIGHTS], [bank]),
+            "train": (run, {"variant": "ours"}, [split, proposals, bank], [model]),
+            "infer": (run, {"variant": "ours"}, [split, proposals, model], [dump]),
+            "evaluate": (run, {"variant": "ours"}, [split, dump], [layout.metrics(run)]),
         }[stage]
         for path in outputs:
             write(path / "part" if path in (model, dump) else path, f"{text} of {path.name}")
         write_stage_manifest(
-            layout.stage_manifest(stage, *names), root=self.root, stage=stage, inputs=inputs, outputs=outputs,
+            layout.stage_manifest(stage, of), root=self.root, stage=stage, inputs=inputs, outputs=outputs,
             arguments={"dataset": "toyworld"} | arguments, params={}, counts={}, seed=0,
         )  # fmt: skip
 
     def taken(self) -> None:
         """Take the end of the chain."""
-        StageInputs(self.layout).take(self.layout.metrics(Run("ours")), "evaluate", "ours")
+        StageInputs(self.layout).take(self.layout.metrics(OURS), "evaluate", OURS)
 
 
 @pytest.fixture
@@ -123,9 +124,9 @@ def test_files_that_no_run_made_are_digested_once_and_noted_by_nobody(world, nam
     monkeypatch.setattr("pipeline.store.inputs.sha256_of", lambda path: digested.append(path) or sha256_of(path))
     inputs = StageInputs(world.layout)
     for _ in range(2):
-        inputs.take(world.layout.metrics(Run("ours")), "evaluate", "ours")
-        inputs.take(world.layout.predictions(Run("ours")), "infer", "ours", "test")
-    expected = {world.layout.metrics(Run("ours")), world.layout.predictions(Run("ours"))}
+        inputs.take(world.layout.metrics(OURS), "evaluate", OURS)
+        inputs.take(world.layout.predictions(OURS), "infer", OURS)
+    expected = {world.layout.metrics(OURS), world.layout.predictions(OURS)}
     assert inputs.digests.keys() == expected
     assert sorted(digested) == sorted({*expected, world.root / WEIGHTS, world.root / SOURCE})
     write(world.root / name, "others")
@@ -155,11 +156,11 @@ def test_runs_of_a_study_have_chains_of_their_own(world):
     world.run("train", "seeded", seeded)
     world.run("infer", "seeded", seeded)
     world.run("train", "second")
-    StageInputs(world.layout).take(world.layout.predictions(seeded), "infer", seeded, "test")
+    StageInputs(world.layout).take(world.layout.predictions(seeded), "infer", seeded)
     assert "weakhoi infer" in refused(world)
     world.run("detect", "second")
     with pytest.raises(ArtifactError, match=r"seeds/checkpoints/ours-3: made from cache/toyworld/proposals/test.h5"):
-        StageInputs(world.layout).take(world.layout.predictions(seeded), "infer", seeded, "test")
+        StageInputs(world.layout).take(world.layout.predictions(seeded), "infer", seeded)
 
 
 def test_a_damaged_manifest_of_another_run_is_passed_over(world):
@@ -169,8 +170,8 @@ def test_a_damaged_manifest_of_another_run_is_passed_over(world):
 
 def test_what_is_used_alone_may_come_from_anything(world):
     world.run("prepare", "second")
-    model = world.layout.checkpoint(Run("ours"))
-    assert StageInputs(world.layout).take(model, "train", "ours", alone=True) == model
+    model = world.layout.checkpoint(OURS)
+    assert StageInputs(world.layout).take(model, "train", OURS, alone=True) == model
     write(model / "part", "damaged")
     with pytest.raises(ArtifactError, match="records sha256"):
-        StageInputs(world.layout).take(model, "train", "ours", alone=True)
+        StageInputs(world.layout).take(model, "train", OURS, alone=True)

@@ -16,7 +16,7 @@ def whole(tmp_path_factory):
     """A dump of five blocks."""
     _, found = worlds.random_world(0)
     path = tmp_path_factory.mktemp("detections") / "d.zarr"
-    write_detections(path, [worlds.take(found, slice(0, 300))], block_rows=64)
+    write_detections(path, [found.take(slice(0, 300))], block_rows=64)
     return path
 
 
@@ -28,7 +28,7 @@ def copy(whole, tmp_path):
 
 def test_blocks_of_zeros_are_written(tmp_path):
     _, found = worlds.random_world(0)
-    zeros = worlds.take(found, slice(0, 9))
+    zeros = found.take(slice(0, 9))
     for name in COLUMNS:
         getattr(zeros, name)[:] = 0
     write_detections(tmp_path / "d.zarr", [zeros, zeros], block_rows=4)

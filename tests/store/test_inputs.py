@@ -9,21 +9,23 @@ from pipeline.store.files import sha256_of
 from pipeline.store.inputs import StageInputs
 from pipeline.store.manifests import write_stage_manifest
 
+OURS = Run("ours")
+
 
 @pytest.fixture
 def layout(tmp_path) -> Layout:
     layout = Layout(tmp_path, "toyworld")
     layout.proposals("test").parent.mkdir(parents=True)
     layout.proposals("test").write_text("boxes")
-    layout.checkpoint(Run("ours")).mkdir(parents=True)
-    (layout.checkpoint(Run("ours")) / "config.json").write_text("{}")
-    for stage, names, output in (
-        ("detect", ("test",), layout.proposals("test")),
-        ("train", ("ours",), layout.checkpoint(Run("ours"))),
+    layout.checkpoint(OURS).mkdir(parents=True)
+    (layout.checkpoint(OURS) / "config.json").write_text("{}")
+    for stage, of, output in (
+        ("detect", "test", layout.proposals("test")),
+        ("train", OURS, layout.checkpoint(OURS)),
     ):
         arguments = {"dataset": "toyworld"} | ({"split": "test"} if stage == "detect" else {"variant": "ours"})
         write_stage_manifest(
-            layout.stage_manifest(stage, *names), root=tmp_path, stage=stage, arguments=arguments, inputs=[],
+            layout.stage_manifest(stage, of), root=tmp_path, stage=stage, arguments=arguments, inputs=[],
             params={"a": 1}, outputs=[output], counts={}, seed=0,
         )  # fmt: skip
     return layout
@@ -33,8 +35,8 @@ def test_what_is_as_recorded_is_taken_and_noted(layout):
     inputs = StageInputs(layout)
     path = layout.proposals("test")
     assert inputs.take(path, "detect", "test") == path
-    assert inputs.take(layout.checkpoint(Run("ours")), "train", "ours") == layout.checkpoint(Run("ours"))
-    assert inputs.digests == {item: sha256_of(item) for item in (path, layout.checkpoint(Run("ours")))}
+    assert inputs.take(layout.checkpoint(OURS), "train", OURS) == layout.checkpoint(OURS)
+    assert inputs.digests == {item: sha256_of(item) for item in (path, layout.checkpoint(OURS))}
 
 
 def test_what_differs_is_named_with_its_manifest_and_the_command(layout):
@@ -44,9 +46,9 @@ def test_what_differs_is_named_with_its_manifest_and_the_command(layout):
     assert "proposals/test.h5: " in str(caught.value)
     assert f"detect-test.json records sha256 {sha256_of_text('boxes')[:12]}, found" in str(caught.value)
     assert str(caught.value).endswith('run "weakhoi detect --dataset toyworld --split test"')
-    (layout.checkpoint(Run("ours")) / "further").write_text("")
+    (layout.checkpoint(OURS) / "further").write_text("")
     with pytest.raises(ArtifactError, match=r"checkpoints/ours: .*train-ours.json records"):
-        StageInputs(layout).take(layout.checkpoint(Run("ours")), "train", "ours")
+        StageInputs(layout).take(layout.checkpoint(OURS), "train", OURS)
 
 
 def sha256_of_text(text: str) -> str:
@@ -80,19 +82,19 @@ def test_what_no_manifest_describes_is_left_to_its_reader(layout):
 
 def test_a_link_into_a_dvc_cache_passes_without_a_manifest_and_no_other(layout, tmp_path):
     """A file there is named by its md5: `dvc checkout` with symlinks makes such links, a stranger's lead elsewhere."""
-    layout.stage_manifest("train", Run("ours")).unlink()
-    (layout.checkpoint(Run("ours")) / "config.json").unlink()
+    layout.stage_manifest("train", OURS).unlink()
+    (layout.checkpoint(OURS) / "config.json").unlink()
     objects = tmp_path / "shared/files/md5"
     cached = objects / "99" / "914b932bd37a50b983c5e7c90ae93b"  # of "{}"
     cached.parent.mkdir(parents=True)
     cached.write_text("{}")
-    link = layout.checkpoint(Run("ours")) / "config.json"
+    link = layout.checkpoint(OURS) / "config.json"
     link.symlink_to(cached)
-    StageInputs(layout).take(layout.checkpoint(Run("ours")), "train", "ours")
+    StageInputs(layout).take(layout.checkpoint(OURS), "train", OURS)
     for name, text in (("files/md5/99/" + "0" * 30, "{}"), ("secret", "{}")):
         other = tmp_path / "shared" / name
         other.write_text(text)
         link.unlink()
         link.symlink_to(other)
         with pytest.raises(ArtifactError, match=r"config.json: a link that leads elsewhere"):
-            StageInputs(layout).take(layout.checkpoint(Run("ours")), "train", "ours")
+            StageInputs(layout).take(layout.checkpoint(OURS), "train", OURS)
