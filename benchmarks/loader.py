@@ -21,9 +21,9 @@ import torch
 
 from benchmarks.measure import describe_machine, write_report
 from benchmarks.synthetic_bags import random_bags, random_categories, random_model
+from pipeline.config.layout import Layout
 from pipeline.config.params import Params, load_params
 from pipeline.core.device import open_device
-from pipeline.core.layout import Layout
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset
 from pipeline.data.split import SplitManifest

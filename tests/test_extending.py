@@ -14,7 +14,7 @@ import yaml
 from click.testing import CliRunner
 from PIL import Image
 
-from pipeline.core.layout import Layout
+from pipeline.config.layout import Layout
 from pipeline.core.outputs import OutputColumn
 from pipeline.data.split import read_split
 from pipeline.store.dump import read_dump

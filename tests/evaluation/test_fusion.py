@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.core.errors import ArtifactError, ParamError
 from pipeline.core.outputs import OutputColumn
-from pipeline.evaluation.fusion import fuse, fuse_factors, pair_classes, pair_scores, sigmoid
+from pipeline.evaluation.fusion import Factors, fuse, fuse_factors, pair_classes, pair_scores, sigmoid
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.store.dump import PredictionDump
 from pipeline.store.ragged import offsets_of
@@ -212,13 +212,13 @@ def test_the_product_of_the_factors_is_the_score(vocabulary, params):
     dump = dump_of(vocabulary, [[0, 1, 2], [0, 0, 2, 3], []], [[(0, 1), (0, 2)], [(0, 2), (1, 2), (0, 3), (1, 0)], []])
     found, whole = fuse_factors(dump, params)
     rows = np.arange(len(found))[::-2]
-    factors = whole.take(rows)
+    factors = Factors({name: values[rows] for name, values in whole.values.items()}, whole.weights)
     assert set(factors.in_use) == {name for name in factors.values if params.weights.get(name, 1)}
     product = np.prod([factors.weighted(name) for name in factors.values], axis=0)
     np.testing.assert_allclose(product, found.scores[rows], rtol=1e-6)
     np.testing.assert_array_equal(factors.scores(), found.scores[rows])
-    np.testing.assert_array_equal(factors.values["detector"], factors.human * factors.object)
-    assert (factors.human != factors.object).any()
+    np.testing.assert_array_equal(whole.values["detector"], whole.human * whole.object)
+    assert (whole.human != whole.object).any()
 
 
 def test_a_factor_that_the_predictions_lack_is_refused(two_pairs):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import struct
 
@@ -34,8 +35,8 @@ def classes(num_hois: int = 5, seed: int = 0) -> PerClass:
     return PerClass(
         tuple(f"verb_{hoi} $cup" for hoi in range(num_hois)),
         ap,
-        np.arange(num_hois) % 2 == 0,
         np.arange(num_hois) * 7.0,
+        {"rare": np.arange(num_hois) % 2 == 0},
     )
 
 
@@ -88,7 +89,7 @@ def test_a_run_of_no_epoch_has_no_line():
 
 def test_classes_without_ground_truth_take_no_room():
     known = classes(6)
-    gone = PerClass(known.names, np.where(np.arange(6) == 2, np.nan, known.ap), known.is_rare, known.train_instances)
+    gone = dataclasses.replace(known, ap=np.where(np.arange(6) == 2, np.nan, known.ap))
     runs = {"a": known, "b": classes(6, seed=1)}
     assert size(curves.per_class(runs, "a", "b"))[1] > size(curves.per_class(runs | {"a": gone}, "a", "b"))[1]
 
@@ -118,7 +119,7 @@ def test_every_factor_has_a_panel():
 
 def test_a_split_without_annotated_pairs_is_legal():
     known = classes()
-    nothing = PerClass(known.names, known.ap * np.nan, known.is_rare, known.train_instances)
+    nothing = dataclasses.replace(known, ap=known.ap * np.nan)
     empty = sweep(0) | {"full": np.full(6, np.nan), "non_rare": np.full(6, np.nan)}
     for png in (
         curves.precision_recall({"a": {}, "b": {}}),

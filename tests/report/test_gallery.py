@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from pipeline.config.layout import Layout
 from pipeline.config.params import load_params
 from pipeline.config.run import Run
+from pipeline.evaluation.engine import evaluate_hicodet
 from pipeline.evaluation.fusion import fuse
-from pipeline.evaluation.hicodet import evaluate_hicodet
+from pipeline.evaluation.hicodet import Rules
 from pipeline.evaluation.params import EvaluateParams
+from pipeline.evaluation.scored_split import ScoredSplit
 from pipeline.report.gallery import gallery_record
-from pipeline.report.make import EvaluatedSplit, read_test_split
-from pipeline.report.scored import ScoredRun, score_run
-from pipeline.store.dump import PredictionDump, read_dump
-from tests.evaluation.worlds import take
+from pipeline.report.scored import ScoredRun, read_scored
+from pipeline.store.detections_dump import open_matched
+from pipeline.store.dump import PredictionDump, read_dump, write_dump
+from pipeline.store.inputs import StageInputs
+from stages.evaluate import command as evaluate
 from tests.report.worlds import write_world
 
 
@@ -27,8 +32,8 @@ def layout(tmp_path_factory) -> Layout:
 
 
 @pytest.fixture(scope="module")
-def split(layout) -> EvaluatedSplit:
-    return read_test_split(layout)
+def split(layout) -> ScoredSplit:
+    return ScoredSplit.open(StageInputs(layout), "test")
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +41,9 @@ def dump(layout) -> PredictionDump:
     return read_dump(layout.predictions(Run("ours")))
 
 
-def scored(layout, split, dump, images) -> ScoredRun:
-    evaluate = load_params(layout.params, "toyworld", Run("ours"))[EvaluateParams]
-    return score_run(dump, split.annotated, split.vocabulary, evaluate, np.array(images))
+def scored(layout, split, images) -> ScoredRun:
+    matched = open_matched(layout.detections(Run("ours")), run="ours", remedy="")
+    return read_scored(matched, split.annotated.truth, split.vocabulary.num_hois, np.array(images))
 
 
 def record_of(layout, split, run, images) -> dict:
@@ -53,27 +58,20 @@ def rows_of(run: dict) -> list[list]:
 @pytest.mark.parametrize("images", [[0, 1, 2], [1]])
 def test_cutting_the_ranking_at_a_threshold_keeps_every_verdict(layout, split, dump, images):
     """The claim that the slider rests on: the hits above a score are those of an evaluation of what is above it."""
-    evaluate = load_params(layout.params, "toyworld", Run("ours"))[EvaluateParams]
-    detections, truth = fuse(dump, evaluate), split.annotated.truth
-    record = record_of(layout, split, scored(layout, split, dump, images), images)
+    params = load_params(layout.params, "toyworld", Run("ours"))[EvaluateParams]
+    detections, truth = fuse(dump, params), split.annotated.truth
+    record = record_of(layout, split, scored(layout, split, images), images)
     rows = rows_of(record["runs"][1])
     assert len(rows) == int(np.isin(detections.image_index, images).sum())  # few enough that none is below the floor
     for threshold in sorted(row[1] for row in rows):
-        kept = take(detections, np.flatnonzero(detections.scores >= threshold * 0.999))
-        result = evaluate_hicodet(
-            kept,
-            truth,
-            num_hois=split.vocabulary.num_hois,
-            rare=split.annotated.rare,
-            hoi_object_ids=split.vocabulary.hoi_object_ids,
-            keep_matches=True,
-        )
+        kept = detections.take(detections.scores >= threshold * 0.999)
+        result = evaluate_hicodet(kept, truth, Rules(split.vocabulary.hoi_object_ids), keep_matches=True)
         expected = int(result.hits[np.isin(kept.image_index, images)].sum())
         assert sum(row[3] == 1 for row in rows if row[1] >= threshold) == expected
 
 
 def test_rows_hold_score_and_parts_and_point_at_their_annotation(layout, split, dump):
-    record = record_of(layout, split, scored(layout, split, dump, [0]), [0])
+    record = record_of(layout, split, scored(layout, split, [0]), [0])
     assert record["first"] == 1 and [run["name"] for run in record["runs"]] == ["baseline", "ours"]
     (image,), (pair,) = record["images"], record["runs"][1]["found"][0]
     assert (image["id"], image["width"], image["height"]) == ("test-0", 64, 64)
@@ -89,26 +87,30 @@ def test_rows_hold_score_and_parts_and_point_at_their_annotation(layout, split, 
 
 def test_the_floor_bounds_the_rows_and_the_break_even_point_counts_the_annotations(layout, split, dump, monkeypatch):
     monkeypatch.setattr("pipeline.report.scored._ROWS_PER_IMAGE", 1)
-    run = scored(layout, split, dump, [0, 1, 2])
+    run = scored(layout, split, [0, 1, 2])
     assert len(run.gallery.hits) == 3 and run.gallery.detections.scores.min() == np.float32(run.floor)
     assert run.break_even == run.floor  # the fourth best is the break-even point, but it is not embedded
-    evaluate = load_params(layout.params, "toyworld", Run("ours"))[EvaluateParams]
-    fourth = float(np.sort(fuse(dump, evaluate).scores)[::-1][3])
+    params = load_params(layout.params, "toyworld", Run("ours"))[EvaluateParams]
+    fourth = float(np.sort(fuse(dump, params).scores)[::-1][3])
     monkeypatch.undo()
-    assert scored(layout, split, dump, [0, 1, 2]).break_even == pytest.approx(fourth)
+    assert scored(layout, split, [0, 1, 2]).break_even == pytest.approx(fourth)
     assert len(split.annotated.truth) == 4
 
 
-def test_a_dump_without_pairs_is_legal(layout, split, dump):
-    import dataclasses
-
+def test_a_dump_without_pairs_is_legal(tmp_path):
+    layout = write_world(tmp_path)
+    dump = read_dump(layout.predictions(Run("ours")))
     none = dataclasses.replace(
         dump,
         pair_offsets=np.zeros_like(dump.pair_offsets),
         human_index=dump.human_index[:0],
         object_index=dump.object_index[:0],
-        outputs={name: array[: 2 if name == "image_logits" else 0] for name, array in dump.outputs.items()},
+        outputs={name: array[: 3 if name == "image_logits" else 0] for name, array in dump.outputs.items()},
     )
-    run = scored(layout, split, none, [0, 1])
-    assert (run.floor, run.break_even, run.metrics["full"]) == (1.0, 1.0, 0.0)
+    write_dump(layout.predictions(Run("ours")), **vars(none))
+    done = CliRunner().invoke(evaluate, ["--dataset", "toyworld", "--variant", "ours", "--root", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    split = ScoredSplit.open(StageInputs(layout), "test")
+    run = scored(layout, split, [0, 1])
+    assert (run.floor, run.break_even, len(run.best.hits)) == (1.0, 1.0, 0)
     assert record_of(layout, split, run, [0, 1])["runs"][0]["found"] == [[], []]

@@ -39,9 +39,9 @@ def test_the_best_of_an_image_by_falling_score_first_row_first(vocabulary):
     columns = np.arange(5) / 10
     factors = Factors(
         {"pairwise": columns, "detector": columns, "global": columns, "relatedness": columns + 0.01},
+        {"global": 0.0},
         columns + 0.02,
         columns + 0.03,
-        {"global": 0.0},
     )
     best = best_of_image(found, factors, vocabulary, 0, top_k=3, threshold=0.1)
     assert [(entry.verb, entry.object_name) for entry in best] == [

@@ -8,7 +8,6 @@ from pipeline.config.run import Run
 from pipeline.core.errors import ArtifactError
 from pipeline.report.comparison import compared
 from pipeline.report.results import (
-    check_metrics,
     read_mean_curves,
     read_metrics,
     read_per_class,
@@ -35,7 +34,11 @@ def test_study_is_read_by_row_and_seed(layout):
         "exp7": [0, 12],
         "ours_random_bank": [0],
     }
-    assert study["ours"][12].full == 42.0 and study["exp7"][0].full == 29.0 and study["exp7"][0].variant == "exp7"
+    assert (
+        study["ours"][12].means["full"] == 42.0
+        and study["exp7"][0].means["full"] == 29.0
+        and study["exp7"][0].variant == "exp7"
+    )
 
 
 def test_study_file_with_a_strange_name_or_content_is_refused(layout):
@@ -58,19 +61,13 @@ def test_search_is_sorted_by_full(layout):
     assert list(read_tuning(layout.tuning)) == [f"ours+train.epochs={epochs}-val" for epochs in (2, 3, 1)]
 
 
-def test_stale_metrics_are_refused_with_both_numbers(layout):
-    write_metrics(layout, Run("ours"), 30.0, None)
-    stored = read_metrics(layout.metrics(Run("ours")), "evaluate")
-    check_metrics(layout.metrics(Run("ours")), stored, {"full": 30.0, "rare": None}, "evaluate")
-    with pytest.raises(ArtifactError, match=r"full is 30\.0, .* give 31\.0; evaluate"):
-        check_metrics(layout.metrics(Run("ours")), stored, {"rare": None, "full": 31.0}, "evaluate")
-
-
 def test_tables_are_read_with_gaps_as_nan(tmp_path):
     path = tmp_path / "a.csv"
-    path.write_text("hoi_id,verb,object,ap,rare,train_instances\n0,ride,bicycle,50.5,1,9\n1,hold,cup,,0,70\n")
+    path.write_text("hoi_id,verb,object,ap,train_instances,rare,mine\n0,ride,bicycle,50.5,9,1,0\n1,hold,cup,,70,0,1\n")
     table = read_per_class(path, "")
-    assert table.names == ("ride bicycle", "hold cup") and table.is_rare.tolist() == [True, False]
+    assert table.names == ("ride bicycle", "hold cup") and {
+        name: list(mask) for name, mask in table.groups.items()
+    } == {"rare": [1, 0], "mine": [0, 1]}
     np.testing.assert_array_equal(table.ap, [50.5, np.nan])
     path.write_text("recall,full,rare,non_rare\n0.0,0.9,,0.8\n1.0,0.1,,0.2\n")
     curves = read_mean_curves(path, "")

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.evaluation.engine import evaluate_hicodet
 from pipeline.evaluation.fusion import Factors
-from pipeline.evaluation.hicodet import evaluate_hicodet
+from pipeline.evaluation.hicodet import Rules
 from pipeline.report.selection import DrawnPair, Findings, Label, best_rows, pairs_of_image, sample_indices
-from tests.evaluation.worlds import detections, ground_truth, take
+from tests.evaluation.worlds import detections, ground_truth
 
 PERSON, OTHER = (4, 4, 16, 40), (44, 4, 58, 40)
 BICYCLE, CUP = (20, 20, 32, 40), (48, 46, 58, 58)
@@ -23,24 +24,20 @@ def test_as_many_rows_of_a_class_as_it_has_annotations():
     scored = [(0, 0, 0.3), (0, 0, 0.2), (0, 1, 0.9), (1, 0, 0.2), (1, 2, 0.1), (1, 2, 0.05)]
     found = detections([(image, hoi, PERSON, BICYCLE, score) for image, hoi, score in scored])
     # class 0 keeps two of three (the tie goes to the earlier image), class 1 none, class 2 one
-    assert best_rows(found, truth, num_hois=4).tolist() == [0, 1, 4]
+    assert best_rows(
+        found.hoi_id, found.scores, found.image_index, np.bincount(truth.hoi_id, minlength=4)
+    ).tolist() == [0, 1, 4]
 
 
 def show(vocabulary, found_rows, truth_rows, pairs_per_image=4) -> tuple[DrawnPair, ...]:
     found, truth = detections(found_rows), ground_truth(truth_rows, 1)
-    result = evaluate_hicodet(
-        found,
-        truth,
-        num_hois=vocabulary.num_hois,
-        rare=np.zeros(vocabulary.num_hois, bool),
-        hoi_object_ids=vocabulary.hoi_object_ids,
-        keep_matches=True,
-    )
-    rows = best_rows(found, truth, vocabulary.num_hois)
+    result = evaluate_hicodet(found, truth, Rules(vocabulary.hoi_object_ids), keep_matches=True)
+    num_gt = np.bincount(truth.hoi_id, minlength=vocabulary.num_hois)
+    rows = best_rows(found.hoi_id, found.scores, found.image_index, num_gt)
     ones = np.ones(len(rows))
     values = {"pairwise": np.linspace(0, 1, len(rows)), "detector": ones, "relatedness": ones / 4}
-    factors = Factors(values, ones, ones, {})
-    best = Findings(take(found, rows), result.hits[rows], result.matched_index[rows], factors)
+    factors = Factors(values, {})
+    best = Findings(found.take(rows), result.hits[rows], result.matched_index[rows], factors)
     return pairs_of_image(best, truth, vocabulary, image=0, pairs_per_image=pairs_per_image)
 
 

@@ -20,9 +20,14 @@ from pipeline.report.study import (
 )
 
 
+def run_metrics(variant: str, means: dict[str, float | None], **changes) -> RunMetrics:
+    values = {"split": "test", "setting": "default", "max_recall": 90.0, "groups": dict.fromkeys(means, 7)}
+    return RunMetrics(variant, means=means, **{**values, "counts": {}, "roles": {}, **changes})
+
+
 def runs(full_by_seed: dict[int, float], rare: float | None = 5.0) -> dict[int, RunMetrics]:
     return {
-        seed: RunMetrics("any", "test", "default", full, rare, full + seed, 90.0, {})
+        seed: run_metrics("any", {"full": full, "rare": rare, "non_rare": full + seed})
         for seed, full in full_by_seed.items()
     }
 

@@ -1,24 +1,24 @@
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from pipeline.report.results import RunMetrics
 from pipeline.report.table import counts_line, headline_html, headline_markdown, markdown_table
+from tests.report.test_study import run_metrics
 
 COUNTS = {
     "images": 600,
     "ground_truth_pairs": 1216,
     "detections": 46916,
     "hoi_classes": 40,
-    "rare_classes": 13,
     "classes_without_ground_truth": 2,
 }
 
 
 def run(variant: str, full: float, rare: float | None, max_recall: float = 90.0) -> RunMetrics:
-    return RunMetrics(variant, "test", "known_object", full, rare, full + 1, max_recall, COUNTS)
+    means = {"full": full, "rare": rare, "non_rare": full + 1}
+    groups = {"full": 40, "rare": 13, "non_rare": 27}
+    return run_metrics(variant, means, setting="known_object", max_recall=max_recall, groups=groups, counts=COUNTS)
 
 
 @pytest.fixture
@@ -45,7 +45,14 @@ def test_html_escapes_names(runs):
 
 def test_counts_are_named(runs):
     line = counts_line(runs)
-    for part in ("known object setting", "test split", "600 images", "1,216 annotated pairs", "13 are rare", "2 have"):
+    for part in (
+        "known object setting",
+        "test split",
+        "600 images",
+        "1,216 annotated pairs",
+        "40 HOI classes (13 rare, 27 non-rare)",
+        "2 have",
+    ):
         assert part in line
 
 
@@ -54,8 +61,8 @@ def test_cells_cannot_break_the_table():
 
 
 def test_the_vcoco_protocol_has_columns_of_its_own():
-    run = RunMetrics("ours", "test", "default", 1.0, None, 1.0, 50.0, COUNTS, 42.97, 48.06, 30.0)
-    lines = headline_markdown([run], {}).splitlines()
+    roles = {"ap_role_s1": 42.97, "ap_role_s2": 48.06, "ap_agent": 30.0}
+    lines = headline_markdown([run_metrics("ours", {"full": 1.0}, roles=roles, counts=COUNTS)], {}).splitlines()
     assert "AP role S1 | AP role S2 | AP agent" in lines[0]
     assert "42.97" in lines[2]
-    assert "AP role" not in headline_markdown([dataclasses.replace(run, ap_role_s1=None)], {})
+    assert "AP role" not in headline_markdown([run("ours", 1.0, None)], {})

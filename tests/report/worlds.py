@@ -53,20 +53,20 @@ def write_world(root: Path, num_images: int = 3) -> Layout:
 
 def write_metrics(layout: Layout, run: Run, full: float, rare: float | None) -> None:
     """Write the metrics of a run by hand, percent; Non-rare is one point above Full."""
-    counts = dict.fromkeys(
-        ("images", "ground_truth_pairs", "detections", "hoi_classes", "rare_classes", "classes_without_ground_truth"), 7
-    )
-    scores = {"setting": "default", "full": full, "rare": rare, "non_rare": full + 1, "max_recall": 90.0}
+    names = ("images", "ground_truth_pairs", "detections", "hoi_classes", "classes_without_ground_truth")
+    counts, scores = dict.fromkeys(names, 7), _scores(full, rare)
     write_json(layout.metrics(run), {"variant": run.text, "split": run.split, **scores, "counts": counts})
 
 
 def write_study_run(layout: Layout, run: Run, full_by_row: dict[str, float]) -> None:
     """Write the metrics of every row of a seeded run by hand, percent; Rare is 5, Non-rare one point above Full."""
-    rows = {
-        row: {"setting": "default", "full": full, "rare": 5.0, "non_rare": full + 1, "max_recall": 90.0, "counts": {}}
-        for row, full in full_by_row.items()
-    }
+    rows = {row: _scores(full, 5.0) | {"counts": {}} for row, full in full_by_row.items()}
     write_json(layout.study(run), {"dataset": layout.dataset, "run": run.text, "seed": run.seed, "rows": rows})
+
+
+def _scores(full: float, rare: float | None) -> dict:
+    means = {"full": full, "rare": rare, "non_rare": full + 1}
+    return {"setting": "default", **means, "max_recall": 90.0, "groups": dict.fromkeys(means, 7)}
 
 
 def _write_images(layout: Layout, num_images: int) -> SplitManifest:

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.config.run import Run
-from pipeline.evaluation import row, two_pass
+from pipeline.evaluation import engine, row
 from pipeline.evaluation.fused_dump import FusedDump
 from pipeline.store.dump import read_dump, write_dump
 from pipeline.store.files import sha256_of
@@ -40,7 +40,7 @@ def test_workers_are_sent_paths_and_digests_that_mean_the_same_to_them(stage, tm
 
     def evaluate_rankings(source, *arguments, **options):
         sent.append(source)
-        return two_pass.evaluate_rankings(source, *arguments, **options)
+        return engine.evaluate_rankings(source, *arguments, **options)
 
     monkeypatch.setattr(f"{stage.callback.__module__}.connect", connect)
     monkeypatch.setattr(row, "evaluate_rankings", evaluate_rankings)
@@ -80,7 +80,7 @@ def test_a_killed_worker_changes_no_byte(tmp_path, monkeypatch):
     expected = [path.read_bytes() for path in outputs]
     for path in outputs:
         path.unlink()
-    monkeypatch.setattr(two_pass, "_IMAGES_AT_ONCE", 1)
+    monkeypatch.setattr(engine, "IMAGES_AT_ONCE", 1)
     monkeypatch.setattr(row, "FusedDump", DeadlyDump)
     with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster:
         pids = {worker.pid for worker in cluster.workers.values()}

@@ -37,8 +37,8 @@ def test_its_ends_are_the_rows_with_and_without_score_fusion(layout):
     rows = list(csv.DictReader(layout.fusion_weight.read_text().splitlines()))
     full = {(row["pairs"], row["weight"]): float(row["full"]) for row in rows}
     assert len(rows) == len(full) == 8
-    assert f"ours-3: Full {full['all', '1']:.2f} " in scored
-    assert f"exp7-3: Full {full['all', '0']:.2f} " in scored
+    assert f"ours-3: mAP full {full['all', '1']:.2f} " in scored
+    assert f"exp7-3: mAP full {full['all', '0']:.2f} " in scored
 
 
 def test_missing_predictions_are_one_line(layout):

@@ -43,7 +43,7 @@ def test_rows_that_share_a_run_are_scored_from_it(layout):
     study = read_study(layout.studies)
     assert set(study) == {"ours", "exp7", "top1"} and list(study["ours"]) == [3]
     assert study["top1"][3] == dataclasses.replace(study["ours"][3], variant="top1")
-    assert study["ours"][3].full == json.loads(layout.metrics(Run("ours")).read_text())["full"]
+    assert study["ours"][3].means["full"] == json.loads(layout.metrics(Run("ours")).read_text())["full"]
 
 
 def test_abl3_is_abl2_times_the_zero_shot_run_of_the_same_seed(layout):

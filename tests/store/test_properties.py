@@ -17,7 +17,6 @@ from pipeline.store.files import sha256_of
 from pipeline.store.hdf5_file import encode_strings, read_texts
 from pipeline.store.proposals_file import read_proposals, write_proposals
 from pipeline.store.ragged import offsets_of, row_owner
-from tests.evaluation.worlds import take
 from tests.properties import (
     COUNTS,
     NAMES,
@@ -104,7 +103,7 @@ def test_dumps(vocabulary, counts, seed):
 def test_detections_in_blocks_of_any_size(world, cuts, block_rows):
     _, found = world
     edges = sorted({0, len(found), *(min(cut, len(found)) for cut in cuts)})
-    blocks = [take(found, slice(low, high)) for low, high in pairwise(edges)]
+    blocks = [found.take(slice(low, high)) for low, high in pairwise(edges)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "x.zarr")
         write_detections(path, blocks, block_rows=block_rows)

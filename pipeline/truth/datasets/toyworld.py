@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pipeline.config.layout import Layout
 from pipeline.core.errors import ParamError
-from pipeline.core.layout import Layout
 from pipeline.core.names import SPLITS, Split
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
