@@ -285,7 +285,7 @@ def test_a_change_of_how_results_are_judged_trains_nothing_again(room, stages):
     ],
 )
 def test_a_new_key_of_a_section_runs_again_what_depends_on_its_room(section, stages):
-    """A new setting of the report makes neither detection nor training stale: each class lies in the room that reads it."""
+    """A new setting of the report makes neither detection nor training stale: each lies in the room that reads it."""
     path = f"{SECTIONS[section].rpartition('.')[0].replace('.', '/')}.py"
     assert (ROOT / path).is_file()
     assert {run["stage"] for run in RUNS if any(overlaps(path, dep) for dep in run["deps"])} == stages
