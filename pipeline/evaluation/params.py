@@ -10,27 +10,12 @@ from pydantic import AfterValidator
 from pipeline.config.types import KnownKeys, Real, Text, VariantName, within
 from pipeline.core.outputs import Link
 
-# Keys of a metrics file beside its groups of classes.
-OTHER_METRICS = frozenset(
-    [
-        "dataset",
-        "variant",
-        "split",
-        "setting",
-        "max_recall",
-        "groups",
-        "counts",
-        "ap_role_s1",
-        "ap_role_s2",
-        "ap_agent",
-        "per_role",
-        "per_agent",
-    ]
-)
+# Keys of a metrics file beside its groups of classes; those of V-COCO's protocol begin with ap_ or per_.
+OTHER_METRICS = ("dataset", "variant", "split", "setting", "max_recall", "groups", "counts")
 
 
 def _check_group_name(name: str) -> str:
-    if name in OTHER_METRICS:
+    if name in OTHER_METRICS or name.startswith(("ap_", "per_")):
         raise ValueError("another name: the metrics have this key already")
     return name
 
