@@ -63,7 +63,7 @@ def test_a_room_imports_only_what_its_row_allows(room):
 def test_the_library_never_imports_the_stages():
     for module in modules():
         if module.startswith("pipeline"):
-            assert not any(name.startswith("stages") for name in closure(module)), module
+            assert not any(name.startswith("stages") for name in imports(module)), module
 
 
 @pytest.mark.parametrize("room", WITHOUT_BOXES)
@@ -151,6 +151,6 @@ def test_one_module_stands_between_us_and_an_unmaintained_package():
 
 
 def test_a_command_starts_without_a_warning():
-    code = "import stages.train"
+    code = "import pipeline.store.openai_clip"  # a further process, since here it is imported already
     done = subprocess.run([sys.executable, "-W", "default", "-c", code], capture_output=True, text=True, check=True)
     assert "pkg_resources" not in done.stderr
