@@ -23,9 +23,8 @@ from torch import Tensor
 
 from pipeline.core.errors import WeightsError, did_you_mean, resource_error
 from pipeline.store.clip_architecture import ClipConfig, load_clip_state
-from pipeline.store.file_content import reason_and_remedy, torch_fault
+from pipeline.store.file_content import published_fault, reason_and_remedy, torch_fault
 from pipeline.store.files import atomic_path, sha256_of
-from pipeline.store.published_file import published_fault
 from pipeline.store.torchscript_file import is_torchscript, read_torchscript
 
 PADDING, START, END = 0, 49406, 49407  # ids in CLIP's own vocabulary

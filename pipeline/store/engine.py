@@ -20,7 +20,7 @@ from pipeline.core.errors import ArtifactError, UserError
 from pipeline.store.cluster import connect
 from pipeline.store.part_work import ImageWork, compute_parts
 from pipeline.store.parts import FinishedParts, PartPlan
-from pipeline.store.running_code import code_digest
+from pipeline.store.source_files import code_digest
 from pipeline.store.work_folder import tell_of_other_work
 
 if TYPE_CHECKING:

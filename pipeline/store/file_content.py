@@ -1,6 +1,6 @@
 """What a file holds that a reader refused: the web page, the Git LFS pointer or the half download in its place.
 
-Readers ask only after a failure, so that files as they should be are not read twice.
+Readers ask only after a failure, so that sound files are not read twice.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pipeline.core.errors import resource_error
+from pipeline.store.files import sha256_of
 
 Kind = Literal["torch", "safetensors", "hdf5", "mat", "npz", "json", "image", "pickle"]
 _HEAD = 1024  # bytes that tell most kinds apart
@@ -90,6 +91,20 @@ def torch_fault(path: Path, error: BaseException, remedy: str) -> Content:
     if isinstance(error, ValueError) and not isinstance(error, UnicodeError):  # ours, of TorchScript archives
         return fault
     return Content("damaged, or not written by torch.save", f"{_AGAIN}, or {remedy}")
+
+
+def published_fault(path: Path, digest: str) -> str | None:
+    """Return why a file of torch's is not the published one; None where it is.
+
+    Args:
+        digest: the published sha256, or its first digits.
+    """
+    found = sha256_of(path)
+    if found.startswith(digest):
+        return None
+    content = content_of(path, "torch")
+    what = f"{content.what}; " if content else ""
+    return f"{what}sha256 {found[:12]}, published {digest[:12]}"
 
 
 def first_line(error: BaseException) -> str:

@@ -19,8 +19,7 @@ from safetensors import SafetensorError, safe_open
 
 from pipeline.core.errors import ArtifactError, resource_error
 from pipeline.store.ragged import Column
-from pipeline.store.tensors_file import load_tensors, save_tensors
-from pipeline.store.work_folder import work_folder
+from pipeline.store.work_folder import load_tensors, save_tensors, work_folder
 
 Arrays = dict[str, NDArray[np.generic]]
 

@@ -1,12 +1,21 @@
-"""Which source files a module of this project can reach: every import statement counts, also those in functions."""
+"""The source files that a module of this project can reach, by any import statement, also those in functions.
+
+Their digest names the code that runs: finished parts and resume points depend on it beside inputs and params.
+"""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
+from pipeline.config.sections import digest_of
+from pipeline.store.files import sha256_of
+from pipeline.store.manifests import library_versions, relative
+
 PACKAGES = ("pipeline", "stages")
+_ROOT = Path(__file__).parents[2]
 _PLUGINS = "pipeline.core.plugins"  # loads modules by names in params
 
 
@@ -70,3 +79,23 @@ def reachable_modules(starts: set[str], modules: Mapping[str, Path]) -> set[str]
                 imported |= {name for name in modules if name.startswith(room)}
             waiting += [name for name in imported if name in modules]
     return seen
+
+
+@lru_cache
+def code_digest(*starts: str, root: Path = _ROOT) -> str:
+    """Digest of the source files that modules of this project can reach, and of the library versions.
+
+    The files are read when a process first asks. Where the code cannot be followed, such as that of a test or with a
+    relative import, every file counts.
+
+    Args:
+        starts: modules that define the work, e.g. "stages.train".
+        root: folder of the packages.
+    """
+    modules = source_files(root)
+    try:
+        reached = reachable_modules(set(starts), modules)
+    except (KeyError, SyntaxError, ValueError):
+        reached = set(modules)
+    files = {relative(modules[name], root): sha256_of(modules[name]) for name in reached}
+    return digest_of({"files": files, "versions": library_versions()})

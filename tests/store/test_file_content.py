@@ -1,3 +1,4 @@
+import hashlib
 import io
 
 import h5py
@@ -13,7 +14,7 @@ from pipeline.data.images import open_image
 from pipeline.evaluation.detections_file import read_hicodet_detections
 from pipeline.store.bank_file import read_bank
 from pipeline.store.clip_checkpoint import load_clip
-from pipeline.store.file_content import content_of, first_line, torch_fault
+from pipeline.store.file_content import content_of, first_line, published_fault, torch_fault
 from pipeline.store.json_file import load_json
 from pipeline.store.proposals_file import read_proposals
 from pipeline.store.restricted_pickle import read_restricted_pickle
@@ -91,6 +92,15 @@ def test_what_cannot_be_told_is_left_open(tmp_path):
     assert content_of(tmp_path / "none", "torch") is None
     path.write_bytes(b"a" + "ü".encode() * 600)  # the head ends within a character
     assert content_of(path, "torch").what.startswith('text, "aüü')
+
+
+def test_a_file_is_the_published_one_or_told_by_its_content_and_digest(tmp_path):
+    path = tmp_path / "x"
+    for data, content in ((b"PK\x03\x04 cut", "a zip archive cut short; "), (b"\x00\x01\xff", "")):
+        path.write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()
+        assert published_fault(path, digest) is published_fault(path, digest[:8]) is None
+        assert published_fault(path, "0123456789abcdef") == f"{content}sha256 {digest[:12]}, published 0123456789ab"
 
 
 def test_first_lines():

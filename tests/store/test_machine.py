@@ -13,7 +13,7 @@ from pipeline.core.errors import ResourceError
 from pipeline.data import images
 from pipeline.detection import detectors
 from pipeline.evaluation.detections_file import read_hicodet_detections
-from pipeline.store import checkpoint, clip_checkpoint, parts, tensors_file
+from pipeline.store import checkpoint, clip_checkpoint, parts, work_folder
 from pipeline.store.bank_file import read_bank
 from pipeline.store.detections_dump import open_detections
 from pipeline.store.dump import open_dump, read_dump, write_dump
@@ -46,7 +46,7 @@ def failing(error):
         (clip_checkpoint._load_safetensors, clip_checkpoint, "safe_open", NO_FILE),
         (clip_checkpoint._read_state, torch, "load", NO_MEMORY),
         (detectors._read_state, torch, "load", NO_MEMORY),
-        (tensors_file.load_tensors, tensors_file, "safe_open", NO_FILE),
+        (work_folder.load_tensors, work_folder, "safe_open", NO_FILE),
         (images.open_image, Image, "open", NO_FILE),
     ],
 )
