@@ -62,5 +62,5 @@ class BagBatch(TensorFields):
         """Image of each proposal, int64 [N]."""
         counts = self.proposal_offsets.diff()
         rows = torch.arange(len(counts), device=counts.device)
-        # The size is known here; asked for on a GPU, it would be waited for.
+        # With the size given, the host does not wait for the GPU.
         return torch.repeat_interleave(rows, counts, output_size=len(self.object_ids))

@@ -1,8 +1,8 @@
-"""How far a box may reach beyond its image before it can't be a box of that image, detected or annotated.
+"""How far a detected or annotated box may reach beyond its image.
 
-Boxes are never clipped before they are scored, as officially, and detectors that don't clip (DETR's kind, jittered or
-regressed boxes) overshoot. Their boxes still have their center in the image and are hardly larger than it, so that
-this much is let through; a box past it belongs to another image or another scale, or is x, y, w, h.
+Boxes are not clipped before they are scored, as in the official protocols, and some detectors (DETR and its kin) give
+boxes beyond the image. These have their center in the image and are hardly larger than it, so they pass. A box beyond
+these limits belongs to another image or another scale, or is x, y, w, h.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pipeline.core.types import IntArray
 
 CENTER_SLACK = 1.0  # pixels: a +1 convention, rounding
 OVERSHOOT = 0.5  # of the image's side: what a normalized (cx, cy, w, h) in 0..1 can reach
-UNIT_SHARE = 0.01  # of the boxes: a detector may find something in the image's first pixel, but hardly ever
+UNIT_SHARE = 0.01  # of the boxes: a detector rarely finds something within the image's first pixel
 
 RULE = "the center in the image and no more than half the image's side beyond each border"
 

@@ -26,7 +26,8 @@ def save_checkpoint(folder: Path, state: Mapping[str, torch.Tensor], config: Map
     with atomic_path(folder) as temporary:
         temporary.mkdir()
         # Not save_file, which writes files that nobody but their owner may read, and errors without a number.
-        (temporary / "model.safetensors").write_bytes(save(_contiguous(state)))
+        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+        (temporary / "model.safetensors").write_bytes(save(tensors))
         write_json(temporary / "config.json", dict(config))
 
 
@@ -38,11 +39,10 @@ def load_checkpoint(
     Raises:
         ArtifactError: missing or damaged, or trained on another vocabulary than the one given.
     """
-    config = read_json(folder / "config.json", remedy=_RETRAIN)
+    config, path = read_json(folder / "config.json", remedy=_RETRAIN), folder / "model.safetensors"
     try:
-        state = load_file(folder / "model.safetensors")
+        state = load_file(path)
     except (SafetensorError, OSError) as error:
-        path = folder / "model.safetensors"
         reason = reason_and_remedy(path, "safetensors", error, _RETRAIN).what
         raise ArtifactError(f"{path}: cannot be read ({reason}); {_RETRAIN}") from None
     if vocabulary is not None:
@@ -68,7 +68,3 @@ def vocabulary_of(folder: Path, config: Any) -> Vocabulary:
         raise ArtifactError(
             f"{folder / 'config.json'}: not the config of a checkpoint ({error!r}); {_RETRAIN}"
         ) from None
-
-
-def _contiguous(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}

@@ -106,9 +106,7 @@ def _load_named(name: str, root: Path) -> ClipCheckpoint:
             raise resource_error(error) or WeightsError(
                 f"CLIP {name} is not at {path} and can't be downloaded ({error}); put the file there"
             ) from None
-    published = published_digest(name)
-    fault = published_fault(path, published)
-    if fault:
+    if fault := published_fault(path, published_digest(name)):
         raise WeightsError(
             f"{path}: not OpenAI's {name} ({fault}); delete it and download it again from {url}, "
             "or name a file of your own by its path in clip.weights"
@@ -157,9 +155,7 @@ def _load_safetensors(path: Path) -> ClipCheckpoint:
         raise WeightsError(
             f"{path}: not a CLIP of ours ({fault.what}); expected a file of stages.toy_clip; {fault.remedy}"
         ) from None
-    token_ids = state.pop("token_ids", None)
-    if token_ids is not None:
-        token_ids = token_ids.long()
+    token_ids = state.pop("token_ids").long() if "token_ids" in state else None
     return ClipCheckpoint(load_clip_state(config, state, str(path)), path.stem, sha256_of(path), token_ids)
 
 

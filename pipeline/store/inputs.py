@@ -25,15 +25,12 @@ class StageInputs:
 
     layout: Layout
     digests: dict[Path, str] = field(default_factory=dict)
+    _found: dict[Path, str] = field(default_factory=dict, init=False)
 
     @cached_property
     def chain(self) -> Chain:
         """The runs that the inputs taken so far come from."""
         return Chain(self.layout, self._digest)
-
-    @cached_property
-    def _found(self) -> dict[Path, str]:
-        return {}
 
     @property
     def named(self) -> dict[str, str]:

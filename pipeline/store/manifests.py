@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.sections import digest_of
+from pipeline.config.sections import digest_of, plain
 from pipeline.core.errors import ArtifactError
 from pipeline.core.types import StageManifest, is_sha256
 from pipeline.store.files import read_json, remove_leftovers, sha256_of, write_json
@@ -52,10 +52,7 @@ def write_stage_manifest(
         params: the resolved sections that the stage read, by section name (dataclasses or plain values).
         arguments: the choices made on the command line, e.g. {"dataset": "toyworld", "split": "train"}.
     """
-    plain = {
-        name: dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
-        for name, value in params.items()
-    }
+    sections = {name: plain(value) for name, value in params.items()}
     outputs = sorted(outputs)
     for item in outputs:
         remove_leftovers(item)
@@ -65,14 +62,14 @@ def write_stage_manifest(
         arguments=dict(arguments),
         schema_version=SCHEMA_VERSION,
         inputs={relative(item, root): digest for item, digest in sorted(digests.items())},
-        params=plain,
-        params_digest=digest_of(plain),
+        params=sections,
+        params_digest=digest_of(sections),
         outputs={relative(item, root): sha256_of(item) for item in outputs},
         counts=dict(counts),
         versions=library_versions(),
         seed=seed,
     )
-    write_json(path, manifest.to_json())
+    write_json(path, vars(manifest))
     return manifest
 
 
