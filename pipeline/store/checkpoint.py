@@ -1,6 +1,6 @@
 """A trained model on disk: a folder with model.safetensors and config.json. No pickle.
 
-`config` is JSON: the model's params, CLIP's architecture and the vocabulary, so that a checkpoint needs nothing else.
+`config` holds the model's params, CLIP's architecture and the vocabulary, so that a checkpoint needs nothing else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def save_checkpoint(folder: Path, state: Mapping[str, torch.Tensor], config: Map
     """Write weights and config atomically as one folder."""
     with atomic_path(folder) as temporary:
         temporary.mkdir()
-        # Not save_file, which writes files that nobody but their owner may read, and errors without a number.
+        # Not save_file: its files are readable only by their owner, and its errors have no errno.
         tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
         (temporary / "model.safetensors").write_bytes(save(tensors))
         write_json(temporary / "config.json", dict(config))

@@ -1,8 +1,8 @@
 """CLIP weights on disk: OpenAI's by name, a `.pt` file, or our `.safetensors`, behind one record that also tokenizes.
 
-Ours keep float16 weights, the config in the metadata, and, where the token table was cut to the tokens in use, the int
-tensor `token_ids`: row r of the table is the token `token_ids[r]` of CLIP's own vocabulary, in rising order, so that
-the end-of-text token stays the highest id, which is how `encode_text` finds it. Pickled models are never read.
+Ours keep float16 weights, and the config in the metadata. Where the token table was cut to the tokens in use, row r is
+the token `token_ids[r]` of CLIP's own vocabulary, in rising order: `encode_text` finds the end of a text by its token,
+which has the highest id. Pickled models are never read.
 """
 
 from __future__ import annotations

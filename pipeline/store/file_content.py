@@ -1,4 +1,4 @@
-"""What a file holds that a reader refused: the web page, the Git LFS pointer or the half download in its place.
+"""What a refused file holds instead: a web page, a Git LFS pointer, half a download.
 
 Readers ask only after a failure, so that sound files are not read twice.
 """
@@ -15,7 +15,7 @@ from pipeline.core.errors import resource_error
 from pipeline.store.files import sha256_of
 
 Kind = Literal["torch", "safetensors", "hdf5", "mat", "npz", "json", "image", "pickle"]
-_HEAD = 1024  # bytes that tell most kinds apart
+_HEAD = 1024  # bytes that identify most kinds
 _CHUNK = 1 << 20
 _LONGEST_HEADER = 100_000_000  # bytes, of safetensors itself
 _AGAIN = "download it again"
@@ -29,7 +29,7 @@ class Content(NamedTuple):
     remedy: str
 
 
-# First bytes of binary files: the name, the kinds that are stored so, and what to do where another was expected.
+# First bytes of binary files: the name, the kinds that begin so, and what to do where another kind was expected.
 _MAGIC: tuple[tuple[bytes, str, tuple[Kind, ...], str], ...] = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file", ("hdf5", "mat"), _CHECK),
     (b"MATLAB ", "a MATLAB file", ("mat", "hdf5"), _CHECK),
@@ -46,7 +46,7 @@ _PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head|body|script|me
 
 
 def content_of(path: Path, expected: Kind) -> Content | None:
-    """Return what a file holds other than a sound file of the expected kind; None where that can't be told."""
+    """Return what a file holds instead of the expected kind; None if it is of that kind, or unknown."""
     try:
         size = path.stat().st_size
         with path.open("rb") as stream:
@@ -65,7 +65,7 @@ def content_of(path: Path, expected: Kind) -> Content | None:
 
 
 def reason_and_remedy(path: Path, expected: Kind, error: BaseException, remedy: str) -> Content:
-    """Return why a reader refused a file: by what it holds where that can be told, else by the reader's first line.
+    """Return why a reader refused a file: what it holds, if known, else the first line of the reader's message.
 
     Raises:
         ResourceError: the machine is at fault, and not the file.
@@ -79,7 +79,7 @@ def reason_and_remedy(path: Path, expected: Kind, error: BaseException, remedy: 
 
 
 def torch_fault(path: Path, error: BaseException, remedy: str) -> Content:
-    """Return why torch refused a file; torch's own messages are long, and advise to run what the file brings."""
+    """Return why torch refused a file; torch's own messages are long, and advise to run the file's code."""
     fault = reason_and_remedy(path, "torch", error, remedy)
     if fault.what != first_line(error):
         return fault
@@ -108,7 +108,7 @@ def published_fault(path: Path, digest: str) -> str | None:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, cut to a length that a line can hold; its type where it says nothing."""
+    """The first line of an error's message, at most 200 characters; its type if there is no message."""
     if isinstance(error, KeyError):  # whose message is the key alone
         return f"no {error}"
     return (str(error).splitlines() or [""])[0][:200] or type(error).__name__

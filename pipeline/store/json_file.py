@@ -1,4 +1,4 @@
-"""Annotation files in JSON: read whole, or refused in one line that says which dataset the file looks like."""
+"""Annotation files in JSON; a refusal says which dataset the file looks like."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def load_json(path: Path) -> Any:
         found = content_of(path, "json")
         hint = f" but {found.what}; {found.remedy}" if found else ""
         raise DataError(f"{path}: not a text file{hint}; expected JSON") from None
-    except ValueError:  # Python reads no longer number
+    except ValueError:  # Python refuses longer numbers
         raise DataError(f"{path}: holds a number of more than {sys.get_int_max_str_digits()} digits") from None
 
 

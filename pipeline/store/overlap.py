@@ -16,9 +16,9 @@ Loaded = TypeVar("Loaded")
 def load_ahead(
     items: Iterable[Item], load: Callable[[Item], Loaded], *, threads: int
 ) -> Generator[tuple[Item, Loaded], None, None]:
-    """Yield (item, load(item)) in order; `threads` threads load the next items, one more than threads at most.
+    """Yield (item, load(item)) in order; `threads` threads load ahead, at most threads + 1 items.
 
-    What `load` raises is raised here, once the items before have been yielded.
+    An error of `load` is raised here, after the items before it.
     """
     remaining = iter(items)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="load")
@@ -34,9 +34,9 @@ def load_ahead(
 
 
 class WriteBehind:
-    """One thread that writes while the caller goes on; the next write waits for the one before.
+    """A thread that writes while the caller goes on; a write waits for the one before.
 
-    A context: its end waits for the last write. What a write raises is raised by the next call, or by the end.
+    As a context it waits for the last write at the end. An error of a write is raised by the next call, or there.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class WriteBehind:
         self._last: tuple[Future[None], Callable[[], None]] | None = None
 
     def submit(self, write: Callable[..., None], *arguments: Any, done: Callable[[], None]) -> None:
-        """Wait for the write before, then begin this one; `done` is called in the caller's thread once it is over."""
+        """Wait for the write before, then start this one; `done` is called in the caller's thread after it."""
         self.wait()
         self._last = self._pool.submit(write, *arguments), done
 

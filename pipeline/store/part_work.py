@@ -1,4 +1,4 @@
-"""How parts are computed: threads load batches of images, batches run in order, a part is written behind the next."""
+"""Computing parts: threads load batches of images, batches run in order, a part is written while the next runs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class ImageWork(Protocol):
 
     @property
     def digest(self) -> str:
-        """Names everything that shapes the result."""
+        """Digest of everything that affects the result."""
 
     @property
     def num_images(self) -> int:
-        """Of the split."""
+        """Number of images of the split."""
 
     @property
     def empty(self) -> Arrays:
@@ -51,10 +51,10 @@ def compute_parts(
     threads: int,
     done: Callable[[int], None] = lambda count: None,
 ) -> None:
-    """Compute those parts of `ranges` that are not on disk; `done` is told the number of images of each, in order.
+    """Compute those parts of `ranges` that are not on disk; `done` gets the number of images of each, in order.
 
     Raises:
-        UserError: what loading, running or writing raised; parts that were finished before are kept.
+        UserError: as loading, running or writing; parts that were finished before are kept.
     """
     missing = plan.missing(ranges, done)
     loading = load_ahead(_batches(missing, work), lambda batch: work.load(batch.images), threads=threads)

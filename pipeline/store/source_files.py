@@ -29,7 +29,7 @@ def source_files(root: Path) -> dict[str, Path]:
 
 
 def imported_modules(path: Path, modules: Mapping[str, Path]) -> set[str]:
-    """Return what one file imports: modules of the project by their names, others by their top-level package's.
+    """Return what one file imports: modules of the project by name, others by their top-level package.
 
     Args:
         modules: file of each module of the project.
@@ -62,7 +62,7 @@ def _module_of(name: str, modules: Mapping[str, Path]) -> str:
 def reachable_modules(starts: set[str], modules: Mapping[str, Path]) -> set[str]:
     """Return the modules of the project that these reach, themselves included.
 
-    A module that loads plugins reaches all of its room: which of them is known only from params.
+    A module that loads plugins reaches all of its room, since only params say which plugin is used.
 
     Raises:
         ValueError: as `imported_modules`.
@@ -83,10 +83,10 @@ def reachable_modules(starts: set[str], modules: Mapping[str, Path]) -> set[str]
 
 @lru_cache
 def code_digest(*starts: str, root: Path = _ROOT) -> str:
-    """Digest of the source files that modules of this project can reach, and of the library versions.
+    """Return the digest of the source files that modules of this project can reach, and of the library versions.
 
-    The files are read when a process first asks. Where the code cannot be followed, such as that of a test or with a
-    relative import, every file counts.
+    The files are read once per process. If the imports cannot be followed (a test's module, a relative import), every
+    file counts.
 
     Args:
         starts: modules that define the work, e.g. "stages.train".

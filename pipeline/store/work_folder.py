@@ -1,8 +1,8 @@
 """Finished work of a stage that is not done: its folder, and files of tensors, each with a checksum of its own.
 
-Work of each key has a folder, so that work of two kinds never mixes. The key names all that shapes the work: inputs,
-params, code, libraries, and of a training run its ranks and kind of device. The stage removes the whole when done.
-A file that is damaged, if by one bit, counts as absent: the stage makes it again.
+The folder is named by a key: a digest of all that affects the work (inputs, params, code, libraries, and for training
+the ranks and the kind of device), so that work of two kinds never mixes. The stage removes the folder when it is done.
+A damaged file counts as absent: the stage makes it again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def work_folder(folder: Path, key: str) -> Path:
 
 
 def tell_of_other_work(folder: Path, key: str, tell: Callable[[str], None]) -> None:
-    """Tell in one line of work that a run of another key left, and that this one does not go on with."""
+    """Report, in one line each, folders of other keys, whose work this run cannot use."""
     own = work_folder(folder, key)
     for other in sorted(path for path in folder.glob("*") if path.is_dir() and path != own):
         if count := len(list(other.glob("*.safetensors"))):
@@ -49,7 +49,7 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] |
     """Return (tensors, values), or None where the file is absent or damaged.
 
     Raises:
-        ResourceError: there is no memory to read it; a file that counted as absent would be lost work.
+        ResourceError: there is no memory to read it.
     """
     try:
         with safe_open(path, framework="pt") as file:
