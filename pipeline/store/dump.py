@@ -117,16 +117,9 @@ class DumpReader:
         return part
 
 
-def read_dump(
-    path: Path,
-    *,
-    vocabulary: Vocabulary | None = None,
-    image_ids: tuple[str, ...] | None = None,
-    run: str | None = None,
-    remedy: str = _INFER,
-) -> PredictionDump:
+def read_dump(path: Path, **expected: Any) -> PredictionDump:
     """Read a dump into memory; arguments and errors as `open_dump`."""
-    return open_dump(path, vocabulary=vocabulary, image_ids=image_ids, run=run, remedy=remedy).read()
+    return open_dump(path, **expected).read()
 
 
 def open_dump(
