@@ -5,6 +5,7 @@ import pytest
 from pipeline.core.errors import ArtifactError
 from pipeline.core.types import KnowledgeBank
 from pipeline.store.bank_file import read_bank, write_bank
+from tests.store.records import assert_equal
 
 
 @pytest.fixture
@@ -16,9 +17,7 @@ def bank() -> KnowledgeBank:
 def test_round_trip(tmp_path, bank):
     path = tmp_path / "bank.h5"
     write_bank(path, bank)
-    found = read_bank(path, num_hois=3)
-    np.testing.assert_array_equal(found.hoi_embeddings, bank.hoi_embeddings)
-    assert (found.prompts, found.clip_name, found.clip_digest) == (bank.prompts, "tiny", "0f")
+    assert_equal(read_bank(path, num_hois=3), bank)
     with pytest.raises(ArtifactError, match="has 3 HOI classes, expected 4"):
         read_bank(path, num_hois=4)
 
@@ -30,8 +29,7 @@ def test_texts_as_h5py_writes_them_and_other_types(tmp_path, bank):
         del file["prompts"]
         file["prompts"] = list(bank.prompts)
         file.attrs["clip_name"], file.attrs["clip_digest"] = np.bytes_(b"tiny"), b"0f"
-    found = read_bank(path)
-    assert (found.prompts, found.clip_name, found.clip_digest) == (bank.prompts, "tiny", "0f")
+    assert_equal(read_bank(path), bank)
     with h5py.File(path, "a") as file:
         file.attrs["clip_name"] = 7
     with pytest.raises(ArtifactError, match=r"clip_name is int64 .*, expected a list of texts"):

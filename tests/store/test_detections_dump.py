@@ -9,6 +9,7 @@ import zarr
 from pipeline.core.errors import ArtifactError, UserError
 from pipeline.store.detections_dump import COLUMNS, open_detections, write_detections
 from tests.evaluation import worlds
+from tests.store.records import assert_equal
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +75,7 @@ def test_no_flipped_bit_changes_a_value(copy):
                 assert "\n" not in str(error)
                 refused += 1
             else:
-                for name in COLUMNS:
-                    np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+                assert_equal(found, expected)
         file.write_bytes(data)
     assert refused > 100
 
@@ -95,9 +95,7 @@ def test_groups_without_checksums_are_read(whole, tmp_path):
     for name in COLUMNS:
         values = getattr(expected, name)
         group.create_array(name, shape=values.shape, dtype=values.dtype, chunks=(300, *values.shape[1:]))[:] = values
-    found = open_detections(tmp_path / "old.zarr").read()
-    for name in COLUMNS:
-        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    assert_equal(open_detections(tmp_path / "old.zarr").read(), expected)
 
 
 def test_other_columns_are_refused(copy, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.core.errors import ArtifactError
 from pipeline.store.representations_file import SplitRepresentations, read_representations, write_representations
+from tests.store.records import assert_equal
 
 IMAGES = ("a", "b", "c")
 
@@ -31,12 +32,7 @@ def test_round_trip_keeps_every_bit_and_dtype(tmp_path, dtype, pairs):
     written = split(dtype, pairs)
     write_representations(tmp_path / "x.h5", **vars(written))
     found = read_representations(tmp_path / "x.h5", image_ids=IMAGES, num_hois=4)
-    assert (found.image_ids, found.run) == (written.image_ids, written.run)
-    for item in dataclasses.fields(written):
-        value = getattr(written, item.name)
-        if isinstance(value, np.ndarray):
-            np.testing.assert_array_equal(getattr(found, item.name), value)
-            assert getattr(found, item.name).dtype == value.dtype
+    assert_equal(found, written)
     assert found.image_index.tolist() == [0, 0, 2][:pairs]
 
 
