@@ -19,11 +19,10 @@ def channels_last(network: nn.Module) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("device", "wanted", "found"),
-    [("cpu", True, False), ("cpu", False, False), ("cuda:1", True, True), ("cuda", False, False)],
+    ("device", "wanted", "last"), [("cpu", True, False), ("cuda:1", True, True), ("cuda", False, False)]
 )
-def test_channels_last_is_of_cuda_alone(device, wanted, found):
-    expected = torch.channels_last if found else torch.contiguous_format
+def test_channels_last_is_of_cuda_alone(device, wanted, last):
+    expected = torch.channels_last if last else torch.contiguous_format
     assert memory_format(torch.device(device), channels_last=wanted) == expected
 
 

@@ -96,7 +96,12 @@ def test_parts_that_cannot_be_written_are_one_line(plan, tmp_path):
 
 @pytest.mark.parametrize(
     "damage",
-    [lambda data: b"", lambda data: data[:60], lambda data: data[:-1], lambda data: data[:-3] + b"\x01\x02\x03"],
+    [
+        lambda data: b"",
+        lambda data: data[:60],
+        lambda data: data[:-1],
+        lambda data: data[:-3] + bytes([data[-3] ^ 1]) + data[-2:],  # one wrong number
+    ],
 )
 def test_a_damaged_part_is_made_again(plan, damage):
     rows(plan, Work())
