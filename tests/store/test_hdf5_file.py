@@ -1,7 +1,5 @@
 """Nothing leads out of an HDF5 file that we read, and a file that cannot be written whole is not written at all."""
 
-import hashlib
-
 import h5py
 import numpy as np
 import pytest
@@ -9,28 +7,11 @@ import pytest
 from pipeline.core.errors import ArtifactError
 from pipeline.core.types import KnowledgeBank
 from pipeline.store.bank_file import read_bank, write_bank
-from pipeline.store.hdf5_file import create_hdf5, write_hdf5
+from pipeline.store.hdf5_file import write_hdf5
 from pipeline.store.proposals_file import read_proposals, write_proposals
 from pipeline.store.ragged import Column
 from pipeline.store.representations_file import SplitRepresentations, read_representations, write_representations
 from tests.small_split import random_proposals, write_split_images
-
-DATA = np.arange(60_000, dtype=np.float32)
-
-
-def fill(file: h5py.File) -> None:
-    file.attrs["name"] = "x"
-    file.create_dataset("data", data=DATA, chunks=(7000,), track_times=False, fletcher32=True)
-
-
-def test_the_bytes_are_those_of_a_plain_file(tmp_path):
-    """Room that was taken and not needed must not stay in the file."""
-    with create_hdf5(tmp_path / "a.h5", DATA.nbytes) as file:
-        fill(file)
-    with h5py.File(tmp_path / "b.h5", "w", libver="latest") as file:
-        fill(file)
-    digests = {hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("a.h5", "b.h5")}
-    assert len(digests) == 1
 
 
 def test_without_room_there_is_one_line_and_no_file(tmp_path, monkeypatch):
@@ -38,9 +19,8 @@ def test_without_room_there_is_one_line_and_no_file(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.posix_fallocate", full)
-    refused = pytest.raises(ArtifactError, match=r"a\.h5: cannot be written \(No space left")
-    with refused, create_hdf5(tmp_path / "a.h5", DATA.nbytes) as file:
-        fill(file)
+    with pytest.raises(ArtifactError, match=r"a\.h5: cannot be written \(No space left"):
+        write(tmp_path / "a.h5", arrays(8))
     assert not list(tmp_path.iterdir())
 
 
@@ -60,7 +40,7 @@ def write(path, columns):
 
 @pytest.mark.parametrize("rows", [0, 1, 8, 400])
 def test_bytes_are_those_of_whole_arrays_written_at_once(tmp_path, rows):
-    """What h5py writes when it is handed the arrays, whatever the pieces."""
+    """As h5py writes the arrays, whatever the pieces: space that was reserved and not needed is given back."""
     whole = arrays(rows)
     with h5py.File(tmp_path / "x", "w", libver="latest", track_order=False) as file:
         for name, array in whole.items():
