@@ -157,12 +157,11 @@ def test_chosen_proposals_stay_with_their_images_and_may_be_none(tmp_path, propo
     assert_equal(read_proposals(tmp_path / "none.h5"), none)
 
 
-@pytest.mark.parametrize("replacement", ["nothing", "group"])
-def test_other_hdf5_files_are_refused(path, replacement):
+@pytest.mark.parametrize("name", ["nothing", "scores"])
+def test_other_hdf5_files_are_refused(path, name):
     with h5py.File(path, "a") as file:
         del file["scores"]
-        if replacement == "group":
-            file.create_group("scores")
+        file.create_group(name)
     with pytest.raises(ArtifactError, match="damaged or not a proposals file"):
         read_proposals(path)
 
