@@ -238,7 +238,7 @@ def _variant_names(path: Path, key: str) -> tuple[str, ...]:
         for name in names
         if name not in variants
     ]
-    faults += [f'"{name}" stands twice' for name in dict.fromkeys(names) if names.count(name) > 1]
+    faults += [f'"{name}" is listed twice' for name in dict.fromkeys(names) if names.count(name) > 1]
     if faults:
         raise ParamError(f"{path.name}: {key}: " + "; ".join(faults))
     return tuple(names)

@@ -115,7 +115,7 @@ def _compute_on_cluster(
             f"scheduler: every worker that was given part {error.task} died; look at their logs and memory, run again"
         ) from None
     except CancelledError:
-        raise ArtifactError("scheduler: it went away before all parts were done; start it and run again") from None
+        raise ArtifactError("scheduler: it stopped before all parts were done; start it and run again") from None
     finally:
         client.cancel(futures)
 

@@ -56,9 +56,9 @@ def content_of(path: Path, expected: Kind) -> Content | None:
         if head.startswith(b"version https://git-lfs"):
             return Content("a Git LFS pointer and not the file itself", 'run "git lfs pull" where it was cloned')
         if _PAGE.match(head):
-            return Content("a web page, as of a login or an error", "download the file itself")
+            return Content("a web page, such as a login or an error", "download the file itself")
         if not head.strip(b"\0") and _only_zeros(path):
-            return Content("only zeros, as of a download that broke off", _AGAIN)
+            return Content("only zeros, as after an interrupted download", _AGAIN)
         return _archive(path, head, expected) or _safetensors(path, head, size, expected) or _other(head, expected)
     except OSError:
         return None
@@ -137,7 +137,7 @@ def _archive(path: Path, head: bytes, expected: Kind) -> Content | None:
         return None if expected == "torch" else Content("a file of torch.save", "give it the suffix .pt")
     if expected == "npz" and any(name.endswith(".npy") for name in names):
         return None
-    return Content(f'a zip archive of other files, "{names[0]}" first' if names else "a zip archive of nothing", _CHECK)
+    return Content(f'a zip archive of other files, "{names[0]}" first' if names else "an empty zip archive", _CHECK)
 
 
 def _safetensors(path: Path, head: bytes, size: int, expected: Kind) -> Content | None:

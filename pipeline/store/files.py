@@ -73,7 +73,7 @@ def refuse_special(final: Path) -> None:
     link_to_open_file = final.is_symlink() and (folder == Path("/dev") or folder.is_relative_to("/proc"))
     if link_to_open_file or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise ArtifactError(
-            f"{final}: a pipe, a device or a link to an open file, where none can be put; give the path of a file"
+            f"{final}: a pipe, a device or a link to an open file, which cannot be replaced; give the path of a file"
         )
 
 

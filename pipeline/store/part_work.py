@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
-from pipeline.store.overlap import WriteBehind, load_ahead
+from pipeline.store.overlap import load_ahead, write_behind
 from pipeline.store.parts import Arrays, PartPlan, concatenate_arrays
 
 
@@ -59,13 +60,13 @@ def compute_parts(
     missing = plan.missing(ranges, done)
     loading = load_ahead(_batches(missing, work), lambda batch: work.load(batch.images), threads=threads)
     found: dict[int, Arrays] = {}
-    with closing(loading) as batches, WriteBehind() as writer:
+    with closing(loading) as batches, write_behind() as submit:
         for batch, loaded in batches:
             found.update(zip(batch.images, work.run(batch.images, loaded), strict=True))
             if batch.is_last:
                 start, stop = batch.part
                 arrays = concatenate_arrays([found.pop(image) for image in range(start, stop)], work.empty)
-                writer.submit(plan.write, start, stop, arrays, done=lambda count=stop - start: done(count))  # type: ignore[misc]
+                submit(plan.write, start, stop, arrays, done=partial(done, stop - start))
 
 
 def _batches(ranges: Sequence[tuple[int, int]], work: ImageWork) -> Iterator[_Batch]:

@@ -45,7 +45,7 @@ def check_replaceable(final: Path, is_own: Callable[[Path], bool], *, what: str,
     check_target(final)
     if os.path.lexists(final) and not is_stream(final) and not is_own(final):
         raise DataError(
-            f"{final}: is there already and holds no {what}; it is never written over: choose another path for "
+            f"{final}: is there already and holds no {what}; it is never overwritten: choose another path for "
             f"{option}, or move this one away"
         )
 

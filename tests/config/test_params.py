@@ -73,7 +73,7 @@ def test_the_repositorys_own_file_loads_for_every_dataset_and_variant(monkeypatc
     ("key", "value", "message"),
     [
         ("run_variants", ["our"], 'run_variants: no variant "our", did you mean "ours"'),
-        ("figure_variants", ["ours", "ours"], 'figure_variants: "ours" stands twice'),
+        ("figure_variants", ["ours", "ours"], 'figure_variants: "ours" is listed twice'),
         ("figure_variants", "ours", "figure_variants is 'ours'; expected a list of names"),
         ("figure_seeds", [0, "1"], "expected a list of whole numbers"),
         ("figure_seeds", [True], "expected a list of whole numbers"),

@@ -30,7 +30,7 @@ def test_the_rule_side_by_side(dtype):
 
 
 def test_every_normalized_box_passes():
-    """(cx, cy, w, h) in 0..1, as detectors of DETR's kind give them, unclipped."""
+    """(cx, cy, w, h) in 0..1, as DETR gives them, unclipped."""
     rng = np.random.default_rng(0)
     center, extent = rng.random((2, 2000, 2)) * SIZE
     check(*np.concatenate([center - extent / 2, center + extent / 2], axis=1))

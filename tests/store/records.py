@@ -21,7 +21,7 @@ OUTPUTS = (
 
 
 def make_dump(vocabulary: Vocabulary, proposals: list[int], pairs: list[int], seed: int = 0) -> PredictionDump:
-    """Random numbers, but for what a dump must be: boxes, and indices of proposals (of which a pair needs one)."""
+    """Random numbers, but with valid boxes and indices of proposals; a pair needs a proposal in its image."""
     rng = np.random.default_rng(seed)
     rows, total = sum(proposals), sum(pairs)
     most = np.repeat(proposals, pairs).astype(np.int64)  # proposals of each pair's image

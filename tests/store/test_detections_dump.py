@@ -60,7 +60,7 @@ def test_a_link_is_refused(copy, whole):
 
 
 def test_no_flipped_bit_changes_a_value(copy):
-    """A bit of every file, at a place of its own: refused in one line, or of no consequence."""
+    """A flipped bit is refused in one line, or changes no value."""
     expected = open_detections(copy).read()
     refused = 0
     for number, file in enumerate(sorted(file for file in copy.rglob("*") if file.is_file())):
@@ -89,7 +89,7 @@ def test_a_block_that_is_damaged_after_opening_is_refused(copy):
 
 
 def test_groups_without_checksums_are_read(whole, tmp_path):
-    """As they were written before: what others hold."""
+    """Others may still have such files."""
     expected = open_detections(whole).read()
     group = zarr.open_group(tmp_path / "old.zarr", mode="w", zarr_format=3)
     for name in COLUMNS:

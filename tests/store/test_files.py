@@ -77,7 +77,7 @@ def test_left_overs_of_dead_processes_are_removed_and_no_others(tmp_path, dead_p
 
 
 def test_an_older_folder_is_never_seen_half_removed(tmp_path, monkeypatch):
-    """Removing a folder takes a while; a kill meanwhile must leave the old one whole, the new one, or none."""
+    """Removing a folder takes a while; a kill meanwhile must leave the complete old one, the new one, or none."""
     final, seen = tmp_path / "model", []
     for name in ("a", "b"):
         with atomic_path(final) as temporary:

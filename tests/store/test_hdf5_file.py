@@ -1,4 +1,4 @@
-"""Nothing leads out of an HDF5 file that we read, and a file that cannot be written whole is not written at all."""
+"""Nothing outside an HDF5 file is read through it, and a file that cannot be written completely is not written."""
 
 import h5py
 import numpy as np
@@ -40,7 +40,7 @@ def write(path, columns):
 
 @pytest.mark.parametrize("rows", [0, 1, 8, 400])
 def test_bytes_are_those_of_whole_arrays_written_at_once(tmp_path, rows):
-    """As h5py writes the arrays, whatever the pieces: space that was reserved and not needed is given back."""
+    """As h5py writes the arrays, whatever the pieces. Space that was reserved and not needed is given back."""
     whole = arrays(rows)
     with h5py.File(tmp_path / "x", "w", libver="latest", track_order=False) as file:
         for name, array in whole.items():

@@ -1,4 +1,4 @@
-"""Where a machine has no thread, memory or open file left, no reader calls its file damaged."""
+"""If a machine lacks threads, memory or open files, no reader calls its file damaged."""
 
 import errno
 from pathlib import Path, PosixPath

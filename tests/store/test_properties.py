@@ -1,4 +1,4 @@
-"""What is written is what is read, and equal records are equal bytes, whatever their numbers and names."""
+"""What is written is read again, and equal records give equal bytes, whatever their numbers and names."""
 
 import tempfile
 from itertools import pairwise

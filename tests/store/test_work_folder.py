@@ -61,7 +61,7 @@ def test_round_trip(tmp_path, tensors):
 
 
 def test_every_damaged_byte_is_noticed(tmp_path, tensors):
-    """safetensors itself has no checksum: of these bytes it would notice those of the header alone."""
+    """safetensors has no checksum of its own: it would notice damage of the header only."""
     path = tmp_path / "x.safetensors"
     save_tensors(path, tensors, {"iteration": 3})
     whole = path.read_bytes()
