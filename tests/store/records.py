@@ -1,4 +1,4 @@
-"""A dump of random numbers, and the comparison of records that were written and read."""
+"""Small records of random numbers for each kind of file, and their comparison."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.outputs import OutputColumn
+from pipeline.core.types import KnowledgeBank
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.store.dump import PredictionDump
+from pipeline.store.proposals_file import SplitProposals
 from pipeline.store.ragged import offsets_of
+from pipeline.store.representations_file import SplitRepresentations
 
 OUTPUTS = (
     OutputColumn("image_logits", "image", "hois", "global"),
@@ -42,6 +45,40 @@ def make_dump(vocabulary: Vocabulary, proposals: list[int], pairs: list[int], se
         pair_offsets=offsets_of(np.array(pairs, np.int64)),
         human_index=rng.integers(0, most),
         object_index=rng.integers(0, most),
+    )
+
+
+def make_proposals() -> SplitProposals:
+    rng = np.random.default_rng(0)
+    corner = rng.uniform(0, 50, (90, 2))
+    return SplitProposals(
+        image_ids=("a", "b", "ümlaut"),
+        objects=("person", "cup"),
+        detector="tiny 0",
+        offsets=np.array([0, 50, 50, 90]),
+        boxes=np.concatenate([corner, corner + rng.uniform(0, 9, (90, 2))], 1).astype(np.float32),
+        scores=np.sort(rng.random(90).astype(np.float32))[::-1],
+        object_ids=rng.integers(0, 2, 90),
+    )
+
+
+def make_bank() -> KnowledgeBank:
+    embeddings = np.random.default_rng(0).standard_normal((3, 40)).astype(np.float32)
+    return KnowledgeBank(embeddings, ("riding a bike", "überholen", "c"), "tiny", "0f")
+
+
+def make_representations(dtype="float32", pairs=3) -> SplitRepresentations:
+    rng = np.random.default_rng(0)
+    boxes = np.array([[0, 0, 4, 4], [1, 1, 5, 6], [2, 2, 3, 3]], np.float32)[:pairs]
+    return SplitRepresentations(
+        image_ids=("a", "b", "c"),
+        run="seeds/ours-0",
+        offsets=np.array([0, 2, 2, 3]).clip(max=pairs),
+        human_boxes=boxes,
+        object_boxes=boxes + 1,
+        object_ids=np.array([1, 2, 1])[:pairs],
+        representation=rng.normal(size=(pairs, 5)).astype(dtype),
+        bank=rng.normal(size=(4, 5)).astype(np.float32),
     )
 
 

@@ -7,22 +7,12 @@ import pytest
 
 from pipeline.core.errors import ArtifactError
 from pipeline.store.proposals_file import SplitProposals, read_proposals, write_proposals
-from tests.store.records import assert_equal
+from tests.store.records import assert_equal, make_proposals
 
 
 @pytest.fixture
 def proposals() -> SplitProposals:
-    rng = np.random.default_rng(0)
-    corner = rng.uniform(0, 50, (90, 2))
-    return SplitProposals(
-        image_ids=("a", "b", "ümlaut"),
-        objects=("person", "cup"),
-        detector="tiny 0",
-        offsets=np.array([0, 50, 50, 90]),
-        boxes=np.concatenate([corner, corner + rng.uniform(0, 9, (90, 2))], 1).astype(np.float32),
-        scores=np.sort(rng.random(90).astype(np.float32))[::-1],
-        object_ids=rng.integers(0, 2, 90),
-    )
+    return make_proposals()
 
 
 @pytest.fixture
