@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from pipeline.core.outputs import OutputColumn
@@ -80,6 +82,14 @@ def make_representations(dtype="float32", pairs=3) -> SplitRepresentations:
         representation=rng.normal(size=(pairs, 5)).astype(dtype),
         bank=rng.normal(size=(4, 5)).astype(np.float32),
     )
+
+
+def replace_datasets(path: Path, **values: Any) -> None:
+    """Put other values in place of datasets of an HDF5 file."""
+    with h5py.File(path, "a") as file:
+        for name, value in values.items():
+            del file[name]
+            file[name] = value
 
 
 def assert_equal(found: Any, expected: Any) -> None:

@@ -2,7 +2,6 @@ import hashlib
 import os
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -56,7 +55,7 @@ def test_left_overs_of_a_killed_process_are_no_obstacle(tmp_path):
 
 @pytest.fixture
 def dead_pid() -> int:
-    process = subprocess.Popen([sys.executable, "-c", ""])
+    process = subprocess.Popen(["true"])
     process.wait()
     return process.pid
 

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.core.errors import ArtifactError
 from pipeline.store.proposals_file import SplitProposals, read_proposals, write_proposals
-from tests.store.records import assert_equal, make_proposals
+from tests.store.records import assert_equal, make_proposals, replace_datasets
 
 
 @pytest.fixture
@@ -99,9 +99,7 @@ def test_arrays_that_cannot_be_are_refused(tmp_path, change, part):
     ],
 )
 def test_a_dataset_of_another_type_or_shape_is_named_with_both(path, name, values, found, expected):
-    with h5py.File(path, "a") as file:
-        del file[name]
-        file[name] = values
+    replace_datasets(path, **{name: values})
     message = f"{path}: damaged or not a proposals file ({name} is {found}; expected {expected}"
     with pytest.raises(ArtifactError, match=re.escape(message)):
         read_proposals(path)
@@ -109,11 +107,7 @@ def test_a_dataset_of_another_type_or_shape_is_named_with_both(path, name, value
 
 def test_numbers_of_another_width_are_read_as_what_they_are(path, proposals):
     types = {"offsets": np.uint64, "object_ids": np.uint8, "scores": np.float64, "boxes": np.float64}
-    with h5py.File(path, "a") as file:
-        for name, dtype in types.items():
-            values = file[name][()].astype(dtype)
-            del file[name]
-            file[name] = values
+    replace_datasets(path, **{name: getattr(proposals, name).astype(dtype) for name, dtype in types.items()})
     assert_equal(read_proposals(path), proposals)
 
 
@@ -121,8 +115,7 @@ def test_texts_as_h5py_writes_them_unencoded(path, proposals):
     with h5py.File(path, "a") as file:
         file.attrs["objects"] = list(proposals.objects)
         file.attrs["detector"] = np.bytes_(b"tiny 0")
-        del file["image_id"]
-        file["image_id"] = list(proposals.image_ids)
+    replace_datasets(path, image_id=list(proposals.image_ids))
     assert_equal(read_proposals(path), proposals)
 
 

@@ -1,13 +1,12 @@
 import dataclasses
 import re
 
-import h5py
 import numpy as np
 import pytest
 
 from pipeline.core.errors import ArtifactError
 from pipeline.store.representations_file import read_representations, write_representations
-from tests.store.records import assert_equal, make_representations
+from tests.store.records import assert_equal, make_representations, replace_datasets
 
 
 @pytest.mark.parametrize(("dtype", "pairs"), [("float32", 3), ("float16", 3), ("float32", 0)])
@@ -51,8 +50,6 @@ def test_a_file_of_something_else_is_refused(tmp_path, expected, message):
 )
 def test_a_dataset_of_another_type_is_named_with_both(tmp_path, name, values, message):
     write_representations(tmp_path / "x.h5", **vars(make_representations()))
-    with h5py.File(tmp_path / "x.h5", "a") as file:
-        del file[name]
-        file[name] = values
+    replace_datasets(tmp_path / "x.h5", **{name: values})
     with pytest.raises(ArtifactError, match=re.escape(message)):
         read_representations(tmp_path / "x.h5")
