@@ -35,7 +35,7 @@ def test_regions_equal_torchvisions_pooler_and_the_detectors_own_head(detector, 
 
 def test_pixels_reach_the_pyramid_as_the_detector_normalises_them(detector, backbone):
     pixels = torch.rand(1, 3, 160, 160, generator=torch.Generator().manual_seed(3))
-    from pipeline.core.normalisation import CLIP_MEAN, CLIP_STD
+    from pipeline.core.bags import CLIP_MEAN, CLIP_STD
 
     clip_input = (pixels - torch.tensor(CLIP_MEAN).view(3, 1, 1)) / torch.tensor(CLIP_STD).view(3, 1, 1)
     images, _ = detector.transform([pixels[0]])
