@@ -12,7 +12,7 @@ ROOT = Path("root")
 def every_path(layout: Layout, run: Run) -> dict[str, Path]:
     of_run = ("checkpoint", "predictions", "detections", "representations", "training_log", "metrics", "per_class")
     of_run += ("precision_recall", "weight_sweeps", "study")
-    of_dataset = ("params", "drawn_images", "vocabulary", "stage_manifests", "knowledge_bank", "fusion_weight")
+    of_dataset = ("params", "drawn_images", "vocabulary", "stage_manifests", "knowledge_bank")
     of_dataset += ("separation", "examples", "figures", "report", "studies", "tuning")
     return {
         **{name: getattr(layout, name) for name in of_dataset},
@@ -24,6 +24,7 @@ def every_path(layout: Layout, run: Run) -> dict[str, Path]:
         **{name: getattr(layout, name)("train", run) for name in ("stage_manifest", "work", "lock")},
         "tsne": layout.tsne("pairs"),
         "ablations": layout.ablations("md"),
+        "sweep": layout.sweep("global"),
     }
 
 
