@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 IMAGES_AT_ONCE = 256
 _TASKS = 256  # at most: a graph of tasks of any size, however many images
-_CLASS_SHIFT = np.uint64(32)
+_GROUP_SHIFT = np.uint64(32)
 
 
 class ImageBlocks(Protocol):
@@ -149,7 +149,7 @@ class _AllHits:
     @property
     def hoi_id(self) -> IntArray:
         """Class of each hit, int64 [K]: the same in every ranking, which claim the same ground truths."""
-        return (self.key[0] >> _CLASS_SHIFT).astype(np.int64)
+        return (self.key[0] >> _GROUP_SHIFT).astype(np.int64)
 
 
 _Task = Sequence[_Block]
@@ -245,14 +245,14 @@ def _find_block_hits(detections: ImageBlocks, block: _Block, rules: Rules, keep_
 
 def _first_claims(matched: NDArray[np.int32], scores: FloatArray) -> IntArray:
     """The row that claims each matched ground truth: the one with the highest score, the first of equals; int64 [K]."""
-    order = np.lexsort((falling_keys(scores), matched))
+    order = np.argsort(_keys(matched, scores), kind="stable")
     first = np.diff(matched[order], prepend=-1) > 0
     return order[first]
 
 
-def _keys(hoi_id: NDArray[np.int16], scores: FloatArray) -> NDArray[np.uint64]:
-    """Unsigned integers that rise by class, then as scores fall, uint64 [T]."""
-    return (hoi_id.astype(np.uint64) << _CLASS_SHIFT) | falling_keys(scores).astype(np.uint64)
+def _keys(group: NDArray[np.integer], scores: FloatArray) -> NDArray[np.uint64]:
+    """Unsigned integers that rise by group (HOI class or ground truth), then as scores fall, uint64 [T]."""
+    return (group.astype(np.uint64) << _GROUP_SHIFT) | falling_keys(scores)
 
 
 def _merge(parts: list[_Hits]) -> _AllHits:
@@ -296,11 +296,12 @@ def _before(
         keys, rows: of the block's detections that count, rows ascending.
     """
     ordered = np.sort(keys)
-    counts = np.searchsorted(ordered, hit_key, side="left")
-    upto = np.searchsorted(ordered, hit_key, side="right")
-    later = hit_row >= size
-    counts[later] = upto[later]
-    tied = np.flatnonzero((hit_row >= 0) & ~later & (upto - counts > 1))
+    counts = np.searchsorted(ordered, hit_key)
+    met = np.flatnonzero(np.append(ordered, np.uint64(0))[counts] == hit_key)  # no key is 0
+    upto, row = np.searchsorted(ordered, hit_key[met], side="right"), hit_row[met]
+    tied = met[(row >= 0) & (row < size) & (upto - counts[met] > 1)]
+    later = row >= size
+    counts[met[later]] = upto[later]
     if len(tied):
         same = np.flatnonzero(np.isin(keys, hit_key[tied]))
         places = np.searchsorted(hit_key, np.append(keys[same], hit_key[tied])) * size
@@ -326,7 +327,8 @@ class InMemory:
 
     def read(self, start: int, stop: int) -> tuple[Detections, Sequence[FloatArray]]:
         """Rows of some images."""
-        low, high = np.searchsorted(self.detections.image_index, [start, stop])
+        images = self.detections.image_index
+        low, high = np.searchsorted(images, np.array([start, stop], images.dtype))  # another type would copy them all
         rows = slice(int(low), int(high))
         part = self.detections.take(rows)
         return dataclasses.replace(part, image_index=part.image_index - np.int32(start)), [part.scores]

@@ -141,7 +141,7 @@ def counted_cells(
     image_index, hoi_id = np.nonzero(shown)
     labelled = np.zeros((truth.num_images, int(hoi_object_ids.max(initial=-1)) + 1), dtype=np.bool_)  # [I, C]
     labelled[image_index, hoi_object_ids[hoi_id]] = True
-    return labelled[:, hoi_object_ids].ravel()
+    return labelled.take(hoi_object_ids, axis=1).ravel()
 
 
 def count_truth(truth: GroundTruth, num_hois: int, counted: NDArray[np.bool_] | None) -> IntArray:
