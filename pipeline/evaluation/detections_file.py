@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from pipeline.core.image_bounds import check_inside
 from pipeline.core.types import Detections, FloatArray, IntArray, check_boxes
 from pipeline.evaluation.ranges import check_range
 from pipeline.evaluation.vcoco import RoleDetections
-from pipeline.store.detections_dump import open_detections
+from pipeline.store.detections_dump import DetectionsDump, open_detections
 from pipeline.store.file_content import content_of
 from pipeline.store.ragged import offsets_of
 
@@ -92,8 +93,12 @@ class ZarrDetections:
 
     def read(self, start: int, stop: int) -> tuple[Detections, Sequence[FloatArray]]:
         """Rows of some images, and their scores."""
-        found = open_detections(self.path).read(slice(int(self.offsets[start]), int(self.offsets[stop])))
+        found = self._dump.read(slice(int(self.offsets[start]), int(self.offsets[stop])))
         return dataclasses.replace(found, image_index=found.image_index - np.int32(start)), [found.scores]
+
+    @cached_property
+    def _dump(self) -> DetectionsDump:
+        return open_detections(self.path)
 
 
 def open_zarr_detections(path: Path, sizes: IntArray, num_hois: int) -> ZarrDetections:
