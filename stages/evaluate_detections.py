@@ -19,7 +19,7 @@ from pipeline.evaluation.detections_file import (
 from pipeline.evaluation.engine import evaluate_hicodet, evaluate_rankings
 from pipeline.evaluation.exchange_vcoco import read_vcoco_pickle
 from pipeline.evaluation.hicodet import HicoDetResult, Rules, Setting
-from pipeline.evaluation.vcoco import Ties, VCocoResult, evaluate_vcoco
+from pipeline.evaluation.vcoco import Ties, evaluate_vcoco
 from pipeline.store.files import write_json
 from pipeline.store.targets import check_json_target
 from pipeline.truth.ground_truth import check_scored_boxes
@@ -171,20 +171,7 @@ def _evaluate_vcoco(
     if len(found) and not result.num_met:
         what = f"a person who does its action in {path}"
         notes.append(meets_nothing(len(found), what, (found.human_boxes, found.role_boxes)))
-    return _vcoco_json(result), summary, notes
-
-
-def _vcoco_json(result: VCocoResult) -> dict[str, Any]:
-    roles = zip(result.verb_roles, result.role_s1.tolist(), result.role_s2.tolist(), strict=True)
-    return {
-        "ap_role_s1": _number(result.ap_role_s1),
-        "ap_role_s2": _number(result.ap_role_s2),
-        "ap_role_s1_25": _number(result.ap_role_s1_25),
-        "ap_role_s2_25": _number(result.ap_role_s2_25),
-        "ap_agent": _number(result.ap_agent),
-        "per_role": {name: {"s1": _number(s1), "s2": _number(s2)} for name, s1, s2 in roles},
-        "per_agent": {name: _number(ap) for name, ap in zip(result.actions, result.agent.tolist(), strict=True)},
-    }
+    return result.figures(_number), summary, notes
 
 
 def _number(value: float) -> float | None:

@@ -24,7 +24,7 @@ from pipeline.core.errors import DataError, resource_error
 from pipeline.core.image_bounds import check_inside
 from pipeline.core.types import Detections, FloatArray, IntArray, check_boxes
 from pipeline.evaluation.ranges import check_range
-from pipeline.evaluation.vcoco import RoleDetections
+from pipeline.evaluation.role_detections import RoleDetections, check_role_boxes
 from pipeline.store.detections_dump import DetectionsDump, open_detections
 from pipeline.store.file_content import content_of
 from pipeline.store.ragged import offsets_of
@@ -134,29 +134,8 @@ def read_vcoco_detections(path: Path, image_ids: IntArray, sizes: IntArray) -> R
         DataError: as `read_hicodet_detections`. Actions and roles are checked by `evaluate_vcoco`.
     """
     detections = RoleDetections(**_read_npz(path, _VCOCO_FIELDS))
-    check_role_detections(detections, image_ids, sizes, str(path))
+    check_role_boxes(detections, image_ids, sizes, str(path))
     return detections
-
-
-def check_role_detections(detections: RoleDetections, image_ids: IntArray, sizes: IntArray, where: str) -> None:
-    """Refuse unknown images, and boxes that are not finite, inverted or outside; role boxes may be all NaN.
-
-    Raises:
-        DataError: starts with `where` and names the first bad row.
-    """
-    known = np.isin(detections.image_id, image_ids)
-    if not known.all():
-        row = int(np.flatnonzero(~known)[0])
-        raise DataError(
-            f"{where}: image_id {detections.image_id[row]} in row {row} is not among the {len(image_ids)} images of "
-            "the instances file; expected COCO image ids"
-        )
-    predicted = ~np.isnan(detections.role_boxes).all(axis=1)
-    role_boxes = np.where(predicted[:, None], detections.role_boxes, 0)
-    image_sizes = sizes[np.searchsorted(image_ids, detections.image_id)]
-    for name, boxes in (("human_boxes", detections.human_boxes), ("role_boxes", role_boxes)):
-        check_boxes(boxes, f"{where}: {name}")
-        check_inside(boxes, image_sizes, f"{where}: {name}")
 
 
 def meets_nothing(num_detections: int, what: str, boxes: Sequence[NDArray[np.floating]]) -> str:

@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
 from pipeline.core.types import IntArray
-from pipeline.evaluation.detections_file import check_role_detections
 from pipeline.evaluation.exchange_hicodet import to_inclusive
-from pipeline.evaluation.vcoco import RoleDetections
+from pipeline.evaluation.role_detections import RoleDetections, check_role_boxes
 from pipeline.store.files import atomic_path
 from pipeline.store.restricted_pickle import read_restricted_pickle
 from pipeline.store.targets import check_replaceable
@@ -131,7 +130,7 @@ def read_vcoco_pickle(path: Path, annotations: VCocoAnnotations) -> tuple[RoleDe
         raise DataError(f"{path}: not V-COCO's official form ({error!r} missing or wrong)") from None
     both = _stacked(image_id, humans, role_columns), _stacked(image_id, humans, agent_columns)
     for detections in both:
-        check_role_detections(detections, annotations.image_ids, annotations.sizes, str(path))
+        check_role_boxes(detections, annotations.image_ids, annotations.sizes, str(path))
     return both
 
 

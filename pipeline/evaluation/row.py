@@ -15,9 +15,9 @@ from pipeline.evaluation.engine import IMAGES_AT_ONCE, Evaluation, evaluate_rank
 from pipeline.evaluation.fusion import FusedDump, Weights, factor_names, fuse
 from pipeline.evaluation.hicodet import HicoDetResult, Rules
 from pipeline.evaluation.params import EvaluateParams
-from pipeline.evaluation.summary import metrics
+from pipeline.evaluation.role_detections import RoleDetections
+from pipeline.evaluation.summary import metrics, percent
 from pipeline.evaluation.vcoco import evaluate_vcoco
-from pipeline.evaluation.vcoco_triplets import role_detections, vcoco_metrics
 from pipeline.evaluation.weight_sweep import all_weights
 from pipeline.store.detections_dump import write_matched
 from pipeline.store.dump import DumpReader
@@ -120,5 +120,6 @@ def score_dump(
     numbers = metrics(evaluation.results[0], evaluation.num_detections, truth, groups)
     if people is not None:
         detections = fuse(dump.read(), params, None if times is None else times.read())
-        numbers |= vcoco_metrics(evaluate_vcoco(role_detections(detections, vocabulary, people), people))
+        roles = RoleDetections.of_triplets(detections, vocabulary, people)
+        numbers |= evaluate_vcoco(roles, people).figures(percent)
     return Row(numbers, swept, source, evaluation)

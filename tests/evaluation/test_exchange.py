@@ -15,14 +15,14 @@ from pipeline.evaluation.engine import evaluate_hicodet
 from pipeline.evaluation.exchange_hicodet import write_hicodet_mat
 from pipeline.evaluation.exchange_vcoco import on_people, read_vcoco_pickle, write_vcoco_pickle
 from pipeline.evaluation.hicodet import Rules
+from pipeline.evaluation.role_detections import RoleDetections
+from pipeline.evaluation.summary import percent
 from pipeline.evaluation.vcoco import evaluate_vcoco
-from pipeline.evaluation.vcoco_triplets import role_detections, vcoco_metrics
 from pipeline.store.restricted_pickle import read_restricted_pickle
 from pipeline.truth.hicodet_annotations import read_hicodet_json
 from tests.evaluation import reference_hicodet, worlds
 from tests.evaluation.reference_vcoco import Reference
-from tests.evaluation.vcoco_worlds import NOTHING, annotations, entries, instances, random_world
-from tests.evaluation.vcoco_worlds import role_detections as role_rows
+from tests.evaluation.vcoco_worlds import NOTHING, annotations, entries, instances, random_world, role_detections
 from tests.truth.real_ground_truth import real_ground_truth
 
 ANN, CUP = (0, 0, 20, 40), (20, 10, 30, 20)
@@ -135,7 +135,7 @@ def test_other_vocabularies_have_no_official_form(tmp_path, vocabulary):
 def test_vcoco_pickle_by_hand(tmp_path):
     truth = annotations(tmp_path, PEOPLE, instances(1, OBJECTS))
     rows = [(10, 0, 1, ANN, CUP, 0.5), (10, 2, 1, ANN, CUP, 0.25), (10, 2, 2, ANN, CUP, 0.75)]
-    assert write_vcoco_pickle(tmp_path / "d.pkl", role_rows(rows), truth) == 1
+    assert write_vcoco_pickle(tmp_path / "d.pkl", role_detections(rows), truth) == 1
     person, nobody = pickle.loads((tmp_path / "d.pkl").read_bytes())
     assert person["image_id"] == 10
     assert person["person_box"] == [0, 0, 19, 39]
@@ -178,7 +178,7 @@ def test_the_official_evaluator_scores_an_export(tmp_path, seed):
     truth = annotations(tmp_path, people, world)
     rows = [row for row in rows if row[1] in (0, 2)]  # nothing for "walk" and "point", as of most vocabularies
     scores = np.random.default_rng(seed).permutation(len(rows)) + 1.0
-    found = role_rows([(*row[:5], score) for row, score in zip(rows, scores, strict=True)])
+    found = role_detections([(*row[:5], score) for row, score in zip(rows, scores, strict=True)])
     kept = on_people(found, truth)
     assert len(kept) < len(found)  # image 60 shows nobody
     write_vcoco_pickle(tmp_path / "d.pkl", kept, truth)
@@ -205,11 +205,11 @@ def test_the_last_dict_is_of_an_image_whose_first_person_is_annotated(tmp_path):
     """Else the evaluator would drop it."""
     objects = [(1, 10, 1, ANN), (2, 20, 1, ANN), (3, 20, 1, CUP)]
     truth = annotations(tmp_path, [(2, 20, {})], instances(2, objects))  # nobody annotated person 1
-    write_vcoco_pickle(tmp_path / "d.pkl", role_rows([]), truth)
+    write_vcoco_pickle(tmp_path / "d.pkl", role_detections([]), truth)
     (nobody,) = pickle.loads((tmp_path / "d.pkl").read_bytes())
     assert nobody["image_id"] == 20
     unknown = annotations(tmp_path, [(3, 20, {})], instances(2, objects))
-    write_vcoco_pickle(tmp_path / "d.pkl", role_rows([]), unknown)
+    write_vcoco_pickle(tmp_path / "d.pkl", role_detections([]), unknown)
     assert pickle.loads((tmp_path / "d.pkl").read_bytes()) == []
 
 
@@ -218,10 +218,10 @@ def test_only_an_earlier_pickle_is_written_over(tmp_path, content):
     truth = annotations(tmp_path, PEOPLE, instances(1, OBJECTS))
     (tmp_path / "mine").write_bytes(content)
     with pytest.raises(DataError, match="mine: is there already and holds no V-COCO detections; it is never"):
-        write_vcoco_pickle(tmp_path / "mine", role_rows([]), truth)
+        write_vcoco_pickle(tmp_path / "mine", role_detections([]), truth)
     assert (tmp_path / "mine").read_bytes() == content
-    write_vcoco_pickle(tmp_path / "d.pkl", role_rows([(10, 0, 1, ANN, CUP, 0.5)]), truth)
-    write_vcoco_pickle(tmp_path / "d.pkl", role_rows([]), truth)
+    write_vcoco_pickle(tmp_path / "d.pkl", role_detections([(10, 0, 1, ANN, CUP, 0.5)]), truth)
+    write_vcoco_pickle(tmp_path / "d.pkl", role_detections([]), truth)
     assert len(pickle.loads((tmp_path / "d.pkl").read_bytes())) == 1  # the row that every file ends with
 
 
@@ -229,7 +229,7 @@ def test_only_an_earlier_pickle_is_written_over(tmp_path, content):
 def test_vcoco_round_trip_scores_the_same(tmp_path, seed):
     people, world, rows = random_world(seed)
     truth = annotations(tmp_path, people, world)
-    found = role_rows(rows)
+    found = role_detections(rows)
     distinct = np.random.default_rng(seed).permutation(len(found)).astype(np.float32)  # no ties
     found = replace(found, scores=np.where(np.isnan(found.scores), np.nan, distinct))
     write_vcoco_pickle(tmp_path / "d.pkl", found, truth)
@@ -243,7 +243,7 @@ def test_vcoco_round_trip_scores_the_same(tmp_path, seed):
 
 def test_empty_roles_survive_the_round_trip(tmp_path):
     truth = annotations(tmp_path, PEOPLE, instances(1, OBJECTS))
-    rows = role_rows([(10, 2, 2, ANN, (0, 0, 0, 0), 0.5), (10, 2, 1, ANN, NOTHING, 0.5)])
+    rows = role_detections([(10, 2, 2, ANN, (0, 0, 0, 0), 0.5), (10, 2, 1, ANN, NOTHING, 0.5)])
     write_vcoco_pickle(tmp_path / "d.pkl", rows, truth)
     roles, _ = read_vcoco_pickle(tmp_path / "d.pkl", truth)
     np.testing.assert_array_equal(evaluate_vcoco(roles, truth).role_s1, evaluate_vcoco(rows, truth).role_s1)
@@ -315,14 +315,14 @@ def test_triplets_become_role_detections(tmp_path):
         np.array([CUP] * 2, np.float32),
         np.array([0.9, 0.8], np.float32),
     )
-    rows = role_detections(found, vocabulary, truth)
+    rows = RoleDetections.of_triplets(found, vocabulary, truth)
     assert rows.image_id.tolist() == [10, 10]
     assert rows.action_id.tolist() == [0, 2]  # hold; cut
     assert rows.role_index.tolist() == [1, 2]  # of cut, obj is the second role after the agent
-    scores = vcoco_metrics(evaluate_vcoco(rows, truth))
+    scores = evaluate_vcoco(rows, truth).figures(percent)
     assert scores["per_role"]["hold obj"] == {"s1": 100, "s2": 100}
     assert scores["per_role"]["cut obj"] == {"s1": 0, "s2": 100}  # nothing was cut: only scenario 2 forgives the box
     assert scores["per_agent"]["cut"] == 100
     other = Vocabulary(("person", "bicycle"), ("ride",), ((0, 1),))
     with pytest.raises(DataError, match='verb "ride" is no action with a role'):
-        role_detections(found, other, truth)
+        RoleDetections.of_triplets(found, other, truth)

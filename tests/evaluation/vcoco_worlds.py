@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.evaluation.vcoco import RoleDetections
+from pipeline.evaluation.role_detections import RoleDetections
 from pipeline.truth.vcoco_annotations import VCocoAnnotations, read_vcoco
 
 ACTIONS = (("hold", ("obj",)), ("walk", ()), ("cut", ("instr", "obj")), ("point", ("instr",)))

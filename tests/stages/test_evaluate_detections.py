@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from pipeline.core.types import Detections
 from pipeline.evaluation.exchange_vcoco import write_vcoco_pickle
 from pipeline.evaluation.hicodet import SETTINGS
-from pipeline.evaluation.vcoco import RoleDetections
+from pipeline.evaluation.role_detections import RoleDetections
 from pipeline.store.detections_dump import write_detections
 from pipeline.truth.hicodet_annotations import read_hicodet_json
 from pipeline.truth.vcoco_annotations import read_vcoco
