@@ -46,7 +46,7 @@ _OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role")) 
     type=click.Path(path_type=Path),
     required=True,
     help="npz (hicodet: or zarr in image order, of any size); boxes continuous 0-based, right/bottom exclusive, scored "
-    "as they are: those with their centre outside the image, or more than half its side beyond a border, are refused. "
+    "as they are: those with their center outside the image, or more than half its side beyond a border, are refused. "
     "vcoco: or the official pickle (.pkl).",
 )
 @click.option(

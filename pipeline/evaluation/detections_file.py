@@ -1,4 +1,4 @@
-"""Anybody's detections as an npz file, checked field by field before anything is computed.
+"""Detections of any method in npz or zarr, checked field by field before anything is computed.
 
 Boxes are continuous 0-based corners, right and bottom exclusive, in pixels of the original image. They are scored as
 they are, never clipped; those clearly outside their image are refused (`pipeline/core/image_bounds.py` has the rule).

@@ -93,7 +93,8 @@ def _is_export(path: Path) -> bool:
 
 
 def _pair_ids(detections: RoleDetections) -> IntArray:
-    """Number the pairs: same image and boxes, and, where a verb-role recurs on those, the how-manieth time it does."""
+    """Number of each row's pair, int64 [T]: a pair is an image and two boxes; a verb-role that occurs n times on those
+    makes n pairs."""
     boxes = np.concatenate([detections.human_boxes, detections.role_boxes], 1, dtype=np.float64)
     keys = np.concatenate([detections.image_id[:, None].astype(np.float64), np.nan_to_num(boxes, nan=-1.0)], 1)
     place = np.unique(keys, axis=0, return_inverse=True)[1].ravel() if len(keys) else np.zeros(0, np.int64)

@@ -34,11 +34,10 @@ from pipeline.evaluation.matching import OVERLAP_THRESHOLD, best_in_group, first
 from pipeline.evaluation.ranges import check_range
 from pipeline.evaluation.ranking import sort_detections
 from pipeline.evaluation.role_detections import RoleDetections, check_image_ids
-from pipeline.truth.vcoco_annotations import VCocoAnnotations
+from pipeline.truth.vcoco_annotations import LEFT_OUT, VCocoAnnotations
 
 Ties = Literal["row_order", "official"]
 TIES: tuple[str, ...] = get_args(Ties)
-EXCLUDED_ACTION = "point"  # the usual role AP leaves "point instr" out: 24 verb-roles instead of the official file's 25
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,8 @@ class VCocoResult:
 
     @property
     def usual(self) -> NDArray[np.bool_]:
-        """Verb-roles of the usual mean: all but those of "point", bool [S]."""
-        return np.array([name.split(" ")[0] != EXCLUDED_ACTION for name in self.verb_roles], dtype=np.bool_)
+        """Verb-roles of the usual mean: all but "point instr", bool [S]."""
+        return np.array([name != LEFT_OUT for name in self.verb_roles], dtype=np.bool_)
 
     @property
     def ap_role_s1(self) -> float:

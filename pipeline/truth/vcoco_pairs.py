@@ -20,9 +20,8 @@ from pipeline.core.vocabulary import Vocabulary, human_category
 from pipeline.store.json_file import read_annotation_json
 from pipeline.truth.annotated_images import AnnotatedImages, check_lengths, known_ids, pairs_of_images
 from pipeline.truth.ground_truth import GroundTruth
-from pipeline.truth.vcoco_annotations import PERSON_CATEGORY, VCocoAnnotations
+from pipeline.truth.vcoco_annotations import LEFT_OUT, PERSON_CATEGORY, VCocoAnnotations
 
-LEFT_OUT = "point instr"
 _REQUIRED = ("annotations", "classes", "objects", "images", "action_to_object")
 
 

@@ -83,10 +83,10 @@ def test_image_level_labels_say_what_known_object_scores(monkeypatch):
     monkeypatch.setattr(engine, "IMAGES_AT_ONCE", 3)
     truth, found, blocks = world(4)
     labels = np.random.default_rng(1).random((truth.num_images, worlds.NUM_HOIS)) < 0.4
-    labelled = dataclasses.replace(truth, image_hois=labels)
+    labeled = dataclasses.replace(truth, image_hois=labels)
     rules = dataclasses.replace(RULES, setting="known_object")
-    results = evaluate_rankings(blocks, labelled, rules).results
-    assert_equal(results[0], whole(found, found.scores, labelled, "known_object"))
+    results = evaluate_rankings(blocks, labeled, rules).results
+    assert_equal(results[0], whole(found, found.scores, labeled, "known_object"))
     assert (results[0].num_detections != evaluate_rankings(blocks, truth, rules).results[0].num_detections).any()
 
 

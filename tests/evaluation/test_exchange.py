@@ -113,8 +113,11 @@ def test_the_official_hicodet_evaluator_scores_an_export(tmp_path):
     np.testing.assert_allclose(official_hicodet(tmp_path / "out", nouns, truth), result.ap, atol=1e-12)
 
 
-def test_an_export_never_removes_files_of_others(tmp_path, vocabulary):
-    empty = Detections(*(np.zeros(0, kind) for kind in ("i4", "i2")), *(np.zeros((0, 4), "f4"),) * 2, np.zeros(0, "f4"))
+def test_an_export_has_the_official_form_alone_and_never_removes_files_of_others(tmp_path, vocabulary):
+    empty = worlds.detections([])
+    with pytest.raises(DataError, match='"person" has no block of HOI classes'):
+        write_hicodet_mat(tmp_path / "out", empty, vocabulary, 2, lambda: None)
+    assert not (tmp_path / "out").exists()
     (tmp_path / "detections_01.mat").write_text("of an earlier export")
     with pytest.raises(DataError, match="has no block of HOI classes"):
         write_hicodet_mat(tmp_path, empty, vocabulary, 2, lambda: None)
@@ -123,13 +126,6 @@ def test_an_export_never_removes_files_of_others(tmp_path, vocabulary):
         write_hicodet_mat(tmp_path, empty, vocabulary, 2, lambda: None)
     with pytest.raises(DataError, match=r"photo\.jpg: is there already and holds no HICO-DET detections"):
         write_hicodet_mat(tmp_path / "photo.jpg", empty, vocabulary, 2, lambda: None)
-
-
-def test_other_vocabularies_have_no_official_form(tmp_path, vocabulary):
-    empty = Detections(*(np.zeros(0, kind) for kind in ("i4", "i2")), *(np.zeros((0, 4), "f4"),) * 2, np.zeros(0, "f4"))
-    with pytest.raises(DataError, match='"person" has no block of HOI classes'):
-        write_hicodet_mat(tmp_path / "out", empty, vocabulary, 2, lambda: None)
-    assert not (tmp_path / "out").exists()
 
 
 def test_vcoco_pickle_by_hand(tmp_path):
