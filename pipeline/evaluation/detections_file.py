@@ -71,7 +71,10 @@ def check_hicodet_detections(detections: Detections, sizes: IntArray, num_hois: 
     """
     check_range(detections.image_index, len(sizes), f"{where}: image_index", "images")
     check_range(detections.hoi_id, num_hois, f"{where}: hoi_id", "HOI classes")
-    _check_finite(detections.scores, f"{where}: scores")
+    strange = np.flatnonzero(~np.isfinite(detections.scores))
+    if len(strange):
+        score = detections.scores[strange[0]]
+        raise DataError(f"{where}: scores: row {strange[0]} is {score}; expected finite numbers")
     image_sizes = sizes[detections.image_index]
     for name, boxes in (("human_boxes", detections.human_boxes), ("object_boxes", detections.object_boxes)):
         check_boxes(boxes, f"{where}: {name}")
@@ -184,9 +187,3 @@ def _check_field(array: NDArray[Any], dtypes: tuple[str, ...], axes: int, where:
         raise DataError(
             f"{where} has shape {array.shape}, expected {'[T]' if axes == 1 else '[T, 4] (x1, y1, x2, y2)'}"
         )
-
-
-def _check_finite(scores: NDArray[np.floating], where: str) -> None:
-    if not np.isfinite(scores).all():
-        row = int(np.flatnonzero(~np.isfinite(scores))[0])
-        raise DataError(f"{where}: row {row} is {scores[row]}; expected finite numbers")

@@ -35,6 +35,7 @@ from pipeline.evaluation.hicodet import (
 )
 from pipeline.evaluation.matching import TruthIndex, best_pairs, cell_index
 from pipeline.evaluation.ranking import falling_keys
+from pipeline.store.ragged import offsets_of
 from pipeline.truth.ground_truth import GroundTruth
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def evaluate_rankings(
         result_of_hits(found.hoi_id, count - first_of_class + 1, found.num_gt, found.num_detections, rules)
         for count in before
     ]
-    num_detections = int(found.offsets[-1])
+    num_detections = found.num_rows
     if not keep_matches:
         return Evaluation(results, num_detections, None, None)
     hits = np.zeros(num_detections, np.bool_)
@@ -135,16 +136,10 @@ class _Hits:
 
 
 @dataclass(frozen=True)
-class _AllHits:
-    """Hits of all images, sorted by key, then row, as in `_Hits`; `offsets` int64 [tasks + 1] counts the detections
-    before each task."""
+class _AllHits(_Hits):
+    """Hits of all images, by key, then row; `offsets` int64 [tasks + 1] counts the detections before each task."""
 
-    key: NDArray[np.uint64]
-    row: IntArray
     offsets: IntArray
-    num_gt: IntArray
-    num_detections: IntArray
-    matched: NDArray[np.int32]
 
     @property
     def hoi_id(self) -> IntArray:
@@ -205,19 +200,7 @@ def _tasks(blocks: Sequence[_Block]) -> list[_Task]:
 
 def _find_hits(detections: ImageBlocks, task: _Task, rules: Rules, keep_matches: bool) -> _Hits:
     """First pass: who claims each ground truth of some images, in every ranking. `row` counts from the task's first."""
-    parts, num_rows = [], 0
-    for block in task:
-        found = _find_block_hits(detections, block, rules, keep_matches)
-        parts.append(dataclasses.replace(found, row=found.row + num_rows))
-        num_rows += found.num_rows
-    return _Hits(
-        key=np.concatenate([part.key for part in parts], axis=1),
-        row=np.concatenate([part.row for part in parts], axis=1),
-        num_rows=num_rows,
-        num_gt=np.sum([part.num_gt for part in parts], axis=0),
-        num_detections=np.sum([part.num_detections for part in parts], axis=0),
-        matched=np.concatenate([part.matched for part in parts]),
-    )
+    return _joined([_find_block_hits(detections, block, rules, keep_matches) for block in task])
 
 
 def _find_block_hits(detections: ImageBlocks, block: _Block, rules: Rules, keep_matches: bool) -> _Hits:
@@ -255,19 +238,28 @@ def _keys(group: NDArray[np.integer], scores: FloatArray) -> NDArray[np.uint64]:
     return (group.astype(np.uint64) << _GROUP_SHIFT) | falling_keys(scores)
 
 
-def _merge(parts: list[_Hits]) -> _AllHits:
-    offsets = np.concatenate([[0], np.cumsum([part.num_rows for part in parts], dtype=np.int64)])
-    key = np.concatenate([part.key for part in parts], axis=1)
-    row = np.concatenate([part.row + offset for part, offset in zip(parts, offsets, strict=False)], axis=1)
-    order = np.stack([np.lexsort(pair) for pair in zip(row, key, strict=True)])
-    return _AllHits(
-        key=np.take_along_axis(key, order, axis=1),
-        row=np.take_along_axis(row, order, axis=1),
-        offsets=offsets,
+def _joined(parts: Sequence[_Hits]) -> _Hits:
+    """Hits of consecutive ranges of images; `row` counts from the first row of the first."""
+    return _Hits(
+        key=np.concatenate([part.key for part in parts], axis=1),
+        row=np.concatenate([part.row + first for part, first in zip(parts, _offsets(parts), strict=False)], axis=1),
+        num_rows=sum(part.num_rows for part in parts),
         num_gt=np.sum([part.num_gt for part in parts], axis=0),
         num_detections=np.sum([part.num_detections for part in parts], axis=0),
         matched=np.concatenate([part.matched for part in parts]),
     )
+
+
+def _offsets(parts: Sequence[_Hits]) -> IntArray:
+    return offsets_of(np.array([part.num_rows for part in parts], np.int64))
+
+
+def _merge(parts: Sequence[_Hits]) -> _AllHits:
+    """Hits of all tasks, sorted."""
+    columns = vars(_joined(parts))
+    order = np.stack([np.lexsort(pair) for pair in zip(columns["row"], columns["key"], strict=True)])
+    in_order = {name: np.take_along_axis(columns[name], order, axis=1) for name in ("key", "row")}
+    return _AllHits(**columns | in_order, offsets=_offsets(parts))
 
 
 def _count_before(detections: ImageBlocks, task: _Task, rules: Rules, hits: _AllHits, order: int) -> IntArray:

@@ -115,6 +115,7 @@ def test_nothing_detected_and_nothing_annotated():
     empty = worlds.ground_truth([], truth.num_images)
     evaluation = evaluate_rankings(InMemory(found, (found.scores,)), empty, RULES, keep_matches=True)
     assert evaluation.num_detections == len(found) and np.isnan(evaluation.results[0].ap).all()
+    assert evaluation.results[0].mean_ap == 0
     assert (evaluation.matched == -1).all() and not evaluation.hits.any()
     nowhere = worlds.ground_truth([], 0)
     assert evaluate_rankings(InMemory(none, (none.scores,)), nowhere, RULES).num_detections == 0
