@@ -34,7 +34,6 @@ from pipeline.evaluation.hicodet import (
     result_of_hits,
 )
 from pipeline.evaluation.matching import TruthIndex, best_pairs, cell_index
-from pipeline.evaluation.ranking import falling_keys
 from pipeline.store.ragged import offsets_of
 from pipeline.truth.ground_truth import GroundTruth
 
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
 IMAGES_AT_ONCE = 256
 _TASKS = 256  # at most: a graph of tasks of any size, however many images
 _GROUP_SHIFT = np.uint64(32)
+_SIGN = np.uint32(1 << 31)
 
 
 class ImageBlocks(Protocol):
@@ -234,8 +234,11 @@ def _first_claims(matched: NDArray[np.int32], scores: FloatArray) -> IntArray:
 
 
 def _keys(group: NDArray[np.integer], scores: FloatArray) -> NDArray[np.uint64]:
-    """Unsigned integers that rise by group (HOI class or ground truth), then as scores fall, uint64 [T]."""
-    return (group.astype(np.uint64) << _GROUP_SHIFT) | falling_keys(scores)
+    """Integers that rise by group (HOI class or ground truth), then as scores fall, uint64 [T]."""
+    bits = (scores + np.float32(0)).view(np.uint32)  # adding 0 turns -0.0 into 0.0
+    # Bit patterns of positive floats rise with the value: invert all but the sign. Those of negative ones fall already.
+    falling = np.where(bits >= _SIGN, bits, bits ^ (_SIGN - np.uint32(1)))
+    return (group.astype(np.uint64) << _GROUP_SHIFT) | falling
 
 
 def _joined(parts: Sequence[_Hits]) -> _Hits:

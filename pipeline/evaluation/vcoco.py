@@ -32,7 +32,6 @@ from pipeline.core.types import IntArray
 from pipeline.evaluation.average_precision import DoubleArray, average_precision, precision_recall
 from pipeline.evaluation.matching import OVERLAP_THRESHOLD, best_in_group, first_claims
 from pipeline.evaluation.ranges import check_range
-from pipeline.evaluation.ranking import sort_detections
 from pipeline.evaluation.role_detections import RoleDetections, check_image_ids
 from pipeline.truth.vcoco_annotations import LEFT_OUT, VCocoAnnotations
 
@@ -133,7 +132,7 @@ def evaluate_vcoco(detections: RoleDetections, annotations: VCocoAnnotations, ti
 
     verb_roles = annotations.verb_roles
     with_role = np.flatnonzero((detections.role_index > 0) & (_num_roles(annotations)[action] > 0))
-    role_id = _verb_role_ids(annotations)[action[with_role], detections.role_index[with_role] - 1]
+    role_id = annotations.verb_role_ids(verb_roles)[action[with_role], detections.role_index[with_role] - 1]
     of_roles = detections.take(with_role)
     passes = _role_passes(of_roles, person[with_role], annotations)
     role_positives = positives[[action for action, _ in verb_roles]]
@@ -154,14 +153,6 @@ def evaluate_vcoco(detections: RoleDetections, annotations: VCocoAnnotations, ti
 def _num_roles(annotations: VCocoAnnotations) -> IntArray:
     """Roles of each action besides the agent, int64 [A]."""
     return np.array([len(names) for names in annotations.roles], dtype=np.int64)
-
-
-def _verb_role_ids(annotations: VCocoAnnotations) -> IntArray:
-    """Row among the verb-roles of (action, role), int64 [A, R]; -1 where the action has no such role."""
-    table = np.full(annotations.role_box.shape[1:], -1, dtype=np.int64)
-    for row, verb_role in enumerate(annotations.verb_roles):
-        table[verb_role] = row
-    return table
 
 
 def _nearest_people(detections: RoleDetections, annotations: VCocoAnnotations) -> tuple[IntArray, DoubleArray]:
@@ -215,14 +206,14 @@ def _ap(
 
 def _orders(detections: RoleDetections, class_id: IntArray, ties: Ties) -> tuple[IntArray, IntArray]:
     """Rows [T] by class and falling score, in the order in which they claim people, and in which they are ranked."""
-    classes, scores = class_id.astype(np.int16), detections.scores
+    scores = detections.scores
     if ties == "row_order":
-        order = sort_detections(classes, scores)
+        order = np.lexsort((-scores, class_id))
         return order, order
     last_row_first = np.arange(len(detections))[::-1]
     last_image_first = np.argsort(-detections.image_id, kind="stable")
     claiming, ranked = (
-        rows[sort_detections(classes[rows], scores[rows])] for rows in (last_row_first, last_image_first)
+        rows[np.lexsort((-scores[rows], class_id[rows]))] for rows in (last_row_first, last_image_first)
     )
     return claiming, ranked
 

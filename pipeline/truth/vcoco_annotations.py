@@ -70,6 +70,13 @@ class VCocoAnnotations:
         """Name as in "hold obj"."""
         return f"{self.actions[action]} {self.roles[action][role]}"
 
+    def verb_role_ids(self, verb_roles: Sequence[tuple[int, int]]) -> IntArray:
+        """Row in `verb_roles` of each (action, role), int64 [A, R]; -1 where it is not among them."""
+        table = np.full(self.role_box.shape[1:], -1, dtype=np.int64)
+        for row, verb_role in enumerate(verb_roles):
+            table[verb_role] = row
+        return table
+
     def take_images(self, rows: IntArray) -> VCocoAnnotations:
         """Return some images, rows ascending, with their people and the boxes that those refer to."""
         people = np.flatnonzero(np.isin(self.person_image, rows))

@@ -3,6 +3,9 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from pipeline.core.errors import DataError, ParamError
 from pipeline.core.types import Detections
@@ -130,6 +133,15 @@ def test_threads_change_nothing(monkeypatch):
         strict=True,
     ):
         assert_equal(one, other)
+
+
+@given(hnp.arrays(np.float32, st.integers(0, 30), elements=st.floats(width=32, allow_nan=False)))
+@example(np.array([-0.0, 0.0, -0.0, -np.inf, np.inf], np.float32))
+def test_keys_rise_by_group_then_as_scores_fall(scores):
+    group = np.arange(len(scores)) % 3
+    keys = engine._keys(group, scores)
+    assert np.argsort(keys, kind="stable").tolist() == np.lexsort((-scores, group)).tolist()
+    assert len(np.unique(keys)) == len(set(zip(group.tolist(), scores.tolist(), strict=True)))
 
 
 def test_mistakes():

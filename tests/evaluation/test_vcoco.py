@@ -16,6 +16,7 @@ from tests.evaluation.vcoco_worlds import (
     instances,
     random_world,
     role_detections,
+    write_files,
 )
 from tests.truth.real_ground_truth import real_ground_truth
 
@@ -203,9 +204,7 @@ def official_world(num_images):
 
 def test_equals_the_reference_on_real_images(tmp_path):
     official, world = official_world(30)
-    (tmp_path / "vcoco.json").write_text(json.dumps(official))
-    (tmp_path / "instances.json").write_text(json.dumps(world))
-    truth = read_vcoco(tmp_path / "vcoco.json", tmp_path / "instances.json")
+    truth = read_vcoco(*write_files(tmp_path, official, world))
     rng, rows = np.random.default_rng(0), []
     for person, action, role in np.argwhere(truth.role_box >= 0).repeat(6, axis=0):
         human, obj = truth.boxes[truth.person_box[person]], truth.boxes[truth.role_box[person, action, role]]
