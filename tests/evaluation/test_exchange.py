@@ -31,6 +31,11 @@ ONE_PIXEL = np.array([0, 0, 1, 1], np.float32)
 PEOPLE = [(1, 10, {"hold": (2,), "cut": (2, 0)})]
 
 
+@pytest.fixture
+def truth(tmp_path):
+    return annotations(tmp_path, PEOPLE, instances(1, OBJECTS))
+
+
 def test_hicodet_files_are_what_the_official_evaluator_reads(tmp_path):
     vocabulary = read_hicodet_json(real_ground_truth("hicodet", "instances_test2015.json")).vocabulary
     names = [vocabulary.hoi_name(hoi_id) for hoi_id in range(600)]
@@ -128,8 +133,7 @@ def test_an_export_has_the_official_form_alone_and_never_removes_files_of_others
         write_hicodet_mat(tmp_path / "photo.jpg", empty, vocabulary, 2, lambda: None)
 
 
-def test_vcoco_pickle_by_hand(tmp_path):
-    truth = annotations(tmp_path, PEOPLE, instances(1, OBJECTS))
+def test_vcoco_pickle_by_hand(tmp_path, truth):
     rows = [(10, 0, 1, ANN, CUP, 0.5), (10, 2, 1, ANN, CUP, 0.25), (10, 2, 2, ANN, CUP, 0.75)]
     assert write_vcoco_pickle(tmp_path / "d.pkl", role_detections(rows), truth) == 1
     person, nobody = pickle.loads((tmp_path / "d.pkl").read_bytes())
@@ -210,8 +214,7 @@ def test_the_last_dict_is_of_an_image_whose_first_person_is_annotated(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG", pickle.dumps({"a": 1}), pickle.dumps([{"image_id": 1}])])
-def test_only_an_earlier_pickle_is_written_over(tmp_path, content):
-    truth = annotations(tmp_path, PEOPLE, instances(1, OBJECTS))
+def test_only_an_earlier_pickle_is_written_over(tmp_path, truth, content):
     (tmp_path / "mine").write_bytes(content)
     with pytest.raises(DataError, match="mine: is there already and holds no V-COCO detections; it is never"):
         write_vcoco_pickle(tmp_path / "mine", role_detections([]), truth)
@@ -237,8 +240,7 @@ def test_vcoco_round_trip_scores_the_same(tmp_path, seed):
     np.testing.assert_allclose(evaluate_vcoco(agents, truth).agent[single], expected.agent[single])
 
 
-def test_empty_roles_survive_the_round_trip(tmp_path):
-    truth = annotations(tmp_path, PEOPLE, instances(1, OBJECTS))
+def test_empty_roles_survive_the_round_trip(tmp_path, truth):
     rows = role_detections([(10, 2, 2, ANN, (0, 0, 0, 0), 0.5), (10, 2, 1, ANN, NOTHING, 0.5)])
     write_vcoco_pickle(tmp_path / "d.pkl", rows, truth)
     roles, _ = read_vcoco_pickle(tmp_path / "d.pkl", truth)
@@ -248,8 +250,7 @@ def test_empty_roles_survive_the_round_trip(tmp_path):
     np.testing.assert_array_equal(np.sort(np.isnan(roles.take(roles.scores > 0).role_boxes).all(1)), [False, True])
 
 
-def test_vcoco_pickles_of_others_hold_arrays(tmp_path):
-    truth = annotations(tmp_path, PEOPLE, instances(1, OBJECTS))
+def test_vcoco_pickles_of_others_hold_arrays(tmp_path, truth):
     person = {"image_id": np.int64(10), "person_box": np.array([0, 0, 19, 39], np.float32)}
     person |= {f"{action}_agent": np.float32(0.5) for action in truth.actions}
     person |= {
@@ -301,8 +302,7 @@ def test_damaged_pickles_are_one_line(tmp_path, content):
         read_restricted_pickle(tmp_path / "absent.pkl")
 
 
-def test_triplets_become_role_detections(tmp_path):
-    truth = annotations(tmp_path, PEOPLE, instances(1, OBJECTS))
+def test_triplets_become_role_detections(tmp_path, truth):
     vocabulary = Vocabulary(("person", "bicycle"), ("cut obj", "hold obj"), ((1, 1), (0, 1)))
     found = Detections(
         np.zeros(2, np.int32),
