@@ -47,12 +47,12 @@ _SIGN = np.uint32(1 << 31)
 
 
 class ImageBlocks(Protocol):
-    """Detections by image. Sent to workers, which share the file system: paths rather than arrays."""
+    """Detections, read by ranges of images. It is sent to workers that see the same files: paths rather than arrays."""
 
     def read(self, start: int, stop: int) -> tuple[Detections, Sequence[FloatArray]]:
         """Triplets of images start..stop-1, in image order, and their scores in each ranking, float32 [T] each.
 
-        `image_index` counts from `start`; the triplets' own scores are not looked at.
+        `image_index` counts from `start`; the triplets' own scores are not used.
         """
 
 

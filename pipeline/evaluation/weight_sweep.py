@@ -23,7 +23,7 @@ from pipeline.evaluation.summary import percent_cell
 from pipeline.store.dump import DumpReader
 from pipeline.truth.ground_truth import GroundTruth
 
-# Of the detector's, the paper's 2.8 is in the middle, and the ends are far from any best value.
+# The paper's 2.8 is in the middle, and the ends are far from any best value.
 _DETECTOR = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 2.4, 2.8, 3.2, 3.6, 4.0, 5.0, 6.0, 8.0, 10.0)
 _OTHERS = (0.0, 0.25, 0.5, 1.0)
 PAIRS = ("all", "best")

@@ -30,7 +30,7 @@ def test_all_points_by_hand():
         *((hits, total, 0) for hits, total in ((1, 10), (2, 5), (5, 10), (8, 10), (10, 10))),
     ],
 )
-def test_the_official_grid_is_a_hair_above_some_of_the_tenths(num_hits, num_gt, levels):
+def test_the_official_grid_is_slightly_above_some_of_the_tenths(num_hits, num_gt, levels):
     official, tenths = (score_one_class([1] * num_hits, num_gt, f"{grid}_11_point") for grid in ("official", "tenths"))
     assert tenths - official == pytest.approx(levels / 11)
 
