@@ -32,7 +32,7 @@ _GROUPS = {
     },
     "Study": {
         "score": "Score every row that shares a seeded run.",
-        "fusion-weight": "Sweep the weight of the global score over seeded runs.",
+        "sweep": "Sweep the weight of one factor of the score over seeded runs.",
         "represent": "Write representations of a split's best-detected pairs (HDF5).",
         "tsne": "Draw t-SNE of representations and knowledge banks.",
         "code": "Write the digests of the source files that commands can reach.",

@@ -19,7 +19,7 @@ from pipeline.evaluation.detections_file import (
 from pipeline.evaluation.engine import evaluate_hicodet, evaluate_rankings
 from pipeline.evaluation.exchange_vcoco import read_vcoco_pickle
 from pipeline.evaluation.hicodet import HicoDetResult, Rules, Setting
-from pipeline.evaluation.vcoco import Ties, VCocoResult, evaluate_vcoco
+from pipeline.evaluation.vcoco import Ties, evaluate_vcoco
 from pipeline.store.files import write_json
 from pipeline.store.targets import check_json_target
 from pipeline.truth.ground_truth import check_scored_boxes
@@ -28,9 +28,9 @@ from pipeline.truth.hicodet_mat import read_hicodet_mat, with_image_labels
 from pipeline.truth.vcoco_annotations import read_vcoco
 from stages._command import stage_command
 
-_IMAGES_LOOKED_AT = 100  # enough to tell boxes in 0..1
+_IMAGES_LOOKED_AT = 100  # enough to see whether boxes lie in 0..1
 _FILE = click.Path(path_type=Path)  # whatever is wrong with it, the reader says so in one line
-_OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role"))  # of every file that was written here
+_OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role"))  # of this command's JSON files
 
 
 @stage_command("evaluate-detections", help=__doc__)
@@ -46,7 +46,7 @@ _OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role")) 
     type=click.Path(path_type=Path),
     required=True,
     help="npz (hicodet: or zarr in image order, of any size); boxes continuous 0-based, right/bottom exclusive, scored "
-    "as they are: those with their centre outside the image, or more than half its side beyond a border, are refused. "
+    "as they are: those with their center outside the image, or more than half its side beyond a border, are refused. "
     "vcoco: or the official pickle (.pkl).",
 )
 @click.option(
@@ -81,7 +81,7 @@ def command(
     image_labels: Path | None,
     ties: Ties,
 ) -> None:
-    """Evaluate, print a summary, write the JSON file; what makes the figures doubtful goes to stderr."""
+    """Evaluate, print a summary and write the JSON file; doubts about the figures go to stderr."""
     check_json_target(output, *_OWN_KEYS, what="scores", option="--output")
     if dataset == "vcoco":
         if instances is None:
@@ -171,20 +171,7 @@ def _evaluate_vcoco(
     if len(found) and not result.num_met:
         what = f"a person who does its action in {path}"
         notes.append(meets_nothing(len(found), what, (found.human_boxes, found.role_boxes)))
-    return _vcoco_json(result), summary, notes
-
-
-def _vcoco_json(result: VCocoResult) -> dict[str, Any]:
-    roles = zip(result.verb_roles, result.role_s1.tolist(), result.role_s2.tolist(), strict=True)
-    return {
-        "ap_role_s1": _number(result.ap_role_s1),
-        "ap_role_s2": _number(result.ap_role_s2),
-        "ap_role_s1_25": _number(result.ap_role_s1_25),
-        "ap_role_s2_25": _number(result.ap_role_s2_25),
-        "ap_agent": _number(result.ap_agent),
-        "per_role": {name: {"s1": _number(s1), "s2": _number(s2)} for name, s1, s2 in roles},
-        "per_agent": {name: _number(ap) for name, ap in zip(result.actions, result.agent.tolist(), strict=True)},
-    }
+    return result.figures(_number), summary, notes
 
 
 def _number(value: float) -> float | None:

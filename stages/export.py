@@ -11,7 +11,7 @@ from pipeline.config.run import Run
 from pipeline.data.split import take_split
 from pipeline.evaluation.exchange_hicodet import write_hicodet_mat
 from pipeline.evaluation.exchange_vcoco import on_people, write_vcoco_pickle
-from pipeline.evaluation.vcoco_triplets import role_detections
+from pipeline.evaluation.role_detections import RoleDetections
 from pipeline.store.detections_dump import open_matched
 from pipeline.store.inputs import StageInputs
 from pipeline.truth.vcoco_people_file import read_people
@@ -42,7 +42,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, form: str,
     detections = open_matched(inputs.take(layout.detections(run), "evaluate", run), run=run.name, remedy=remedy).read()
     if form == "vcoco-pickle":
         people = read_people(inputs.take(layout.people(split), "prepare"), manifest)
-        found = role_detections(detections, vocabulary, people)
+        found = RoleDetections.of_triplets(detections, vocabulary, people)
         kept = on_people(found, people)
         rows = write_vcoco_pickle(output, kept, people)
         click.echo(f"{output}: {rows} pairs of {len(manifest)} images")

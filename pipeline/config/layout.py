@@ -148,13 +148,12 @@ class Layout:
         """The study's tables, Markdown or CSV: the report shows the latter where it exists."""
         return self._results / f"ablations.{suffix}"
 
-    @property
-    def fusion_weight(self) -> Path:
-        """The mAP as a function of the weight of s_g, over seeded runs, CSV."""
-        return self._results / "fusion_weight.csv"
+    def sweep(self, factor: str) -> Path:
+        """The mAP as a function of a factor's weight, over seeded runs, CSV."""
+        return self._results / f"sweep-{factor}.csv"
 
     def weight_sweeps(self, run: Run) -> Path:
-        """Folder of the mAP as a function of each factor's weight, FACTOR.csv."""
+        """Folder of the mAP of a run as a function of each factor's weight, FACTOR.csv."""
         folder, name = _folder_and_name(run.scored_name)
         return self._results / folder / "weights" / name
 

@@ -20,7 +20,7 @@ DoubleArray = NDArray[np.float64]
 Interpolation = Literal["official_11_point", "tenths_11_point", "all_points"]
 
 RECALL_LEVELS: dict[str, DoubleArray] = {
-    # 0:0.1:1 of MATLAB and Octave is k * 0.1 in doubles, as numpy.arange: 0.3, 0.6 and 0.7 are a hair high, so that a
+    # 0:0.1:1 of MATLAB and Octave is k * 0.1 in doubles, as numpy.arange: 0.3, 0.6 and 0.7 are slightly high: a
     # recall of 6/10 does not reach the level 0.6. This is what the official HICO-DET figures are made with.
     "official_11_point": np.arange(11, dtype=np.float64) * 0.1,
     # The doubles nearest to the tenths: recall 6/10 reaches the level 0.6.

@@ -1,4 +1,4 @@
-"""Anybody's detections as an npz file, checked field by field before anything is computed.
+"""Detections of any method in npz or zarr, checked field by field before anything is computed.
 
 Boxes are continuous 0-based corners, right and bottom exclusive, in pixels of the original image. They are scored as
 they are, never clipped; those clearly outside their image are refused (`pipeline/core/image_bounds.py` has the rule).
@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ from pipeline.core.errors import DataError, resource_error
 from pipeline.core.image_bounds import check_inside
 from pipeline.core.types import Detections, FloatArray, IntArray, check_boxes
 from pipeline.evaluation.ranges import check_range
-from pipeline.evaluation.vcoco import RoleDetections
-from pipeline.store.detections_dump import open_detections
+from pipeline.evaluation.role_detections import RoleDetections, check_role_boxes
+from pipeline.store.detections_dump import DetectionsDump, open_detections
 from pipeline.store.file_content import content_of
 from pipeline.store.ragged import offsets_of
 
@@ -70,7 +71,10 @@ def check_hicodet_detections(detections: Detections, sizes: IntArray, num_hois: 
     """
     check_range(detections.image_index, len(sizes), f"{where}: image_index", "images")
     check_range(detections.hoi_id, num_hois, f"{where}: hoi_id", "HOI classes")
-    _check_finite(detections.scores, f"{where}: scores")
+    strange = np.flatnonzero(~np.isfinite(detections.scores))
+    if len(strange):
+        score = detections.scores[strange[0]]
+        raise DataError(f"{where}: scores: row {strange[0]} is {score}; expected finite numbers")
     image_sizes = sizes[detections.image_index]
     for name, boxes in (("human_boxes", detections.human_boxes), ("object_boxes", detections.object_boxes)):
         check_boxes(boxes, f"{where}: {name}")
@@ -92,8 +96,12 @@ class ZarrDetections:
 
     def read(self, start: int, stop: int) -> tuple[Detections, Sequence[FloatArray]]:
         """Rows of some images, and their scores."""
-        found = open_detections(self.path).read(slice(int(self.offsets[start]), int(self.offsets[stop])))
+        found = self._dump.read(slice(int(self.offsets[start]), int(self.offsets[stop])))
         return dataclasses.replace(found, image_index=found.image_index - np.int32(start)), [found.scores]
+
+    @cached_property
+    def _dump(self) -> DetectionsDump:
+        return open_detections(self.path)
 
 
 def open_zarr_detections(path: Path, sizes: IntArray, num_hois: int) -> ZarrDetections:
@@ -129,29 +137,8 @@ def read_vcoco_detections(path: Path, image_ids: IntArray, sizes: IntArray) -> R
         DataError: as `read_hicodet_detections`. Actions and roles are checked by `evaluate_vcoco`.
     """
     detections = RoleDetections(**_read_npz(path, _VCOCO_FIELDS))
-    check_role_detections(detections, image_ids, sizes, str(path))
+    check_role_boxes(detections, image_ids, sizes, str(path))
     return detections
-
-
-def check_role_detections(detections: RoleDetections, image_ids: IntArray, sizes: IntArray, where: str) -> None:
-    """Refuse unknown images, and boxes that are not finite, inverted or outside; role boxes may be all NaN.
-
-    Raises:
-        DataError: starts with `where` and names the first bad row.
-    """
-    known = np.isin(detections.image_id, image_ids)
-    if not known.all():
-        row = int(np.flatnonzero(~known)[0])
-        raise DataError(
-            f"{where}: image_id {detections.image_id[row]} in row {row} is not among the {len(image_ids)} images of "
-            "the instances file; expected COCO image ids"
-        )
-    predicted = ~np.isnan(detections.role_boxes).all(axis=1)
-    role_boxes = np.where(predicted[:, None], detections.role_boxes, 0)
-    image_sizes = sizes[np.searchsorted(image_ids, detections.image_id)]
-    for name, boxes in (("human_boxes", detections.human_boxes), ("role_boxes", role_boxes)):
-        check_boxes(boxes, f"{where}: {name}")
-        check_inside(boxes, image_sizes, f"{where}: {name}")
 
 
 def meets_nothing(num_detections: int, what: str, boxes: Sequence[NDArray[np.floating]]) -> str:
@@ -200,9 +187,3 @@ def _check_field(array: NDArray[Any], dtypes: tuple[str, ...], axes: int, where:
         raise DataError(
             f"{where} has shape {array.shape}, expected {'[T]' if axes == 1 else '[T, 4] (x1, y1, x2, y2)'}"
         )
-
-
-def _check_finite(scores: NDArray[np.floating], where: str) -> None:
-    if not np.isfinite(scores).all():
-        row = int(np.flatnonzero(~np.isfinite(scores))[0])
-        raise DataError(f"{where}: row {row} is {scores[row]}; expected finite numbers")

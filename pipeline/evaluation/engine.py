@@ -34,7 +34,7 @@ from pipeline.evaluation.hicodet import (
     result_of_hits,
 )
 from pipeline.evaluation.matching import TruthIndex, best_pairs, cell_index
-from pipeline.evaluation.ranking import falling_keys
+from pipeline.store.ragged import offsets_of
 from pipeline.truth.ground_truth import GroundTruth
 
 if TYPE_CHECKING:
@@ -42,16 +42,17 @@ if TYPE_CHECKING:
 
 IMAGES_AT_ONCE = 256
 _TASKS = 256  # at most: a graph of tasks of any size, however many images
-_CLASS_SHIFT = np.uint64(32)
+_GROUP_SHIFT = np.uint64(32)
+_SIGN = np.uint32(1 << 31)
 
 
 class ImageBlocks(Protocol):
-    """Detections by image. Sent to workers, which share the file system: paths rather than arrays."""
+    """Detections, read by ranges of images. It is sent to workers that see the same files: paths rather than arrays."""
 
     def read(self, start: int, stop: int) -> tuple[Detections, Sequence[FloatArray]]:
         """Triplets of images start..stop-1, in image order, and their scores in each ranking, float32 [T] each.
 
-        `image_index` counts from `start`; the triplets' own scores are not looked at.
+        `image_index` counts from `start`; the triplets' own scores are not used.
         """
 
 
@@ -96,7 +97,7 @@ def evaluate_rankings(
         result_of_hits(found.hoi_id, count - first_of_class + 1, found.num_gt, found.num_detections, rules)
         for count in before
     ]
-    num_detections = int(found.offsets[-1])
+    num_detections = found.num_rows
     if not keep_matches:
         return Evaluation(results, num_detections, None, None)
     hits = np.zeros(num_detections, np.bool_)
@@ -135,21 +136,15 @@ class _Hits:
 
 
 @dataclass(frozen=True)
-class _AllHits:
-    """Hits of all images, sorted by key, then row, as in `_Hits`; `offsets` int64 [tasks + 1] counts the detections
-    before each task."""
+class _AllHits(_Hits):
+    """Hits of all images, by key, then row; `offsets` int64 [tasks + 1] counts the detections before each task."""
 
-    key: NDArray[np.uint64]
-    row: IntArray
     offsets: IntArray
-    num_gt: IntArray
-    num_detections: IntArray
-    matched: NDArray[np.int32]
 
     @property
     def hoi_id(self) -> IntArray:
         """Class of each hit, int64 [K]: the same in every ranking, which claim the same ground truths."""
-        return (self.key[0] >> _CLASS_SHIFT).astype(np.int64)
+        return (self.key[0] >> _GROUP_SHIFT).astype(np.int64)
 
 
 _Task = Sequence[_Block]
@@ -205,19 +200,7 @@ def _tasks(blocks: Sequence[_Block]) -> list[_Task]:
 
 def _find_hits(detections: ImageBlocks, task: _Task, rules: Rules, keep_matches: bool) -> _Hits:
     """First pass: who claims each ground truth of some images, in every ranking. `row` counts from the task's first."""
-    parts, num_rows = [], 0
-    for block in task:
-        found = _find_block_hits(detections, block, rules, keep_matches)
-        parts.append(dataclasses.replace(found, row=found.row + num_rows))
-        num_rows += found.num_rows
-    return _Hits(
-        key=np.concatenate([part.key for part in parts], axis=1),
-        row=np.concatenate([part.row for part in parts], axis=1),
-        num_rows=num_rows,
-        num_gt=np.sum([part.num_gt for part in parts], axis=0),
-        num_detections=np.sum([part.num_detections for part in parts], axis=0),
-        matched=np.concatenate([part.matched for part in parts]),
-    )
+    return _joined([_find_block_hits(detections, block, rules, keep_matches) for block in task])
 
 
 def _find_block_hits(detections: ImageBlocks, block: _Block, rules: Rules, keep_matches: bool) -> _Hits:
@@ -245,29 +228,41 @@ def _find_block_hits(detections: ImageBlocks, block: _Block, rules: Rules, keep_
 
 def _first_claims(matched: NDArray[np.int32], scores: FloatArray) -> IntArray:
     """The row that claims each matched ground truth: the one with the highest score, the first of equals; int64 [K]."""
-    order = np.lexsort((falling_keys(scores), matched))
+    order = np.argsort(_keys(matched, scores), kind="stable")
     first = np.diff(matched[order], prepend=-1) > 0
     return order[first]
 
 
-def _keys(hoi_id: NDArray[np.int16], scores: FloatArray) -> NDArray[np.uint64]:
-    """Unsigned integers that rise by class, then as scores fall, uint64 [T]."""
-    return (hoi_id.astype(np.uint64) << _CLASS_SHIFT) | falling_keys(scores).astype(np.uint64)
+def _keys(group: NDArray[np.integer], scores: FloatArray) -> NDArray[np.uint64]:
+    """Integers that rise by group (HOI class or ground truth), then as scores fall, uint64 [T]."""
+    bits = (scores + np.float32(0)).view(np.uint32)  # adding 0 turns -0.0 into 0.0
+    # Bit patterns of positive floats rise with the value: invert all but the sign. Those of negative ones fall already.
+    falling = np.where(bits >= _SIGN, bits, bits ^ (_SIGN - np.uint32(1)))
+    return (group.astype(np.uint64) << _GROUP_SHIFT) | falling
 
 
-def _merge(parts: list[_Hits]) -> _AllHits:
-    offsets = np.concatenate([[0], np.cumsum([part.num_rows for part in parts], dtype=np.int64)])
-    key = np.concatenate([part.key for part in parts], axis=1)
-    row = np.concatenate([part.row + offset for part, offset in zip(parts, offsets, strict=False)], axis=1)
-    order = np.stack([np.lexsort(pair) for pair in zip(row, key, strict=True)])
-    return _AllHits(
-        key=np.take_along_axis(key, order, axis=1),
-        row=np.take_along_axis(row, order, axis=1),
-        offsets=offsets,
+def _joined(parts: Sequence[_Hits]) -> _Hits:
+    """Hits of consecutive ranges of images; `row` counts from the first row of the first."""
+    return _Hits(
+        key=np.concatenate([part.key for part in parts], axis=1),
+        row=np.concatenate([part.row + first for part, first in zip(parts, _offsets(parts), strict=False)], axis=1),
+        num_rows=sum(part.num_rows for part in parts),
         num_gt=np.sum([part.num_gt for part in parts], axis=0),
         num_detections=np.sum([part.num_detections for part in parts], axis=0),
         matched=np.concatenate([part.matched for part in parts]),
     )
+
+
+def _offsets(parts: Sequence[_Hits]) -> IntArray:
+    return offsets_of(np.array([part.num_rows for part in parts], np.int64))
+
+
+def _merge(parts: Sequence[_Hits]) -> _AllHits:
+    """Hits of all tasks, sorted."""
+    columns = vars(_joined(parts))
+    order = np.stack([np.lexsort(pair) for pair in zip(columns["row"], columns["key"], strict=True)])
+    in_order = {name: np.take_along_axis(columns[name], order, axis=1) for name in ("key", "row")}
+    return _AllHits(**columns | in_order, offsets=_offsets(parts))
 
 
 def _count_before(detections: ImageBlocks, task: _Task, rules: Rules, hits: _AllHits, order: int) -> IntArray:
@@ -296,11 +291,12 @@ def _before(
         keys, rows: of the block's detections that count, rows ascending.
     """
     ordered = np.sort(keys)
-    counts = np.searchsorted(ordered, hit_key, side="left")
-    upto = np.searchsorted(ordered, hit_key, side="right")
-    later = hit_row >= size
-    counts[later] = upto[later]
-    tied = np.flatnonzero((hit_row >= 0) & ~later & (upto - counts > 1))
+    counts = np.searchsorted(ordered, hit_key)
+    met = np.flatnonzero(np.append(ordered, np.uint64(0))[counts] == hit_key)  # no key is 0
+    upto, row = np.searchsorted(ordered, hit_key[met], side="right"), hit_row[met]
+    tied = met[(row >= 0) & (row < size) & (upto - counts[met] > 1)]
+    later = row >= size
+    counts[met[later]] = upto[later]
     if len(tied):
         same = np.flatnonzero(np.isin(keys, hit_key[tied]))
         places = np.searchsorted(hit_key, np.append(keys[same], hit_key[tied])) * size
@@ -326,7 +322,8 @@ class InMemory:
 
     def read(self, start: int, stop: int) -> tuple[Detections, Sequence[FloatArray]]:
         """Rows of some images."""
-        low, high = np.searchsorted(self.detections.image_index, [start, stop])
+        images = self.detections.image_index
+        low, high = np.searchsorted(images, np.array([start, stop], images.dtype))  # another type would copy them all
         rows = slice(int(low), int(high))
         part = self.detections.take(rows)
         return dataclasses.replace(part, image_index=part.image_index - np.int32(start)), [part.scores]

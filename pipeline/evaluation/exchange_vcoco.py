@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
 from pipeline.core.types import IntArray
-from pipeline.evaluation.detections_file import check_role_detections
 from pipeline.evaluation.exchange_hicodet import to_inclusive
-from pipeline.evaluation.vcoco import RoleDetections
+from pipeline.evaluation.role_detections import RoleDetections, check_role_boxes
 from pipeline.store.files import atomic_path
 from pipeline.store.restricted_pickle import read_restricted_pickle
 from pipeline.store.targets import check_replaceable
@@ -94,7 +93,8 @@ def _is_export(path: Path) -> bool:
 
 
 def _pair_ids(detections: RoleDetections) -> IntArray:
-    """Number the pairs: same image and boxes, and, where a verb-role recurs on those, the how-manieth time it does."""
+    """Number of each row's pair, int64 [T]: a pair is an image and two boxes; a verb-role that occurs n times on those
+    makes n pairs."""
     boxes = np.concatenate([detections.human_boxes, detections.role_boxes], 1, dtype=np.float64)
     keys = np.concatenate([detections.image_id[:, None].astype(np.float64), np.nan_to_num(boxes, nan=-1.0)], 1)
     place = np.unique(keys, axis=0, return_inverse=True)[1].ravel() if len(keys) else np.zeros(0, np.int64)
@@ -131,7 +131,7 @@ def read_vcoco_pickle(path: Path, annotations: VCocoAnnotations) -> tuple[RoleDe
         raise DataError(f"{path}: not V-COCO's official form ({error!r} missing or wrong)") from None
     both = _stacked(image_id, humans, role_columns), _stacked(image_id, humans, agent_columns)
     for detections in both:
-        check_role_detections(detections, annotations.image_ids, annotations.sizes, str(path))
+        check_role_boxes(detections, annotations.image_ids, annotations.sizes, str(path))
     return both
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +15,12 @@ from pipeline.core.errors import ArtifactError, ParamError, did_you_mean
 from pipeline.core.outputs import OutputColumn
 from pipeline.core.types import Detections, FloatArray
 from pipeline.evaluation.params import EvaluateParams
-from pipeline.store.dump import PredictionDump
+from pipeline.store.cluster import check_seen
+from pipeline.store.dump import DumpReader, PredictionDump, open_dump
 from pipeline.store.ragged import row_owner
 
 DoubleArray = NDArray[np.float64]
+Weights = tuple[tuple[str, float], ...]  # changes to the params' weights; none: the params' own
 
 
 def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -115,7 +119,7 @@ def fuse_factors(
     first = dump.proposal_offsets[image]
     human, partner = first + dump.human_index, first + dump.object_index
     pair, hoi_id = pair_classes(dump.object_ids[partner], dump.vocabulary.hoi_object_ids, dump.vocabulary.num_objects)
-    check_factors(params, [column.factor for column in dump.columns], has_times=times is not None)
+    _check_factors(params, dump.columns, has_times=times is not None)
     of_human, of_object = (dump.proposal_scores[rows[pair]].astype(np.float64) for rows in (human, partner))
 
     def triplets(column: OutputColumn, values: DoubleArray) -> DoubleArray:
@@ -145,14 +149,15 @@ def fuse_factors(
     return detections, factors
 
 
-def check_factors(params: EvaluateParams, declared: Sequence[str], *, has_times: bool) -> None:
-    """Refuse weights and links of factors that the predictions do not have.
+def factor_names(columns: Sequence[OutputColumn], *, has_times: bool) -> list[str]:
+    """Names of the factors of a score: those that the method declares, "detector", and "times" of another run."""
+    return [*(column.factor for column in columns), "detector", *(["times"] if has_times else [])]
 
-    Raises:
-        ParamError: names the first.
-    """
-    known = [*declared, "detector", *(["times"] if has_times else [])]
-    for key, names, expected in (("weights", params.weights, known), ("links", params.links, list(declared))):
+
+def _check_factors(params: EvaluateParams, columns: Sequence[OutputColumn], *, has_times: bool) -> None:
+    """Refuse weights and links of factors that the predictions do not have; a ParamError names the first."""
+    declared, known = [column.factor for column in columns], factor_names(columns, has_times=has_times)
+    for key, names, expected in (("weights", params.weights, known), ("links", params.links, declared)):
         if unknown := [name for name in names if name not in expected]:
             raise ParamError(
                 f'evaluate.{key}: no factor "{unknown[0]}"{did_you_mean(unknown[0], expected)}; '
@@ -190,3 +195,38 @@ def _check_same_pairs(dump: PredictionDump, times: PredictionDump) -> None:
                 f"evaluate.times_run: the predictions of {times.variant} are over other pairs than those of "
                 f"{dump.variant} ({name} differ); infer both from the same proposals"
             )
+
+
+@dataclass(frozen=True)
+class FusedDump:
+    """Triplets of a dump, scored by eq. (3) once for each change of weights; `times` is the dump of `params.times_run`.
+
+    Implements `engine.ImageBlocks`: whoever gets one opens the dumps anew. `digests` are those of the dumps as the
+    caller found them, for workers that may see other files under the same paths; a dump without one is taken as it is.
+    """
+
+    path: Path
+    params: EvaluateParams
+    rankings: tuple[Weights, ...]
+    times: Path | None = None
+    digests: Mapping[Path, str] = field(default_factory=dict)
+
+    def read(self, start: int, stop: int) -> tuple[Detections, Sequence[FloatArray]]:
+        """Triplets of images start..stop-1 (image_index from 0), and their scores in each ranking.
+
+        Raises:
+            ArtifactError: a dump is missing, damaged or not the caller's, or the two are not over the same pairs.
+        """
+        detections, factors = self.read_factors(start, stop)
+        return detections, [factors.with_weights(dict(changes)).scores() for changes in self.rankings]
+
+    def read_factors(self, start: int, stop: int) -> tuple[Detections, Factors]:
+        """The same triplets with the params' own scores, and the factors of these; errors as `read`."""
+        dump, times = self._readers
+        return fuse_factors(dump.read(start, stop), self.params, None if times is None else times.read(start, stop))
+
+    @cached_property
+    def _readers(self) -> tuple[DumpReader, DumpReader | None]:
+        for path, digest in self.digests.items():
+            check_seen(path, digest)
+        return open_dump(self.path), None if self.times is None else open_dump(self.times)

@@ -7,7 +7,7 @@ wrong. There is no limit on the number of detections and no suppression.
 
 Settings:
 - `default`: every image counts for every class, images without a visible pair among them.
-- `known_object`: a class counts only on images labelled with some interaction of its object.
+- `known_object`: a class counts only on images labeled with some interaction of its object.
 - `explanation_hoi`: a row counts only if its class is among the image's own ground truth (the row filter of
   Explanation-HOI, `HoiDetectionMeanAvgPrecision.update`), all else official. It inflates mAP; it is here to show by
   how much.
@@ -139,9 +139,9 @@ def counted_cells(
     shape = (truth.num_images, len(hoi_object_ids))
     shown = (index.group >= 0).reshape(shape) if truth.image_hois is None else truth.image_hois
     image_index, hoi_id = np.nonzero(shown)
-    labelled = np.zeros((truth.num_images, int(hoi_object_ids.max(initial=-1)) + 1), dtype=np.bool_)  # [I, C]
-    labelled[image_index, hoi_object_ids[hoi_id]] = True
-    return labelled[:, hoi_object_ids].ravel()
+    labeled = np.zeros((truth.num_images, int(hoi_object_ids.max(initial=-1)) + 1), dtype=np.bool_)  # [I, C]
+    labeled[image_index, hoi_object_ids[hoi_id]] = True
+    return labeled.take(hoi_object_ids, axis=1).ravel()
 
 
 def count_truth(truth: GroundTruth, num_hois: int, counted: NDArray[np.bool_] | None) -> IntArray:

@@ -25,7 +25,7 @@ GroupName = Annotated[VariantName, AfterValidator(_check_group_name)]
 
 @dataclass(frozen=True)
 class EvaluateParams(KnownKeys):
-    """Score fusion, eq. (3), and the protocol; a change costs seconds of numpy."""
+    """Score fusion, eq. (3), and the protocol. A change needs no network, only seconds of numpy."""
 
     protocol: Literal["hicodet", "vcoco"]  # vcoco: role and agent AP beside the mAP over HOI classes
     weights: dict[Text, Annotated[Real, within(0, 100)]]  # exponent of each factor; 1 if not named, 0 leaves it out

@@ -1,4 +1,4 @@
-"""Ids and indices in range, or one line that names the first that is not."""
+"""Refuses ids and indices that are out of range."""
 
 from __future__ import annotations
 

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from pipeline.core.class_groups import ClassGroups
 from pipeline.evaluation.engine import IMAGES_AT_ONCE, Evaluation, evaluate_rankings
-from pipeline.evaluation.fused_dump import FusedDump
-from pipeline.evaluation.fusion import fuse
+from pipeline.evaluation.fusion import FusedDump, Weights, factor_names, fuse
 from pipeline.evaluation.hicodet import HicoDetResult, Rules
 from pipeline.evaluation.params import EvaluateParams
-from pipeline.evaluation.summary import metrics
+from pipeline.evaluation.role_detections import RoleDetections
+from pipeline.evaluation.summary import metrics, percent
 from pipeline.evaluation.vcoco import evaluate_vcoco
-from pipeline.evaluation.vcoco_triplets import role_detections, vcoco_metrics
-from pipeline.evaluation.weight_sweep import Weights, sweeps
+from pipeline.evaluation.weight_sweep import all_weights
 from pipeline.store.detections_dump import write_matched
 from pipeline.store.dump import DumpReader
 from pipeline.truth.ground_truth import GroundTruth
@@ -69,7 +68,7 @@ class Row:
 
     @property
     def headline(self) -> str:
-        """The numbers that the protocol is quoted by, in one line."""
+        """The main numbers of the protocol, in one line."""
         if "ap_role_s1" in self.metrics:
             line = "AP_role S1 {ap_role_s1:.2f}  S2 {ap_role_s2:.2f}  AP_agent {ap_agent:.2f}".format(**self.metrics)
             roles, agents = self.metrics["per_role"].values(), self.metrics["per_agent"].values()
@@ -109,8 +108,7 @@ def score_dump(
         digests: sha256 of the dumps, which every worker of the cluster compares with what it sees.
     """
     vocabulary = dump.vocabulary
-    factors = [column.factor for column in dump.columns] + ([] if times is None else ["times"])
-    tried = sweeps(params, factors) if sweep else {}
+    tried = all_weights(params, factor_names(dump.columns, has_times=times is not None)) if sweep else {}
     rankings: list[Weights] = [(), *(((name, weight),) for name, weights in tried.items() for weight in weights)]
     source = FusedDump(
         dump.path, params, tuple(rankings), None if times is None else times.path, (digests or {}) if client else {}
@@ -122,5 +120,6 @@ def score_dump(
     numbers = metrics(evaluation.results[0], evaluation.num_detections, truth, groups)
     if people is not None:
         detections = fuse(dump.read(), params, None if times is None else times.read())
-        numbers |= vcoco_metrics(evaluate_vcoco(role_detections(detections, vocabulary, people), people))
+        roles = RoleDetections.of_triplets(detections, vocabulary, people)
+        numbers |= evaluate_vcoco(roles, people).figures(percent)
     return Row(numbers, swept, source, evaluation)

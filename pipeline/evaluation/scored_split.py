@@ -49,12 +49,10 @@ class ScoredSplit:
         Raises:
             ArtifactError: predictions or annotations are missing, damaged or of other images.
         """
-        dump = self.open_predictions(run)
-        people, times = None, None
+        dump, times = self.open_predictions(run, params)
+        people = None
         if params.protocol == "vcoco":
             people = read_people(self.inputs.take(self.inputs.layout.people(run.split), "prepare"), self.manifest)
-        if params.times_run is not None:
-            times = self.open_predictions(run.of(params.times_run))
         return score_dump(
             dump,
             params,
@@ -72,8 +70,11 @@ class ScoredSplit:
         """Groups of classes to average over: the dataset's and the params'."""
         return self.annotated.groups.adding(params.class_groups, self.vocabulary.hoi_names)
 
-    def open_predictions(self, run: Run) -> DumpReader:
-        """Open the dump of a run; raises ArtifactError as `score`."""
+    def open_predictions(self, run: Run, params: EvaluateParams) -> tuple[DumpReader, DumpReader | None]:
+        """Open the dump of a run, and that of `params.times_run`, if any; raises ArtifactError as `score`."""
+        return self._open(run), None if params.times_run is None else self._open(run.of(params.times_run))
+
+    def _open(self, run: Run) -> DumpReader:
         layout = self.inputs.layout
         return open_dump(
             self.inputs.take(layout.predictions(run), "infer", run),

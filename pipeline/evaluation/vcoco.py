@@ -18,8 +18,9 @@ Axis legend: T detections, I images, P people, B boxes, A actions, R roles per a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,44 +32,11 @@ from pipeline.core.types import IntArray
 from pipeline.evaluation.average_precision import DoubleArray, average_precision, precision_recall
 from pipeline.evaluation.matching import OVERLAP_THRESHOLD, best_in_group, first_claims
 from pipeline.evaluation.ranges import check_range
-from pipeline.evaluation.ranking import sort_detections
-from pipeline.truth.vcoco_annotations import VCocoAnnotations
+from pipeline.evaluation.role_detections import RoleDetections, check_image_ids
+from pipeline.truth.vcoco_annotations import LEFT_OUT, VCocoAnnotations
 
 Ties = Literal["row_order", "official"]
 TIES: tuple[str, ...] = get_args(Ties)
-EXCLUDED_ACTION = "point"  # the usual role AP leaves "point instr" out: 24 verb-roles instead of the official file's 25
-
-
-@dataclass(frozen=True)
-class RoleDetections:
-    """Flat role detections: image_id int64 [T] (COCO ids), action_id int16 [T], role_index int16 [T], boxes [T, 4].
-
-    `role_index` is the column of role_name: 1 is the first role after the agent; 0, the agent alone, counts for agent
-    AP only. Actions without roles ("walk") take any value. `role_boxes` are all NaN where no box is predicted. Scores
-    float [T]; a NaN score drops its row. Row order breaks ties. Each row is one detection of its role, and one of its
-    agent.
-    """
-
-    image_id: IntArray
-    action_id: NDArray[np.int16]
-    role_index: NDArray[np.int16]
-    human_boxes: NDArray[np.floating]
-    role_boxes: NDArray[np.floating]
-    scores: NDArray[np.floating]
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def take(self, rows: NDArray[np.bool_] | IntArray) -> RoleDetections:
-        """Selected rows."""
-        return RoleDetections(
-            self.image_id[rows],
-            self.action_id[rows],
-            self.role_index[rows],
-            self.human_boxes[rows],
-            self.role_boxes[rows],
-            self.scores[rows],
-        )
 
 
 @dataclass(frozen=True)
@@ -96,8 +64,8 @@ class VCocoResult:
 
     @property
     def usual(self) -> NDArray[np.bool_]:
-        """Verb-roles of the usual mean: all but those of "point", bool [S]."""
-        return np.array([name.split(" ")[0] != EXCLUDED_ACTION for name in self.verb_roles], dtype=np.bool_)
+        """Verb-roles of the usual mean: all but "point instr", bool [S]."""
+        return np.array([name != LEFT_OUT for name in self.verb_roles], dtype=np.bool_)
 
     @property
     def ap_role_s1(self) -> float:
@@ -123,6 +91,20 @@ class VCocoResult:
     def ap_agent(self) -> float:
         """Mean agent AP over all actions."""
         return mean_score(self.agent)
+
+    def figures(self, number: Callable[[float], float | None]) -> dict[str, Any]:
+        """Role AP (over 24 verb-roles; over 25 as the official file prints), agent AP, and both by name.
+
+        Args:
+            number: makes the JSON value of an AP, which may be nan.
+        """
+        means = ("ap_role_s1", "ap_role_s2", "ap_role_s1_25", "ap_role_s2_25", "ap_agent")
+        roles = zip(self.verb_roles, self.role_s1.tolist(), self.role_s2.tolist(), strict=True)
+        return {
+            **{name: number(getattr(self, name)) for name in means},
+            "per_role": {name: {"s1": number(s1), "s2": number(s2)} for name, s1, s2 in roles},
+            "per_agent": {name: number(ap) for name, ap in zip(self.actions, self.agent.tolist(), strict=True)},
+        }
 
 
 def evaluate_vcoco(detections: RoleDetections, annotations: VCocoAnnotations, ties: Ties = "row_order") -> VCocoResult:
@@ -150,7 +132,7 @@ def evaluate_vcoco(detections: RoleDetections, annotations: VCocoAnnotations, ti
 
     verb_roles = annotations.verb_roles
     with_role = np.flatnonzero((detections.role_index > 0) & (_num_roles(annotations)[action] > 0))
-    role_id = _verb_role_ids(annotations)[action[with_role], detections.role_index[with_role] - 1]
+    role_id = annotations.verb_role_ids(verb_roles)[action[with_role], detections.role_index[with_role] - 1]
     of_roles = detections.take(with_role)
     passes = _role_passes(of_roles, person[with_role], annotations)
     role_positives = positives[[action for action, _ in verb_roles]]
@@ -171,14 +153,6 @@ def evaluate_vcoco(detections: RoleDetections, annotations: VCocoAnnotations, ti
 def _num_roles(annotations: VCocoAnnotations) -> IntArray:
     """Roles of each action besides the agent, int64 [A]."""
     return np.array([len(names) for names in annotations.roles], dtype=np.int64)
-
-
-def _verb_role_ids(annotations: VCocoAnnotations) -> IntArray:
-    """Row among the verb-roles of (action, role), int64 [A, R]; -1 where the action has no such role."""
-    table = np.full(annotations.role_box.shape[1:], -1, dtype=np.int64)
-    for row, verb_role in enumerate(annotations.verb_roles):
-        table[verb_role] = row
-    return table
 
 
 def _nearest_people(detections: RoleDetections, annotations: VCocoAnnotations) -> tuple[IntArray, DoubleArray]:
@@ -232,26 +206,20 @@ def _ap(
 
 def _orders(detections: RoleDetections, class_id: IntArray, ties: Ties) -> tuple[IntArray, IntArray]:
     """Rows [T] by class and falling score, in the order in which they claim people, and in which they are ranked."""
-    classes, scores = class_id.astype(np.int16), detections.scores
+    scores = detections.scores
     if ties == "row_order":
-        order = sort_detections(classes, scores)
+        order = np.lexsort((-scores, class_id))
         return order, order
     last_row_first = np.arange(len(detections))[::-1]
     last_image_first = np.argsort(-detections.image_id, kind="stable")
     claiming, ranked = (
-        rows[sort_detections(classes[rows], scores[rows])] for rows in (last_row_first, last_image_first)
+        rows[np.lexsort((-scores[rows], class_id[rows]))] for rows in (last_row_first, last_image_first)
     )
     return claiming, ranked
 
 
 def _check_ranges(detections: RoleDetections, annotations: VCocoAnnotations) -> None:
-    known = np.isin(detections.image_id, annotations.image_ids)
-    if not known.all():
-        row = int(np.flatnonzero(~known)[0])
-        raise DataError(
-            f"detections: image_id {detections.image_id[row]} in row {row} is not among the {len(annotations)} images "
-            "of the instances file; expected COCO image ids"
-        )
+    check_image_ids(detections, annotations.image_ids, "detections")
     num_roles = _num_roles(annotations)
     check_range(detections.action_id, len(num_roles), "detections: action_id", "actions")
     most = num_roles[detections.action_id]

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from pipeline.core.types import Detections, FloatArray, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.evaluation.fusion import Factors
-from pipeline.evaluation.ranking import sort_detections
 from pipeline.truth.ground_truth import GroundTruth
 
 Verdict = Literal["right", "wrong", "missed"]
@@ -93,7 +92,7 @@ def best_rows(
         hoi_id, scores, image_index: of the detections, [T].
         num_gt: annotated pairs of each class, int64 [H].
     """
-    by_class = sort_detections(hoi_id, scores, image_index)
+    by_class = np.lexsort((image_index, -scores, hoi_id))
     num_detections = np.bincount(hoi_id, minlength=len(num_gt))
     rank = np.arange(len(by_class)) - np.repeat(np.cumsum(num_detections) - num_detections, num_detections)
     rows = by_class[rank < np.repeat(num_gt, num_detections)]

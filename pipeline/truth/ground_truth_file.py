@@ -66,7 +66,7 @@ def write_ground_truth(path: Path, annotated: AnnotatedSplit, manifest: SplitMan
 
 
 def write_unannotated(path: Path, manifest: SplitManifest) -> None:
-    """Write down that an evaluation split has no annotated boxes, so that whoever needs them can say so."""
+    """Write that an evaluation split has no annotated boxes: `read_ground_truth` then refuses it and says why."""
     write_json(path, {"dataset": manifest.dataset, "split": manifest.split, "annotated": False})
 
 

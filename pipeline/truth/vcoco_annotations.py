@@ -28,6 +28,7 @@ from pipeline.store.json_file import load_json, looks_like, read_annotation_json
 
 PERSON_CATEGORY = 1  # COCO's id of "person"
 NUM_ROLES = 2  # no action has more, besides the agent
+LEFT_OUT = "point instr"  # the usual role AP is over 24 verb-roles instead of the official file's 25
 _ENTRY_KEYS = ("action_name", "role_name", "ann_id", "image_id", "label", "role_object_id")
 
 
@@ -68,6 +69,13 @@ class VCocoAnnotations:
     def verb_role_name(self, action: int, role: int) -> str:
         """Name as in "hold obj"."""
         return f"{self.actions[action]} {self.roles[action][role]}"
+
+    def verb_role_ids(self, verb_roles: Sequence[tuple[int, int]]) -> IntArray:
+        """Row in `verb_roles` of each (action, role), int64 [A, R]; -1 where it is not among them."""
+        table = np.full(self.role_box.shape[1:], -1, dtype=np.int64)
+        for row, verb_role in enumerate(verb_roles):
+            table[verb_role] = row
+        return table
 
     def take_images(self, rows: IntArray) -> VCocoAnnotations:
         """Return some images, rows ascending, with their people and the boxes that those refer to."""
@@ -197,7 +205,7 @@ class _CocoObjects:
 
 
 def _check_instances(image_ids: IntArray, annotation_ids: IntArray, boxes: NDArray[np.float64]) -> None:
-    """Raise ValueError where the official evaluator would go on with nonsense."""
+    """Raise ValueError where the official evaluator would go on and compute wrong figures."""
     if not len(image_ids):
         raise ValueError("the instances list no image")
     repeated = np.flatnonzero(np.diff(image_ids) == 0)

@@ -20,9 +20,8 @@ from pipeline.core.vocabulary import Vocabulary, human_category
 from pipeline.store.json_file import read_annotation_json
 from pipeline.truth.annotated_images import AnnotatedImages, check_lengths, known_ids, pairs_of_images
 from pipeline.truth.ground_truth import GroundTruth
-from pipeline.truth.vcoco_annotations import PERSON_CATEGORY, VCocoAnnotations
+from pipeline.truth.vcoco_annotations import LEFT_OUT, PERSON_CATEGORY, VCocoAnnotations
 
-LEFT_OUT = "point instr"
 _REQUIRED = ("annotations", "classes", "objects", "images", "action_to_object")
 
 
@@ -69,7 +68,7 @@ def vcoco_vocabulary(splits: Sequence[VCocoAnnotations]) -> Vocabulary:
     first = splits[0]
     if not first.categories:
         raise DataError("the COCO instances file has no categories; give the complete instances.json")
-    category_ids, verbs = list(first.categories), _verbs(first)
+    category_ids = list(first.categories)
     found: set[tuple[int, int]] = set()
     for split in splits:
         verb_id, _, object_box = _filled_roles(split)
@@ -77,7 +76,7 @@ def vcoco_vocabulary(splits: Sequence[VCocoAnnotations]) -> Vocabulary:
         found.update(zip(verb_id.tolist(), map(category_ids.index, categories), strict=True))
     return Vocabulary(
         objects=tuple(first.categories.values()),
-        verbs=verbs,
+        verbs=tuple(first.verb_role_name(*pair) for pair in _verb_roles(first)),
         hoi_classes=tuple(sorted(found)),
         human=first.categories[PERSON_CATEGORY],
     )
@@ -109,19 +108,14 @@ def official_pairs(annotations: VCocoAnnotations, vocabulary: Vocabulary) -> Ann
     return AnnotatedImages(vocabulary, annotations.filenames, annotations.sizes, truth)
 
 
-def _verbs(annotations: VCocoAnnotations) -> tuple[str, ...]:
-    names = (annotations.verb_role_name(*verb_role) for verb_role in annotations.verb_roles)
-    return tuple(name for name in names if name != LEFT_OUT)
+def _verb_roles(annotations: VCocoAnnotations) -> list[tuple[int, int]]:
+    """(action, role) of each verb."""
+    return [pair for pair in annotations.verb_roles if annotations.verb_role_name(*pair) != LEFT_OUT]
 
 
 def _filled_roles(annotations: VCocoAnnotations) -> tuple[IntArray, IntArray, IntArray]:
     """Verb id, person and object box of each filled role, by person, then verb; int64 [G] each."""
-    verbs = _verbs(annotations)
-    verb_table = np.full(annotations.role_box.shape[1:], -1, dtype=np.int64)
-    for verb_role in annotations.verb_roles:
-        name = annotations.verb_role_name(*verb_role)
-        verb_table[verb_role] = verbs.index(name) if name in verbs else -1
     person, action, role = np.nonzero(annotations.role_box >= 0)
-    verb_id = verb_table[action, role]
+    verb_id = annotations.verb_role_ids(_verb_roles(annotations))[action, role]
     kept = verb_id >= 0
     return verb_id[kept], person[kept], annotations.role_box[person, action, role][kept]

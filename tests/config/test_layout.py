@@ -12,7 +12,15 @@ ROOT = Path("root")
 
 def every_path(layout: Layout, run: Run) -> dict[str, Path]:
     """Each path of the class by its name, for one run, and some of the run on another split."""
-    given = {"run": run, "of": run, "split": "train", "stage": "train", "suffix": "md", "what": "pairs"}
+    given = {
+        "run": run,
+        "of": run,
+        "split": "train",
+        "stage": "train",
+        "suffix": "md",
+        "what": "pairs",
+        "factor": "global",
+    }
     paths = {"predictions on val": layout.predictions(run.on("val")), "metrics on val": layout.metrics(run.on("val"))}
     for name, member in vars(Layout).items():
         if isinstance(member, property):

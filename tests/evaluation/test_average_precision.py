@@ -23,17 +23,16 @@ def test_all_points_by_hand():
     assert score_one_class([1, 0, 0, 1, 1], 3, "all_points") == pytest.approx((1 + 3 / 5 + 3 / 5) / 3)
 
 
-@pytest.mark.parametrize(("num_hits", "num_gt"), [(3, 10), (6, 10), (7, 10), (3, 5)])
-def test_the_official_grid_is_a_hair_above_the_tenths(num_hits, num_gt):
-    official = score_one_class([1] * num_hits, num_gt, "official_11_point")
-    tenths = score_one_class([1] * num_hits, num_gt, "tenths_11_point")
-    assert tenths - official == pytest.approx(1 / 11)
-
-
-@pytest.mark.parametrize(("num_hits", "num_gt"), [(1, 10), (2, 5), (5, 10), (8, 10), (10, 10)])
-def test_other_levels_agree_on_both_grids(num_hits, num_gt):
-    flags = [1] * num_hits
-    assert score_one_class(flags, num_gt, "official_11_point") == score_one_class(flags, num_gt, "tenths_11_point")
+@pytest.mark.parametrize(
+    ("num_hits", "num_gt", "levels"),
+    [
+        *((hits, total, 1) for hits, total in ((3, 10), (6, 10), (7, 10), (3, 5))),
+        *((hits, total, 0) for hits, total in ((1, 10), (2, 5), (5, 10), (8, 10), (10, 10))),
+    ],
+)
+def test_the_official_grid_is_slightly_above_some_of_the_tenths(num_hits, num_gt, levels):
+    official, tenths = (score_one_class([1] * num_hits, num_gt, f"{grid}_11_point") for grid in ("official", "tenths"))
+    assert tenths - official == pytest.approx(levels / 11)
 
 
 def test_classes_without_hits_or_ground_truth():
@@ -43,9 +42,6 @@ def test_classes_without_hits_or_ground_truth():
     for interpolation in ("official_11_point", "all_points"):
         ap = average_precision(hit_class, precision, recall, num_gt, interpolation)
         np.testing.assert_array_equal(ap, [0, np.nan, 1, 0])
-
-
-def test_no_hits_at_all():
     nothing = np.zeros(0, np.int64)
     precision, recall = precision_recall(nothing, nothing, np.array([3, 0]))
     np.testing.assert_array_equal(average_precision(nothing, precision, recall, np.array([3, 0])), [0, np.nan])

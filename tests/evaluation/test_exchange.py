@@ -15,20 +15,25 @@ from pipeline.evaluation.engine import evaluate_hicodet
 from pipeline.evaluation.exchange_hicodet import write_hicodet_mat
 from pipeline.evaluation.exchange_vcoco import on_people, read_vcoco_pickle, write_vcoco_pickle
 from pipeline.evaluation.hicodet import Rules
+from pipeline.evaluation.role_detections import RoleDetections
+from pipeline.evaluation.summary import percent
 from pipeline.evaluation.vcoco import evaluate_vcoco
-from pipeline.evaluation.vcoco_triplets import role_detections, vcoco_metrics
 from pipeline.store.restricted_pickle import read_restricted_pickle
 from pipeline.truth.hicodet_annotations import read_hicodet_json
 from tests.evaluation import reference_hicodet, worlds
 from tests.evaluation.reference_vcoco import Reference
-from tests.evaluation.vcoco_worlds import NOTHING, annotations, entries, instances, random_world
-from tests.evaluation.vcoco_worlds import role_detections as role_rows
+from tests.evaluation.vcoco_worlds import NOTHING, annotations, entries, instances, random_world, role_detections
 from tests.truth.real_ground_truth import real_ground_truth
 
 ANN, CUP = (0, 0, 20, 40), (20, 10, 30, 20)
 OBJECTS = [(1, 10, 1, ANN), (2, 10, 2, CUP)]
 ONE_PIXEL = np.array([0, 0, 1, 1], np.float32)
 PEOPLE = [(1, 10, {"hold": (2,), "cut": (2, 0)})]
+
+
+@pytest.fixture
+def truth(tmp_path):
+    return annotations(tmp_path, PEOPLE, instances(1, OBJECTS))
 
 
 def test_hicodet_files_are_what_the_official_evaluator_reads(tmp_path):
@@ -113,8 +118,11 @@ def test_the_official_hicodet_evaluator_scores_an_export(tmp_path):
     np.testing.assert_allclose(official_hicodet(tmp_path / "out", nouns, truth), result.ap, atol=1e-12)
 
 
-def test_an_export_never_removes_files_of_others(tmp_path, vocabulary):
-    empty = Detections(*(np.zeros(0, kind) for kind in ("i4", "i2")), *(np.zeros((0, 4), "f4"),) * 2, np.zeros(0, "f4"))
+def test_an_export_has_the_official_form_alone_and_never_removes_files_of_others(tmp_path, vocabulary):
+    empty = worlds.detections([])
+    with pytest.raises(DataError, match='"person" has no block of HOI classes'):
+        write_hicodet_mat(tmp_path / "out", empty, vocabulary, 2, lambda: None)
+    assert not (tmp_path / "out").exists()
     (tmp_path / "detections_01.mat").write_text("of an earlier export")
     with pytest.raises(DataError, match="has no block of HOI classes"):
         write_hicodet_mat(tmp_path, empty, vocabulary, 2, lambda: None)
@@ -125,17 +133,9 @@ def test_an_export_never_removes_files_of_others(tmp_path, vocabulary):
         write_hicodet_mat(tmp_path / "photo.jpg", empty, vocabulary, 2, lambda: None)
 
 
-def test_other_vocabularies_have_no_official_form(tmp_path, vocabulary):
-    empty = Detections(*(np.zeros(0, kind) for kind in ("i4", "i2")), *(np.zeros((0, 4), "f4"),) * 2, np.zeros(0, "f4"))
-    with pytest.raises(DataError, match='"person" has no block of HOI classes'):
-        write_hicodet_mat(tmp_path / "out", empty, vocabulary, 2, lambda: None)
-    assert not (tmp_path / "out").exists()
-
-
-def test_vcoco_pickle_by_hand(tmp_path):
-    truth = annotations(tmp_path, PEOPLE, instances(1, OBJECTS))
+def test_vcoco_pickle_by_hand(tmp_path, truth):
     rows = [(10, 0, 1, ANN, CUP, 0.5), (10, 2, 1, ANN, CUP, 0.25), (10, 2, 2, ANN, CUP, 0.75)]
-    assert write_vcoco_pickle(tmp_path / "d.pkl", role_rows(rows), truth) == 1
+    assert write_vcoco_pickle(tmp_path / "d.pkl", role_detections(rows), truth) == 1
     person, nobody = pickle.loads((tmp_path / "d.pkl").read_bytes())
     assert person["image_id"] == 10
     assert person["person_box"] == [0, 0, 19, 39]
@@ -178,7 +178,7 @@ def test_the_official_evaluator_scores_an_export(tmp_path, seed):
     truth = annotations(tmp_path, people, world)
     rows = [row for row in rows if row[1] in (0, 2)]  # nothing for "walk" and "point", as of most vocabularies
     scores = np.random.default_rng(seed).permutation(len(rows)) + 1.0
-    found = role_rows([(*row[:5], score) for row, score in zip(rows, scores, strict=True)])
+    found = role_detections([(*row[:5], score) for row, score in zip(rows, scores, strict=True)])
     kept = on_people(found, truth)
     assert len(kept) < len(found)  # image 60 shows nobody
     write_vcoco_pickle(tmp_path / "d.pkl", kept, truth)
@@ -205,23 +205,22 @@ def test_the_last_dict_is_of_an_image_whose_first_person_is_annotated(tmp_path):
     """Else the evaluator would drop it."""
     objects = [(1, 10, 1, ANN), (2, 20, 1, ANN), (3, 20, 1, CUP)]
     truth = annotations(tmp_path, [(2, 20, {})], instances(2, objects))  # nobody annotated person 1
-    write_vcoco_pickle(tmp_path / "d.pkl", role_rows([]), truth)
+    write_vcoco_pickle(tmp_path / "d.pkl", role_detections([]), truth)
     (nobody,) = pickle.loads((tmp_path / "d.pkl").read_bytes())
     assert nobody["image_id"] == 20
     unknown = annotations(tmp_path, [(3, 20, {})], instances(2, objects))
-    write_vcoco_pickle(tmp_path / "d.pkl", role_rows([]), unknown)
+    write_vcoco_pickle(tmp_path / "d.pkl", role_detections([]), unknown)
     assert pickle.loads((tmp_path / "d.pkl").read_bytes()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG", pickle.dumps({"a": 1}), pickle.dumps([{"image_id": 1}])])
-def test_only_an_earlier_pickle_is_written_over(tmp_path, content):
-    truth = annotations(tmp_path, PEOPLE, instances(1, OBJECTS))
+def test_only_an_earlier_pickle_is_written_over(tmp_path, truth, content):
     (tmp_path / "mine").write_bytes(content)
     with pytest.raises(DataError, match="mine: is there already and holds no V-COCO detections; it is never"):
-        write_vcoco_pickle(tmp_path / "mine", role_rows([]), truth)
+        write_vcoco_pickle(tmp_path / "mine", role_detections([]), truth)
     assert (tmp_path / "mine").read_bytes() == content
-    write_vcoco_pickle(tmp_path / "d.pkl", role_rows([(10, 0, 1, ANN, CUP, 0.5)]), truth)
-    write_vcoco_pickle(tmp_path / "d.pkl", role_rows([]), truth)
+    write_vcoco_pickle(tmp_path / "d.pkl", role_detections([(10, 0, 1, ANN, CUP, 0.5)]), truth)
+    write_vcoco_pickle(tmp_path / "d.pkl", role_detections([]), truth)
     assert len(pickle.loads((tmp_path / "d.pkl").read_bytes())) == 1  # the row that every file ends with
 
 
@@ -229,7 +228,7 @@ def test_only_an_earlier_pickle_is_written_over(tmp_path, content):
 def test_vcoco_round_trip_scores_the_same(tmp_path, seed):
     people, world, rows = random_world(seed)
     truth = annotations(tmp_path, people, world)
-    found = role_rows(rows)
+    found = role_detections(rows)
     distinct = np.random.default_rng(seed).permutation(len(found)).astype(np.float32)  # no ties
     found = replace(found, scores=np.where(np.isnan(found.scores), np.nan, distinct))
     write_vcoco_pickle(tmp_path / "d.pkl", found, truth)
@@ -241,9 +240,8 @@ def test_vcoco_round_trip_scores_the_same(tmp_path, seed):
     np.testing.assert_allclose(evaluate_vcoco(agents, truth).agent[single], expected.agent[single])
 
 
-def test_empty_roles_survive_the_round_trip(tmp_path):
-    truth = annotations(tmp_path, PEOPLE, instances(1, OBJECTS))
-    rows = role_rows([(10, 2, 2, ANN, (0, 0, 0, 0), 0.5), (10, 2, 1, ANN, NOTHING, 0.5)])
+def test_empty_roles_survive_the_round_trip(tmp_path, truth):
+    rows = role_detections([(10, 2, 2, ANN, (0, 0, 0, 0), 0.5), (10, 2, 1, ANN, NOTHING, 0.5)])
     write_vcoco_pickle(tmp_path / "d.pkl", rows, truth)
     roles, _ = read_vcoco_pickle(tmp_path / "d.pkl", truth)
     np.testing.assert_array_equal(evaluate_vcoco(roles, truth).role_s1, evaluate_vcoco(rows, truth).role_s1)
@@ -252,8 +250,7 @@ def test_empty_roles_survive_the_round_trip(tmp_path):
     np.testing.assert_array_equal(np.sort(np.isnan(roles.take(roles.scores > 0).role_boxes).all(1)), [False, True])
 
 
-def test_vcoco_pickles_of_others_hold_arrays(tmp_path):
-    truth = annotations(tmp_path, PEOPLE, instances(1, OBJECTS))
+def test_vcoco_pickles_of_others_hold_arrays(tmp_path, truth):
     person = {"image_id": np.int64(10), "person_box": np.array([0, 0, 19, 39], np.float32)}
     person |= {f"{action}_agent": np.float32(0.5) for action in truth.actions}
     person |= {
@@ -305,8 +302,7 @@ def test_damaged_pickles_are_one_line(tmp_path, content):
         read_restricted_pickle(tmp_path / "absent.pkl")
 
 
-def test_triplets_become_role_detections(tmp_path):
-    truth = annotations(tmp_path, PEOPLE, instances(1, OBJECTS))
+def test_triplets_become_role_detections(tmp_path, truth):
     vocabulary = Vocabulary(("person", "bicycle"), ("cut obj", "hold obj"), ((1, 1), (0, 1)))
     found = Detections(
         np.zeros(2, np.int32),
@@ -315,15 +311,15 @@ def test_triplets_become_role_detections(tmp_path):
         np.array([CUP] * 2, np.float32),
         np.array([0.9, 0.8], np.float32),
     )
-    rows = role_detections(found, vocabulary, truth)
+    rows = RoleDetections.of_triplets(found, vocabulary, truth)
     assert rows.image_id.tolist() == [10, 10]
     assert rows.action_id.tolist() == [0, 2]  # hold; cut
     assert rows.role_index.tolist() == [1, 2]  # of cut, obj is the second role after the agent
-    scores = vcoco_metrics(evaluate_vcoco(rows, truth))
+    scores = evaluate_vcoco(rows, truth).figures(percent)
     assert all(name.startswith(("ap_", "per_")) for name in scores)  # which no group of classes may
     assert scores["per_role"]["hold obj"] == {"s1": 100, "s2": 100}
     assert scores["per_role"]["cut obj"] == {"s1": 0, "s2": 100}  # nothing was cut: only scenario 2 forgives the box
     assert scores["per_agent"]["cut"] == 100
     other = Vocabulary(("person", "bicycle"), ("ride",), ((0, 1),))
     with pytest.raises(DataError, match='verb "ride" is no action with a role'):
-        role_detections(found, other, truth)
+        RoleDetections.of_triplets(found, other, truth)

@@ -1,14 +1,16 @@
 import dataclasses
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from pipeline.core.errors import ArtifactError, ParamError
 from pipeline.core.outputs import OutputColumn
-from pipeline.evaluation.fusion import Factors, fuse, fuse_factors, pair_classes, pair_scores, sigmoid
+from pipeline.evaluation.fusion import Factors, FusedDump, fuse, fuse_factors, pair_classes, pair_scores, sigmoid
 from pipeline.evaluation.params import EvaluateParams
-from pipeline.store.dump import PredictionDump
+from pipeline.store.dump import PredictionDump, write_dump
+from pipeline.store.files import sha256_of
 from pipeline.store.ragged import offsets_of
 
 COLUMNS = (
@@ -228,3 +230,49 @@ def test_a_factor_that_the_predictions_lack_is_refused(two_pairs):
         fuse(alone, dataclasses.replace(WHOLE, weights={"global": 1.0}))
     with pytest.raises(ParamError, match=r'evaluate.links: no factor "detector"'):
         fuse(two_pairs, dataclasses.replace(WHOLE, links={"detector": "sigmoid"}))
+
+
+# A dump on disk, a range of images at a time
+
+PAIRS = [[(0, 1), (0, 2), (3, 1), (3, 2)], [], [(0, 1)], [], [(1, 0), (0, 1)]]
+OBJECTS = [[0, 1, 2, 0], [0], [0, 1], [], [0, 0]]
+
+
+@pytest.mark.parametrize("cuts", [(0, 5), (0, 1, 2, 5), (0, 3, 4, 5)])
+@pytest.mark.parametrize("link", ["softmax", "sigmoid"])
+def test_ranges_of_images_give_the_detections_of_the_whole(vocabulary, tmp_path, cuts, link):
+    params = dataclasses.replace(WHOLE, links={"pairwise": link})
+    dump, times = (dump_of(vocabulary, OBJECTS, PAIRS, seed=seed) for seed in (1, 2))
+    times = dataclasses.replace(times, boxes=dump.boxes)
+    write_dump(tmp_path / "dump.zarr", **vars(dump))
+    write_dump(tmp_path / "times.zarr", **vars(times))
+    source = FusedDump(tmp_path / "dump.zarr", params, ((("detector", 0.5),), ()), tmp_path / "times.zarr")
+    parts = [(start, *source.read(start, stop)) for start, stop in pairwise(cuts)]
+    whole = fuse(dump, params, times)
+    for name in ("hoi_id", "human_boxes", "object_boxes", "scores"):
+        found = np.concatenate([getattr(detections, name) for _, detections, _ in parts])
+        np.testing.assert_array_equal(found, getattr(whole, name))
+    images = np.concatenate([start + detections.image_index for start, detections, _ in parts])
+    np.testing.assert_array_equal(images, whole.image_index)
+    for ranking, changes in enumerate(source.rankings):
+        scores = np.concatenate([rankings[ranking] for _, _, rankings in parts])
+        changed = dataclasses.replace(params, weights=params.weights | dict(changes))
+        np.testing.assert_array_equal(scores, fuse(dump, changed, times).scores)
+
+
+def test_dumps_over_other_pairs_are_refused(vocabulary, tmp_path):
+    write_dump(tmp_path / "dump.zarr", **vars(dump_of(vocabulary, OBJECTS, PAIRS)))
+    write_dump(tmp_path / "times.zarr", **vars(dump_of(vocabulary, OBJECTS, [PAIRS[0], [], [], [], PAIRS[4]])))
+    source = FusedDump(tmp_path / "dump.zarr", WHOLE, ((),), tmp_path / "times.zarr")
+    source.read(3, 5)
+    with pytest.raises(ArtifactError, match="over other pairs"):
+        source.read(0, 5)
+
+
+def test_a_dump_that_is_not_the_callers_is_refused_before_it_is_read(vocabulary, tmp_path):
+    mine, theirs = tmp_path / "mine.zarr", tmp_path / "theirs.zarr"
+    for seed, path in enumerate((mine, theirs)):
+        write_dump(path, **vars(dump_of(vocabulary, OBJECTS, PAIRS, seed=seed)))
+    FusedDump(mine, WHOLE, ((),), digests={mine: sha256_of(mine)}).read(0, 5)
+    with pytest.raises(ArtifactError, match=r"theirs.zarr: a worker sees sha256"):
+        FusedDump(theirs, WHOLE, ((),), digests={theirs: sha256_of(mine)}).read(0, 5)

@@ -16,48 +16,46 @@ def label(vocabulary, pairs, truth):
     return label_pairs(np.array(image), *boxes, np.array(objects), truth, vocabulary).tolist()
 
 
-def test_a_pair_takes_the_class_of_the_annotation_that_it_shows(vocabulary):
-    truth = ground_truth([(0, 0, MAN, WHEELS), (1, 3, WOMAN, MUG)], 2)
-    pairs = [
-        (0, MAN, WHEELS, BICYCLE),  # shown
-        (0, WOMAN, WHEELS, BICYCLE),  # another human
-        (1, WOMAN, MUG, CUP),  # shown
-        (1, MAN, WHEELS, BICYCLE),  # annotated in the other image only
-    ]
-    assert label(vocabulary, pairs, truth) == [0, -1, 3, -1]
+SHOWN = (0, 0, MAN, WHEELS)
 
 
-@pytest.mark.parametrize(("shift", "expected"), [(3.0, 0), (3.4, -1)])
-def test_both_boxes_must_overlap_by_half(vocabulary, shift, expected):
+def moved(by: float) -> tuple:
     """IoU of a 10 wide box and itself moved by s is (10 - s) / (10 + s): 0.5 at s = 10 / 3."""
-    truth = ground_truth([(0, 0, MAN, WHEELS)], 1)
-    moved = (shift, 0, 10 + shift, 20)
-    assert label(vocabulary, [(0, moved, WHEELS, BICYCLE)], truth) == [expected]
-    wide = ground_truth([(0, 0, MAN, MAN)], 1)
-    assert label(vocabulary, [(0, MAN, moved, BICYCLE)], wide) == [expected]
+    return (by, 0, 10 + by, 20)
 
 
-def test_a_wrong_object_category_shows_nothing(vocabulary):
-    truth = ground_truth([(0, 0, MAN, WHEELS)], 1)
-    assert label(vocabulary, [(0, MAN, WHEELS, CUP)], truth) == [-1]
-
-
-def test_an_annotation_counts_once_for_the_first_row_that_shows_it(vocabulary):
-    truth = ground_truth([(0, 0, MAN, WHEELS)], 1)
-    looser = (1, 0, 10, 20)
-    pairs = [(0, looser, WHEELS, BICYCLE), (0, MAN, WHEELS, BICYCLE)]
-    assert label(vocabulary, pairs, truth) == [0, -1]
+@pytest.mark.parametrize(
+    ("annotated", "pairs", "labels"),
+    [
+        # shown; another human; shown; annotated in the other image only
+        (
+            [SHOWN, (1, 3, WOMAN, MUG)],
+            [(0, MAN, WHEELS, BICYCLE), (0, WOMAN, WHEELS, BICYCLE), (1, WOMAN, MUG, CUP), (1, MAN, WHEELS, BICYCLE)],
+            [0, -1, 3, -1],
+        ),
+        *(([SHOWN], [(0, moved(by), WHEELS, BICYCLE)], [label]) for by, label in ((3.0, 0), (3.4, -1))),
+        *(([(0, 0, MAN, MAN)], [(0, MAN, moved(by), BICYCLE)], [label]) for by, label in ((3.0, 0), (3.4, -1))),
+        ([SHOWN], [(0, MAN, WHEELS, CUP)], [-1]),  # a wrong object category
+        (
+            [SHOWN],
+            [(0, (1, 0, 10, 20), WHEELS, BICYCLE), (0, MAN, WHEELS, BICYCLE)],
+            [0, -1],
+        ),  # the first row
+        ([], [(0, MAN, WHEELS, BICYCLE)], [-1]),
+    ],
+)
+def test_a_pair_takes_the_class_of_the_annotation_that_it_shows(vocabulary, annotated, pairs, labels):
+    assert label(vocabulary, pairs, ground_truth(annotated, 2)) == labels
 
 
 def test_of_several_classes_the_rarest_is_taken(vocabulary):
     """Class 1 is annotated three times, class 0 once."""
-    rows = [(0, 0, MAN, WHEELS), (0, 1, MAN, WHEELS), (0, 1, WOMAN, WHEELS), (1, 1, MAN, WHEELS)]
+    rows = [SHOWN, (0, 1, MAN, WHEELS), (0, 1, WOMAN, WHEELS), (1, 1, MAN, WHEELS)]
     pairs = [(0, MAN, WHEELS, BICYCLE), (0, WOMAN, WHEELS, BICYCLE), (1, MAN, WHEELS, BICYCLE)]
-    assert label(vocabulary, pairs, ground_truth(rows, 2)) == [0, 1, 1]
-    assert label(vocabulary, pairs, ground_truth(rows[::-1], 2)) == [0, 1, 1]
+    for annotated in (rows, rows[::-1]):
+        assert label(vocabulary, pairs, ground_truth(annotated, 2)) == [0, 1, 1]
 
 
-def test_nothing_proposed_and_nothing_annotated(vocabulary):
+def test_nothing_proposed(vocabulary):
     none, boxes = np.zeros(0, np.int64), np.zeros((0, 4), np.float32)
-    assert len(label_pairs(none, boxes, boxes, none, ground_truth([(0, 0, MAN, WHEELS)], 1), vocabulary)) == 0
-    assert label(vocabulary, [(0, MAN, WHEELS, BICYCLE)], ground_truth([], 1)) == [-1]
+    assert len(label_pairs(none, boxes, boxes, none, ground_truth([SHOWN], 1), vocabulary)) == 0

@@ -1,4 +1,4 @@
-"""The line that a scored run is quoted by."""
+"""The line of main numbers of a scored run."""
 
 from pipeline.evaluation.row import Row
 

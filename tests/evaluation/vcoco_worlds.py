@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.evaluation.vcoco import RoleDetections
+from pipeline.evaluation.role_detections import RoleDetections
 from pipeline.truth.vcoco_annotations import VCocoAnnotations, read_vcoco
 
 ACTIONS = (("hold", ("obj",)), ("walk", ()), ("cut", ("instr", "obj")), ("point", ("instr",)))
@@ -57,11 +57,17 @@ def entries(people: list[tuple], actions=ACTIONS) -> list[dict]:
     return result
 
 
+def write_files(folder: Path, official: object, world: dict) -> tuple[Path, Path]:
+    """Write the official file and the instances."""
+    paths = folder / "vcoco.json", folder / "instances.json"
+    for path, content in zip(paths, (official, world), strict=True):
+        path.write_text(json.dumps(content))
+    return paths
+
+
 def annotations(folder: Path, people: list[tuple], world: dict) -> VCocoAnnotations:
     """Write both files and read them."""
-    (folder / "vcoco.json").write_text(json.dumps(entries(people)))
-    (folder / "instances.json").write_text(json.dumps(world))
-    return read_vcoco(folder / "vcoco.json", folder / "instances.json")
+    return read_vcoco(*write_files(folder, entries(people), world))
 
 
 def role_detections(rows: list[tuple]) -> RoleDetections:

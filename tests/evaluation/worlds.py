@@ -54,14 +54,12 @@ def random_world(seed: int, num_detections: int = 300, num_levels: int = 7) -> t
     """A world of 8 images, some without pairs; class 5 has no ground truth; scores take `num_levels` values."""
     rng = np.random.default_rng(seed)
     num_gt, num_images = int(rng.integers(1, 40)), 8
-    image_hois = None
     truth = GroundTruth(
         rng.integers(0, num_images - 2, num_gt).astype(np.int32),
         rng.integers(0, NUM_HOIS - 1, num_gt).astype(np.int16),
         _boxes(rng, num_gt),
         _boxes(rng, num_gt),
         num_images=num_images,
-        image_hois=image_hois,
     )
     near = rng.integers(0, num_gt, num_detections)
     wander = rng.random(num_detections) < 0.3

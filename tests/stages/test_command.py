@@ -95,7 +95,7 @@ command()
             'no variant "our", did you mean "ours"?',
         ),
         (["tsne", "--dataset", "toyworld", "--variant", "our"], 'no variant "our", did you mean "ours"?'),
-        (["fusion-weight", "--dataset", "toyworld", "--variant", "our", "--seed", "1"], 'no variant "our", did'),
+        (["sweep", "--dataset", "toyworld", "--variant", "our", "--seed", "1"], 'no variant "our", did'),
         (["detect", "--dataset", "toyworld", "--splt", "train"], "'--splt'. Did you mean '--split'?"),
     ],
 )

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from pipeline.config.run import Run
 from pipeline.evaluation import engine, row
-from pipeline.evaluation.fused_dump import FusedDump
+from pipeline.evaluation.fusion import FusedDump
 from pipeline.store.dump import read_dump, write_dump
 from pipeline.store.files import sha256_of
 from stages.evaluate import command

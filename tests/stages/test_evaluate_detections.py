@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from pipeline.core.types import Detections
 from pipeline.evaluation.exchange_vcoco import write_vcoco_pickle
 from pipeline.evaluation.hicodet import SETTINGS
-from pipeline.evaluation.vcoco import RoleDetections
+from pipeline.evaluation.role_detections import RoleDetections
 from pipeline.store.detections_dump import write_detections
 from pipeline.truth.hicodet_annotations import read_hicodet_json
 from pipeline.truth.vcoco_annotations import read_vcoco
@@ -440,7 +440,7 @@ def test_options_of_the_other_dataset_are_refused(vcoco, hicodet, tmp_path):
 
 
 def test_known_object_of_the_json_form_with_image_level_labels(tmp_path, hicodet):
-    """Class 2 is right in a.jpg; a wrong one in b.jpg counts there only if b.jpg is labelled with a person."""
+    """Class 2 is right in a.jpg; a wrong one in b.jpg counts there only if b.jpg is labeled with a person."""
     found = {name: np.concatenate([array[:1]] * 2) for name, array in HICODET.items()}
     small = np.float32([[0, 0, 10, 20], [0, 0, 9, 9]])
     found |= {"image_index": np.array([0, 1], np.int32), "scores": np.float32([0.5, 0.9]), "human_boxes": small}

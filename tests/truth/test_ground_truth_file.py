@@ -19,17 +19,14 @@ def manifest(ids=("a", "b", "c")):
     return SplitManifest("hicodet", "test", "images", records, labels)
 
 
-def test_fewer_than_ten_training_instances_are_rare():
-    assert AnnotatedSplit(TRUTH, INSTANCES).rare.tolist() == [True, False, False]
-
-
-def test_the_datasets_own_list_of_rare_classes_goes_first():
-    listed = np.array([False, False, True])
-    assert AnnotatedSplit(TRUTH, INSTANCES, listed).rare.tolist() == [False, False, True]
-
-
-@pytest.mark.parametrize("listed", [None, np.array([False, True, False])])
-def test_round_trip(tmp_path, listed):
+@pytest.mark.parametrize(
+    ("listed", "rare"),
+    [
+        (None, [True, False, False]),  # fewer than ten training instances
+        (np.array([False, True, False]), [False, True, False]),  # the dataset's own list goes first
+    ],
+)
+def test_round_trip(tmp_path, listed, rare):
     write_ground_truth(tmp_path / "t.json", AnnotatedSplit(TRUTH, INSTANCES, listed), manifest())
     found = read_ground_truth(tmp_path / "t.json", manifest(), 3)
     for name in ("image_index", "hoi_id", "human_boxes", "object_boxes"):
@@ -37,7 +34,7 @@ def test_round_trip(tmp_path, listed):
     assert found.truth.num_images == 3
     assert found.truth.image_hois.tolist() == np.eye(3, dtype=bool).tolist()  # the manifest's labels
     assert found.train_instances.tolist() == INSTANCES.tolist()
-    assert found.rare.tolist() == AnnotatedSplit(TRUTH, INSTANCES, listed).rare.tolist()
+    assert found.rare.tolist() == AnnotatedSplit(TRUTH, INSTANCES, listed).rare.tolist() == rare
 
 
 def test_another_file_is_refused(tmp_path):

@@ -36,35 +36,19 @@ def small(tmp_path, **changes):
     return path
 
 
-def test_inclusive_pixels_become_continuous_boxes(tmp_path):
+def test_json_form(tmp_path):
     annotations = read_hicodet_json(small(tmp_path))
-    assert annotations.truth.human_boxes.tolist() == [[0, 0, 10, 20], [4, 4, 5, 5]]
-    assert annotations.truth.object_boxes.tolist() == [[2, 3, 30, 40], [0, 1, 3, 4]]
-    assert annotations.truth.human_boxes.dtype == np.float32
-
-
-def test_vocabulary_pairs_and_sizes(tmp_path):
-    annotations = read_hicodet_json(small(tmp_path))
-    assert [annotations.vocabulary.hoi_name(h) for h in range(3)] == ["hug bicycle", "ride bicycle", "ride person"]
-    assert annotations.truth.image_index.tolist() == [0, 0]
-    assert annotations.truth.hoi_id.tolist() == [2, 0]
+    vocabulary, truth = annotations.vocabulary, annotations.truth
+    assert [vocabulary.hoi_name(h) for h in range(3)] == ["hug bicycle", "ride bicycle", "ride person"]
+    assert truth.human_boxes.tolist() == [[0, 0, 10, 20], [4, 4, 5, 5]]  # inclusive pixels have become continuous
+    assert truth.object_boxes.tolist() == [[2, 3, 30, 40], [0, 1, 3, 4]]
+    assert truth.human_boxes.dtype == np.float32
+    assert (truth.image_index.tolist(), truth.hoi_id.tolist()) == ([0, 0], [2, 0])
+    assert (len(annotations), truth.num_images, len(truth)) == (2, 2, 2)  # an image without pairs stays
     assert annotations.sizes.tolist() == [[64, 48], [30, 20]]
     assert annotations.rare.tolist() == [False, False, True]
-
-
-def test_images_without_pairs_stay(tmp_path):
-    annotations = read_hicodet_json(small(tmp_path))
-    truth = annotations.truth
-    assert (len(annotations), truth.num_images, len(truth)) == (2, 2, 2)
-
-
-def test_labels_are_sorted_unique_and_without_boxes(tmp_path):
-    annotations = read_hicodet_json(small(tmp_path))
-    labels = annotations.image_labels()
-    assert [(label.image_id, label.hoi_ids.tolist()) for label in labels] == [
-        ("a", [0, 2]),
-        ("b", []),
-    ]
+    labels = [(label.image_id, label.hoi_ids.tolist()) for label in annotations.image_labels()]
+    assert labels == [("a", [0, 2]), ("b", [])]  # sorted
 
 
 @pytest.mark.parametrize(

@@ -59,11 +59,15 @@ TEST = [
 ]
 
 
+def write_boxes(tmp_path, test=TEST, train=TRAIN, names=ACTIONS):
+    path = tmp_path / "anno_bbox.mat"
+    savemat(path, {"bbox_train": structs(train), "bbox_test": structs(test), "list_action": actions(names)})
+    return path
+
+
 @pytest.fixture
 def bbox_file(tmp_path):
-    path = tmp_path / "anno_bbox.mat"
-    savemat(path, {"bbox_train": structs(TRAIN), "bbox_test": structs(TEST), "list_action": actions(ACTIONS)})
-    return path
+    return write_boxes(tmp_path)
 
 
 def label_file(tmp_path, labels, names=("test0.jpg", "test1.jpg")):
@@ -73,20 +77,14 @@ def label_file(tmp_path, labels, names=("test0.jpg", "test1.jpg")):
     return path
 
 
-def test_pairs_follow_the_connections(bbox_file):
+def test_visible_pairs_follow_the_connections_and_all_images_stay(bbox_file):
     annotations = read_hicodet_mat(bbox_file, "test")
     assert annotations.filenames == ("test0.jpg", "test1.jpg")
     assert annotations.sizes.tolist() == [[64, 48], [30, 20]]
-    assert annotations.truth.hoi_id.tolist() == [1, 1]
+    assert annotations.truth.hoi_id.tolist() == [1, 1]  # nothing invisible
     assert annotations.truth.image_index.tolist() == [0, 0]
     assert annotations.truth.human_boxes.tolist() == [[2, 2, 6, 6], [0, 0, 10, 20]]
     assert annotations.truth.object_boxes.tolist() == [[2, 3, 30, 40]] * 2
-
-
-def test_invisible_interactions_are_no_ground_truth_but_their_image_stays(bbox_file):
-    annotations = read_hicodet_mat(bbox_file, "test")
-    assert len(annotations) == 2
-    assert set(annotations.truth.hoi_id.tolist()) == {1}
 
 
 def test_vocabulary_is_alphabetical_and_classes_keep_their_order(bbox_file):
@@ -122,17 +120,13 @@ def test_image_level_labels_of_the_json_form(tmp_path):
 
 def test_a_human_category_of_another_name(tmp_path):
     names = [(verb, "human" if noun == "person" else noun) for verb, noun in ACTIONS]
-    path = tmp_path / "anno_bbox.mat"
-    savemat(path, {"bbox_train": structs(TRAIN), "bbox_test": structs(TEST), "list_action": actions(names)})
-    assert read_hicodet_mat(path, "test").vocabulary.human == "human"
+    assert read_hicodet_mat(write_boxes(tmp_path, names=names), "test").vocabulary.human == "human"
 
 
 def test_vocabulary_equals_the_json_form(tmp_path):
     expected = read_hicodet_json(real_ground_truth("hicodet", "instances_test2015.json")).vocabulary
     names = [(expected.verbs[verb], expected.objects[obj]) for verb, obj in expected.hoi_classes]
-    path = tmp_path / "anno_bbox.mat"
-    savemat(path, {"bbox_train": structs(TRAIN), "bbox_test": structs(TEST), "list_action": actions(names)})
-    assert read_hicodet_mat(path, "test").vocabulary == expected
+    assert read_hicodet_mat(write_boxes(tmp_path, names=names), "test").vocabulary == expected
 
 
 def test_other_releases_are_refused(bbox_file, tmp_path):
@@ -147,50 +141,41 @@ def test_other_releases_are_refused(bbox_file, tmp_path):
         read_hicodet_mat(bbox_file, "test", label_file(tmp_path, np.ones((3, 2)), ("test0.jpg", "other.jpg")))
 
 
-def test_another_structure_is_refused(tmp_path):
-    path = tmp_path / "old.mat"
-    old = structs([{"filename": "a.jpg", "boxes": 1.0}])
-    savemat(path, {"bbox_train": old, "bbox_test": old, "list_action": actions(ACTIONS)})
-    with pytest.raises(DataError, match=r"unexpected structure .* release 20160224"):
-        read_hicodet_mat(path, "test")
+OLD = [{"filename": "a.jpg", "boxes": 1.0}]
 
 
-@pytest.mark.parametrize("connection", [(0, 1), (1, -1), (2, 1)])
-def test_a_connection_to_no_box_is_refused(tmp_path, connection):
-    test = [image("a.jpg", [interaction(2, [(1, 1, 5, 5)], [(2, 2, 9, 9)], [connection])])]
-    path = tmp_path / "anno_bbox.mat"
-    savemat(path, {"bbox_train": structs(TRAIN), "bbox_test": structs(test), "list_action": actions(ACTIONS)})
-    with pytest.raises(DataError, match="unexpected structure"):
-        read_hicodet_mat(path, "test")
-
-
-@pytest.mark.parametrize("number", [4, 70_000])
-def test_an_unknown_class_is_refused(tmp_path, number):
-    test = [image("a.jpg", [interaction(number, [(1, 1, 5, 5)], [(2, 2, 9, 9)], [(1, 1)])])]
-    path = tmp_path / "anno_bbox.mat"
-    savemat(path, {"bbox_train": structs(TRAIN), "bbox_test": structs(test), "list_action": actions(ACTIONS)})
-    with pytest.raises(DataError, match=rf"HOI id {number - 1} is unknown; expected 0\.\.2"):
-        read_hicodet_mat(path, "test")
+def one_pair(hoi: int, connection) -> list[dict]:
+    return [image("a.jpg", [interaction(hoi, [(1, 1, 5, 5)], [(2, 2, 9, 9)], [connection])])]
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"not a matlab file at all", b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(400)]
+    ("images", "message"),
+    [
+        ({"train": OLD, "test": OLD}, "unexpected structure .* release 20160224"),
+        *(({"test": one_pair(2, rows)}, "unexpected structure") for rows in ((0, 1), (1, -1), (2, 1))),  # to no box
+        *(({"test": one_pair(hoi, (1, 1))}, rf"HOI id {hoi - 1} is unknown; expected 0\.\.2") for hoi in (4, 70_000)),
+    ],
 )
-def test_unreadable_files_are_refused_in_one_line(tmp_path, content):
-    path = tmp_path / "broken.mat"
-    path.write_bytes(content)
-    with pytest.raises(DataError, match="not a readable MATLAB file") as error:
-        read_hicodet_mat(path, "test")
+def test_another_structure_is_refused(tmp_path, images, message):
+    with pytest.raises(DataError, match=message):
+        read_hicodet_mat(write_boxes(tmp_path, **images), "test")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not a readable MATLAB file"),
+        (b"not a matlab file at all", "not a readable MATLAB file"),
+        (b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(400), "not a readable MATLAB file"),
+        ("truncated", r"anno_bbox\.mat: "),
+        (None, "does not exist"),
+    ],
+)
+def test_unreadable_files_are_refused_in_one_line(bbox_file, content, message):
+    whole = bbox_file.read_bytes()
+    bbox_file.unlink()
+    if content is not None:
+        bbox_file.write_bytes(whole[:-500] if content == "truncated" else content)
+    with pytest.raises(DataError, match=message) as error:
+        read_hicodet_mat(bbox_file, "test")
     assert "\n" not in str(error.value)
-
-
-def test_truncated_file(bbox_file, tmp_path):
-    path = tmp_path / "truncated.mat"
-    path.write_bytes(bbox_file.read_bytes()[:-500])
-    with pytest.raises(DataError, match=r"truncated\.mat"):
-        read_hicodet_mat(path, "test")
-
-
-def test_missing_file(tmp_path):
-    with pytest.raises(DataError, match="does not exist"):
-        read_hicodet_mat(tmp_path / "absent.mat", "test")

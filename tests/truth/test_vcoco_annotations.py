@@ -1,30 +1,23 @@
-import json
-
 import numpy as np
 import pytest
 
 from pipeline.core.errors import DataError
 from pipeline.truth.vcoco_annotations import read_vcoco
-from tests.evaluation.vcoco_worlds import annotations, entries, instances
+from tests.evaluation.vcoco_worlds import annotations, entries, instances, write_files
 
 ANN, BOB, CUP = (0, 0, 20, 40), (50, 0, 70, 40), (20, 10, 30, 20)
 OBJECTS = [(1, 10, 1, ANN), (4, 10, 2, CUP), (2, 20, 1, BOB), (3, 10, 1, BOB)]
 PEOPLE = [(1, 10, {"hold": (4,), "walk": ()}), (2, 20, {"cut": (0, 2)})]
 
 
-def test_people_labels_and_roles(tmp_path):
+def test_people_labels_roles_and_vocabulary(tmp_path):
     truth = annotations(tmp_path, PEOPLE, instances(2, OBJECTS))
     assert truth.image_ids.tolist() == [10, 20]
-    assert truth.person_image.tolist() == [0, 0, 1]  # Ann, the un-annotated person of image 10, Bob
+    assert truth.person_image.tolist() == [0, 0, 1]  # Ann, a person of image 10 whom nobody annotated, Bob
     assert truth.labels.tolist() == [[1, 1, 0, 0], [-1] * 4, [0, 0, 1, 0]]
-    box_of_cup = int(truth.role_box[0, 0, 0])
-    assert truth.boxes[box_of_cup].tolist() == list(CUP)
+    assert truth.boxes[truth.role_box[0, 0, 0]].tolist() == list(CUP)
     assert truth.role_box[2, 2].tolist() == [-1, truth.person_box[2]]
     assert (truth.role_box[1] == -1).all()
-
-
-def test_vocabulary(tmp_path):
-    truth = annotations(tmp_path, PEOPLE, instances(2, OBJECTS))
     assert truth.actions == ("hold", "walk", "cut", "point")
     names = [truth.verb_role_name(*verb_role) for verb_role in truth.verb_roles]
     assert names == ["hold obj", "cut instr", "cut obj", "point instr"]
@@ -63,15 +56,7 @@ def test_labels_may_be_columns_as_in_matlab_exports(tmp_path):
     rows = entries(PEOPLE)
     for row in rows:
         row["label"] = [[value] for value in row["label"]]
-    (tmp_path / "vcoco.json").write_text(json.dumps(rows))
-    (tmp_path / "instances.json").write_text(json.dumps(instances(2, OBJECTS)))
-    assert read_vcoco(tmp_path / "vcoco.json", tmp_path / "instances.json").labels[0].tolist() == [1, 1, 0, 0]
-
-
-def write(tmp_path, rows, world):
-    (tmp_path / "vcoco.json").write_text(json.dumps(rows))
-    (tmp_path / "instances.json").write_text(json.dumps(world))
-    return tmp_path / "vcoco.json", tmp_path / "instances.json"
+    assert read_vcoco(*write_files(tmp_path, rows, instances(2, OBJECTS))).labels[0].tolist() == [1, 1, 0, 0]
 
 
 def without(rows, key):
@@ -107,12 +92,12 @@ def twice(world, key):
 )
 def test_damaged_or_foreign_files_are_refused(tmp_path, rows, world, message):
     with pytest.raises(DataError, match=message) as error:
-        read_vcoco(*write(tmp_path, rows, world))
+        read_vcoco(*write_files(tmp_path, rows, world))
     assert "\n" not in str(error.value)
 
 
 def test_truncated_file(tmp_path):
-    path, instances_path = write(tmp_path, entries(PEOPLE), instances(2, OBJECTS))
+    path, instances_path = write_files(tmp_path, entries(PEOPLE), instances(2, OBJECTS))
     instances_path.write_text(instances_path.read_text()[:-20])
     with pytest.raises(DataError, match="truncated"):
         read_vcoco(path, instances_path)
