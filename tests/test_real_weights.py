@@ -14,7 +14,7 @@ from pipeline.backbones.clip_resnet import ClipResNet, ClipResNetParams
 from pipeline.data.images import normalize_pixels
 from pipeline.detection.detectors import load_detector
 from pipeline.detection.params import DetectParams
-from pipeline.prompts.bank import encode_bank
+from pipeline.prompts.clip_bank import encode_bank
 from pipeline.store.clip_architecture import ClipConfig, build_clip
 from pipeline.store.clip_checkpoint import load_clip
 from tests.downloads import COCO_NAMES

@@ -20,9 +20,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 from pipeline.core.bags import BagBatch
 from pipeline.core.errors import ResourceError, UserError, resource_error
 from pipeline.core.seeding import numpy_generator, torch_generator
-from pipeline.data.images import normalize_pixels, square_pixels
+from pipeline.data.images import normalize_pixels, open_split_image, square_pixels
 from pipeline.data.split import SplitManifest
-from pipeline.data.split_images import open_split_image
 from pipeline.store.proposals_file import SplitProposals
 
 _MORE_SHARED_MEMORY = "enlarge it, or set train.num_workers to 0"

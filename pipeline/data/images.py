@@ -1,4 +1,4 @@
-"""Images from disk to pixels: decoding, resizing for the network, CLIP's normalisation."""
+"""Images from disk to pixels: decoding, resizing for the network, CLIP's normalization."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pipeline.core.errors import DataError, resource_error
 from pipeline.core.normalisation import CLIP_MEAN, CLIP_STD
+from pipeline.data.split import SplitManifest
 from pipeline.store.file_content import content_of
 
 # What is read. Pillow knows more, but hands some to other programs (EPS runs in Ghostscript): no image may run code.
@@ -80,6 +81,29 @@ def open_image(path: Path, *, upright: bool = False, sha256: str | None = None) 
         raise resource_error(error) or DataError(
             f"{path}: image cannot be decoded ({' '.join(str(error).split())}); replace the file"
         ) from None
+
+
+def open_split_image(manifest: SplitManifest, index: int, root: Path) -> Image.Image:
+    """Return one image of a split, RGB, turned as the manifest says: the one that `prepare` recorded, or none.
+
+    The digest is checked whenever an image is read. So a link inside the image root may lead anywhere (DVC's cache, a
+    colleague's disk), while somebody else's manifest cannot make other images be read.
+
+    Args:
+        root: repository root that the manifest's image root is relative to.
+
+    Raises:
+        DataError: as `open_image` and `check_usable_size`, or of another digest or size than recorded.
+    """
+    record, path = manifest.images[index], manifest.image_path(index, root)
+    image = open_image(path, upright=manifest.upright, sha256=record.sha256)
+    expected = (record.width, record.height)
+    if image.size != expected:
+        raise DataError(
+            f"{path}: image is {image.size} pixels (width, height), the manifest says {expected}; run prepare again"
+        )
+    check_usable_size(path, image.size)
+    return image
 
 
 def check_usable_size(path: Path, size: tuple[int, int]) -> None:

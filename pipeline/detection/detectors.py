@@ -22,8 +22,7 @@ from torchvision.models import get_model_builder, get_model_weights, list_models
 from torchvision.models.detection import FasterRCNN
 
 from pipeline.core.errors import WeightsError, did_you_mean, resource_error
-from pipeline.detection.categories_file import categories_beside, read_categories
-from pipeline.detection.own_weights import check_num_categories, weights_of
+from pipeline.detection.own_weights import categories_beside, check_num_categories, read_categories, weights_of
 from pipeline.detection.params import DetectParams
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 from pipeline.store.file_content import first_line, reason_and_remedy, torch_fault

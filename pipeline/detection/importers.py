@@ -20,8 +20,8 @@ from pipeline.core.types import IntArray, check_boxes
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.coco_categories import NUMBERINGS, object_ids_of
 from pipeline.data.split import SplitManifest
-from pipeline.detection.categories_file import read_categories
 from pipeline.detection.detection_forms import FlatDetections, read_detections
+from pipeline.detection.own_weights import read_categories
 from pipeline.store.files import sha256_of
 from pipeline.store.proposals_file import SplitProposals
 from pipeline.store.ragged import offsets_of

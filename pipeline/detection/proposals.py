@@ -12,18 +12,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.config.layout import Layout
 from pipeline.config.sections import digest_of
 from pipeline.core.boxes import clip_boxes, has_extent
+from pipeline.core.device import open_device, place
 from pipeline.core.errors import DataError, did_you_mean
 from pipeline.core.types import Proposals
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.split import SplitManifest
-from pipeline.data.split_images import open_split_image
+from pipeline.data.images import open_split_image
+from pipeline.data.split import SplitManifest, read_split
 from pipeline.detection.batches import batches_of_one_size
-from pipeline.detection.detectors import Detector
+from pipeline.detection.detectors import Detector, load_detector
 from pipeline.detection.params import DetectParams
 from pipeline.store.parts import Arrays, FinishedParts
 from pipeline.store.ragged import Column, offsets_of
+from pipeline.store.vocabulary_file import read_vocabulary
 
 _EMPTY: Arrays = {
     "counts": np.zeros(0, np.int64),
@@ -130,6 +133,36 @@ class DetectWork:
             }
             for found in detect_tensors(self.detector, loaded, self.mapping, self.device)
         ]
+
+
+@dataclass(frozen=True)
+class DetectRecipe:
+    """A detector over one split as paths and choices: what this process or a worker of a cluster is given to open."""
+
+    layout: Layout
+    split: str
+    params: DetectParams
+    device: str
+    channels_last: bool
+
+    @property
+    def folder(self) -> Path:
+        """Of its parts."""
+        return self.layout.work("detect", self.split)
+
+    @property
+    def part_size(self) -> int:
+        """Images."""
+        return self.params.part_size
+
+    def open(self) -> DetectWork:
+        """Read everything; raises UserError for a missing or damaged file, or a detector of other categories."""
+        vocabulary = read_vocabulary(self.layout.vocabulary)
+        manifest = read_split(self.layout.split(self.split), vocabulary)
+        root = self.layout.root
+        detector, device = load_detector(self.params, root=root), open_device(self.device)
+        place(detector.model, device, channels_last=self.channels_last)
+        return DetectWork(detector, manifest, vocabulary, self.params, root, device)
 
 
 def proposal_columns(parts: FinishedParts) -> dict[str, Column]:

@@ -1,8 +1,9 @@
-"""One batch of bags through the network, to the arrays that a prediction dump is made of."""
+"""Bags through the network, batch by batch, to the arrays that a prediction dump is made of."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.core.bags import BagBatch
 from pipeline.core.outputs import OutputColumn
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.inference.bag_work import BagWork, LoadedBags, cut_by_image
 from pipeline.methods.base import check_columns
 from pipeline.methods.model import HoiModel
 from pipeline.methods.pairing import PairRule
@@ -49,6 +51,24 @@ def batch_outputs(
     } | {column.name: outputs[column.name].float() for column in model.method.columns}
     arrays: Arrays = {name: value.cpu().numpy() for name, value in tensors.items()}
     return arrays | {"proposal_scores": scores}
+
+
+@dataclass(frozen=True)
+class InferWork(BagWork):
+    """Raw logits of every image; `dump_columns` makes the columns of a dump from its parts."""
+
+    @property
+    def empty(self) -> Arrays:
+        """Zero rows of every array of `batch_outputs`."""
+        return empty_outputs(self.model.method.columns, self.vocabulary)
+
+    def run(self, images: Sequence[int], loaded: LoadedBags) -> list[Arrays]:
+        """Run the network on a batch."""
+        arrays = batch_outputs(self.model, self.vocabulary, loaded.batch, loaded.scores, self.device)
+        per_proposal = dict.fromkeys(PROPOSAL_ARRAYS, arrays["proposal_counts"])
+        return cut_by_image(
+            arrays, per_proposal | dict.fromkeys(pair_arrays(self.model.method.columns), arrays["pair_counts"])
+        )
 
 
 def empty_outputs(columns: Sequence[OutputColumn], vocabulary: Vocabulary) -> Arrays:

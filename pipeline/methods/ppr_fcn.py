@@ -14,9 +14,8 @@ from pipeline.core.bags import BagBatch
 from pipeline.core.outputs import OutputColumn
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import BatchCounts, HoiNetwork, Losses, Method, Outputs, Parts
-from pipeline.methods.hoi_prompts import logit_of_log
 from pipeline.methods.image_labels import ImageLabelMasks
-from pipeline.methods.pair_trunk import PairTrunk, PairTrunkParams, mlp, set_output_bias
+from pipeline.methods.pair_trunk import PairTrunk, PairTrunkParams, logit_of_log, mlp, set_output_bias
 from pipeline.methods.pairing import PairIndex
 from pipeline.methods.segments import segment_log_softmax, segment_sum
 

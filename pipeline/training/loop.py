@@ -32,9 +32,8 @@ from pipeline.training.feed import Feed
 from pipeline.training.log import TrainingLog
 from pipeline.training.optimizer import build_optimizer, build_schedule
 from pipeline.training.params import TrainParams
-from pipeline.training.placement import place_network
 from pipeline.training.resume import TrainingState
-from pipeline.training.step import BatchLoss, optimizer_step
+from pipeline.training.step import BatchLoss, optimizer_step, place_network
 from pipeline.training.watch import LossWatch
 
 _CALIBRATION_BATCHES = 8

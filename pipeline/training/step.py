@@ -1,4 +1,4 @@
-"""One optimizer step: forward, losses, backward, clipping, update. Its figures stay on the device."""
+"""The network on its device, and one optimizer step: forward, losses, backward, clipping, update."""
 
 from __future__ import annotations
 
@@ -8,11 +8,34 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
+from pipeline.config.params import ExecutionParams
 from pipeline.core.bags import BagBatch
+from pipeline.core.device import place
+from pipeline.core.errors import ParamError
 from pipeline.methods.base import BatchCounts, HoiNetwork, Losses, Outputs, check_losses, in_float32
 from pipeline.methods.pairing import PairIndex
 from pipeline.training.distributed import Ranks
 from pipeline.training.feed import FedBatch
+
+
+def place_network(network: HoiNetwork, execution: ExecutionParams, device: torch.device, *, moving_norms: bool) -> None:
+    """Move a network to its device, in place, as `execution` says; names and values of its parameters stay.
+
+    Args:
+        moving_norms: batch norms take their statistics from the batch: a second forward pass would move them twice.
+
+    Raises:
+        ParamError: recomputation asked for beside moving norms.
+    """
+    if execution.gradient_checkpointing and moving_norms:
+        raise ParamError(
+            "execution.gradient_checkpointing is true and train.freeze_batch_norm false: the second forward pass would "
+            "move the statistics again; turn one of them round"
+        )
+    place(network, device, channels_last=execution.channels_last)
+    network.backbone.recompute = execution.gradient_checkpointing
+    if execution.compile and device.type == "cuda":
+        network.backbone.compile()
 
 
 class BatchLoss(nn.Module):

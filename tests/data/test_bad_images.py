@@ -15,9 +15,8 @@ from PIL import Image, ImageFile
 from pipeline.core.errors import DataError
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.data.bags import BagDataset
-from pipeline.data.images import open_image
+from pipeline.data.images import open_image, open_split_image
 from pipeline.data.split import SplitManifest
-from pipeline.data.split_images import open_split_image
 from pipeline.store.files import sha256_of
 from pipeline.truth.datasets.folder import FolderReader
 from pipeline.truth.params import PrepareParams

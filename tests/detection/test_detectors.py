@@ -10,7 +10,6 @@ from torchvision.models import get_model_builder
 
 from pipeline.core.errors import WeightsError
 from pipeline.detection.detectors import build_architecture, configure_thresholds, detector_files, load_detector
-from pipeline.detection.own_weights import check_num_categories
 from pipeline.detection.params import DetectParams
 from pipeline.detection.small_fasterrcnn import save_small_fasterrcnn, small_fasterrcnn
 from pipeline.store.files import sha256_of
@@ -142,25 +141,6 @@ def test_own_categories_without_names_or_with_too_few_are_refused(own, own_state
     assert_refused(params, root, "own.pt has 4 categories", "the published weights have 91", where)
     name_categories(root, OWN[1:])
     assert_refused(params, root, "own.pt has 4 categories", "own.categories.json names 3", where)
-
-
-@pytest.mark.parametrize("builder", ["fasterrcnn_resnet50_fpn", "retinanet_resnet50_fpn", "fcos_resnet50_fpn"])
-def test_the_number_of_categories_is_read_off_the_weights(builder, tmp_path):
-    with torch.device("meta"):
-        built, found = (
-            get_model_builder(builder)(weights=None, weights_backbone=None, num_classes=number).state_dict()
-            for number in (91, 4)
-        )
-    check_num_categories(built, built, 91, tmp_path / "w.pt")
-    with pytest.raises(WeightsError, match="has 4 categories"):
-        check_num_categories(built, found, 91, tmp_path / "w.pt")
-
-
-def test_another_architecture_is_not_taken_for_other_categories(tmp_path):
-    built = {"stem": torch.zeros(64, 3), "head": torch.zeros(8, 16)}
-    for change in ({"head": torch.zeros(4, 8)}, {"stem": torch.zeros(16, 3), "head": torch.zeros(6, 16)}):
-        check_num_categories(built, built | change, 4, tmp_path / "w.pt")
-    check_num_categories(built, {"head": torch.zeros(6, 16)}, 4, tmp_path / "w.pt")
 
 
 def test_unknown_names_get_a_suggestion(params, tmp_path):

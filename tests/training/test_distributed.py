@@ -15,7 +15,6 @@ from pipeline.methods.base import BatchCounts
 from pipeline.training.distributed import ALONE, Ranks, check_shares, join_ranks
 from pipeline.training.loop import TrainingRun, train
 from pipeline.training.params import TrainParams
-from pipeline.training.watch import LossWatch
 from tests.conftest import make_batch
 from tests.small_model import chosen, counts_of, run, short_run, small_model
 from tests.small_split import small_bags
@@ -95,40 +94,6 @@ def test_losses_of_parts_add_up_to_the_batchs(build, bags_of, vocabulary, params
     assert (expected > 0).all()
     alone = sum(terms_of(images)[1] for images in ([0, 1, 3], [4, 2]))
     assert not torch.allclose(alone, expected, rtol=1e-2)
-
-
-class _Told(Ranks):
-    """The first of two ranks; the other's figures are given."""
-
-    def gather(self, values):
-        return torch.stack([values, torch.tensor([float("nan"), 1, float("nan"), 2])])
-
-
-FIGURES = ("loss", "global", "pair", "gradient norm")
-
-
-def test_the_images_of_the_rank_at_fault_are_named():
-    watch = LossWatch(_Told(0, 2, 0), FIGURES, lag=1)
-    assert watch.add(0, ["a", "b", "c"], torch.ones(4)) == []
-    with pytest.raises(DataError, match=r"'pair': nan.* at images b, c; lower train.learning_rate"):
-        watch.drain()
-
-
-def test_a_gradient_that_is_not_finite_may_be_any_image():
-    watch = LossWatch(ALONE, FIGURES, lag=0)
-    figures = torch.tensor([1.0, 1, 1, float("inf")])
-    with pytest.raises(DataError, match=r"'gradient norm': inf.* at images a, b; lower"):
-        watch.add(0, ["a", "b"], figures)
-
-
-def test_figures_are_read_late_where_a_gpu_would_wait_and_in_order():
-    watch, figures = LossWatch(ALONE, FIGURES, lag=1), torch.arange(4.0)
-    assert watch.add(0, [], figures) == []
-    seen = watch.add(1, [], figures + 1)
-    assert [iteration for iteration, _ in seen] == [0]
-    assert seen[0][1] == {"loss": 0, "global": 1, "pair": 2, "gradient norm": 3}
-    assert [iteration for iteration, _ in watch.drain()] == [1]
-    assert watch.drain() == []
 
 
 # Two processes

@@ -12,9 +12,8 @@ from pipeline.training.log import TrainingLog
 from pipeline.training.loop import TrainingRun, train
 from pipeline.training.optimizer import build_optimizer, build_schedule
 from pipeline.training.params import TrainParams
-from pipeline.training.placement import place_network
 from pipeline.training.resume import TrainingState
-from pipeline.training.step import optimizer_step
+from pipeline.training.step import optimizer_step, place_network
 from tests.conftest import make_batch
 from tests.small_model import chosen, counts_of, fed, short_run, small_loss, small_model
 from tests.small_split import small_bags

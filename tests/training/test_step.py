@@ -15,8 +15,7 @@ from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 from pipeline.training.distributed import ALONE
 from pipeline.training.optimizer import build_optimizer
 from pipeline.training.params import TrainParams
-from pipeline.training.placement import place_network
-from pipeline.training.step import optimizer_step
+from pipeline.training.step import optimizer_step, place_network
 from tests.conftest import make_batch
 from tests.small_model import chosen, counts_of, fed, run, short_run, small_loss, small_model
 

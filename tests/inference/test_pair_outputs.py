@@ -4,8 +4,7 @@ import torch
 
 from pipeline.core.device import place
 from pipeline.data.bags import BagDataset, collate_bags
-from pipeline.inference.dump_split import InferWork
-from pipeline.inference.pair_outputs import dump_columns
+from pipeline.inference.pair_outputs import InferWork, dump_columns
 from pipeline.store.dump import read_dump, write_dump
 from pipeline.store.files import sha256_of
 from pipeline.store.part_work import compute_parts
