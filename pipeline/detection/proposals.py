@@ -28,13 +28,6 @@ from pipeline.store.parts import Arrays, FinishedParts
 from pipeline.store.ragged import Column, offsets_of
 from pipeline.store.vocabulary_file import read_vocabulary
 
-_EMPTY: Arrays = {
-    "counts": np.zeros(0, np.int64),
-    "boxes": np.zeros((0, 4), np.float32),
-    "scores": np.zeros(0, np.float32),
-    "object_ids": np.zeros(0, np.int64),
-}
-
 
 def category_map(categories: tuple[str, ...], vocabulary: Vocabulary) -> NDArray[np.int64]:
     """Object id of each detector label, int64 [L]; -1 where the vocabulary has no such category.
@@ -103,13 +96,14 @@ class DetectWork:
 
     @property
     def num_images(self) -> int:
-        """Of the split."""
+        """Images of the split."""
         return len(self.manifest)
 
     @property
     def empty(self) -> Arrays:
         """Zero rows of counts, boxes, scores, object_ids."""
-        return _EMPTY
+        flat_int, flat = np.zeros(0, np.int64), np.zeros(0, np.float32)
+        return {"counts": flat_int, "boxes": flat.reshape(0, 4), "scores": flat, "object_ids": flat_int}
 
     def batches(self, start: int, stop: int) -> list[list[int]]:
         """Images start..stop in batches of one padded size."""
@@ -147,12 +141,12 @@ class DetectRecipe:
 
     @property
     def folder(self) -> Path:
-        """Of its parts."""
+        """Where its parts are kept."""
         return self.layout.work("detect", self.split)
 
     @property
     def part_size(self) -> int:
-        """Images."""
+        """Images per part."""
         return self.params.part_size
 
     def open(self) -> DetectWork:

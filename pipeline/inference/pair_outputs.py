@@ -21,7 +21,7 @@ from pipeline.store.dump import PredictionDump
 from pipeline.store.parts import Arrays
 from pipeline.store.ragged import Column, offsets_of
 
-PROPOSAL_ARRAYS = ("boxes", "proposal_scores", "object_ids")  # a row a proposal
+PROPOSAL_ARRAYS = ("boxes", "proposal_scores", "object_ids")  # one row per proposal
 _PAIR_INDICES = ("human_index", "object_index")
 
 
@@ -74,14 +74,14 @@ class InferWork(BagWork):
 def empty_outputs(columns: Sequence[OutputColumn], vocabulary: Vocabulary) -> Arrays:
     """Zero rows of every array that `batch_outputs` returns."""
     flat_int = np.zeros(0, np.int64)
-    standing = dict.fromkeys(("proposal_counts", "object_ids", "pair_counts", *_PAIR_INDICES), flat_int)
+    counts_and_ids = dict.fromkeys(("proposal_counts", "object_ids", "pair_counts", *_PAIR_INDICES), flat_int)
     boxes = {"boxes": np.zeros((0, 4), np.float32), "proposal_scores": np.zeros(0, np.float32)}
     outputs = {column.name: np.zeros((0, *column.width(vocabulary)), np.float32) for column in columns}
-    return {**standing, **boxes, **outputs}
+    return {**counts_and_ids, **boxes, **outputs}
 
 
 def pair_arrays(columns: Sequence[OutputColumn]) -> tuple[str, ...]:
-    """Names of the arrays with a row a pair."""
+    """Names of the arrays with one row per pair."""
     return (*_PAIR_INDICES, *(column.name for column in columns if column.per == "pair"))
 
 

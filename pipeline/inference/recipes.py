@@ -1,4 +1,4 @@
-"""A trained run over one split, unopened: what `infer` and `represent` hand to a process or to workers."""
+"""A trained run over one split as paths and settings: what this process or a worker of a cluster is given to open."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pipeline.store.proposals_file import read_proposals
 
 @dataclass(frozen=True)
 class SplitRun:
-    """A run and its split as paths and choices, so that a worker can be sent it and open it there."""
+    """A run and its split, not yet opened."""
 
     layout: Layout
     run: Run
@@ -73,19 +73,19 @@ class SplitRun:
 
 @dataclass(frozen=True)
 class InferRecipe:
-    """What `infer` computes, unopened."""
+    """What `infer` computes, not yet opened."""
 
     run: SplitRun
     params: InferParams
 
     @property
     def folder(self) -> Path:
-        """Of its parts."""
+        """Where its parts are kept."""
         return self.run.layout.work("infer", self.run.run)
 
     @property
     def part_size(self) -> int:
-        """Images."""
+        """Images per part."""
         return self.params.part_size
 
     def open(self) -> InferWork:
@@ -95,7 +95,7 @@ class InferRecipe:
 
 @dataclass(frozen=True)
 class RepresentRecipe:
-    """What `represent` computes, unopened; of `batches` it takes the sizes."""
+    """What `represent` computes, not yet opened; `batches` gives the sizes of batches and parts."""
 
     run: SplitRun
     params: RepresentParams
@@ -103,12 +103,12 @@ class RepresentRecipe:
 
     @property
     def folder(self) -> Path:
-        """Of its parts."""
+        """Where its parts are kept."""
         return self.run.layout.work("represent", self.run.run)
 
     @property
     def part_size(self) -> int:
-        """Images."""
+        """Images per part."""
         return self.batches.part_size
 
     def open(self) -> RepresentWork:

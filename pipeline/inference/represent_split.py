@@ -1,6 +1,6 @@
 """Relation-aware representations of a split's best-detected pairs, eq. (1), as work that is cut into parts.
 
-No label takes part: a pair is kept for its detector scores alone, so that all networks are shown the same pairs.
+Pairs are chosen by their detector scores alone, so that they are the same for all networks.
 """
 
 from __future__ import annotations

@@ -186,11 +186,6 @@ def check_columns(
             )
 
 
-def in_float32(outputs: Mapping[str, Tensor]) -> Outputs:
-    """All outputs in float32, as losses want them after mixed precision."""
-    return {name: value.float() for name, value in outputs.items()}
-
-
 def trained_state(network: HoiNetwork) -> dict[str, Tensor]:
     """Parameters and buffers that inference needs: all but a teacher's."""
     return {name: value for name, value in network.state_dict().items() if not name.startswith("teacher.")}

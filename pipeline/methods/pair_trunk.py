@@ -48,16 +48,12 @@ class PairTrunk(nn.Module):
 
     def forward(self, backbone: Backbone, features: Features, batch: BagBatch, pairs: PairIndex) -> Tensor:
         """v_p [M, D]."""
-        appearance = to_mlp(proposal_embeddings(backbone, features, batch, self.params), self.params)  # [N, D]
+        regions = _regions(backbone, features, batch, batch.boxes, batch.proposal_image, self.params)
+        appearance = to_mlp(regions, self.params)  # v_h and v_o, [N, D]
         encoding = spatial_encoding(batch.boxes[pairs.human], batch.boxes[pairs.object], batch.image_sizes[pairs.image])
         terms = [appearance[pairs.human], appearance[pairs.object], self.spatial(encoding)]
         embedded: Tensor = self.pair_embedding(torch.cat(terms, 1))
         return embedded
-
-
-def proposal_embeddings(backbone: Backbone, features: Features, batch: BagBatch, params: PairTrunkParams) -> Tensor:
-    """v_h and v_o: embeddings of all proposals [N, D]."""
-    return _regions(backbone, features, batch, batch.boxes, batch.proposal_image, params)
 
 
 def union_embeddings(

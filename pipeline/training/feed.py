@@ -1,7 +1,7 @@
 """Batches as a step takes them: this rank's part, paired on the host, on the device, flipped; and the time they took.
 
-Nothing here makes the host wait for a GPU: batches come from page-locked memory and are copied on a stream of their
-own, while the step before is computed.
+The host never waits for a GPU here: batches come from page-locked memory and are copied on a stream of their own while
+the previous step is computed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Feed:
     Args:
         dataset: the training split.
         sampler: batches over all ranks.
-        rule: who is paired with whom.
+        rule: which proposals are paired.
         params: the `train` section.
         device: where to.
         ranks: who shares each batch.
@@ -119,7 +119,7 @@ class Feed:
 
 
 def _one_ahead(batches: Iterator[BagBatch]) -> Iterator[BagBatch]:
-    """The same batches in the same order, each made in a thread while the step before is computed."""
+    """The same batches in the same order, each made in a thread while the previous step is computed."""
     with ThreadPoolExecutor(1, "loader") as thread:
         coming = thread.submit(next, batches, None)
         while (batch := coming.result()) is not None:

@@ -48,11 +48,11 @@ class TrainingRun:
         digest: names params, inputs, code, number of ranks and kind of device; a resume point of another is not used.
         work: folder of the resume point and of the growing log.
         device: where to train.
-        progress: told the losses after every iteration, and under "waiting" the share of the time since the first
-            iteration in which no batch was ready.
-        execution: how, not what.
+        progress: called after every iteration with its losses, and under "waiting" the share of the time since the
+            first iteration in which no batch was ready.
+        execution: affects speed and memory, not results.
         ranks: who shares each batch.
-        tell: told, in one line, what a user should look at while training goes on.
+        tell: called with one line on what a user should look at while training goes on.
     """
 
     params: TrainParams
@@ -80,7 +80,7 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
     _check_pairs(rule, dataset)
     weights = loss_weights(model.method.loss_names, params)
     state, log = _start(model, dataset, run, iterations)
-    if not iterations:  # the weights that training would start from (Abl 1)
+    if not iterations:  # keep the weights that training would start from (Abl 1)
         network.eval()
         return log
     start = len(log.rows)
@@ -105,7 +105,7 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
         seen = watch.add(iteration, [dataset.manifest.image_ids[index] for index in batch.image_index], figures)
         last = iteration + 1 == iterations
         saves = (iteration + 1) % params.checkpoint_every == 0 and not last
-        if saves or last:  # nothing is kept of a step that nobody has looked at
+        if saves or last:  # a step is checked before anything of it is saved
             seen += watch.drain()
         for seen_iteration, row in seen:
             log.append(seen_iteration, seen_iteration / per_epoch, row)

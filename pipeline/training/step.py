@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +11,7 @@ from pipeline.config.params import ExecutionParams
 from pipeline.core.bags import BagBatch
 from pipeline.core.device import place
 from pipeline.core.errors import ParamError
-from pipeline.methods.base import BatchCounts, HoiNetwork, Losses, Outputs, check_losses, in_float32
+from pipeline.methods.base import BatchCounts, HoiNetwork, Losses, Outputs, check_losses
 from pipeline.methods.pairing import PairIndex
 from pipeline.training.distributed import Ranks
 from pipeline.training.feed import FedBatch
@@ -62,24 +61,22 @@ class BatchLoss(nn.Module):
 
     @property
     def figures(self) -> tuple[str, ...]:
-        """Names of what a step tells, in order: the weighted sum, its terms, and the gradient's norm."""
+        """Names of a step's metrics in order: the weighted sum, its terms, and the gradient's norm."""
         return ("loss", *self.weights, "gradient norm")
 
     def forward(self, bags: BagBatch, pairs: PairIndex, whole: BatchCounts) -> tuple[Tensor, list[Tensor]]:
         """Return the weighted sum of the loss terms, and the terms: scalars."""
-        with self._mixed(bags.images.device):
+        mixed = self.precision == "bfloat16"
+        with torch.autocast(bags.images.device.type, torch.bfloat16, enabled=mixed):
             outputs = self.network(bags, pairs)
         if self._check is not None:
             self._check(outputs, bags, pairs)
-        if self.precision == "bfloat16":
-            outputs = in_float32(outputs)
+        if mixed:
+            outputs = {name: value.float() for name, value in outputs.items()}
         terms = self.losses(outputs, bags, pairs, whole)
         check_losses(terms, self.weights)
         total = sum((self.weights[name] * terms[name] for name in self.weights), start=bags.images.new_zeros(()))
         return total, [terms[name].detach() for name in self.weights]
-
-    def _mixed(self, device: torch.device) -> AbstractContextManager[object]:
-        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
 
 def optimizer_step(

@@ -1,4 +1,4 @@
-"""The figures of each step, read back without making a GPU wait: there, a step's are read when the next is queued."""
+"""Losses and gradient norm of each step; on a GPU they are read one step later, so that the host does not wait."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class _Pending:
 
 
 class LossWatch:
-    """Steps whose figures have not been looked at yet.
+    """Checks the figures of each step, and keeps those that have not been read yet.
 
     Args:
         names: of the F figures, `BatchLoss.figures`.
-        lag: steps that may be pending: 0 looks at each at once.
-        tell: told, on the rank that writes, of steps whose loss is far above that of the steps before.
+        lag: steps that may wait to be read; 0 reads each at once.
+        tell: called, on the rank that writes, with a line on each step whose loss is far above the steps before.
     """
 
     def __init__(
