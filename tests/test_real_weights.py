@@ -87,7 +87,7 @@ def test_a_name_finds_the_file_where_clip_keeps_it(rn50, loaded, monkeypatch):
 
 @torch.no_grad()
 def test_rn101_runs_as_clips_own(tmp_path, image):
-    """The deeper tower and the narrower space: recognised from the tensors, and equal in image, text and regions."""
+    """The deeper tower and the narrower space: recognized from the tensors, and equal in image, text and regions."""
     path = save_random_clip(tmp_path / "RN101.pt", RN101)
     state = torch.load(path, weights_only=True)
     assert ClipConfig.of_state(state, "RN101") == RN101

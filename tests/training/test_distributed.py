@@ -14,12 +14,9 @@ from pipeline.core.errors import DataError, ParamError
 from pipeline.methods.base import BatchCounts
 from pipeline.training.distributed import ALONE, Ranks, check_shares, join_ranks
 from pipeline.training.loop import TrainingRun, train
-from pipeline.training.params import TrainParams
 from tests.conftest import make_batch
-from tests.small_model import chosen, counts_of, run, short_run, small_model
-from tests.small_split import small_bags
-
-COUNTS = [4, 3, 0, 5, 4, 1, 4, 4, 2, 5]  # proposals; the third and the sixth image have no pair
+from tests.small_model import chosen, counts_of, images_of, run, small_model
+from tests.training.conftest import COUNTS
 
 
 @pytest.mark.parametrize(("count", "size"), [(8, 2), (7, 2), (3, 3), (10, 4), (5, 1)])
@@ -100,31 +97,13 @@ def test_losses_of_parts_add_up_to_the_batchs(build, bags_of, vocabulary, params
 
 
 @pytest.fixture
-def bags(tmp_path, vocabulary, seed):
-    return small_bags(tmp_path / "split", vocabulary, COUNTS, seed=seed)
-
-
-@pytest.fixture
 def bags_of(vocabulary, seed):
-    """A batch of the given images of one fixed batch, in that order."""
+    """The given images of one fixed batch."""
     batch = make_batch(COUNTS, vocabulary, seed=seed)
-    batch.object_ids[batch.proposal_offsets[:-1][batch.proposal_offsets.diff() > 1]] = vocabulary.human_object_id
-    batch.object_ids[batch.proposal_offsets[:-1][batch.proposal_offsets.diff() > 1] + 1] = 1
+    first = batch.proposal_offsets[:-1][batch.proposal_offsets.diff() > 1]
+    batch.object_ids[first], batch.object_ids[first + 1] = vocabulary.human_object_id, 1
 
-    def chosen(images):
-        rows = torch.cat([torch.arange(*batch.proposal_offsets[image : image + 2].tolist()) for image in images])
-        return dataclasses.replace(
-            batch,
-            images=batch.images[images],
-            image_sizes=batch.image_sizes[images],
-            proposal_offsets=torch.tensor([0, *(COUNTS[image] for image in images)]).cumsum(0),
-            boxes=batch.boxes[rows],
-            object_ids=batch.object_ids[rows],
-            labels=batch.labels[images],
-            image_index=torch.tensor(images),
-        )
-
-    return chosen
+    return lambda images: images_of(batch, images)
 
 
 @pytest.fixture
@@ -133,16 +112,10 @@ def build(vocabulary, model_params, small_visual, seed):
 
     def make(method="bilevel", **changes):
         fixed = {"calibrate_global_bias": False} if method == "bilevel" else {}
-        return small_model(
-            vocabulary, chosen(model_params, method=method, **(fixed | changes)), small_visual, seed=seed
-        )
+        section = chosen(model_params, method=method, **(fixed | changes))
+        return small_model(vocabulary, section, small_visual, seed=seed)
 
     return make
-
-
-@pytest.fixture
-def params(toyworld_params):
-    return short_run(toyworld_params[TrainParams])
 
 
 def one_rank(model, vocabulary, bags, run, ranks, outcome, stop=None):
