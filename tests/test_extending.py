@@ -188,9 +188,7 @@ COLUMN = OutputColumn("scene_logits", "image", "hois", "place")
 def test_a_method_that_does_not_do_what_it_declares_is_one_line(other, monkeypatch, attribute, value, line):
     monkeypatch.setattr(OwnMethod, attribute, value)
     document = read_params(other)
-    document["variants"]["mine"]["train"] = {
-        "loss_weights": {}
-    }  # those of `mine` may name an undeclared term
+    document["variants"]["mine"]["train"] = {"loss_weights": {}}  # those of `mine` may name an undeclared term
     write_params(other, document)
     assert re.search(line, refused(other, "train"))
 

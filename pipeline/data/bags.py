@@ -45,7 +45,7 @@ class BagDataset(Dataset[Bag]):
     Args:
         manifest: images and labels.
         proposals: proposals of the same images.
-        labels: float32 [I, H]; zeros for inference.
+        labels: float32 [I, H], zeros for inference.
         root: repository root.
         image_side: pixels of the network's square input.
         max_proposals: kept per image, best scores first.

@@ -192,7 +192,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     try:
         with torch.serialization.safe_globals([Namespace]):  # options, which torchvision's script saves beside weights
             state = weights_of(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # on damaged files torch raises whatever it trips over
+    except Exception as error:  # torch raises exceptions of many types for damaged files
         fault = torch_fault(path, error, "save it with torch.save(model.state_dict(), path)")
         raise WeightsError(f"detect.weights: {path} cannot be read ({fault.what}); {fault.remedy}") from None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):

@@ -56,7 +56,7 @@ def check_num_categories(
 
 
 def _num_categories(built: Mapping[str, Tensor], found: Mapping[str, Tensor], num_categories: int) -> int:
-    """What all layers of another size agree on; as built, where other things differ than the number of categories."""
+    """The number that all layers of another size agree on; `num_categories` where they differ in anything else."""
     numbers = {num_categories} if built.keys() != found.keys() else set()
     for name, ours in ((name, built[name].shape) for name in built.keys() & found.keys()):
         theirs = found[name].shape

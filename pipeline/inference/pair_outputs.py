@@ -86,7 +86,7 @@ def pair_arrays(columns: Sequence[OutputColumn]) -> tuple[str, ...]:
 
 
 def dump_columns(outputs: Sequence[OutputColumn], column: Callable[[str], Any]) -> dict[str, Any]:
-    """The fields of a `PredictionDump` that its arrays are in, from the arrays, or columns, of `batch_outputs`."""
+    """Fields of a `PredictionDump`, from the arrays, or columns, of `batch_outputs`."""
     counts = {name: Column.of(column(f"{name}_counts")).read() for name in ("proposal", "pair")}
     return {
         "columns": tuple(outputs),

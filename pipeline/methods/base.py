@@ -192,5 +192,5 @@ def trained_state(network: HoiNetwork) -> dict[str, Tensor]:
 
 
 def at_least_one(count: int | Tensor) -> int | Tensor:
-    """A count to divide by, on any device without waiting for it."""
+    """A count that can be divided by; a tensor stays on its device."""
     return count.clamp(min=1) if isinstance(count, Tensor) else max(count, 1)

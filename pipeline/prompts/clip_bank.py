@@ -60,7 +60,7 @@ def encode_prompts(
     """Encode one sentence per HOI class: by CLIP, or by `encode_prompts.text_encoder` at the width of that CLIP.
 
     Raises:
-        ParamError, WeightsError: a template or the text encoder is of no use.
+        ParamError, WeightsError: a template is wrong, or the text encoder cannot be loaded.
     """
     prompts = hoi_prompts(vocabulary, params.template, params.instrument_template, params.verb_forms)
     if text_only:

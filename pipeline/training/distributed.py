@@ -44,7 +44,7 @@ class Ranks:
 
     @property
     def writes(self) -> bool:
-        """This is the rank that writes files and talks to the user."""
+        """Whether this rank writes files and messages."""
         return self.rank == 0
 
     def part(self, count: int, rank: int | None = None) -> slice:
@@ -94,7 +94,7 @@ class Ranks:
         raise SystemExit(UserError.exit_code)
 
     def first_to_fail(self) -> bool:
-        """Note that this rank failed; False where another had before."""
+        """Note that this rank failed; False if another failed before."""
         if self.store is None:
             return True
         try:

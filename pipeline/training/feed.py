@@ -114,7 +114,7 @@ class Feed:
         computing = torch.cuda.current_stream(self._device)
         computing.wait_stream(self._copying)
         for tensor in (*_tensors(batch), *_tensors(pairs), flipped):
-            tensor.record_stream(computing)  # its memory is not given to a later copy before the step has read it
+            tensor.record_stream(computing)  # no later copy may reuse its memory before the step has read it
         return batch, pairs, flipped
 
 

@@ -135,7 +135,7 @@ def loss_weights(names: tuple[str, ...], params: TrainParams) -> dict[str, float
 def _start(
     model: HoiModel, dataset: BagDataset, run: TrainingRun, iterations: int
 ) -> tuple[TrainingState, TrainingLog]:
-    """Everything as it is before the next iteration, whose number is the length of the log."""
+    """State and log before the next iteration, whose number is the length of the log."""
     params, ranks, moving_norms = run.params, run.ranks, not run.params.freeze_batch_norm
     network = model.network
     check_shares(ranks, batch_size=min(params.batch_size, len(dataset)), moving_norms=moving_norms)
@@ -199,7 +199,7 @@ def _check_pairs(rule: PairRule, dataset: BagDataset) -> None:
 
 @torch.no_grad()
 def _calibrate(model: HoiModel, dataset: BagDataset, run: TrainingRun) -> None:
-    """Let the method look at the first batches before the first step; they are loaded only if it does."""
+    """Give the method the first batches before the first step; they are loaded only if it reads them."""
     model.network.eval()
 
     def first_batches() -> Iterator[BagBatch]:

@@ -38,7 +38,7 @@ def place_network(network: HoiNetwork, execution: ExecutionParams, device: torch
 
 
 class BatchLoss(nn.Module):
-    """From a batch to its losses: what is differentiated, and what ranks share.
+    """The weighted loss of a batch: the module that is differentiated and that ranks share.
 
     Args:
         network, losses: the method's.
