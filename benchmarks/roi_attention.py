@@ -18,7 +18,6 @@ from typing import Any
 
 import click
 import torch
-from clip.model import AttentionPool2d
 from torch import Tensor
 from torchvision.ops import roi_align
 
@@ -32,6 +31,7 @@ from benchmarks.measure import (
 )
 from pipeline.backbones.attention_pooling import attention_pool
 from pipeline.backbones.roi_tokens import roi_tokens
+from pipeline.store.openai_clip import AttentionPool2d
 
 FORWARD_BAR, BOTH_BAR, MEMORY_BAR = 4.0, 5.0, 0.6
 TOLERANCE = 1e-4

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from clip.model import ModifiedResNet
 from torch import Tensor
 from torch.nn import functional
 
@@ -13,6 +12,7 @@ from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import Parts
 from pipeline.methods.model import HoiModel, ModelChoice
 from pipeline.methods.params import ModelParams
+from pipeline.store.openai_clip import ModifiedResNet
 from pipeline.toyworld.vocabulary import toyworld_vocabulary
 
 _LABELS = 3  # HOI classes per image

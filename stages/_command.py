@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import re
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +20,6 @@ from pipeline.core.names import MAX_SEED, SPLITS
 from pipeline.store.cluster import chosen_cluster
 
 RUN_SEED = click.IntRange(0, MAX_SEED)
-
-# openai-clip 1.0.1 imports pkg_resources; nothing that a user of ours could mend.
-warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
-
 
 # What lowers a stage's use of memory. Pairs of an image grow with the square of its proposals.
 _LESS_MEMORY = {

@@ -30,7 +30,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, scheduler:
     with StageRun("evaluate", layout, run) as stage:
         params = stage.params(EvaluateParams)
         scored = ScoredSplit.open(stage.inputs, split)
-        groups = scored.annotated.groups
+        groups = scored.groups(params)
         with connect(scheduler) as client:
             row = scored.score(run, params, client, in_full=True)
         outputs = [layout.metrics(run), layout.per_class(run), layout.precision_recall(run), layout.weight_sweeps(run)]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from clip.model import ModifiedResNet
 
 from pipeline.config.params import Params, load_params
 from pipeline.core.bags import BagBatch
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.params import ModelParams
+from pipeline.store.openai_clip import ModifiedResNet
 
 ROOT = Path(__file__).parent.parent
 

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from clip.model import ModifiedResNet
 from torch import Tensor, nn
 
 from pipeline.backbones.base import Sources
@@ -19,6 +18,7 @@ from pipeline.methods.base import BatchCounts, Outputs
 from pipeline.methods.model import HoiModel, ModelChoice, new_model
 from pipeline.methods.pairing import PairIndex, PairRule
 from pipeline.methods.params import ModelParams
+from pipeline.store.openai_clip import ModifiedResNet
 from pipeline.training.feed import FedBatch
 from pipeline.training.loop import loss_weights
 from pipeline.training.params import TrainParams

@@ -35,10 +35,11 @@ def test_the_method_is_the_one_that_the_tests_run():
 
 
 def test_its_rows_of_params_are_accepted(tmp_path):
-    method_row, backbone = (yaml.safe_load(block) for block in blocks("yaml"))
+    method_row, backbone, split = (yaml.safe_load(block) for block in blocks("yaml"))
     document = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     document["variants"] |= method_row
     document["variants"]["mine"]["model"] |= backbone["model"]
+    document["variants"]["mine"]["evaluate"] |= split["evaluate"]
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     params = load_params(tmp_path / "params.yaml", "toyworld", Run("mine"))
     choice = ModelChoice.of(params[ModelParams])

@@ -7,6 +7,7 @@ import ast
 import importlib
 import json
 import re
+import subprocess
 from itertools import product
 from pathlib import Path
 
@@ -284,10 +285,16 @@ def test_a_change_of_how_results_are_judged_trains_nothing_again(room, stages):
     ],
 )
 def test_a_new_key_of_a_section_runs_again_what_depends_on_its_room(section, stages):
-    """A knob of the report makes neither detection nor training stale: each class lies in the room that reads it."""
+    """A new setting of the report makes neither detection nor training stale: each lies in the room that reads it."""
     path = f"{SECTIONS[section].rpartition('.')[0].replace('.', '/')}.py"
     assert (ROOT / path).is_file()
     assert {run["stage"] for run in RUNS if any(overlaps(path, dep) for dep in run["deps"])} == stages
+
+
+def test_a_new_path_makes_no_stage_stale():
+    names = [f"pipeline/config/{name}.py" for name in ("layout", "params")]
+    done = subprocess.run(["dvc", "check-ignore", *names], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == names[:1]
 
 
 @pytest.mark.parametrize("command", ["detect", "encode_prompts", "train", "infer", "represent"])

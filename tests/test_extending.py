@@ -17,6 +17,7 @@ from PIL import Image
 from pipeline.config.layout import Layout
 from pipeline.core.outputs import OutputColumn
 from pipeline.data.split import read_split
+from pipeline.evaluation.params import OTHER_METRICS
 from pipeline.store.dump import read_dump
 from pipeline.store.vocabulary_file import read_vocabulary
 from pipeline.truth.ground_truth_file import read_ground_truth
@@ -32,7 +33,7 @@ MINE = {
         "own_method": {"hidden": 8}, "own_backbone": {"width": 6},
     },
     "train": {"loss_weights": {"action": 2}},
-    "evaluate": {"weights": {"place": 0.5}},
+    "evaluate": {"weights": {"place": 0.5}, "class_groups": {"seen": ["*", "!* horse"], "unseen": ["* horse"]}},
 }  # fmt: skip
 STAGES = (
     ("prepare",), ("detect", "--split", "train"), ("detect", "--split", "test"), ("encode-prompts",),
@@ -104,6 +105,19 @@ def test_the_dump_has_the_methods_own_columns(root):
     assert dump.outputs["action_logits"].shape == (len(dump.human_index), dump.vocabulary.num_verbs)
 
 
+def test_scores_are_averaged_over_groups_of_ones_own(root):
+    numbers = json.loads((root / "results/toyworld/mine.json").read_text())
+    assert list(numbers["groups"]) == ["full", "rare", "non_rare", "seen", "unseen"]
+    assert numbers.keys() - numbers["groups"].keys() <= {*OTHER_METRICS}
+    assert (numbers["groups"]["seen"], numbers["groups"]["unseen"]) == (34, 6)
+    classes = rows_of(root / "results/toyworld/per_class/mine.csv")
+    assert {row["object"] for row in classes if row["unseen"] == "1"} == {"horse"}
+    assert numbers["unseen"] == pytest.approx(
+        sum(float(row["ap"] or 0) for row in classes if row["unseen"] == "1") / 6, abs=1e-3
+    )
+    assert "unseen" in (root / "results/toyworld/report/index.html").read_text(encoding="utf-8")
+
+
 def test_every_factor_of_the_method_is_swept(root):
     folder = root / "results/toyworld/weights/mine"
     assert {path.stem for path in folder.iterdir()} == {"place", "deed", "detector"}
@@ -158,6 +172,8 @@ def other(root, tmp_path) -> Path:
         ("model", {"own_methd": {"hidden": 4}}, 'unknown section "model.own_methd", did you mean "own_method"?'),
         ("train", {"loss_weights": {"acton": 1}}, 'train.loss_weights: no loss "acton", did you mean "action"?'),
         ("evaluate", {"weights": {"dead": 1}}, 'evaluate.weights: no factor "dead", did you mean "deed"?'),
+        ("evaluate", {"class_groups": {"mine": ["hold cap"]}}, 'matches no HOI class, did you mean "hold cup"?'),
+        ("evaluate", {"class_groups": {"ap_agent": ["*"]}}, "another name: the metrics have this key already"),
         ("evaluate", {"times_run": "mine", "links": {"place": "linear"}}, "links.place is 'linear'"),
     ],
 )

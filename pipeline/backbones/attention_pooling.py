@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from clip.model import AttentionPool2d
 from torch import Tensor
 from torch.nn import functional
+
+from pipeline.store.openai_clip import AttentionPool2d
 
 
 def attention_pool(pool: AttentionPool2d, tokens: Tensor, grid: tuple[int, int]) -> Tensor:

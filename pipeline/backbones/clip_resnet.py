@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, Self
 
-from clip.model import AttentionPool2d, ModifiedResNet
 from torch import Tensor, nn
 
 from pipeline.backbones.attention_pooling import attention_pool
 from pipeline.backbones.base import Backbone, Sources, recomputed
 from pipeline.backbones.roi_tokens import map_cells, roi_tokens
 from pipeline.config.types import KnownKeys, Switch, Whole, within
+from pipeline.store.openai_clip import AttentionPool2d, ModifiedResNet
 
 _STEM_LAYERS = 10  # of the trunk: three times convolution, norm and ReLU, then an average pool
 

@@ -5,13 +5,14 @@ Tables, figures and files follow these names in their order; only whoever define
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, ParamError, did_you_mean
 from pipeline.core.names import name_fault
 
 FULL = "full"  # the group of all classes, first of every record
@@ -31,6 +32,31 @@ class ClassGroups:
     def of(cls, num_hois: int, groups: Mapping[str, NDArray[np.bool_]] | None = None) -> ClassGroups:
         """All classes, and further groups."""
         return cls({FULL: np.ones(num_hois, np.bool_), **(groups or {})})
+
+    def adding(self, patterns: Mapping[str, Sequence[str]], names: Sequence[str]) -> ClassGroups:
+        """Return these groups and further ones.
+
+        Args:
+            patterns: by group, wildcards that its classes match; one after "!" takes classes out again.
+            names: "verb object" of each class; "_" is a blank, here and in patterns.
+
+        Raises:
+            ParamError: a group of that name exists already, or a pattern matches no class.
+        """
+        added, names = dict(self.members), [name.replace("_", " ") for name in names]
+        for group, of_group in patterns.items():
+            if group in added:
+                raise ParamError(f'evaluate.class_groups: "{group}" is a group of this dataset; choose another name')
+            members = np.zeros(self.num_hois, np.bool_)
+            for pattern in of_group:
+                wildcard = pattern.removeprefix("!").replace("_", " ")
+                matched = np.array([fnmatchcase(name, wildcard) for name in names])
+                if not matched.any():
+                    near = did_you_mean(wildcard, names)
+                    raise ParamError(f'evaluate.class_groups.{group}: "{wildcard}" matches no HOI class{near}')
+                members[matched] = not pattern.startswith("!")
+            added[group] = members
+        return ClassGroups(added)
 
     def __post_init__(self) -> None:
         for name, members in self.members.items():

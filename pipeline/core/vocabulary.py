@@ -106,6 +106,11 @@ class Vocabulary:
         verb_id, object_id = self.hoi_classes[hoi_id]
         return f"{self.verbs[verb_id]} {self.objects[object_id]}"
 
+    @property
+    def hoi_names(self) -> list[str]:
+        """`hoi_name` of every HOI class."""
+        return [self.hoi_name(hoi_id) for hoi_id in range(self.num_hois)]
+
     def to_json(self) -> dict[str, Any]:
         """Return a JSON form with names rather than ids, so that a person can read it."""
         return {

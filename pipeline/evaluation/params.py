@@ -5,8 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from pydantic import AfterValidator
+
 from pipeline.config.types import KnownKeys, Real, Text, VariantName, within
 from pipeline.core.outputs import Link
+
+# Keys of a metrics file beside its groups of classes; those of V-COCO's protocol begin with ap_ or per_.
+OTHER_METRICS = ("dataset", "variant", "split", "setting", "max_recall", "groups", "counts")
+
+
+def _check_group_name(name: str) -> str:
+    if name in OTHER_METRICS or name.startswith(("ap_", "per_")):
+        raise ValueError("another name: the metrics have this key already")
+    return name
+
+
+GroupName = Annotated[VariantName, AfterValidator(_check_group_name)]
 
 
 @dataclass(frozen=True)
@@ -16,5 +30,6 @@ class EvaluateParams(KnownKeys):
     protocol: Literal["hicodet", "vcoco"]  # vcoco: role and agent AP beside the mAP over HOI classes
     weights: dict[Text, Annotated[Real, within(0, 100)]]  # exponent of each factor; 1 if not named, 0 leaves it out
     setting: Literal["default", "known_object", "explanation_hoi"] = "default"
+    class_groups: dict[GroupName, tuple[Text, ...]] = field(default_factory=dict)  # patterns of "verb object", by group
     links: dict[Text, Link] = field(default_factory=dict)  # from logits to a factor, in place of the method's own
     times_run: VariantName | None = None  # a factor "times": the sigmoid of this run's pair logits (Abl 3: CLIP's own)

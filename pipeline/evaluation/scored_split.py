@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.config.run import Run
+from pipeline.core.class_groups import ClassGroups
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest, take_split
 from pipeline.evaluation.params import EvaluateParams
@@ -58,7 +59,7 @@ class ScoredSplit:
             dump,
             params,
             self.annotated.truth,
-            self.annotated.groups,
+            self.groups(params),
             people=people,
             times=times,
             sweep=in_full,
@@ -66,6 +67,10 @@ class ScoredSplit:
             client=client,
             digests={item.path: self.inputs.digests[item.path] for item in (dump, times) if item is not None},
         )
+
+    def groups(self, params: EvaluateParams) -> ClassGroups:
+        """Groups of classes to average over: the dataset's and the params'."""
+        return self.annotated.groups.adding(params.class_groups, self.vocabulary.hoi_names)
 
     def open_predictions(self, run: Run) -> DumpReader:
         """Open the dump of a run; raises ArtifactError as `score`."""

@@ -72,7 +72,7 @@ def gallery_record(
         done(1)
     return {
         "first": list(runs).index(shown_first),
-        "hois": [vocabulary.hoi_name(hoi_id).replace("_", " ") for hoi_id in range(vocabulary.num_hois)],
+        "hois": [name.replace("_", " ") for name in vocabulary.hoi_names],
         "images": shown,
         "runs": [
             {

@@ -9,10 +9,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from clip.model import CLIP, ModifiedResNet
 from torch import Tensor
 
 from pipeline.core.errors import WeightsError, resource_error
+from pipeline.store.openai_clip import CLIP, ModifiedResNet
 
 NOT_PARAMETERS = ("input_resolution", "context_length", "vocab_size")  # numbers kept in OpenAI's archives
 TEXT_HEAD_WIDTH = 64  # of every published CLIP

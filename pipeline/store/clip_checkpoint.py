@@ -13,10 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
-import clip
 import torch
-from clip.clip import _MODELS, _download, _tokenizer
-from clip.model import CLIP
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -25,11 +22,12 @@ from pipeline.core.errors import WeightsError, did_you_mean, resource_error
 from pipeline.store.clip_architecture import ClipConfig, load_clip_state
 from pipeline.store.file_content import reason_and_remedy, torch_fault
 from pipeline.store.files import atomic_path, sha256_of
+from pipeline.store.openai_clip import CLIP, MODEL_ADDRESSES, download, tokenize, tokenizer
 from pipeline.store.published_file import published_fault
 from pipeline.store.torchscript_file import is_torchscript, read_torchscript
 
 PADDING, START, END = 0, 49406, 49407  # ids in CLIP's own vocabulary
-RESNET_NAMES = tuple(name for name in clip.available_models() if name.startswith("RN"))
+RESNET_NAMES = tuple(name for name in MODEL_ADDRESSES if name.startswith("RN"))
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class ClipCheckpoint:
         """
         length = int(self.model.context_length)
         try:
-            tokens = clip.tokenize(list(prompts), context_length=length).long()
+            tokens = tokenize(list(prompts), context_length=length).long()
         except RuntimeError as error:
             raise WeightsError(f"{self.name}: {error}; shorten the prompt template") from None
         if self.token_ids is None:
@@ -58,7 +56,7 @@ class ClipCheckpoint:
         missing = (self.token_ids[rows] != tokens).nonzero()
         if len(missing):
             prompt, position = missing[0].tolist()
-            word = _tokenizer.decode([int(tokens[prompt, position])]).strip()
+            word = tokenizer.decode([int(tokens[prompt, position])]).strip()
             raise WeightsError(
                 f'{self.name}: its token table of {len(self.token_ids)} tokens lacks "{word}" of the prompt '
                 f'"{prompts[prompt]}"; use other words, or retrain it with that prompt in its captions'
@@ -70,7 +68,7 @@ def token_table(texts: Sequence[str]) -> Tensor:
     """Return the sorted ids of all tokens that the texts use, with padding, start and end, int64 [V]."""
     used = {PADDING, START, END}
     for text in texts:
-        used.update(_tokenizer.encode(text))
+        used.update(tokenizer.encode(text))
     return torch.tensor(sorted(used), dtype=torch.int64)
 
 
@@ -98,11 +96,11 @@ def load_clip(weights: str, *, download_root: Path | None = None) -> ClipCheckpo
 
 def _load_named(name: str, root: Path) -> ClipCheckpoint:
     """Load OpenAI's file of a name from the download folder, where it is fetched if there is a network."""
-    url = _MODELS[name]
+    url = MODEL_ADDRESSES[name]
     path = root / Path(url).name
     if not path.is_file():
         try:
-            _download(url, str(root))
+            download(url, str(root))
         except (URLError, OSError, RuntimeError) as error:
             raise resource_error(error) or WeightsError(
                 f"CLIP {name} is not at {path} and can't be downloaded ({error}); put the file there"
@@ -119,7 +117,7 @@ def _load_named(name: str, root: Path) -> ClipCheckpoint:
 
 def published_digest(name: str) -> str:
     """Return the sha256 of OpenAI's file of a name, which its address holds."""
-    return Path(_MODELS[name]).parent.name
+    return Path(MODEL_ADDRESSES[name]).parent.name
 
 
 def _load_archive(path: Path, name: str) -> ClipCheckpoint:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 PACKAGES = ("pipeline", "stages")
 _PLUGINS = "pipeline.core.plugins"  # loads modules by names in params
+_PATHS = "pipeline.config.layout"  # where artifacts lie; no byte of them depends on it
 
 
 def source_files(root: Path) -> dict[str, Path]:
@@ -51,7 +52,7 @@ def _module_of(name: str, modules: Mapping[str, Path]) -> str:
 
 
 def reachable_modules(starts: set[str], modules: Mapping[str, Path]) -> set[str]:
-    """Return the modules of the project that these reach, themselves included.
+    """Return the modules of the project that these reach, themselves included, the layout of folders not.
 
     A module that loads plugins reaches all of its room: which of them is known only from params.
 
@@ -68,5 +69,5 @@ def reachable_modules(starts: set[str], modules: Mapping[str, Path]) -> set[str]
             if _PLUGINS in imported:
                 room = f"{module.rpartition('.')[0]}."
                 imported |= {name for name in modules if name.startswith(room)}
-            waiting += [name for name in imported if name in modules]
+            waiting += [name for name in imported if name in modules and name != _PATHS]
     return seen

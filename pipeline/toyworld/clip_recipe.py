@@ -12,7 +12,6 @@ from random import Random
 
 import numpy as np
 import torch
-from clip.model import CLIP
 from torch import Tensor
 from torch.nn import functional
 from torch.optim import AdamW
@@ -20,6 +19,7 @@ from tqdm import trange
 
 from pipeline.core.seeding import seed_sequence
 from pipeline.store.clip_checkpoint import ClipCheckpoint
+from pipeline.store.openai_clip import CLIP
 from pipeline.toyworld.captions import Caption, canonical_prompts, caption_scene
 from pipeline.toyworld.quality import mean_average_precision
 from pipeline.toyworld.scenes import Scene, render_scene

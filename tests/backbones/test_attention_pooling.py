@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from clip.model import AttentionPool2d
 from torchvision.ops import roi_align
 
 from pipeline.backbones.attention_pooling import attention_pool, positional_embedding
 from pipeline.backbones.roi_tokens import roi_tokens
+from pipeline.store.openai_clip import AttentionPool2d
 
 
 @pytest.fixture

@@ -320,6 +320,7 @@ def test_triplets_become_role_detections(tmp_path):
     assert rows.action_id.tolist() == [0, 2]  # hold; cut
     assert rows.role_index.tolist() == [1, 2]  # of cut, obj is the second role after the agent
     scores = vcoco_metrics(evaluate_vcoco(rows, truth))
+    assert all(name.startswith(("ap_", "per_")) for name in scores)  # which no group of classes may
     assert scores["per_role"]["hold obj"] == {"s1": 100, "s2": 100}
     assert scores["per_role"]["cut obj"] == {"s1": 0, "s2": 100}  # nothing was cut: only scenario 2 forgives the box
     assert scores["per_agent"]["cut"] == 100

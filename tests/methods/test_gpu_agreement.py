@@ -4,13 +4,13 @@ import copy
 
 import pytest
 import torch
-from clip.model import AttentionPool2d
 
 from pipeline.backbones.attention_pooling import attention_pool
 from pipeline.backbones.detector_fpn import DetectorFpn
 from pipeline.backbones.roi_tokens import roi_tokens
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 from pipeline.methods.pairing import PairRule
+from pipeline.store.openai_clip import AttentionPool2d
 from tests.conftest import make_batch
 from tests.small_model import chosen, counts_of, small_model
 

@@ -116,7 +116,7 @@ def test_a_named_model_without_a_network_says_where_to_put_it(tmp_path, monkeypa
     def no_network(url: str, root: str) -> str:
         raise URLError("no network")
 
-    monkeypatch.setattr("pipeline.store.clip_checkpoint._download", no_network)
+    monkeypatch.setattr("pipeline.store.clip_checkpoint.download", no_network)
     with pytest.raises(WeightsError, match=r"RN50\.pt.*put the file there"):
         load_clip("RN50", download_root=tmp_path)
 
@@ -165,10 +165,10 @@ def test_a_broken_download_is_to_be_downloaded_again(published, keep):
 def test_what_was_just_downloaded_is_checked_too(published, monkeypatch):
     data = published.read_bytes()
     published.unlink()
-    monkeypatch.setattr("pipeline.store.clip_checkpoint._download", lambda url, root: published.write_bytes(data))
+    monkeypatch.setattr("pipeline.store.clip_checkpoint.download", lambda url, root: published.write_bytes(data))
     assert load_clip("RN50", download_root=published.parent).digest == published_digest("RN50")
     published.unlink()
-    monkeypatch.setattr("pipeline.store.clip_checkpoint._download", lambda url, root: published.write_bytes(b""))
+    monkeypatch.setattr("pipeline.store.clip_checkpoint.download", lambda url, root: published.write_bytes(b""))
     with pytest.raises(WeightsError, match="an empty file"):
         load_clip("RN50", download_root=published.parent)
 

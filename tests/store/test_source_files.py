@@ -1,6 +1,7 @@
 import pytest
 
 from pipeline.store.source_files import imported_modules, reachable_modules, source_files
+from tests.import_graph import ROOT
 
 FILES = {
     "stages/__init__.py": "",
@@ -58,3 +59,9 @@ def test_what_cannot_be_followed_is_refused(root, line, told):
     modules = {name: file for name, file in source_files(root).items() if not name.startswith("pipeline")}
     with pytest.raises(ValueError, match=told):
         imported_modules(path, modules)
+
+
+def test_a_path_that_moves_is_no_other_code():
+    modules = source_files(ROOT)
+    assert "pipeline.config.layout" in imported_modules(modules["stages.detect"], modules)
+    assert "pipeline.config.layout" not in reachable_modules({"stages.detect"}, modules)
