@@ -73,6 +73,7 @@ class Feed:
         self._format = memory_format(device, channels_last=channels_last)
         self._copying = torch.cuda.Stream(device) if self._on_gpu else None
         self.waited = 0.0
+        self._began: tuple[float, float] | None = None
 
     def __iter__(self) -> Iterator[FedBatch]:
         loaded = load_batches(
@@ -89,6 +90,14 @@ class Feed:
             batch = next(loaded)
             self.waited += time.perf_counter() - asked
             yield self._fed(batch, iteration, tuple(image_index))
+
+    def waiting_share(self) -> float:
+        """Share of the time since the first call in which no batch was ready."""
+        now = time.perf_counter()
+        if self._began is None:
+            self._began = now, self.waited
+            return 0.0
+        return (self.waited - self._began[1]) / (now - self._began[0])
 
     def _fed(self, batch: BagBatch, iteration: int, image_index: tuple[int, ...]) -> FedBatch:
         pairs = self._rule.pair(batch)

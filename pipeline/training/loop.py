@@ -7,7 +7,6 @@ each batch (training/distributed.py) give what one process gives, up to the orde
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -98,7 +97,6 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
     whole_loss = BatchLoss(network, losses, weights, params.precision, check)
     batch_loss = ranks.share(whole_loss)
     watch = LossWatch(ranks, whole_loss.figures, lag=1 if run.device.type == "cuda" else 0, tell=run.tell)
-    clock = _WaitingClock(feed)
     for iteration, batch in enumerate(feed, start):
         figures = optimizer_step(batch_loss, state.optimizer, batch, ranks, gradient_clip=params.gradient_clip)
         state.schedule.step()
@@ -109,7 +107,7 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
             seen += watch.drain()
         for seen_iteration, row in seen:
             log.append(seen_iteration, seen_iteration / per_epoch, row)
-            run.progress(row | {"waiting": clock.share()})
+            run.progress(row | {"waiting": feed.waiting_share()})
         if saves:
             if ranks.writes:
                 log.flush()
@@ -164,21 +162,6 @@ def _sampler(dataset: BagDataset, params: TrainParams, start: int) -> EpochSampl
     return EpochSampler(
         num_images=len(dataset), batch_size=params.batch_size, seed=params.seed, start=start, epochs=params.epochs
     )
-
-
-class _WaitingClock:
-    """Share of the time since the first iteration in which no batch was ready."""
-
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
-        self._began: tuple[float, float] | None = None
-
-    def share(self) -> float:
-        now, waited = time.perf_counter(), self._feed.waited
-        if self._began is None:
-            self._began = now, waited
-            return 0.0
-        return (waited - self._began[1]) / (now - self._began[0])
 
 
 def _check_pairs(rule: PairRule, dataset: BagDataset) -> None:

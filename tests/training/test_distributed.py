@@ -153,24 +153,6 @@ def _results(outcome, size):
     return [torch.load(outcome.with_suffix(f".{rank}"), weights_only=True) for rank in range(size)]
 
 
-@pytest.fixture
-def two_ranks(tmp_path, build, bags, params, vocabulary):
-    """Run scenarios on two ranks; returns the results of both by name.
-
-    A scenario is (name, changes of the model, bags, work folder, iterations until it is interrupted or None).
-    """
-
-    def run(scenarios):
-        jobs = [
-            (build(**changes), vocabulary, data, _run(tmp_path / work, params), tmp_path / name, stop)
-            for name, changes, data, work, stop in scenarios
-        ]
-        spawn(_rank_process, (2, tmp_path, jobs), nprocs=2)
-        return {name: _results(tmp_path / name, 2) for name, *_ in scenarios}
-
-    return run
-
-
 def _run(work, params):
     return TrainingRun(params, "x", work, torch.device("cpu"), progress=None)
 
@@ -180,6 +162,31 @@ LOSSES = {
     "abl4": {"method": "prompt_classifier", "classifier": "mlp"},
     "baseline": {"hoi_recognition": False, "ktn": "none", "relatedness": False},
 }
+DROPOUT = {"dropout": 0.2}  # so that the random numbers of both ranks matter
+SCENARIOS = {  # changes of the model, work folder, iterations until it is interrupted
+    **{name: (changes, name, None) for name, changes in LOSSES.items()},
+    "straight": (DROPOUT, "straight", None),
+    "cut": (DROPOUT, "cut", 3),
+    "resumed": (DROPOUT, "cut", None),
+    "damaged": (DROPOUT, "damaged", None),  # the labels of an image
+}
+_FOUND = {}
+
+
+@pytest.fixture
+def two_ranks(tmp_path, build, bags, params, vocabulary, seed):
+    """Results of both ranks in each scenario, all from one pair of processes."""
+    if seed not in _FOUND:
+        damaged = copy.deepcopy(bags)
+        damaged.labels[3] = float("nan")
+        jobs = [
+            (build(**changes), vocabulary, damaged if name == "damaged" else bags, _run(tmp_path / work, params),
+             tmp_path / name, stop)
+            for name, (changes, work, stop) in SCENARIOS.items()
+        ]  # fmt: skip
+        spawn(_rank_process, (2, tmp_path, jobs), nprocs=2)
+        _FOUND[seed] = {name: _results(tmp_path / name, 2) for name in SCENARIOS}
+    return _FOUND[seed]
 
 
 @pytest.mark.slow
@@ -189,12 +196,11 @@ def test_two_ranks_equal_one(tmp_path, build, bags, params, two_ranks, vocabular
     Adam divides a gradient by its own size: where one is all but zero, the order of a sum may move a parameter by a
     good part of the learning rate. So parameters agree to a five-hundredth of how far the run has moved any of them.
     """
-    found = two_ranks([(name, changes, bags, f"work-{name}", None) for name, changes in LOSSES.items()])
     for name, changes in LOSSES.items():
         model = build(**changes)
         one_rank(model, vocabulary, bags, _run(tmp_path / "alone" / name, params), ALONE, tmp_path / f"{name}-alone")
         (expected,) = _results(tmp_path / f"{name}-alone", 1)
-        first, second = found[name]
+        first, second = two_ranks[name]
         assert not first["error"]
         start = {key: value.detach() for key, value in model.network.named_parameters()}
         moved = max(float((expected["state"][key] - value).abs().max()) for key, value in start.items())
@@ -208,24 +214,13 @@ def test_two_ranks_equal_one(tmp_path, build, bags, params, two_ranks, vocabular
 
 
 @pytest.mark.slow
-def test_two_ranks_resume_bit_exactly_and_name_images_at_fault(bags, two_ranks):
-    """With dropout, so that the random numbers of both ranks matter."""
-    damaged, changes = copy.deepcopy(bags), {"dropout": 0.2}
-    damaged.labels[3] = float("nan")
-    found = two_ranks(
-        [
-            ("straight", changes, bags, "straight", None),
-            ("cut", changes, bags, "cut", 3),
-            ("resumed", changes, bags, "cut", None),
-            ("damaged", changes, damaged, "damaged", None),
-        ]
-    )
-    assert [result["error"] for result in found["cut"]] == ["InterruptedError: "] * 2
-    for result, straight in zip(found["resumed"], found["straight"], strict=True):
+def test_two_ranks_resume_bit_exactly_and_name_images_at_fault(two_ranks):
+    assert [result["error"] for result in two_ranks["cut"]] == ["InterruptedError: "] * 2
+    for result, straight in zip(two_ranks["resumed"], two_ranks["straight"], strict=True):
         assert len(result["steps"]) == 2
         assert result["log"] == straight["log"]
         assert all(torch.equal(value, straight["state"][key]) for key, value in result["state"].items())
-    messages = {result["error"] for result in found["damaged"]}  # torchrun's ranks print one of them (join_ranks)
+    messages = {result["error"] for result in two_ranks["damaged"]}  # torchrun's ranks print one of them (join_ranks)
     assert len(messages) == 1
     named = messages.pop().partition("images")[2]
     assert re.search(r"\bimage 3\b", named)
