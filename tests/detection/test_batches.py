@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 
 import numpy as np
@@ -60,9 +61,12 @@ def test_images_of_one_padded_size_share_batches_in_their_order(mobilenet):
     assert batches_of_one_size(mobilenet, [], 3) == []
 
 
+PARAMS = load_params(ROOT / "params.yaml", "toyworld")[DetectParams]
+
+
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    return load_detector(load_params(ROOT / "params.yaml", "toyworld")[DetectParams], root=ROOT)
+    return load_detector(PARAMS, root=ROOT)
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +82,7 @@ def work(detector, tmp_path_factory, seed) -> DetectWork:
         records.append(ImageRecord(str(index), path.name, *image.size, sha256_of(path)))
         labels.append(ImageLabels(str(index), np.array([0])))
     manifest = SplitManifest("mixed", "test", ".", tuple(records), tuple(labels))
-    params = load_params(ROOT / "params.yaml", "toyworld")[DetectParams]
-    return DetectWork(detector, manifest, vocabulary, params, root, torch.device("cpu"))
+    return DetectWork(detector, manifest, vocabulary, PARAMS, root, torch.device("cpu"))
 
 
 def detected(work: DetectWork, batches) -> list[dict]:
@@ -139,3 +142,17 @@ def test_cuda_finds_what_the_cpu_finds(work):
     finally:
         moved.detector.model.to("cpu")
     assert_same(found, expected, 10)
+
+
+def test_detections_on_a_gpu_equal_the_cpus(detector, device):
+    scenes = [render_scene("test", index, root_seed=3, exponent=1.0) for index in range(4)]
+    images = [torch.from_numpy(np.array(scene.image)).permute(2, 0, 1) / 255 for scene in scenes]
+    expected = detector.detect(images)
+    twin = copy.deepcopy(detector.model).to(device)
+    with torch.inference_mode():
+        found = twin([image.to(device) for image in images])
+    assert sum(len(one["boxes"]) for one in expected) > 8
+    for mine, theirs in zip(found, expected, strict=True):
+        assert mine["labels"].tolist() == theirs["labels"].tolist()
+        torch.testing.assert_close(mine["boxes"].cpu(), theirs["boxes"], rtol=0, atol=0.05)
+        torch.testing.assert_close(mine["scores"].cpu(), theirs["scores"], rtol=0, atol=1e-3)
