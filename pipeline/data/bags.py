@@ -170,20 +170,15 @@ def load_batches(
 
 
 def _until_a_worker_ends(loader: DataLoader[Any]) -> Iterator[Any]:
-    batches = iter(loader)
-    while True:
-        try:
-            batch = next(batches)
-        except StopIteration:
-            return
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())
-            if not reason.startswith("DataLoader worker (pid"):
-                raise
-            raise ResourceError(
-                f"loading images: {reason}; most likely memory ran out: lower num_workers or batch_size, then run again"
-            ) from None
-        yield batch
+    try:
+        yield from loader
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        if not reason.startswith("DataLoader worker (pid"):
+            raise
+        raise ResourceError(
+            f"loading images: {reason}; most likely memory ran out: lower num_workers or batch_size, then run again"
+        ) from None
 
 
 def _check_shared_memory() -> None:
