@@ -150,6 +150,7 @@ def test_one_module_stands_between_us_and_an_unmaintained_package():
     ]
 
 
+@pytest.mark.slow
 def test_a_command_starts_without_a_warning():
     code = "import pipeline.store.openai_clip"  # a further process, since here it is imported already
     done = subprocess.run([sys.executable, "-W", "default", "-c", code], capture_output=True, text=True, check=True)

@@ -20,7 +20,7 @@ from torchvision.models.detection import FasterRCNN
 from pipeline.backbones.base import Backbone, Sources, recomputed
 from pipeline.backbones.roi_tokens import map_cells, roi_tokens
 from pipeline.config.types import KnownKeys
-from pipeline.core.normalisation import CLIP_MEAN, CLIP_STD
+from pipeline.core.bags import CLIP_MEAN, CLIP_STD
 from pipeline.detection.detectors import build_architecture
 
 

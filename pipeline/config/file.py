@@ -1,4 +1,4 @@
-"""From the text of a params file to checked sections: YAML 1.2, by the parser that DVC reads it with, then pydantic."""
+"""From the text of a params file to checked sections: YAML 1.2 by DVC's own parser, then pydantic."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ruamel.yaml.nodes import MappingNode, Node
 from pipeline.core.errors import ParamError, did_you_mean, resource_error
 
 Section = TypeVar("Section")
-# What the parser raises beside its own errors is of tags whose value does not fit: "!!bool x".
+# Beside its own errors the parser raises others for tags whose value does not fit: "!!bool x".
 NOT_YAML = (YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 def parse_yaml(text: str) -> Any:
-    """Return the value that YAML text spells; raises one of `NOT_YAML`."""
+    """Return the value of YAML text; raises one of `NOT_YAML`."""
     constructor, _ = YAML(typ="safe").get_constructor_parser(text)
     node = constructor.composer.get_single_node()
     if twice := _keys_twice(node, set()):
@@ -56,7 +56,7 @@ def read_params_file(path: Path) -> dict[str, Any]:
 
 
 def _keys_twice(node: Node | None, seen: set[int]) -> list[str]:
-    """Say which keys stand twice in a mapping; the parser, and so DVC, overlooks those beside a merge ("<<")."""
+    """Name keys that stand twice in a mapping; the parser, and so DVC, does not see those beside a merge ("<<")."""
     if not isinstance(node, MappingNode) or id(node) in seen:
         return []
     seen.add(id(node))

@@ -1,4 +1,4 @@
-"""Every path of the project, relative to a root folder. No other file joins paths by hand."""
+"""Every path of the project, relative to a root folder. No other file builds these paths."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config.run import Run
-from pipeline.core.names import check_dataset
+from pipeline.core.errors import ParamError
+from pipeline.core.names import name_fault
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Layout:
     dataset: str
 
     def __post_init__(self) -> None:
-        check_dataset(self.dataset)
+        if fault := name_fault(self.dataset):
+            raise ParamError(f"dataset {self.dataset!r}: expected {fault}")
 
     @property
     def params(self) -> Path:
@@ -68,7 +70,7 @@ class Layout:
         return self._manifests / "runs"
 
     def stage_manifest(self, stage: str, of: Run | str | None = None) -> Path:
-        """Manifest of one run of a stage; `of` says of which run or split, None where the stage has one run alone."""
+        """Manifest of one run of a stage; `of`: its run or split, None where the stage runs once for a dataset."""
         folder, name = _folder_and_name(self._name_of(stage, of))
         return self.stage_manifests / folder / f"{'-'.join(filter(None, (stage, name)))}.json"
 

@@ -2,7 +2,7 @@
 
 params.yaml holds one section per dataset, with one sub-section per stage. A variant overrides `model`, `train` and
 `evaluate` by key. What a key means stands beside its class, in the room that reads it (`config/sections.py`). All
-faults are reported at once. The file is read by the rules of YAML 1.2, with the parser that DVC reads it with.
+faults are reported at once. The file is YAML 1.2, read with DVC's own parser.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ _NO_DATASET = ("variants", "execution")  # sections that are no dataset's
 
 @dataclass(frozen=True)
 class ExecutionParams(KnownKeys):
-    """`execution`: affects speed and memory of all datasets, and results only up to the order of float sums. So no
-    manifest records it and no DVC stage depends on it."""
+    """`execution`: affects speed and memory, and results only up to the order of float sums.
+
+    So no manifest records it and no DVC stage depends on it.
+    """
 
     scheduler: Text | None = None  # detect, infer, evaluate: address of a running Dask scheduler; null: this process
     channels_last: Switch = True  # train and infer on CUDA: memory format of images and convolutions
@@ -51,7 +53,7 @@ class Params:
 
 @dataclass(frozen=True)
 class Variant(KnownKeys):
-    """A named row: overrides of three sections. Rows that differ in `evaluate` alone share the training run of one."""
+    """A named row: overrides of three sections. Rows that differ only in `evaluate` can share one training run."""
 
     desc: str
     run: VariantName | None = None  # the row whose trained runs this one is scored from; null: its own
@@ -112,7 +114,7 @@ def _changes_of(run: Run, variant: Variant, faults: list[str]) -> list[tuple[str
 def _override(
     section: dict[str, Any], where: str, changes: Mapping[str, Any], is_rerun: bool, faults: list[str]
 ) -> None:
-    """Merge changes of some sub-sections into a dataset's section, in place; a key that there is none of is a fault."""
+    """Merge changes of some sub-sections into a dataset's section, in place; an unknown key is a fault."""
     for stage, values in changes.items():
         if stage not in OVERRIDDEN:
             faults.append(f"{where}: section {stage} cannot be overridden; expected one of {', '.join(OVERRIDDEN)}")
@@ -236,7 +238,7 @@ def _variant_names(path: Path, key: str) -> tuple[str, ...]:
         for name in names
         if name not in variants
     ]
-    faults += [f'"{name}" stands twice' for name in dict.fromkeys(names) if names.count(name) > 1]
+    faults += [f'"{name}" is listed twice' for name in dict.fromkeys(names) if names.count(name) > 1]
     if faults:
         raise ParamError(f"{path.name}: {key}: " + "; ".join(faults))
     return tuple(names)

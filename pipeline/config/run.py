@@ -55,7 +55,7 @@ class Run:
 
     @property
     def folder(self) -> str:
-        """Sub-folder of its artifacts, so that studies never mix with the pipeline's own; empty for the latter."""
+        """Sub-folder of its artifacts, so that studies never mix with the pipeline's own runs; empty for these."""
         return "seeds" if self.seed is not None else "tuning" if self.overrides else ""
 
     @property

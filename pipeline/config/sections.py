@@ -1,4 +1,4 @@
-"""Which sections a dataset has in params.yaml, and the class of each: it lies in the room that reads the section.
+"""The sections of a dataset in params.yaml, and the class of each, which is in the room that reads the section.
 
 Classes are looked up by name, so that a stage depends on the code of the sections that it reads, and on no other.
 """
@@ -43,7 +43,7 @@ def section_name(kind: type[Any]) -> str:
 
 
 def plain(section: Any) -> Any:
-    """A section as JSON values; anything else as it is."""
+    """A section as JSON values; anything else unchanged."""
     is_section = dataclasses.is_dataclass(section) and not isinstance(section, type)
     return dataclasses.asdict(section) if is_section else section
 

@@ -1,6 +1,6 @@
-"""Types of parameters: what a value must be beside its Python type.
+"""Types of parameters: a Python type and a check of the value.
 
-A check raises ValueError with what is expected, which the message for the user ends with.
+A check raises ValueError with what is expected; the message for the user ends with that text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pipeline.core.errors import did_you_mean
 from pipeline.core.names import MAX_SEED, name_fault
 
 Number = TypeVar("Number", int, float)
-_TEMPLATE_FIELDS = ("verb", "verb_base", "object")  # those that tell classes apart
+_TEMPLATE_FIELDS = ("verb", "verb_base", "object")  # a template needs one of them, else all classes share a sentence
 
 
 class KnownKeys:
@@ -25,7 +25,7 @@ class KnownKeys:
 
 
 def within(low: Number, high: Number) -> AfterValidator:
-    """Require a number in [low, high]. Limits are far beyond use: they stop a slip before it fills the memory."""
+    """Require a number in [low, high]. Limits are far beyond use: they catch typing errors before memory fills up."""
 
     def check(value: Number) -> Number:
         if not low <= value <= high:  # NaN is not

@@ -1,1 +1,1 @@
-"""Records, boxes, vocabulary, parameters, paths, seeds and errors: what every room may import."""
+"""Records, boxes, vocabulary, seeds, devices and errors: what every room may import."""

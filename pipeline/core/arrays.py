@@ -1,4 +1,4 @@
-"""The form of named arrays: the type of their numbers, and axes whose letters stand for one size each."""
+"""Expected types and shapes of named arrays; a letter stands for the same size in all of them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pipeline.core.errors import DataError
 
 
 class Form(NamedTuple):
-    """How one array must be.
+    """Expected type and shape of one array.
 
     Attributes:
-        dtype: of its numbers, such as `np.float32`, or `np.floating` for any width.
-        axes: the size of each; a letter is the same size in all arrays that are checked together.
-        cuts: of offsets alone, whose axes are ("I + 1",): the letter of the rows that they cut by image.
+        dtype: such as `np.float32`, or `np.floating` for floats of any width.
+        axes: the size of each, or a letter: one size in all arrays that are checked together.
+        cuts: for offsets ("I + 1",) only: the letter of the axis whose rows they cut by image.
     """
 
     dtype: type[np.generic]
@@ -30,8 +30,8 @@ def check_forms(
     """Check types and shapes of named arrays, or of whatever has a dtype and a shape.
 
     Args:
-        sizes: of letters that are known; any other gets the size of the first axis that it stands for.
-        convertible: also take numbers of another width, and whole numbers for floats.
+        sizes: of letters that are known; another letter gets the size of the first axis that has it.
+        convertible: also accept numbers of another width, and integers for floats.
 
     Returns:
         The size of every letter.

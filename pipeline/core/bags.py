@@ -1,22 +1,43 @@
 """A batch of bags: images with their proposals, flat, and the image-level labels. What the network and losses see.
 
-I images, N proposals of all of them, H HOI classes. No boxes of ground truth can enter here.
+I images, N proposals of all of them, H HOI classes. No annotated boxes can enter here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
 
+# Mean and standard deviation of CLIP's preprocessing, for RGB in 0..1: OpenAI's constants.
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+class TensorFields:
+    """Base of dataclasses that hold tensors alone."""
+
+    def to(self, device: torch.device, *, non_blocking: bool = False) -> Self:
+        """Return a copy on a device."""
+        return self._with_each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Self:
+        """Return a copy in page-locked memory (called by the data loader)."""
+        return self._with_each(lambda tensor: tensor.pin_memory())
+
+    def _with_each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        return type(self)(**{name: change(tensor) for name, tensor in vars(self).items()})
+
 
 @dataclass(frozen=True)
-class BagBatch:
+class BagBatch(TensorFields):
     """One ragged batch.
 
     Attributes:
-        images: float32 [I, 3, S, S], normalised as CLIP expects; every image is resized to the same square.
+        images: float32 [I, 3, S, S], normalized as CLIP expects; every image is resized to the same square.
         image_sizes: float32 [I, 2], original (width, height) in pixels.
         proposal_offsets: int64 [I + 1]; rows offsets[i]:offsets[i + 1] belong to image i.
         boxes: float32 [N, 4] xyxy, original pixels.
@@ -41,14 +62,5 @@ class BagBatch:
         """Image of each proposal, int64 [N]."""
         counts = self.proposal_offsets.diff()
         rows = torch.arange(len(counts), device=counts.device)
-        # The size is known here; asked for on a GPU, it would be waited for.
+        # With the size given, the host does not wait for the GPU.
         return torch.repeat_interleave(rows, counts, output_size=len(self.object_ids))
-
-    def to(self, device: torch.device, *, non_blocking: bool = False) -> BagBatch:
-        """Return the batch on a device."""
-        moved = {item.name: getattr(self, item.name).to(device, non_blocking=non_blocking) for item in fields(self)}
-        return BagBatch(**moved)
-
-    def pin_memory(self) -> BagBatch:
-        """Return the batch in page-locked memory (called by the data loader)."""
-        return BagBatch(**{item.name: getattr(self, item.name).pin_memory() for item in fields(self)})

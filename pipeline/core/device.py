@@ -1,4 +1,4 @@
-"""Which device work runs on, with the settings that make results repeatable, and how networks and images lie there."""
+"""The device that work runs on, settings for repeatable results, and the memory format of networks and images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def open_device(name: str, *, local_rank: int | None = None) -> torch.device:
     """Return the device; `auto` takes the GPU where there is one.
 
     Args:
-        local_rank: number of this process among several on this machine, each on its own GPU; None for one alone.
+        local_rank: number of this process among several on this machine, each with its own GPU; None for a single one.
 
     Raises:
         ParamError: the device does not exist here.
@@ -32,13 +32,13 @@ def open_device(name: str, *, local_rank: int | None = None) -> torch.device:
     if device.type == "cuda" and local_rank is not None:
         device = _of_rank(device, local_rank)
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
-    if device.type == "cuda":  # else every new tensor would be written once more; nothing here reads unwritten memory
+    if device.type == "cuda":  # would fill every new tensor; no memory is read here before it is written
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return device
 
 
 def _of_rank(device: torch.device, local_rank: int) -> torch.device:
-    """The GPU of one of several ranks on this machine, made its current one."""
+    """Make the GPU of one of several ranks its current one."""
     found = torch.cuda.device_count()
     if device.index is not None:
         raise ParamError(f'--device: "{device}" is one GPU, and torchrun started several ranks; use --device cuda')
@@ -52,11 +52,11 @@ def _of_rank(device: torch.device, local_rank: int) -> torch.device:
 
 
 def memory_format(device: torch.device, *, channels_last: bool) -> torch.memory_format:
-    """Of images and of convolutions' weights: channels last, if wanted, on CUDA; contiguous elsewhere."""
+    """Memory format of images and of convolutions' weights: channels last on CUDA if asked for, else contiguous."""
     return torch.channels_last if channels_last and device.type == "cuda" else torch.contiguous_format
 
 
 def place(module: Module, device: torch.device, *, channels_last: bool) -> Module:
-    """Move a network to the device, in place; its weights lie anew only where `memory_format` is channels last."""
+    """Move a network to the device, in place; its weights are rearranged only if `memory_format` is channels last."""
     placed, wanted = module.to(device), memory_format(device, channels_last=channels_last)
     return placed.to(memory_format=wanted) if wanted == torch.channels_last else placed

@@ -1,4 +1,4 @@
-"""The errors that a user can mend.
+"""Errors that a user can fix.
 
 Every message is one line that says what was wrong, where, what was expected against what was found, and what to do.
 The command line prints it and exits with code 2; anything else that is raised is a bug and keeps its traceback.
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """A mistake that the user can mend. Base of all others; exit code 2."""
+    """A mistake that the user can fix. Base of all others; exit code 2."""
 
     exit_code = 2
 
@@ -40,7 +40,7 @@ class ResourceError(UserError):
 
 
 class NoMemoryError(ResourceError):
-    """Memory ran out. What needs less of it depends on the stage, so its command adds that."""
+    """Memory ran out. How to need less depends on the stage, so its command adds that."""
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -54,10 +54,9 @@ _NO_MEMORY = (
 
 
 def resource_error(error: BaseException) -> ResourceError | None:
-    """Return what an error says about the machine: a full disk, no memory, threads or open files left, a file in use.
+    """Translate an error of the machine: a full disk, no memory, threads or open files left, a file in use.
 
-    None for any other error. A reader that takes errors for damage of its file asks here first: the file is whole, and
-    making it again would not help.
+    None for any other error. A reader asks here before it calls its file damaged: making the file again would not help.
     """
     reason = " ".join(str(error).split()) or type(error).__name__
     number, said = getattr(error, "errno", None), reason.lower()
@@ -78,14 +77,14 @@ def resource_error(error: BaseException) -> ResourceError | None:
     return None
 
 
-# What the owner of the files can mend; any other OSError is a bug, or the writer of a file says more.
+# What the owner of the files can fix; any other OSError is a bug, or the writer of a file says more.
 _CLOSED = (
     errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EIO, errno.ESTALE
 )  # fmt: skip
 
 
 def closed_file_error(error: BaseException) -> UserError | None:
-    """Return what a file or folder that can't be opened means to a user; None for any other error."""
+    """Translate the error of a file or folder that can't be opened; None for any other error."""
     if isinstance(error, OSError) and error.errno in _CLOSED and isinstance(error.filename, str | bytes):
         return UserError(
             f"{os.fsdecode(error.filename)}: cannot be opened ({error.strerror}); check the path and its permissions"
@@ -96,8 +95,8 @@ def closed_file_error(error: BaseException) -> UserError | None:
 def did_you_mean(found: str, known: Iterable[str]) -> str:
     """Return `', did you mean "x"?'` for the closest known name, or an empty string.
 
-    A name that differs in upper and lower case or in its Unicode form alone is the closest; the latter, which looks the
-    same, is told by the form.
+    A name that differs only in upper and lower case or in its Unicode form is the closest. For the latter, which looks
+    the same, the message names the form.
     """
     names: dict[str, str] = {}
     for name in known:
@@ -120,7 +119,7 @@ _ESCAPED = ("Cc", "Zl", "Zp")  # Unicode categories: control characters, separat
 
 
 def printable(text: str) -> str:
-    """Return text that a terminal shows and does not obey: control characters and line ends are written as escapes.
+    """Return text that is safe to print: control characters and line ends are written as escapes.
 
     Names of files may hold any byte; those that are not UTF-8 become U+FFFD.
     """

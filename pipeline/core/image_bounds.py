@@ -1,8 +1,8 @@
-"""How far a box may reach beyond its image before it can't be a box of that image, detected or annotated.
+"""How far a detected or annotated box may reach beyond its image.
 
-Boxes are never clipped before they are scored, as officially, and detectors that don't clip (DETR's kind, jittered or
-regressed boxes) overshoot. Their boxes still have their centre in the image and are hardly larger than it, so that
-this much is let through; a box past it belongs to another image or another scale, or is x, y, w, h.
+Boxes are not clipped before they are scored, as in the official protocols, and some detectors (DETR and its kin) give
+boxes beyond the image. These have their center in the image and are hardly larger than it, so they pass. A box beyond
+these limits belongs to another image or another scale, or is x, y, w, h.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pipeline.core.boxes import has_extent
 from pipeline.core.errors import DataError
 from pipeline.core.types import IntArray
 
-CENTRE_SLACK = 1.0  # pixels: a +1 convention, rounding
-OVERSHOOT = 0.5  # of the image's side: what a normalised (cx, cy, w, h) in 0..1 can reach
-UNIT_SHARE = 0.01  # of the boxes: a detector may find something in the image's first pixel, but hardly ever
+CENTER_SLACK = 1.0  # pixels: a +1 convention, rounding
+OVERSHOOT = 0.5  # of the image's side: what a normalized (cx, cy, w, h) in 0..1 can reach
+UNIT_SHARE = 0.01  # of the boxes: a detector rarely finds something within the image's first pixel
 
-RULE = "the centre in the image and no more than half the image's side beyond each border"
+RULE = "the center in the image and no more than half the image's side beyond each border"
 
 
 def check_pixels(boxes: NDArray[np.floating], where: str) -> None:
@@ -49,9 +49,9 @@ def outside_image(boxes: NDArray[np.floating], sizes: IntArray) -> NDArray[np.bo
     outside = np.zeros(len(boxes), dtype=np.bool_)
     for axis in (0, 1):
         low, high, side = boxes[:, axis], boxes[:, axis + 2], sizes[:, axis]
-        beyond = OVERSHOOT * side + CENTRE_SLACK
+        beyond = OVERSHOOT * side + CENTER_SLACK
         outside |= (low < -beyond) | (high - side > beyond)
-        outside |= np.abs((low - side) + high) > side + 2 * CENTRE_SLACK  # twice the centre's way from the middle
+        outside |= np.abs((low - side) + high) > side + 2 * CENTER_SLACK  # twice the center's distance from the middle
     return outside
 
 

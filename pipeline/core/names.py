@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Literal, get_args
 
-from pipeline.core.errors import ParamError
-
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 MAX_SEED = 2**32 - 1  # of scikit-learn; numpy's and torch's are larger
@@ -20,13 +18,3 @@ def name_fault(name: object) -> str | None:
     if isinstance(name, str) and _NAME.fullmatch(name) and len(name) <= MAX_NAME_LENGTH:
         return None
     return f'a name of letters, digits, "_", "-" and single "." ({MAX_NAME_LENGTH} at most; it becomes part of paths)'
-
-
-def check_dataset(name: str) -> None:
-    """Refuse what is no name of a dataset.
-
-    Raises:
-        ParamError: it is a path, for example.
-    """
-    if fault := name_fault(name):
-        raise ParamError(f"dataset {name!r}: expected {fault}")

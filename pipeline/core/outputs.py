@@ -1,5 +1,6 @@
-"""What a method's network puts out for each image and pair, as it declares it: the dump keeps these arrays, and
-`evaluate` makes a factor of the score of each. Plain data, so that neither needs the method's code.
+"""The outputs of a method's network for each image and pair, as the method declares them.
+
+The dump keeps these arrays, and `evaluate` makes a factor of the score of each. Neither needs the method's code.
 """
 
 from __future__ import annotations

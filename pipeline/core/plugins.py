@@ -1,4 +1,4 @@
-"""Classes that a name in params.yaml chooses: found in a room's own files, so that no list of them is kept anywhere."""
+"""Classes that a name in params.yaml chooses. They are found in a room's own files; there is no list of them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def load_plugin(room: ModuleType, name: str, attribute: str, param: str) -> Any:
 
 
 def outside_files(*names: str) -> list[Path]:
-    """Files of those of the names that have dots, which are modules of the user's."""
+    """Files of the names with dots, which are the user's own modules."""
     specs = [importlib.util.find_spec(name) for name in names if "." in name]
     return [Path(spec.origin) for spec in specs if spec is not None and spec.origin is not None]
 

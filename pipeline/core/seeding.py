@@ -1,6 +1,6 @@
 """Every random stream of the project, derived from one root seed and the stage's own name.
 
-Two stages never share a stream, and a stage's stream does not move when another stage draws more.
+Two stages never share a stream, and how much one stage draws does not change the stream of another.
 """
 
 from __future__ import annotations

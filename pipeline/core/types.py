@@ -1,4 +1,4 @@
-"""The records that cross stage borders: frozen, struct of arrays, checked when built.
+"""The records that stages exchange: frozen, arrays by field (struct of arrays), checked when built.
 
 Axis legend, used everywhere: N proposals, M pairs, A verbs, C object categories, H HOI classes, D embedding width,
 T scored triplets, I images. Boxes are float32 [*, 4] xyxy in continuous original-image pixels.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ def check_record(record: Any, axes: Mapping[str, tuple[int | str, ...]], ids: Co
 
 
 def pair_axes(rows: str) -> dict[str, tuple[int | str, ...]]:
-    """Axes of the columns that say of which image and class a pair is, and where; `rows` is the letter of its rows."""
+    """Axes of a pair's columns: image, class and boxes; `rows` is the letter of the row axis."""
     return {"image_index": (rows,), "hoi_id": (rows,), "human_boxes": (rows, 4), "object_boxes": (rows, 4)}
 
 
@@ -58,7 +58,7 @@ def check_boxes(boxes: FloatArray, where: str) -> None:
 
 
 def check_text(value: Any, where: str) -> None:
-    """Refuse what can be no name of an image: nothing, no text, NUL, or text that UTF-8 can't hold.
+    """Refuse what can't be a name of an image: empty, no text, with NUL, or not valid UTF-8.
 
     Raises:
         DataError: names what was found.
@@ -192,7 +192,7 @@ class Detections:
 
     def take(self, rows: Any) -> Detections:
         """Some rows, by index, mask or slice."""
-        return Detections(**{item.name: getattr(self, item.name)[rows] for item in fields(self)})
+        return Detections(**{name: column[rows] for name, column in vars(self).items()})
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,3 @@ class StageManifest:
     counts: dict[str, Any]
     versions: dict[str, str]
     seed: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the manifest as plain JSON values."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -21,7 +21,7 @@ _DETECTED_HUMAN = "person"  # how detectors do
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Verbs (A), object categories (C, with the human among them) and HOI classes (H) of one dataset.
+    """Verbs (A), object categories (C, the human among them) and HOI classes (H) of one dataset.
 
     Args:
         objects: category names; `human` is one of them.
@@ -39,12 +39,8 @@ class Vocabulary:
     human: str = "person"
 
     def __post_init__(self) -> None:
-        columns: dict[str, tuple[Any, ...]] = {
-            "objects": self.objects,
-            "verbs": self.verbs,
-            "hoi_classes": self.hoi_classes,
-        }
-        for kind, names in columns.items():
+        for kind in ("objects", "verbs", "hoi_classes"):
+            names = getattr(self, kind)
             if len(set(names)) != len(names):
                 repeated = next(name for name in names if names.count(name) > 1)
                 raise DataError(f"vocabulary: {kind} holds {repeated!r} twice; expected each once")
@@ -59,17 +55,17 @@ class Vocabulary:
 
     @property
     def num_verbs(self) -> int:
-        """A."""
+        """Number of verbs, A."""
         return len(self.verbs)
 
     @property
     def num_objects(self) -> int:
-        """C, the human category included."""
+        """Number of object categories, C, the human one included."""
         return len(self.objects)
 
     @property
     def num_hois(self) -> int:
-        """H."""
+        """Number of HOI classes, H."""
         return len(self.hoi_classes)
 
     @property

@@ -13,8 +13,8 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from pipeline.core.bags import CLIP_MEAN, CLIP_STD
 from pipeline.core.errors import DataError, resource_error
-from pipeline.core.normalisation import CLIP_MEAN, CLIP_STD
 from pipeline.data.split import SplitManifest
 from pipeline.store.file_content import content_of
 

@@ -25,9 +25,8 @@ from pipeline.core.errors import WeightsError, did_you_mean, resource_error
 from pipeline.detection.own_weights import categories_beside, check_num_categories, read_categories, weights_of
 from pipeline.detection.params import DetectParams
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
-from pipeline.store.file_content import first_line, reason_and_remedy, torch_fault
+from pipeline.store.file_content import first_line, published_fault, reason_and_remedy, torch_fault
 from pipeline.store.files import sha256_of
-from pipeline.store.published_file import published_fault
 
 SMALL = "small_fasterrcnn"
 _UNREADABLE = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError)  # what torch raises for damaged files

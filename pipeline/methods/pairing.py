@@ -6,17 +6,17 @@ How many there are depends on the data: pairing on a GPU makes the host wait for
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from pipeline.core.bags import BagBatch
+from pipeline.core.bags import BagBatch, TensorFields
 from pipeline.core.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
-class PairIndex:
+class PairIndex(TensorFields):
     """Pairs of a batch, ordered by image, then human, then object.
 
     Attributes:
@@ -34,15 +34,6 @@ class PairIndex:
 
     def __len__(self) -> int:
         return len(self.human)
-
-    def to(self, device: torch.device, *, non_blocking: bool = False) -> PairIndex:
-        """Return the pairs on a device."""
-        moved = {item.name: getattr(self, item.name).to(device, non_blocking=non_blocking) for item in fields(self)}
-        return PairIndex(**moved)
-
-    def pin_memory(self) -> PairIndex:
-        """Return the pairs in page-locked memory."""
-        return PairIndex(**{item.name: getattr(self, item.name).pin_memory() for item in fields(self)})
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""The chain of runs behind an artifact: each recorded the digests of its inputs, which must be those of now.
+"""The chain of runs behind an artifact: each recorded the digests of its inputs, which must still be the same.
 
-Manifests are compared with manifests. Only files that no run made, such as weights, are digested; one that is no longer
-there is passed over.
+Manifests are compared with manifests. Only files that no run made, such as weights, are digested; missing ones are
+skipped.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class RecordedRun:
 def makers(layout: Layout) -> dict[str, RecordedRun]:
     """The run that made each output of a dataset, by the output's name in manifests.
 
-    A manifest that is missing or damaged is left out: the stage that takes its outputs names it.
+    A manifest that is missing or damaged is left out: the stage that reads its outputs reports it.
     """
     found: dict[str, RecordedRun] = {}
     for record in sorted(layout.stage_manifests.rglob("*.json")):
@@ -40,9 +40,9 @@ def makers(layout: Layout) -> dict[str, RecordedRun]:
 
 
 class Chain:
-    """The chains of a stage's inputs, each run looked at once.
+    """The chains of a stage's inputs; each run is checked once.
 
-    `runs` holds those found good so far: a run comes after those that made its inputs.
+    `runs` holds those that passed, a run after those that made its inputs.
     """
 
     def __init__(self, layout: Layout, digest: Callable[[Path], str]) -> None:
@@ -55,8 +55,7 @@ class Chain:
         """Check what the run that made `name` was made from, and everything before it.
 
         Raises:
-            ArtifactError: one of them was made from another file than the one of now. What has to be made anew first
-                is named first.
+            ArtifactError: one of them was made from another file than the present one; names what to run again first.
         """
         if run.record in self._seen:
             return
@@ -73,7 +72,7 @@ class Chain:
         self.runs.append(run)
 
     def _of_now(self, source: str) -> str | None:
-        """Digest of an input as it is now, by the run that made it or by the file; None where it is not there."""
+        """Present digest of an input, by the run that made it or by the file; None if it is missing."""
         if source in self._makers:
             return self._makers[source].manifest.outputs[source]
         path = self._root / source

@@ -1,6 +1,6 @@
 """A trained model on disk: a folder with model.safetensors and config.json. No pickle.
 
-`config` is JSON: the model's params, CLIP's architecture and the vocabulary, so that a checkpoint needs nothing else.
+`config` holds the model's params, CLIP's architecture and the vocabulary, so that a checkpoint needs nothing else.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ def save_checkpoint(folder: Path, state: Mapping[str, torch.Tensor], config: Map
     """Write weights and config atomically as one folder."""
     with atomic_path(folder) as temporary:
         temporary.mkdir()
-        # Not save_file, which writes files that nobody but their owner may read, and errors without a number.
-        (temporary / "model.safetensors").write_bytes(save(_contiguous(state)))
+        # Not save_file: its files are readable only by their owner, and its errors have no errno.
+        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+        (temporary / "model.safetensors").write_bytes(save(tensors))
         write_json(temporary / "config.json", dict(config))
 
 
@@ -38,11 +39,10 @@ def load_checkpoint(
     Raises:
         ArtifactError: missing or damaged, or trained on another vocabulary than the one given.
     """
-    config = read_json(folder / "config.json", remedy=_RETRAIN)
+    config, path = read_json(folder / "config.json", remedy=_RETRAIN), folder / "model.safetensors"
     try:
-        state = load_file(folder / "model.safetensors")
+        state = load_file(path)
     except (SafetensorError, OSError) as error:
-        path = folder / "model.safetensors"
         reason = reason_and_remedy(path, "safetensors", error, _RETRAIN).what
         raise ArtifactError(f"{path}: cannot be read ({reason}); {_RETRAIN}") from None
     if vocabulary is not None:
@@ -68,7 +68,3 @@ def vocabulary_of(folder: Path, config: Any) -> Vocabulary:
         raise ArtifactError(
             f"{folder / 'config.json'}: not the config of a checkpoint ({error!r}); {_RETRAIN}"
         ) from None
-
-
-def _contiguous(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}

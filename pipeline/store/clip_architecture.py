@@ -103,18 +103,7 @@ def _count(state: Mapping[str, Tensor], prefix: str) -> int:
 
 def build_clip(config: ClipConfig) -> CLIP:
     """Build a CLIP with random weights from torch's global generator, float32, in training mode."""
-    model = CLIP(
-        embed_dim=config.embed_dim,
-        image_resolution=config.image_resolution,
-        vision_layers=config.vision_layers,
-        vision_width=config.vision_width,
-        vision_patch_size=None,
-        context_length=config.context_length,
-        vocab_size=config.vocab_size,
-        transformer_width=config.transformer_width,
-        transformer_heads=config.transformer_heads,
-        transformer_layers=config.transformer_layers,
-    )
+    model = CLIP(**vars(config), vision_patch_size=None)
     assert isinstance(model.visual, ModifiedResNet)
     return model
 

@@ -1,8 +1,8 @@
 """CLIP weights on disk: OpenAI's by name, a `.pt` file, or our `.safetensors`, behind one record that also tokenizes.
 
-Ours keep float16 weights, the config in the metadata, and, where the token table was cut to the tokens in use, the int
-tensor `token_ids`: row r of the table is the token `token_ids[r]` of CLIP's own vocabulary, in rising order, so that
-the end-of-text token stays the highest id, which is how `encode_text` finds it. Pickled models are never read.
+Ours keep float16 weights, and the config in the metadata. Where the token table was cut to the tokens in use, row r is
+the token `token_ids[r]` of CLIP's own vocabulary, in rising order: `encode_text` finds the end of a text by its token,
+which has the highest id. Pickled models are never read.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ from torch import Tensor
 
 from pipeline.core.errors import WeightsError, did_you_mean, resource_error
 from pipeline.store.clip_architecture import ClipConfig, load_clip_state
-from pipeline.store.file_content import reason_and_remedy, torch_fault
+from pipeline.store.file_content import published_fault, reason_and_remedy, torch_fault
 from pipeline.store.files import atomic_path, sha256_of
 from pipeline.store.openai_clip import CLIP, MODEL_ADDRESSES, download, tokenize, tokenizer
-from pipeline.store.published_file import published_fault
 from pipeline.store.torchscript_file import is_torchscript, read_torchscript
 
 PADDING, START, END = 0, 49406, 49407  # ids in CLIP's own vocabulary
@@ -105,9 +104,7 @@ def _load_named(name: str, root: Path) -> ClipCheckpoint:
             raise resource_error(error) or WeightsError(
                 f"CLIP {name} is not at {path} and can't be downloaded ({error}); put the file there"
             ) from None
-    published = published_digest(name)
-    fault = published_fault(path, published)
-    if fault:
+    if fault := published_fault(path, published_digest(name)):
         raise WeightsError(
             f"{path}: not OpenAI's {name} ({fault}); delete it and download it again from {url}, "
             "or name a file of your own by its path in clip.weights"
@@ -156,9 +153,7 @@ def _load_safetensors(path: Path) -> ClipCheckpoint:
         raise WeightsError(
             f"{path}: not a CLIP of ours ({fault.what}); expected a file of stages.toy_clip; {fault.remedy}"
         ) from None
-    token_ids = state.pop("token_ids", None)
-    if token_ids is not None:
-        token_ids = token_ids.long()
+    token_ids = state.pop("token_ids").long() if "token_ids" in state else None
     return ClipCheckpoint(load_clip_state(config, state, str(path)), path.stem, sha256_of(path), token_ids)
 
 

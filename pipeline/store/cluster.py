@@ -20,14 +20,14 @@ _PATIENCE = 10.0  # seconds that a scheduler has to answer, and then to have a w
 
 
 def chosen_cluster(option: str | None, execution: ExecutionParams, root: Path) -> tuple[str | None, Path]:
-    """The cluster's address, None for this process, and the root by a path that means the same to its workers."""
+    """The cluster's address (None: this process), and the root, absolute where workers need it."""
     address = option or execution.scheduler
     return address, root.absolute() if address else root
 
 
 @lru_cache(maxsize=64)
 def check_seen(path: Path, digest: str) -> None:
-    """On a worker: compare what lies at `path` there with the caller's digest, once in a process.
+    """On a worker: compare the file at `path` with the caller's digest, once per process.
 
     Raises:
         ArtifactError: the worker sees other bytes, or nothing.
@@ -42,7 +42,7 @@ def check_seen(path: Path, digest: str) -> None:
 
 @contextmanager
 def connect(address: str | None, *, patience: float = _PATIENCE) -> Iterator[Client | None]:
-    """Yield a client of the scheduler at `address`, which has a worker at least; None where there is no address.
+    """Yield a client of the scheduler at `address`, which has at least one worker; None without an address.
 
     Raises:
         ParamError: nothing answers there, or it has no workers.
@@ -54,7 +54,7 @@ def connect(address: str | None, *, patience: float = _PATIENCE) -> Iterator[Cli
 
     from distributed import Client
 
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # a lost connection is told as one line of ours
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # we report a lost connection in one line
     _check_scheduler(address, patience)
     with Client(address, timeout=patience) as client:
         try:
@@ -67,7 +67,7 @@ def connect(address: str | None, *, patience: float = _PATIENCE) -> Iterator[Cli
 
 
 def _check_scheduler(address: str, patience: float) -> None:
-    """Ask what runs there before a Client is made: one that fails to start waits long and leaves threads behind."""
+    """Ask what runs there before a Client is made: a failed Client takes long and leaves threads behind."""
     import asyncio
 
     from distributed import rpc

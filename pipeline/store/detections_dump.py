@@ -1,12 +1,12 @@
 """Scored triplets on disk: a flat zarr v3 group with the columns of `Detections`, read block by block.
 
-Rows are in image order, as everywhere: row order breaks ties. T triplets: `image_index` int32 [T], `hoi_id` int16 [T],
+Row order breaks ties of scores. T triplets: `image_index` int32 [T], `hoi_id` int16 [T],
 `human_boxes` and `object_boxes` float32 [T, 4], `scores` float32 [T]. Chunks are written with a checksum (crc32c), so
 that a flipped bit is noticed; groups without it are read as well, their values unchecked. Links are not followed.
 
-What `evaluate` writes also says what each triplet matches: `matched` int32 [T], the row of the ground truth that it
-points at, -1 for none; `hit` bool [T], whether it claims that one; and each factor of its score, `factor.NAME` float32
-[T]. Attributes: the run, its factors in order, and their weights.
+`evaluate` adds what each triplet matches: `matched` int32 [T], a row of the ground truth, -1 for none; `hit` bool [T],
+whether the triplet is that row's true positive; and each factor of its score, `factor.NAME` float32 [T]. Attributes:
+the run, its factors in order, and their weights.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The prediction dump: raw logits of a split in sharded zarr v3, with the proposals that they belong to.
 
-Everything that `evaluate` needs beside the ground truth is inside. I images, N proposals, M pairs of the whole split:
+It holds all that `evaluate` needs beside the ground truth. I images, N proposals, M pairs of the split:
 `proposal_offsets` [I + 1], `boxes` [N, 4], `proposal_scores` [N], `object_ids` [N], `pair_offsets` [I + 1],
 `human_index`, `object_index` [M] (rows of the image's proposals), and the outputs that the method declares, a row an
 image or a pair. Outputs, boxes and scores are float32, all else int64. Attributes: vocabulary, image ids, variant, and
@@ -102,7 +102,7 @@ class DumpReader:
         return len(self.image_ids)
 
     def read(self, start: int = 0, stop: int | None = None) -> PredictionDump:
-        """Predictions of the images start..stop-1, to the last by default: a dump of a split that has only those.
+        """Predictions of the images start..stop-1, to the last by default.
 
         Raises:
             ArtifactError: damaged, or values that no run writes.
@@ -117,16 +117,9 @@ class DumpReader:
         return part
 
 
-def read_dump(
-    path: Path,
-    *,
-    vocabulary: Vocabulary | None = None,
-    image_ids: tuple[str, ...] | None = None,
-    run: str | None = None,
-    remedy: str = _INFER,
-) -> PredictionDump:
+def read_dump(path: Path, **expected: Any) -> PredictionDump:
     """Read a dump into memory; arguments and errors as `open_dump`."""
-    return open_dump(path, vocabulary=vocabulary, image_ids=image_ids, run=run, remedy=remedy).read()
+    return open_dump(path, **expected).read()
 
 
 def open_dump(
@@ -181,7 +174,7 @@ def _open_sharded(path: Path, group: zarr.Group, name: str) -> zarr.Array[Any]:
 
 
 def _check_values(part: PredictionDump) -> None:
-    """Refuse what scoring would turn into nonsense; rows in messages count from the part's first."""
+    """Refuse values that scoring cannot use; rows in messages count from the part's first."""
     check_proposals(part.boxes, part.proposal_scores, part.object_ids, part.vocabulary.num_objects)
     counts = np.repeat(np.diff(part.proposal_offsets), np.diff(part.pair_offsets))  # proposals of each pair's image
     for name in ("human_index", "object_index"):

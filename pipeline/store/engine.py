@@ -1,7 +1,7 @@
 """Parts of a stage, computed in this process or by the workers of a Dask cluster; the bytes are the same.
 
-Workers are sent a recipe: paths, params and a range. Each opens the files itself, once, and writes the parts it makes
-with an atomic rename. A worker that dies loses the part it was at; the scheduler gives it to another.
+Workers get a recipe: paths, params and a range. Each opens the files itself, once, and writes its parts with an atomic
+rename. When a worker dies, the scheduler gives its part to another.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from pipeline.core.errors import ArtifactError, UserError
 from pipeline.store.cluster import connect
 from pipeline.store.part_work import ImageWork, compute_parts
 from pipeline.store.parts import FinishedParts, PartPlan
-from pipeline.store.running_code import code_digest
+from pipeline.store.source_files import code_digest
 from pipeline.store.work_folder import tell_of_other_work
 
 if TYPE_CHECKING:
     from distributed import Client
 
 Work = TypeVar("Work", bound=ImageWork, covariant=True)
-_RETRIES = 2  # of a part that fails by something else than a user's mistake
+_RETRIES = 2  # of a part that fails for another reason than a user's mistake
 _OPENING = Lock()
 
 
@@ -59,8 +59,8 @@ def run_parts(
     """Compute all parts of a recipe's work that are not on disk; return the work, opened here too, and the parts.
 
     Args:
-        progress: given the number of images, opens a bar and gives what moves it on by so many.
-        tell: given a line for the user about parts that cannot be used.
+        progress: opens a progress bar for a number of images; yields a function that advances it by a number.
+        tell: prints a line for the user, about parts that cannot be used.
         scheduler: address of the cluster that computes, whose workers see the recipe's paths; None: this process does.
         threads: that decode images, in each process.
 
@@ -80,7 +80,7 @@ def run_parts(
 
 
 def _key(recipe: Recipe[ImageWork], work: ImageWork) -> str:
-    """Names what the work's parts are made from, and the code that makes them."""
+    """Digest of what the parts are made from, and of the code that makes them."""
     return digest_of({"work": work.digest, "code": code_digest(type(recipe).__module__, __name__)})
 
 
@@ -115,7 +115,7 @@ def _compute_on_cluster(
             f"scheduler: every worker that was given part {error.task} died; look at their logs and memory, run again"
         ) from None
     except CancelledError:
-        raise ArtifactError("scheduler: it went away before all parts were done; start it and run again") from None
+        raise ArtifactError("scheduler: it stopped before all parts were done; start it and run again") from None
     finally:
         client.cancel(futures)
 
@@ -123,8 +123,8 @@ def _compute_on_cluster(
 def _compute_on_worker(
     part: tuple[int, int], *, recipe: Recipe[ImageWork], plan: PartPlan, threads: int, torch_threads: int
 ) -> UserError | None:
-    """Make one part; a user's mistake is returned, not raised, since trying again would not mend it."""
-    torch.set_num_threads(torch_threads)  # the order of sums, so the bits, may depend on it
+    """Make one part; a user's mistake is returned, not raised, since trying again would not help."""
+    torch.set_num_threads(torch_threads)  # the order of float sums may depend on it
     try:
         with _OPENING:
             work = _opened(recipe, plan.digest)

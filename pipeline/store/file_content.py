@@ -1,6 +1,6 @@
-"""What a file holds that a reader refused: the web page, the Git LFS pointer or the half download in its place.
+"""What a refused file holds instead: a web page, a Git LFS pointer, half a download.
 
-Readers ask only after a failure, so that files as they should be are not read twice.
+Readers ask only after a failure, so that sound files are not read twice.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pipeline.core.errors import resource_error
+from pipeline.store.files import sha256_of
 
 Kind = Literal["torch", "safetensors", "hdf5", "mat", "npz", "json", "image", "pickle"]
-_HEAD = 1024  # bytes that tell most kinds apart
+_HEAD = 1024  # bytes that identify most kinds
 _CHUNK = 1 << 20
 _LONGEST_HEADER = 100_000_000  # bytes, of safetensors itself
 _AGAIN = "download it again"
@@ -28,7 +29,7 @@ class Content(NamedTuple):
     remedy: str
 
 
-# First bytes of binary files: the name, the kinds that are stored so, and what to do where another was expected.
+# First bytes of binary files: the name, the kinds that begin so, and what to do where another kind was expected.
 _MAGIC: tuple[tuple[bytes, str, tuple[Kind, ...], str], ...] = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file", ("hdf5", "mat"), _CHECK),
     (b"MATLAB ", "a MATLAB file", ("mat", "hdf5"), _CHECK),
@@ -45,7 +46,7 @@ _PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head|body|script|me
 
 
 def content_of(path: Path, expected: Kind) -> Content | None:
-    """Return what a file holds other than a sound file of the expected kind; None where that can't be told."""
+    """Return what a file holds instead of the expected kind; None if it is of that kind, or unknown."""
     try:
         size = path.stat().st_size
         with path.open("rb") as stream:
@@ -55,16 +56,16 @@ def content_of(path: Path, expected: Kind) -> Content | None:
         if head.startswith(b"version https://git-lfs"):
             return Content("a Git LFS pointer and not the file itself", 'run "git lfs pull" where it was cloned')
         if _PAGE.match(head):
-            return Content("a web page, as of a login or an error", "download the file itself")
+            return Content("a web page, such as a login or an error", "download the file itself")
         if not head.strip(b"\0") and _only_zeros(path):
-            return Content("only zeros, as of a download that broke off", _AGAIN)
+            return Content("only zeros, as after an interrupted download", _AGAIN)
         return _archive(path, head, expected) or _safetensors(path, head, size, expected) or _other(head, expected)
     except OSError:
         return None
 
 
 def reason_and_remedy(path: Path, expected: Kind, error: BaseException, remedy: str) -> Content:
-    """Return why a reader refused a file: by what it holds where that can be told, else by the reader's first line.
+    """Return why a reader refused a file: what it holds, if known, else the first line of the reader's message.
 
     Raises:
         ResourceError: the machine is at fault, and not the file.
@@ -78,7 +79,7 @@ def reason_and_remedy(path: Path, expected: Kind, error: BaseException, remedy: 
 
 
 def torch_fault(path: Path, error: BaseException, remedy: str) -> Content:
-    """Return why torch refused a file; torch's own messages are long, and advise to run what the file brings."""
+    """Return why torch refused a file; torch's own messages are long, and advise to run the file's code."""
     fault = reason_and_remedy(path, "torch", error, remedy)
     if fault.what != first_line(error):
         return fault
@@ -92,8 +93,22 @@ def torch_fault(path: Path, error: BaseException, remedy: str) -> Content:
     return Content("damaged, or not written by torch.save", f"{_AGAIN}, or {remedy}")
 
 
+def published_fault(path: Path, digest: str) -> str | None:
+    """Return why a file of torch's is not the published one; None where it is.
+
+    Args:
+        digest: the published sha256, or its first digits.
+    """
+    found = sha256_of(path)
+    if found.startswith(digest):
+        return None
+    content = content_of(path, "torch")
+    what = f"{content.what}; " if content else ""
+    return f"{what}sha256 {found[:12]}, published {digest[:12]}"
+
+
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, cut to a length that a line can hold; its type where it says nothing."""
+    """The first line of an error's message, at most 200 characters; its type if there is no message."""
     if isinstance(error, KeyError):  # whose message is the key alone
         return f"no {error}"
     return (str(error).splitlines() or [""])[0][:200] or type(error).__name__
@@ -122,7 +137,7 @@ def _archive(path: Path, head: bytes, expected: Kind) -> Content | None:
         return None if expected == "torch" else Content("a file of torch.save", "give it the suffix .pt")
     if expected == "npz" and any(name.endswith(".npy") for name in names):
         return None
-    return Content(f'a zip archive of other files, "{names[0]}" first' if names else "a zip archive of nothing", _CHECK)
+    return Content(f'a zip archive of other files, "{names[0]}" first' if names else "an empty zip archive", _CHECK)
 
 
 def _safetensors(path: Path, head: bytes, size: int, expected: Kind) -> Content | None:

@@ -27,7 +27,7 @@ def atomic_path(final: Path) -> Iterator[Path]:
 
     Raises:
         ArtifactError: the disk is full, read-only or closed to the user, or `final` is a pipe, a device or a link to
-            an open file. Errors that name other files pass through.
+            an open file. Errors of other files pass through.
     """
     refuse_special(final)
     temporary = _temporary(final)
@@ -41,12 +41,12 @@ def atomic_path(final: Path) -> Iterator[Path]:
             raise
         raise unwritable(final, error.strerror or str(error)) from error
     finally:
-        with suppress(OSError):  # of a disk that has become read-only: the error above says it already
+        with suppress(OSError):  # a disk that has become read-only: reported above
             _remove(temporary)
 
 
 def is_stream(path: Path) -> bool:
-    """Whether what is written there goes to a reader at once: a pipe, or a device such as a terminal."""
+    """Whether a path is a pipe or a device such as a terminal."""
     mode = _mode(path)
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
 
@@ -60,7 +60,7 @@ def _mode(path: Path) -> int:
 
 
 def refuse_special(final: Path) -> None:
-    """Refuse what nothing can be renamed over: a pipe or device would be gone for every process.
+    """Refuse to replace a pipe or a device, which would be gone for every process.
 
     Raises:
         ArtifactError: says what to give instead.
@@ -73,7 +73,7 @@ def refuse_special(final: Path) -> None:
     link_to_open_file = final.is_symlink() and (folder == Path("/dev") or folder.is_relative_to("/proc"))
     if link_to_open_file or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise ArtifactError(
-            f"{final}: a pipe, a device or a link to an open file, where none can be put; give the path of a file"
+            f"{final}: a pipe, a device or a link to an open file, which cannot be replaced; give the path of a file"
         )
 
 
@@ -87,13 +87,13 @@ def _temporary(final: Path, suffix: str = "") -> Path:
 
 
 def _stem(final: Path) -> str:
-    """The file's name, cut where a temporary's would be too long."""
+    """The file's name, cut if the temporary's name would be too long."""
     name = os.fsencode(final.name)
     return final.name if len(name) <= _NAME_BYTES else name[:_NAME_BYTES].decode("utf-8", "ignore")
 
 
 def _put(temporary: Path, final: Path) -> None:
-    """Rename into place. An older folder is moved aside first: removing takes a while, and a kill must not halve it."""
+    """Rename into place. An older folder is moved aside first, since a kill while it is removed would leave a part."""
     if final.exists() and final.is_dir() != temporary.is_dir():
         found, expected = ("folder", "file") if final.is_dir() else ("file", "folder")
         raise ArtifactError(f"{final}: a {found}, where a {expected} is to be written; move it away")
@@ -108,7 +108,7 @@ def _put(temporary: Path, final: Path) -> None:
 
 
 def _concerns(error: OSError, temporary: Path, final: Path) -> bool:
-    """Whether an error is of writing here, not of another file that was read meanwhile."""
+    """Whether an error is about writing `final`, not about another file that was read in the block."""
     if not isinstance(error.filename, str):
         return True
     named = Path(error.filename).absolute()
@@ -123,10 +123,7 @@ def _remove(path: Path) -> None:
 
 
 def remove_leftovers(final: Path) -> None:
-    """Remove temporaries of `final` whose process was killed, so that none is ever taken for part of a folder.
-
-    It lists the folder: for artifacts, not for each of many files.
-    """
+    """Remove temporaries of `final` whose process was killed. Lists the folder, so not for each of many files."""
     name = re.compile(rf"\.{re.escape(_stem(final))}\.(\d+)(\.old)?\.tmp")
     for path in final.parent.iterdir() if final.parent.is_dir() else ():
         if (found := name.fullmatch(path.name)) and not _is_alive(int(found[1])):
@@ -180,9 +177,9 @@ def read_json(path: Path, *, remedy: str) -> Any:
 
 
 def refuse_links(folder: Path) -> None:
-    """Refuse a folder that holds a link: what it leads to may be anybody's, and may change.
+    """Refuse a folder that holds a link: its target may be anybody's, and may change.
 
-    A link into a DVC cache passes where the file there is what its name says: its content cannot be another's.
+    A link into a DVC cache passes if the file there has the MD5 that its name says.
 
     Raises:
         ArtifactError: names the first.
@@ -204,8 +201,8 @@ def sha256_of(path: Path) -> str:
     """Return the sha256 of a file, or of a folder's relative names and contents in name order.
 
     Raises:
-        OSError: something cannot be read; nothing is left out of a folder without a word.
-        ArtifactError: a pipe or device, which would be read for ever.
+        OSError: something cannot be read; no file of a folder is skipped.
+        ArtifactError: a pipe or device, whose reading would not end.
     """
     digest = hashlib.sha256()
     if path.is_dir():
@@ -223,10 +220,10 @@ def sha256_of(path: Path) -> str:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Everything in a folder and its sub-folders that is no folder; links to folders are not followed.
+    """All files in a folder and its sub-folders; links to folders are not followed.
 
     Raises:
-        OSError: a folder cannot be read. `Path.rglob` leaves such a one out without a word.
+        OSError: a folder cannot be read (`Path.rglob` skips it silently).
     """
 
     def fail(error: OSError) -> None:

@@ -1,4 +1,4 @@
-"""Tables in HDF5: written so that a full disk is an error like any other, read so that nothing leads out of the file.
+"""Tables in HDF5: a full disk is an ordinary error when writing, and no link out of the file is followed when reading.
 
 Files are byte-reproducible: no timestamps, fixed order.
 """
@@ -29,8 +29,8 @@ _SLACK = 1 << 20  # bytes for everything but the data itself: headers, indices, 
 def create_hdf5(final: Path, num_bytes: int) -> Iterator[h5py.File]:
     """Yield a new file that appears as `final` when the block ends; byte-reproducible where its datasets are.
 
-    The HDF5 library crashes the process when a write fails. So the room is taken from the disk first, where a full
-    disk is an error like any other; what was not needed is given back.
+    The HDF5 library crashes the process when a write fails. So the space is reserved first, where a full disk is an
+    ordinary error; what was not needed is given back.
 
     Args:
         num_bytes: size of the arrays that will be written.
@@ -55,8 +55,8 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     """Yield a file opened for reading.
 
     Raises:
-        ArtifactError: it holds a link, or data that lies in another file: nobody's file may make us read others.
-        OSError: it is damaged, or no HDF5 file; then the message says what it looks like.
+        ArtifactError: it holds a link, or its data is in another file: a file may not make us read other files.
+        OSError: it is damaged, or no HDF5 file; the message says what it looks like.
     """
     with _opened(path) as file:
         for name in file:
@@ -78,10 +78,10 @@ def _opened(path: Path) -> h5py.File:
 
 
 def read_columns(file: h5py.File, forms: Mapping[str, Form], images: int = 0) -> dict[str, NDArray[Any]]:
-    """Read the datasets of a table that anybody may have written: numbers of another width are converted.
+    """Read the datasets of a table; numbers of another width are converted, since others may have written the file.
 
     Raises:
-        DataError: of another kind or shape, or offsets that do not fit; as `Table.of`.
+        DataError: as `Table.of`.
         KeyError, TypeError: no such dataset.
     """
     for name in forms:
@@ -91,7 +91,7 @@ def read_columns(file: h5py.File, forms: Mapping[str, Form], images: int = 0) ->
 
 
 def read_texts(holder: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    """Read a list of texts: a dataset of a file or one of its attributes, in any form that h5py writes one.
+    """Read a list of texts from a dataset or an attribute, in any form that h5py writes.
 
     Raises:
         KeyError, TypeError, UnicodeDecodeError: it is absent, or no list of texts.
@@ -110,14 +110,14 @@ def read_text(file: h5py.File, name: str) -> str:
 
 
 def encode_strings(names: Sequence[str]) -> NDArray[np.bytes_]:
-    """Return names as fixed-width UTF-8 bytes, a dtype that HDF5 stores without objects."""
+    """Return names as fixed-width UTF-8 bytes."""
     return np.array([name.encode() for name in names], dtype=np.bytes_) if names else np.zeros(0, "S1")
 
 
 def write_hdf5(
     path: Path, columns: Mapping[str, Column | NDArray[Any]], *, attributes: Mapping[str, Any], chunk_rows: int
 ) -> None:
-    """Write a table atomically, at most 16 chunks of a column in memory; its bytes don't depend on its pieces."""
+    """Write a table atomically, at most 16 chunks of a column in memory; pieces of columns do not change its bytes."""
     ready = {name: Column.of(column) for name, column in columns.items()}
     with create_hdf5(path, sum(column.nbytes for column in ready.values())) as file:
         file.attrs.update(attributes)
@@ -126,7 +126,7 @@ def write_hdf5(
 
 
 def write_column(file: h5py.File, name: str, column: Column, chunk_rows: int) -> None:
-    """Write one dataset. It is closed with this function, since HDF5 places its last chunks only then."""
+    """Write one dataset, and close it: HDF5 writes the last chunks only then."""
     chunks = (min(chunk_rows, len(column)), *column.shape[1:]) if column.size else None
     target = file.create_dataset(
         name,

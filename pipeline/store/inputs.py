@@ -1,7 +1,7 @@
 """What a stage reads: every artifact is compared with the manifest of the stage that made it, before it is opened.
 
-What it was made from must be what is there now, through all stages before it (chain.py). An artifact that no manifest
-describes (a colleague's, handed over alone) is taken as it is; its reader checks its form.
+Its own inputs must be unchanged too, through all stages before it (chain.py). An artifact without a manifest (from a
+colleague) is accepted as it is; its reader checks its form.
 """
 
 from __future__ import annotations
@@ -25,15 +25,12 @@ class StageInputs:
 
     layout: Layout
     digests: dict[Path, str] = field(default_factory=dict)
+    _found: dict[Path, str] = field(default_factory=dict, init=False)
 
     @cached_property
     def chain(self) -> Chain:
         """The runs that the inputs taken so far come from."""
         return Chain(self.layout, self._digest)
-
-    @cached_property
-    def _found(self) -> dict[Path, str]:
-        return {}
 
     @property
     def named(self) -> dict[str, str]:
@@ -43,17 +40,16 @@ class StageInputs:
     def take(self, path: Path, stage: str, of: Run | str | None = None, *, alone: bool = False) -> Path:
         """Check an artifact against the manifest of the run of `stage` that made it, and return its path.
 
-        A path where nothing is passes: its reader says what makes it. Links inside a folder pass where a manifest
-        vouches for what they lead to, and into a DVC cache, as DVC makes them with `cache.type symlink`, or where
-        `rerun` made them.
+        A missing path passes: its reader says what makes it. Links inside a folder pass if a manifest holds the digest
+        of their content, if they lead into a DVC cache (`cache.type symlink`), or if `rerun` made them.
 
         Args:
             of: as in `Layout.stage_manifest`.
-            alone: what the artifact was made from does not matter, as for a model that is used on new images.
+            alone: do not check what the artifact was made from, as for a model that is used on new images.
 
         Raises:
-            ArtifactError: the artifact is not what its manifest says, or was made from something else than what is
-                there now; the manifest is damaged; a link inside a folder that has no manifest.
+            ArtifactError: the artifact differs from its manifest, or its own inputs have changed; the manifest is
+                damaged; a link inside a folder that has no manifest.
         """
         if not path.exists():
             return path

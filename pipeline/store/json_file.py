@@ -1,4 +1,4 @@
-"""Annotation files in JSON: read whole, or refused in one line that says which dataset the file looks like."""
+"""Annotation files in JSON; a refusal says which dataset the file looks like."""
 
 from __future__ import annotations
 
@@ -38,21 +38,18 @@ def load_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-    except json.JSONDecodeError as error:
-        found = content_of(path, "json")
-        if found:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        if found := content_of(path, "json"):
             raise DataError(f"{path}: not JSON but {found.what}; {found.remedy}") from None
+        if isinstance(error, UnicodeDecodeError):
+            raise DataError(f"{path}: not a text file; expected JSON") from None
         raise DataError(
             f"{path}: not JSON, at line {error.lineno} column {error.colno} ({error.msg}); "
             "the file is truncated or damaged, download it again"
         ) from None
     except RecursionError:
         raise DataError(f"{path}: nested too deeply to be annotations; download it again") from None
-    except UnicodeDecodeError:
-        found = content_of(path, "json")
-        hint = f" but {found.what}; {found.remedy}" if found else ""
-        raise DataError(f"{path}: not a text file{hint}; expected JSON") from None
-    except ValueError:  # Python reads no longer number
+    except ValueError:  # Python refuses longer numbers
         raise DataError(f"{path}: holds a number of more than {sys.get_int_max_str_digits()} digits") from None
 
 

@@ -1,7 +1,7 @@
-"""One process at a time: a lock that the kernel gives back however its holder ends, kill -9 included.
+"""One process at a time: a lock that the kernel releases however its holder ends, kill -9 included.
 
-A POSIX record lock, which processes on other machines see where the shared file system carries such locks (NFS does,
-unless mounted with `nolock`). Where it does not, or the folder is read-only, there is no lock, and nothing is refused.
+It is a POSIX record lock, which works between machines if the shared file system supports it (NFS does, unless mounted
+with `nolock`). Without such support, or in a read-only folder, there is no lock, and nothing is refused.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def hold_lock(path: Path, work: str) -> Iterator[None]:
 
 
 def _locked(path: Path, work: str) -> int | None:
-    """A descriptor that holds the lock; None where there can be none."""
+    """A descriptor that holds the lock; None if there can be none."""
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def _locked(path: Path, work: str) -> int | None:
                 os.truncate(descriptor, 0)
                 os.write(descriptor, f"{os.uname().nodename} process {os.getpid()}".encode())
                 return descriptor
-            os.close(descriptor)  # its holder removed it while we opened it
+            os.close(descriptor)  # its last holder removed it while we opened it
         except OSError as error:
             holder = os.pread(descriptor, 200, 0).decode(errors="replace")
             os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Stage manifests: what a stage run was made from and what it made. Written last, they mark it as done.
+"""Stage manifests: what a run of a stage read and made. Written last, they mark the run as done.
 
 Paths inside are relative to the repository root; no clock times, so equal runs give equal manifests.
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.sections import digest_of
+from pipeline.config.sections import digest_of, plain
 from pipeline.core.errors import ArtifactError
 from pipeline.core.types import StageManifest, is_sha256
 from pipeline.store.files import read_json, remove_leftovers, sha256_of, write_json
@@ -28,7 +28,7 @@ def library_versions() -> dict[str, str]:
 
 
 def relative(path: Path, root: Path) -> str:
-    """Return a path as the manifest spells it: relative to the root where it lies inside."""
+    """Return a path as manifests hold it: relative to the root if it is inside."""
     absolute, base = path.absolute(), root.absolute()
     return absolute.relative_to(base).as_posix() if absolute.is_relative_to(base) else absolute.as_posix()
 
@@ -52,10 +52,7 @@ def write_stage_manifest(
         params: the resolved sections that the stage read, by section name (dataclasses or plain values).
         arguments: the choices made on the command line, e.g. {"dataset": "toyworld", "split": "train"}.
     """
-    plain = {
-        name: dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
-        for name, value in params.items()
-    }
+    sections = {name: plain(value) for name, value in params.items()}
     outputs = sorted(outputs)
     for item in outputs:
         remove_leftovers(item)
@@ -65,23 +62,23 @@ def write_stage_manifest(
         arguments=dict(arguments),
         schema_version=SCHEMA_VERSION,
         inputs={relative(item, root): digest for item, digest in sorted(digests.items())},
-        params=plain,
-        params_digest=digest_of(plain),
+        params=sections,
+        params_digest=digest_of(sections),
         outputs={relative(item, root): sha256_of(item) for item in outputs},
         counts=dict(counts),
         versions=library_versions(),
         seed=seed,
     )
-    write_json(path, manifest.to_json())
+    write_json(path, vars(manifest))
     return manifest
 
 
 def read_stage_manifest(path: Path, *, remedy: str = "run the stage that writes it, e.g. `dvc repro`") -> StageManifest:
-    """Read a stage manifest; `remedy` says what to do where it is of no use.
+    """Read a stage manifest; `remedy` says what to do if it cannot be used.
 
     Raises:
         ArtifactError: missing, truncated, of another schema, its params do not match their digest, or a value is of
-            another kind than that which `write_stage_manifest` writes.
+            another type than `write_stage_manifest` writes.
     """
     data = read_json(path, remedy=remedy)
     names = {item.name for item in dataclasses.fields(StageManifest)}
@@ -101,7 +98,7 @@ def read_stage_manifest(path: Path, *, remedy: str = "run the stage that writes 
 
 
 def _wrong_value(data: Mapping[str, Any]) -> str | None:
-    """The first value of another kind than a stage writes, and what it should be."""
+    """The first value of another type than a stage writes, and what it should be."""
     for name, kind in (("stage", str), ("params_digest", str), ("seed", int)):
         if type(data[name]) is not kind:
             return f"{name} is of type {type(data[name]).__name__}, expected {kind.__name__}"
@@ -128,12 +125,12 @@ def command_of(manifest: StageManifest) -> str:
 def differences(
     manifest: StageManifest, root: Path, maker: Callable[[str], StageManifest | None] = lambda name: None
 ) -> list[str]:
-    """Compare a manifest's inputs and outputs with the files on disk; return one line per difference, with its remedy.
+    """Compare a manifest's inputs and outputs with the files on disk; return a line with a remedy for each difference.
 
-    What cannot be read differs, too.
+    An unreadable file is a difference.
 
     Args:
-        maker: gives the run that made an input, None where no run did.
+        maker: returns the run that made an input, None if no run did.
     """
     lines = []
     for kind, entries in (("input", manifest.inputs), ("output", manifest.outputs)):
@@ -153,7 +150,7 @@ _MISSING = "is missing"
 
 
 def difference(path: Path, expected: str) -> str:
-    """What is wrong with a file or folder that should have a digest; empty where nothing is."""
+    """How a file or folder differs from an expected digest; empty if it does not."""
     try:
         if not path.exists():
             return _MISSING

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
-from types import TracebackType
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -16,9 +16,9 @@ Loaded = TypeVar("Loaded")
 def load_ahead(
     items: Iterable[Item], load: Callable[[Item], Loaded], *, threads: int
 ) -> Generator[tuple[Item, Loaded], None, None]:
-    """Yield (item, load(item)) in order; `threads` threads load the next items, one more than threads at most.
+    """Yield (item, load(item)) in order; `threads` threads load ahead, at most threads + 1 items.
 
-    What `load` raises is raised here, once the items before have been yielded.
+    An error of `load` is raised here, after the items before it.
     """
     remaining = iter(items)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="load")
@@ -33,36 +33,26 @@ def load_ahead(
         pool.shutdown(cancel_futures=True)
 
 
-class WriteBehind:
-    """One thread that writes while the caller goes on; the next write waits for the one before.
+@contextmanager
+def write_behind() -> Iterator[Callable[..., None]]:
+    """Yield `submit(write, *arguments, done=...)`: a thread writes while the caller goes on.
 
-    A context: its end waits for the last write. What a write raises is raised by the next call, or by the end.
+    A write waits for the one before, and the end of the block for the last one; then `done()` is called in the caller's
+    thread. An error of a write is raised by the next call, or at the end. If the block fails, the last write is
+    finished all the same.
     """
+    waiting: list[tuple[Future[None], Callable[[], None]]] = []
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="write")
-        self._last: tuple[Future[None], Callable[[], None]] | None = None
-
-    def submit(self, write: Callable[..., None], *arguments: Any, done: Callable[[], None]) -> None:
-        """Wait for the write before, then begin this one; `done` is called in the caller's thread once it is over."""
-        self.wait()
-        self._last = self._pool.submit(write, *arguments), done
-
-    def wait(self) -> None:
-        """Wait for the last write."""
-        if self._last is not None:
-            (writing, done), self._last = self._last, None
+    def wait() -> None:
+        if waiting:
+            writing, done = waiting.pop()
             writing.result()
             done()
 
-    def __enter__(self) -> WriteBehind:
-        return self
+    def submit(write: Callable[..., None], *arguments: Any, done: Callable[[], None]) -> None:
+        wait()
+        waiting.append((pool.submit(write, *arguments), done))
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self.wait()
-        finally:
-            self._pool.shutdown()  # after an error too: what was computed is kept
+    with ThreadPoolExecutor(1, thread_name_prefix="write") as pool:
+        yield submit
+        wait()

@@ -1,13 +1,14 @@
-"""How parts are computed: threads load batches of images, batches run in order, a part is written behind the next."""
+"""Computing parts: threads load batches of images, batches run in order, a part is written while the next runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
-from pipeline.store.overlap import WriteBehind, load_ahead
+from pipeline.store.overlap import load_ahead, write_behind
 from pipeline.store.parts import Arrays, PartPlan, concatenate_arrays
 
 
@@ -16,11 +17,11 @@ class ImageWork(Protocol):
 
     @property
     def digest(self) -> str:
-        """Names everything that shapes the result."""
+        """Digest of everything that affects the result."""
 
     @property
     def num_images(self) -> int:
-        """Of the split."""
+        """Number of images of the split."""
 
     @property
     def empty(self) -> Arrays:
@@ -51,21 +52,21 @@ def compute_parts(
     threads: int,
     done: Callable[[int], None] = lambda count: None,
 ) -> None:
-    """Compute those parts of `ranges` that are not on disk; `done` is told the number of images of each, in order.
+    """Compute those parts of `ranges` that are not on disk; `done` gets the number of images of each, in order.
 
     Raises:
-        UserError: what loading, running or writing raised; parts that were finished before are kept.
+        UserError: as loading, running or writing; parts that were finished before are kept.
     """
     missing = plan.missing(ranges, done)
     loading = load_ahead(_batches(missing, work), lambda batch: work.load(batch.images), threads=threads)
     found: dict[int, Arrays] = {}
-    with closing(loading) as batches, WriteBehind() as writer:
+    with closing(loading) as batches, write_behind() as submit:
         for batch, loaded in batches:
             found.update(zip(batch.images, work.run(batch.images, loaded), strict=True))
             if batch.is_last:
                 start, stop = batch.part
                 arrays = concatenate_arrays([found.pop(image) for image in range(start, stop)], work.empty)
-                writer.submit(plan.write, start, stop, arrays, done=lambda count=stop - start: done(count))  # type: ignore[misc]
+                submit(plan.write, start, stop, arrays, done=partial(done, stop - start))
 
 
 def _batches(ranges: Sequence[tuple[int, int]], work: ImageWork) -> Iterator[_Batch]:

@@ -1,8 +1,8 @@
-"""Resumable work over images: contiguous parts, each a file that is renamed into place when whole.
+"""Resumable work over images: contiguous parts, each a file that is renamed into place when complete.
 
-A part's folder is named by the digest of everything that shapes its content, so a part made with other parameters,
-images, weights or code is never reused. A part is a safetensors file of arrays whose first axes the caller knows;
-columns of the whole are streamed from the parts, so that no more than one of them is ever in memory.
+A part's folder is named by the digest of everything that affects its content, so a part made with other parameters,
+images, weights or code is never reused. A part is a safetensors file of arrays; columns of the whole split are
+streamed from the parts, with one part in memory at a time.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from safetensors import SafetensorError, safe_open
 
 from pipeline.core.errors import ArtifactError, resource_error
 from pipeline.store.ragged import Column
-from pipeline.store.tensors_file import load_tensors, save_tensors
-from pipeline.store.work_folder import work_folder
+from pipeline.store.work_folder import load_tensors, save_tensors, work_folder
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -43,11 +42,11 @@ class PartPlan:
         return work_folder(self.folder, self.digest) / f"{start:09d}-{stop:09d}.safetensors"
 
     def is_done(self, start: int, stop: int) -> bool:
-        """Whether the part's file is there and whole; one that is damaged is made again."""
+        """Whether the part's file exists and is not damaged."""
         return load_tensors(self.path(start, stop)) is not None
 
     def missing(self, ranges: Sequence[tuple[int, int]], done: Callable[[int], None]) -> list[tuple[int, int]]:
-        """Those of the ranges whose parts are to be made; `done` is told the number of items of each other one."""
+        """The ranges whose parts are not on disk; `done` gets the number of items of each other one."""
         missing = []
         for start, stop in ranges:
             if self.is_done(start, stop):
@@ -70,10 +69,10 @@ class FinishedParts:
     empty: Mapping[str, NDArray[np.generic]]
 
     def column(self, name: str) -> Column:
-        """One array of the whole, in item order.
+        """One array of all items, in order.
 
         Raises:
-            ArtifactError: a part has been deleted or damaged meanwhile; here, or when the column is read.
+            ArtifactError: a part was deleted or damaged since; here, or when the column is read.
         """
         blank = self.empty[name]
         rows = sum(int(shape[0]) for shape in self._read(name, lambda file: file.get_slice(name).get_shape()))

@@ -1,7 +1,6 @@
 """Proposals of a split in HDF5: offsets, boxes, scores, object_ids and image_id.
 
-Files are self-describing: attributes hold the category names and the detector, so that a file from elsewhere can be
-checked before it is used.
+Attributes hold the category names and the detector, so that a file from elsewhere can be checked before use.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ class SplitProposals:
         return len(self.image_ids)
 
     def image(self, index: int, limit: int | None = None) -> Proposals:
-        """Return one image's proposals, at most `limit` of them (they lie by falling score)."""
+        """Return one image's proposals, at most the `limit` best (they are in order of falling score)."""
         start, stop = int(self.offsets[index]), int(self.offsets[index + 1])
         rows = slice(start, stop if limit is None else min(stop, start + limit))
         return Proposals(self.boxes[rows], self.scores[rows], self.object_ids[rows])
@@ -95,7 +94,7 @@ def read_proposals(
 
 
 def check_proposals(boxes: FloatArray, scores: FloatArray, object_ids: IntArray, num_objects: int) -> None:
-    """Refuse boxes, scores and ids of any number of images that no detector gives.
+    """Refuse impossible boxes, scores and ids.
 
     Raises:
         DataError: as `Proposals`, or an id of no category.
@@ -108,7 +107,7 @@ def check_proposals(boxes: FloatArray, scores: FloatArray, object_ids: IntArray,
 def _check_order(split: SplitProposals) -> None:
     """Refuse scores that rise within an image: `SplitProposals.image` takes the best by position."""
     rises = np.flatnonzero(np.diff(split.scores) > 0) + 1
-    rises = rises[~np.isin(rises, split.offsets)]  # an image's first may well be higher than the last of the one before
+    rises = rises[~np.isin(rises, split.offsets)]  # a new image starts anew
     if len(rises):
         image_id = split.image_ids[int(np.searchsorted(split.offsets, rises[0], side="right")) - 1]
         raise DataError(f'scores of image "{image_id}" are not in falling order; expected the best first')

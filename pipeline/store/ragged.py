@@ -1,8 +1,8 @@
 """Ragged tables: named columns whose rows belong to images, as proposals, dumps and the like keep them on disk.
 
-The rows of all images lie in one array, image after image; offsets int64 [I + 1] cut it (CSR). A file's forms say
-which offsets cut which rows (`core/arrays.py`), and everything that is read is checked against them, from HDF5 and
-zarr alike. Values are checked by the file that owns them.
+The rows of all images are in one array, image after image; offsets int64 [I + 1] cut it (CSR). A file's forms say
+which offsets cut which rows (`core/arrays.py`); whatever is read, from HDF5 or zarr, is checked against them. Values
+are checked by the module of the file format.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Column:
         return self.size * self.dtype.itemsize
 
     def blocks(self, rows: int) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Yield (first row, array) of `rows` rows each, the last one of what is left; holds one block and one piece."""
+        """Yield (first row, array) of `rows` rows each, fewer in the last; holds one block and one piece."""
         start, waiting, held = 0, [], 0
         for piece in self.pieces():
             while len(piece):
@@ -74,7 +74,7 @@ class Column:
             yield start, _joined(waiting)
 
     def read(self) -> NDArray[Any]:
-        """Return the whole in memory."""
+        """Return the whole column in memory."""
         return np.concatenate([np.zeros((0, *self.shape[1:]), self.dtype), *self.pieces()])
 
 
@@ -96,7 +96,7 @@ class Table:
         """Check types, shapes and offsets; only offsets are read.
 
         Args:
-            arrays: by name; what can be sliced and has a dtype and a shape.
+            arrays: by name; anything that can be sliced and has a dtype and a shape.
             convertible: as `check_forms`; columns are read as what `forms` says.
 
         Raises:
@@ -128,7 +128,7 @@ class Table:
 
 def _read(array: Any, form: Form, rows: slice = slice(None)) -> NDArray[Any]:
     values: NDArray[Any] = np.asarray(array[rows])
-    with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, which the file's own checks refuse
+    with np.errstate(over="ignore"):  # overflow becomes infinite, which the file's own checks refuse
         return values if form.dtype is np.floating else values.astype(form.dtype, copy=False)
 
 
@@ -143,14 +143,14 @@ def _check_offsets(name: str, cuts: IntArray) -> None:
 
 @contextmanager
 def reading(path: Path, what: str, remedy: str) -> Iterator[None]:
-    """Turn what a library, or a check, raises on an artifact that is damaged into one line.
+    """Turn errors of a library, or of a check, on a damaged artifact into one line.
 
     Args:
-        what: the line goes on with, such as "not a prediction dump".
-        remedy: what to do where the artifact is missing or of no use.
+        what: for the message, such as "not a prediction dump".
+        remedy: what to do if the artifact is missing or damaged.
 
     Raises:
-        ArtifactError: there is nothing at `path`, or it is damaged.
+        ArtifactError: missing or damaged.
         ResourceError: memory or disk ran out.
     """
     if not path.exists():
@@ -163,14 +163,14 @@ def reading(path: Path, what: str, remedy: str) -> Iterator[None]:
 
 
 def check_made_for(path: Path, what: str, found: Any, expected: Any, remedy: str) -> None:
-    """Refuse an artifact that was made for something else than what will use it.
+    """Refuse an artifact that was made for other images, classes or runs than those that will use it.
 
     Args:
-        what: is compared, such as "images".
+        what: is compared, such as "images"; for the message.
         found, expected: a tuple of names in order, a number of them, or one name; None expects nothing.
 
     Raises:
-        ArtifactError: says the first difference.
+        ArtifactError: names the first difference.
     """
     if expected is None or found == expected:
         return

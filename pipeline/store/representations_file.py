@@ -1,8 +1,7 @@
 """Pair representations of a split in HDF5, with the knowledge bank of the network that made them.
 
 By image, `offsets` [I + 1] cut `human_boxes`, `object_boxes` [M, 4], `object_ids` [M] and `representation` [M, D];
-`bank` is W_T [H, D] after training. Which pairs are kept does not depend on the network: the files of two runs over
-the same proposals hold the same pairs.
+`bank` is W_T [H, D] after training. Files of two runs over the same proposals hold the same pairs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Pickles of others, read without running anything: plain containers, numbers, text and numpy arrays only.
 
-A pickle may name any function of any installed package to be called while it is read. Here names are looked up in a
-short list of constructors; anything else is refused by name. This project writes no pickle but the one export that an
-official evaluator asks for.
+A pickle may call any function of any installed package while it is read. Here only a short list of constructors is
+allowed; anything else is refused by name.
 """
 
 from __future__ import annotations
@@ -45,6 +44,6 @@ def read_restricted_pickle(path: Path) -> Any:
             return _Unpickler(stream, encoding="latin1").load()
     except FileNotFoundError:
         raise DataError(f"{path}: does not exist; check the path") from None
-    except Exception as error:  # damaged pickles raise whatever they trip over
+    except Exception as error:  # damaged pickles raise errors of any kind
         fault = reason_and_remedy(path, "pickle", error, "nothing else is read, save it as those")
         raise DataError(f"{path}: not a pickle of builtins and numpy arrays ({fault.what}); {fault.remedy}") from None

@@ -1,6 +1,6 @@
-"""Whether runs were made with the params of now: the sections in their manifests against params.yaml.
+"""Whether runs were made with the present params: the sections in their manifests against params.yaml.
 
-DVC cannot tell where params.yaml is edited while a stage runs: it records the file as it is when the stage ends.
+DVC does not notice if params.yaml is edited while a stage runs: it records the file when the stage ends.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def refuse_other_params(runs: Iterable[RecordedRun], path: Path) -> None:
 
 
 def other_params(run: RecordedRun, path: Path) -> str | None:
-    """One line on what a params file says otherwise than the sections that a run recorded; None where they agree."""
+    """One line on how a params file differs from the sections that a run recorded; None if it does not."""
     if not (changed := _changes(run.manifest, path)):
         return None
     return f'{run.record}: made with {"; ".join(changed)}; run "{command_of(run.manifest)}", or put the value back'
@@ -43,7 +43,7 @@ def other_params(run: RecordedRun, path: Path) -> str | None:
 def _changes(manifest: StageManifest, path: Path) -> list[str]:
     try:
         now = json.loads(json.dumps(_sections_now(manifest, path)))
-    except ParamError as error:  # no such dataset or variant any more
+    except ParamError as error:  # the dataset or variant was removed
         return [f"params that are not there now ({error})"]
     return [
         f"{section}.{key}={_spelled(recorded, key)}, {path.name} says {_spelled(now.get(section), key)}"
@@ -54,7 +54,7 @@ def _changes(manifest: StageManifest, path: Path) -> list[str]:
 
 
 def shown_rows(names: Iterable[str], variants: Mapping[str, Variant]) -> dict[str, Variant]:
-    """Rows of params.yaml as a report shows them, by run: without what training alone reads."""
+    """Rows of params.yaml as a report shows them, by run: without what only training reads."""
     return {name: dataclasses.replace(variants[Run.parse(name).variant], model={}, train={}) for name in names}
 
 

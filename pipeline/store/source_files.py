@@ -1,12 +1,21 @@
-"""Which source files a module of this project can reach: every import statement counts, also those in functions."""
+"""The source files that a module of this project can reach, by any import statement, also those in functions.
+
+Their digest names the code that runs: finished parts and resume points depend on it beside inputs and params.
+"""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 
+from pipeline.config.sections import digest_of
+from pipeline.store.files import sha256_of
+from pipeline.store.manifests import library_versions, relative
+
 PACKAGES = ("pipeline", "stages")
+_ROOT = Path(__file__).parents[2]
 _PLUGINS = "pipeline.core.plugins"  # loads modules by names in params
 _PATHS = "pipeline.config.layout"  # where artifacts lie; no byte of them depends on it
 
@@ -21,7 +30,7 @@ def source_files(root: Path) -> dict[str, Path]:
 
 
 def imported_modules(path: Path, modules: Mapping[str, Path]) -> set[str]:
-    """Return what one file imports: modules of the project by their names, others by their top-level package's.
+    """Return what one file imports: modules of the project by name, others by their top-level package.
 
     Args:
         modules: file of each module of the project.
@@ -29,15 +38,21 @@ def imported_modules(path: Path, modules: Mapping[str, Path]) -> set[str]:
     Raises:
         ValueError: an import is relative, or of a module that the project lacks.
     """
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found.update(_module_of(alias.name, modules) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            if node.level:
-                raise ValueError(f"{path}:{node.lineno}: a relative import; expected the module's whole name")
-            found.update(_module_of(f"{node.module}.{alias.name}", modules) for alias in node.names)
+    found = set()
+    for name, level, line in _import_statements(path.read_text(encoding="utf-8")):
+        if level:
+            raise ValueError(f"{path}:{line}: a relative import; expected the module's whole name")
+        found.add(_module_of(name, modules))
     return found - {"__future__"}
+
+
+@cache
+def _import_statements(source: str) -> tuple[tuple[str, int, int], ...]:
+    """Imported name, level (0: absolute) and line of each; parsed once, since many commands reach the same files."""
+    nodes = list(ast.walk(ast.parse(source)))
+    plain = [(alias.name, 0, node.lineno) for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    froms = [(node, alias) for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names]
+    return (*plain, *((f"{node.module}.{alias.name}", node.level, node.lineno) for node, alias in froms))
 
 
 def _module_of(name: str, modules: Mapping[str, Path]) -> str:
@@ -54,7 +69,7 @@ def _module_of(name: str, modules: Mapping[str, Path]) -> str:
 def reachable_modules(starts: set[str], modules: Mapping[str, Path]) -> set[str]:
     """Return the modules of the project that these reach, themselves included, the layout of folders not.
 
-    A module that loads plugins reaches all of its room: which of them is known only from params.
+    A module that loads plugins reaches all of its room, since only params say which plugin is used.
 
     Raises:
         ValueError: as `imported_modules`.
@@ -71,3 +86,23 @@ def reachable_modules(starts: set[str], modules: Mapping[str, Path]) -> set[str]
                 imported |= {name for name in modules if name.startswith(room)}
             waiting += [name for name in imported if name in modules and name != _PATHS]
     return seen
+
+
+@lru_cache
+def code_digest(*starts: str, root: Path = _ROOT) -> str:
+    """Return the digest of the source files that modules of this project can reach, and of the library versions.
+
+    The files are read once per process. If the imports cannot be followed (a test's module, a relative import), every
+    file counts.
+
+    Args:
+        starts: modules that define the work, e.g. "stages.train".
+        root: folder of the packages.
+    """
+    modules = source_files(root)
+    try:
+        reached = reachable_modules(set(starts), modules)
+    except (KeyError, SyntaxError, ValueError):
+        reached = set(modules)
+    files = {relative(modules[name], root): sha256_of(modules[name]) for name in reached}
+    return digest_of({"files": files, "versions": library_versions()})

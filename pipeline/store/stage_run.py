@@ -1,7 +1,4 @@
-"""One run of a stage from its lock to its manifest: params, checked inputs, and at the end what it made and from what.
-
-The manifest is written last, in one place: it marks the run as done.
-"""
+"""One run of a stage: its lock, params, checked inputs, and its manifest, written last, which marks it as done."""
 
 from __future__ import annotations
 
@@ -26,13 +23,13 @@ Section = TypeVar("Section")
 
 
 class StageRun:
-    """A context that holds the lock of the run: at any time one process at most is at work on the same outputs.
+    """A context that holds the lock of the run, so that only one process works on the same outputs.
 
     Args:
         stage: its name, as manifests have it.
         layout: paths of the dataset.
-        of: run or split that tells this run from others of the stage; None where there is one for a dataset.
-        arguments: choices of the command line beside the dataset, for the manifest; by default those that `of` holds.
+        of: run or split of this run of the stage; None where the stage runs once for a dataset.
+        arguments: options of the command line beside the dataset, for the manifest; by default those of `of`.
 
     Attributes:
         inputs: what the stage has read so far.
@@ -52,7 +49,7 @@ class StageRun:
         self._held = ExitStack()
 
     def __enter__(self) -> StageRun:
-        if os.environ.get("RANK", "0") == "0":  # of the ranks of torchrun the first writes, and holds the lock for all
+        if os.environ.get("RANK", "0") == "0":  # the first rank of torchrun writes, and holds the lock for all
             chosen = [
                 value for name, value in self.arguments.items() if name in ("dataset", "variant", "split", "seed")
             ]
@@ -67,7 +64,7 @@ class StageRun:
 
     @cached_property
     def all_params(self) -> Params:
-        """Sections of the dataset, with the overrides of the run's variant. What is taken from here is not recorded."""
+        """Sections of the dataset with the overrides of the run's variant; reading them here does not record them."""
         return load_params(self.layout.params, self.layout.dataset, self.of if isinstance(self.of, Run) else None)
 
     def params(self, kind: type[Section]) -> Section:

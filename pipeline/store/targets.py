@@ -1,4 +1,4 @@
-"""Where a user wants a command's output: checked before the work, so that no result and no file of the user is lost."""
+"""Checks of output paths before the work, so that no result and no file of the user is lost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.store.files import is_stream, read_json, refuse_special, unwritabl
 
 
 def check_target(final: Path) -> None:
-    """Refuse a path that could not be written. A pipe or terminal is no obstacle to `write_bytes`.
+    """Refuse a path that could not be written. Pipes and terminals pass.
 
     Raises:
         ArtifactError: as `atomic_path`, or the name is too long.
@@ -31,7 +31,7 @@ def check_target(final: Path) -> None:
 
 
 def check_replaceable(final: Path, is_own: Callable[[Path], bool], *, what: str, option: str) -> None:
-    """Refuse a path that could not be written, or where something else than an earlier output lies.
+    """Refuse a path that could not be written, or that holds anything but an earlier output.
 
     Args:
         is_own: whether a file or folder is such an output.
@@ -39,19 +39,19 @@ def check_replaceable(final: Path, is_own: Callable[[Path], bool], *, what: str,
         option: the option that names the path.
 
     Raises:
-        DataError: something is there that is no such output.
+        DataError: the path holds something else.
         ArtifactError: as `check_target`.
     """
     check_target(final)
     if os.path.lexists(final) and not is_stream(final) and not is_own(final):
         raise DataError(
-            f"{final}: is there already and holds no {what}; it is never written over: choose another path for "
+            f"{final}: is there already and holds no {what}; it is never overwritten: choose another path for "
             f"{option}, or move this one away"
         )
 
 
 def check_json_target(final: Path, *own: Collection[str], what: str, option: str) -> None:
-    """`check_replaceable` for JSON: an earlier output of each kind has all of some keys, `own`."""
+    """`check_replaceable` for JSON: an earlier output has all keys of one of the sets `own`."""
     check_replaceable(final, lambda path: any(_has_keys(path, keys) for keys in own), what=what, option=option)
 
 

@@ -1,7 +1,7 @@
 """The tensors of a TorchScript archive, such as OpenAI's CLIP files, read without running the program that it holds.
 
-`torch.jit.load` runs the archive's own code while it loads. Here the archive is what it also is: a zip file with a
-pickle of modules and a file for each tensor. Modules become plain records; the pickle may name nothing else.
+`torch.jit.load` runs the archive's own code. Here the archive is read as a zip file with a pickle of modules and a file
+for each tensor. Modules become plain records; the pickle may name nothing else.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
         with zipfile.ZipFile(path) as archive:
             (data,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
             return dict(_tensors(_Unpickler(archive, data.removesuffix("data.pkl")).load(), ""))
-    except Exception as error:  # damaged pickles raise whatever they trip over
+    except Exception as error:  # damaged pickles raise errors of any kind
         raise resource_error(error) or ValueError(" ".join(str(error).split()) or type(error).__name__) from None
 
 
@@ -100,7 +100,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
-    """One file of the archive; a packed one may unpack to any size, and no archive of torch's has any."""
+    """One file of the archive. Compressed ones, which torch never writes, are refused: they may unpack to any size."""
     if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
         raise ValueError(f"{name} is compressed")
     return archive.read(name)

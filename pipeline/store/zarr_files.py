@@ -1,7 +1,7 @@
-"""Tables as zarr v3 groups, with arrays that are whole.
+"""Tables as zarr v3 groups in which a lost file is noticed.
 
-zarr takes an absent chunk for zeros. Here every chunk (every shard, where an array has shards) is a file with content,
-one of zeros too, so that a lost file is noticed; writers set `write_empty_chunks`.
+zarr reads a missing chunk as zeros. So here every chunk (or shard) is a file, also one of zeros: writers set
+`write_empty_chunks`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SHARD_CHUNKS = 16
 
 
 def open_whole_array(path: Path, group: zarr.Group, name: str) -> zarr.Array[Any]:
-    """Open one array of the group at `path`, of which no file is absent or empty.
+    """Open one array of the group at `path`, after a check that no file is missing or empty.
 
     Raises:
         ValueError: it is no array, or a file is lost.
@@ -34,7 +34,7 @@ def open_whole_array(path: Path, group: zarr.Group, name: str) -> zarr.Array[Any
     counts = [-(-size // rows) for size, rows in zip(array.shape, stored, strict=True)]
     folder = path / name
     found = sum(1 for file in folder.rglob("*") if file.name != "zarr.json" and file.is_file() and file.stat().st_size)
-    if found < int(np.prod(counts)):  # before any is looked for by name: a damaged shape may ask for billions
+    if found < int(np.prod(counts)):  # first, since a damaged shape may ask for billions of names
         raise ValueError(f"{name} has {found} chunks, expected {int(np.prod(counts))}: files are lost or empty")
     for place in np.ndindex(*counts):
         file = folder / array.metadata.encode_chunk_key(place)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from pipeline.core.bags import CLIP_MEAN, CLIP_STD
 from pipeline.core.boxes import box_area, box_intersection, box_union
-from pipeline.core.normalisation import CLIP_MEAN, CLIP_STD
 from pipeline.toyworld.scenes import Scene
 from pipeline.toyworld.vocabulary import toyworld_vocabulary
 

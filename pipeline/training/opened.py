@@ -23,7 +23,7 @@ from pipeline.prompts.clip_bank import clip_inputs, clip_of, encode_prompts, ope
 from pipeline.prompts.params import ClipParams, PromptParams
 from pipeline.store.clip_checkpoint import ClipCheckpoint
 from pipeline.store.proposals_file import read_proposals
-from pipeline.store.running_code import code_digest
+from pipeline.store.source_files import code_digest
 from pipeline.store.stage_run import StageRun
 from pipeline.training.params import TrainParams
 

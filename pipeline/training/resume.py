@@ -14,7 +14,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from pipeline.core.errors import ArtifactError
-from pipeline.store.tensors_file import load_tensors, save_tensors
+from pipeline.store.work_folder import load_tensors, save_tensors
 from pipeline.training.distributed import Ranks
 from pipeline.training.log import TrainingLog
 

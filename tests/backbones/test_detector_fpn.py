@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pipeline.backbones.detector_fpn import DetectorFpn
-from pipeline.core.normalisation import CLIP_MEAN, CLIP_STD
+from pipeline.core.bags import CLIP_MEAN, CLIP_STD
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 
 

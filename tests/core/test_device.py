@@ -18,13 +18,10 @@ def channels_last(network: nn.Module) -> bool:
     return weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
 
 
-@pytest.mark.parametrize(
-    ("device", "wanted", "found"),
-    [("cpu", True, False), ("cpu", False, False), ("cuda:1", True, True), ("cuda", False, False)],
-)
-def test_channels_last_is_of_cuda_alone(device, wanted, found):
-    expected = torch.channels_last if found else torch.contiguous_format
-    assert memory_format(torch.device(device), channels_last=wanted) == expected
+def test_channels_last_is_of_cuda_alone():
+    assert memory_format(torch.device("cuda:1"), channels_last=True) == torch.channels_last
+    for device, wanted in (("cpu", True), ("cpu", False), ("cuda", False)):
+        assert memory_format(torch.device(device), channels_last=wanted) == torch.contiguous_format
 
 
 @pytest.mark.parametrize(

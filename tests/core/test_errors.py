@@ -1,4 +1,4 @@
-"""What messages are made of, and what an error of the system means to a user.
+"""Parts of error messages, and what an error of the system means to a user.
 
 What the machine lacks is never called damage of a file.
 """
@@ -78,7 +78,7 @@ _BROAD = {"OSError", "RuntimeError", "MemoryError", "Exception", "BaseException"
 
 
 def blind_handlers(tree: ast.Module) -> set[str]:
-    """Functions with a handler that may catch a lack of the machine and does not ask `resource_error`."""
+    """Functions with a handler that may catch an error of the machine and does not ask `resource_error`."""
     groups = {
         node.targets[0].id: {name.id for name in ast.walk(node.value) if isinstance(name, ast.Name)}
         for node in tree.body
@@ -124,7 +124,7 @@ def test_the_closest_name_is_suggested(found, known, expected):
 
 @pytest.mark.parametrize(("form", "other"), [("NFC", "NFD"), ("NFD", "NFC")])
 def test_names_that_look_the_same_are_told_by_their_form(form, other):
-    """As files of a Mac, unpacked elsewhere: suggesting the name would show the same letters twice."""
+    """As with files from a Mac: suggesting the name would show the same letters twice."""
     found, known = (unicodedata.normalize(name, "Grüße.jpg") for name in (other, form))
     suggestion = did_you_mean(found, ["Gruse.jpg", known])
     assert f"the same letters in Unicode form {form}? This is {other}," in suggestion

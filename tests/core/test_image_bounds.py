@@ -19,7 +19,7 @@ def test_the_rule_side_by_side(dtype):
         ((40, 0, 151, 9), (40, 0, 152, 9)),
         ((0, -31, 9, 40), (0, -32, 9, 40)),
         ((0, 20, 9, 91), (0, 20, 9, 92)),
-        ((101, 0, 101, 9), (102, 0, 102, 9)),  # centre on the slack
+        ((101, 0, 101, 9), (102, 0, 102, 9)),  # center on the slack
         ((-3, 0, 1, 9), (-4, 0, 1, 9)),
         ((0, 59, 9, 63), (0, 60, 9, 63)),
         ((0, -3, 9, 1), (0, -3, 9, 0)),
@@ -29,11 +29,11 @@ def test_the_rule_side_by_side(dtype):
             check(box, worse, dtype=dtype)
 
 
-def test_every_normalised_box_passes():
-    """(cx, cy, w, h) in 0..1, as detectors of DETR's kind give them, unclipped."""
+def test_every_normalized_box_passes():
+    """(cx, cy, w, h) in 0..1, as DETR gives them, unclipped."""
     rng = np.random.default_rng(0)
-    centre, extent = rng.random((2, 2000, 2)) * SIZE
-    check(*np.concatenate([centre - extent / 2, centre + extent / 2], axis=1))
+    center, extent = rng.random((2, 2000, 2)) * SIZE
+    check(*np.concatenate([center - extent / 2, center + extent / 2], axis=1))
 
 
 def test_the_first_is_named_and_all_are_counted():

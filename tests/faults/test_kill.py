@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.store.tensors_file import load_tensors
+from pipeline.store.work_folder import load_tensors
 from tests.faults.forked import Forked, run_forked
 from tests.faults.stages import STAGES, arguments
 

@@ -13,11 +13,11 @@ import pytest
 from click.testing import Result
 
 import pipeline.store.engine
-import pipeline.store.running_code
+import pipeline.store.source_files
 import pipeline.training.opened
 from pipeline.store.files import sha256_of
-from pipeline.store.running_code import code_digest
-from pipeline.store.tensors_file import load_tensors, save_tensors
+from pipeline.store.source_files import code_digest
+from pipeline.store.work_folder import load_tensors, save_tensors
 from tests.faults.stages import RUN, SEEDED, in_process
 
 pytestmark = pytest.mark.slow
@@ -107,8 +107,8 @@ def test_other_code_starts_anew_and_says_so(root, name, what, monkeypatch, as_in
         for module in (pipeline.store.engine, pipeline.training.opened):
             monkeypatch.setattr(module, "code_digest", lambda *starts: "edited")
     else:
-        versions = pipeline.store.running_code.library_versions() | {"torch": "0.0.1"}
-        monkeypatch.setattr(pipeline.store.running_code, "library_versions", lambda: versions)
+        versions = pipeline.store.source_files.library_versions() | {"torch": "0.0.1"}
+        monkeypatch.setattr(pipeline.store.source_files, "library_versions", lambda: versions)
         code_digest.cache_clear()
     done, found = finished(root, name)
     assert found == before

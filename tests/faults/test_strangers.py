@@ -16,7 +16,7 @@ from pipeline.config.run import Run
 from pipeline.core.errors import ArtifactError, ParamError
 from pipeline.store.checkpoint import load_checkpoint
 from pipeline.store.inputs import StageInputs
-from pipeline.store.tensors_file import load_tensors
+from pipeline.store.work_folder import load_tensors
 from tests.import_graph import modules
 
 # Call: the modules that may make it. Each of these reads with an unpickler of its own, or only writes.

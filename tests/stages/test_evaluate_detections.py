@@ -127,7 +127,7 @@ def boxes(*corners):
         (boxes(-34, 0, 64, 5), "outside its image"),
         (boxes(0, 0, 6, 74), "outside its image"),
         (boxes(0, -26, 6, 40), "outside its image"),
-        (boxes(66, 0, 70, 5), "expected x1, y1, x2, y2 in original-image pixels, the centre in the image"),
+        (boxes(66, 0, 70, 5), "expected x1, y1, x2, y2 in original-image pixels, the center in the image"),
         (boxes(0, 47, 6, 54), "outside its image"),
         (boxes(-5, 0, 1, 5), "outside its image"),
         (boxes(0, -5, 6, 1), "outside its image"),

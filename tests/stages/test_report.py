@@ -149,7 +149,7 @@ def test_missing_files_name_the_command_that_makes_them(layout, which, remedy):
     ("names", "message"),
     [
         (["baseline", "our"], 'no variant "our", did you mean "ours"?'),
-        (["ours", "ours"], '"ours" stands twice'),
+        (["ours", "ours"], '"ours" is listed twice'),
         ([], "expected a list of names"),
         ("ours", "expected a list of names"),
     ],

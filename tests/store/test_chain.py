@@ -1,4 +1,4 @@
-"""Inputs that were made from something else than what is there now, however far back, and which command mends it."""
+"""Inputs whose own inputs have changed since, however far back, and the command that makes them again."""
 
 from __future__ import annotations
 

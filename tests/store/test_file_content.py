@@ -1,3 +1,4 @@
+import hashlib
 import io
 
 import h5py
@@ -13,7 +14,7 @@ from pipeline.data.images import open_image
 from pipeline.evaluation.detections_file import read_hicodet_detections
 from pipeline.store.bank_file import read_bank
 from pipeline.store.clip_checkpoint import load_clip
-from pipeline.store.file_content import content_of, first_line, torch_fault
+from pipeline.store.file_content import content_of, first_line, published_fault, torch_fault
 from pipeline.store.json_file import load_json
 from pipeline.store.proposals_file import read_proposals
 from pipeline.store.restricted_pickle import read_restricted_pickle
@@ -44,6 +45,10 @@ SOUND = {
     "image": _bytes_of(lambda stream: Image.new("RGB", (9, 9)).save(stream, "PNG")),
     "pickle": b"\x80\x04N.",
 }
+SUFFIX_IS_WRONG = {
+    "torch": ("a file of torch.save", "give it the suffix .pt"),
+    "safetensors": ("a safetensors file", "give it the suffix .safetensors"),
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -64,14 +69,8 @@ def test_a_sound_file_is_known_in_its_place_and_told_elsewhere(tmp_path, kind):
         path.write_bytes(data)
         same = name == kind or (name, kind) in {("hdf5", "mat"), ("mat", "hdf5"), ("pickle", "torch")}
         assert (content_of(path, kind) is None) == same, name
-
-
-def test_a_wrong_suffix_is_told(tmp_path):
-    path = tmp_path / "x"
-    path.write_bytes(SOUND["torch"])
-    assert content_of(path, "safetensors") == ("a file of torch.save", "give it the suffix .pt")
-    path.write_bytes(SOUND["safetensors"])
-    assert content_of(path, "torch") == ("a safetensors file", "give it the suffix .safetensors")
+        if not same and name in SUFFIX_IS_WRONG:
+            assert content_of(path, kind) == SUFFIX_IS_WRONG[name]
 
 
 def test_safetensors_cut_short(tmp_path):
@@ -91,6 +90,15 @@ def test_what_cannot_be_told_is_left_open(tmp_path):
     assert content_of(tmp_path / "none", "torch") is None
     path.write_bytes(b"a" + "ü".encode() * 600)  # the head ends within a character
     assert content_of(path, "torch").what.startswith('text, "aüü')
+
+
+def test_a_file_is_the_published_one_or_told_by_its_content_and_digest(tmp_path):
+    path = tmp_path / "x"
+    for data, content in ((b"PK\x03\x04 cut", "a zip archive cut short; "), (b"\x00\x01\xff", "")):
+        path.write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()
+        assert published_fault(path, digest) is published_fault(path, digest[:8]) is None
+        assert published_fault(path, "0123456789abcdef") == f"{content}sha256 {digest[:12]}, published 0123456789ab"
 
 
 def test_first_lines():

@@ -1,36 +1,16 @@
-"""Nothing leads out of an HDF5 file that we read, and a file that cannot be written whole is not written at all."""
-
-import hashlib
+"""Nothing outside an HDF5 file is read through it, and a file that cannot be written completely is not written."""
 
 import h5py
 import numpy as np
 import pytest
 
 from pipeline.core.errors import ArtifactError
-from pipeline.core.types import KnowledgeBank
 from pipeline.store.bank_file import read_bank, write_bank
-from pipeline.store.hdf5_file import create_hdf5, write_hdf5
+from pipeline.store.hdf5_file import write_hdf5
 from pipeline.store.proposals_file import read_proposals, write_proposals
 from pipeline.store.ragged import Column
-from pipeline.store.representations_file import SplitRepresentations, read_representations, write_representations
-from tests.small_split import random_proposals, write_split_images
-
-DATA = np.arange(60_000, dtype=np.float32)
-
-
-def fill(file: h5py.File) -> None:
-    file.attrs["name"] = "x"
-    file.create_dataset("data", data=DATA, chunks=(7000,), track_times=False, fletcher32=True)
-
-
-def test_the_bytes_are_those_of_a_plain_file(tmp_path):
-    """Room that was taken and not needed must not stay in the file."""
-    with create_hdf5(tmp_path / "a.h5", DATA.nbytes) as file:
-        fill(file)
-    with h5py.File(tmp_path / "b.h5", "w", libver="latest") as file:
-        fill(file)
-    digests = {hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("a.h5", "b.h5")}
-    assert len(digests) == 1
+from pipeline.store.representations_file import read_representations, write_representations
+from tests.store.records import assert_equal, make_bank, make_proposals, make_representations
 
 
 def test_without_room_there_is_one_line_and_no_file(tmp_path, monkeypatch):
@@ -38,9 +18,8 @@ def test_without_room_there_is_one_line_and_no_file(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.posix_fallocate", full)
-    refused = pytest.raises(ArtifactError, match=r"a\.h5: cannot be written \(No space left")
-    with refused, create_hdf5(tmp_path / "a.h5", DATA.nbytes) as file:
-        fill(file)
+    with pytest.raises(ArtifactError, match=r"a\.h5: cannot be written \(No space left"):
+        write(tmp_path / "a.h5", arrays(8))
     assert not list(tmp_path.iterdir())
 
 
@@ -60,7 +39,7 @@ def write(path, columns):
 
 @pytest.mark.parametrize("rows", [0, 1, 8, 400])
 def test_bytes_are_those_of_whole_arrays_written_at_once(tmp_path, rows):
-    """What h5py writes when it is handed the arrays, whatever the pieces."""
+    """As h5py writes the arrays, whatever the pieces. Space that was reserved and not needed is given back."""
     whole = arrays(rows)
     with h5py.File(tmp_path / "x", "w", libver="latest", track_order=False) as file:
         for name, array in whole.items():
@@ -112,31 +91,31 @@ def virtual(file: h5py.File, name: str) -> None:
     file.create_virtual_dataset(name, layout)
 
 
-@pytest.fixture(params=["proposals", "bank", "representations"])
-def artifact(request, tmp_path, vocabulary):
-    """Writer, reader and a dataset of each kind of file, which lies at x.h5."""
-    proposals = random_proposals(write_split_images(tmp_path, vocabulary, 2), vocabulary, [3, 2])
-    boxes, rows = proposals.boxes[:3], np.ones((3, 4), np.float32)
-    bank = KnowledgeBank(rows[:2], ("a", "b"), "tiny", "0")
-    split = SplitRepresentations(
-        proposals.image_ids, "run", np.array([0, 2, 3]), boxes, boxes, proposals.object_ids[:3], rows, rows[:2]
-    )
-    write, read, name = {
-        "proposals": (lambda path: write_proposals(path, **vars(proposals)), read_proposals, "boxes"),
-        "bank": (lambda path: write_bank(path, bank), read_bank, "hoi_embeddings"),
-        "representations": (lambda path: write_representations(path, **vars(split)), read_representations, "bank"),
-    }[request.param]
-    write(tmp_path / "x.h5")
-    return write, read, name
+RECORDS = {"boxes": make_proposals(), "hoi_embeddings": make_bank(), "representation": make_representations()}
+FILES = {
+    "boxes": (lambda path, record: write_proposals(path, **vars(record)), read_proposals),
+    "hoi_embeddings": (write_bank, read_bank),
+    "representation": (lambda path, record: write_representations(path, **vars(record)), read_representations),
+}
 
 
-def test_equal_content_gives_equal_bytes(artifact, tmp_path):
-    artifact[0](tmp_path / "y.h5")
-    assert (tmp_path / "y.h5").read_bytes() == (tmp_path / "x.h5").read_bytes()
+@pytest.fixture(params=FILES)
+def artifact(request, tmp_path):
+    """Reader and a dataset of each kind of file; one is at x.h5, and its twin at twin.h5."""
+    write, read = FILES[request.param]
+    for name in ("x.h5", "twin.h5"):
+        write(tmp_path / name, RECORDS[request.param])
+    return read, request.param
+
+
+def test_what_is_written_is_read_and_equal_content_gives_equal_bytes(artifact, tmp_path):
+    read, name = artifact
+    assert_equal(read(tmp_path / "x.h5"), RECORDS[name])
+    assert (tmp_path / "twin.h5").read_bytes() == (tmp_path / "x.h5").read_bytes()
 
 
 def test_a_file_that_is_missing_or_truncated_at_any_length_is_refused(artifact, tmp_path):
-    _, read, _ = artifact
+    read, _ = artifact
     with pytest.raises(ArtifactError, match=r'none\.h5 does not exist; run "'):
         read(tmp_path / "none.h5")
     whole = (tmp_path / "x.h5").read_bytes()
@@ -148,7 +127,7 @@ def test_a_file_that_is_missing_or_truncated_at_any_length_is_refused(artifact, 
 
 @pytest.mark.parametrize("link", [soft, outside, external, virtual])
 def test_links_out_of_a_file_are_refused(artifact, tmp_path, link):
-    _, read, name = artifact
+    read, name = artifact
     read(tmp_path / "x.h5")
     with h5py.File(tmp_path / "x.h5", "r+") as file:
         link(file, name)

@@ -106,12 +106,9 @@ def test_the_command_is_one_that_a_shell_takes(root):
 def test_truncated_or_missing_manifests_are_refused(root):
     path = root / "runs" / "stage.json"
     whole = path.read_text()
-    for length in (0, 10, len(whole) - 3):
-        path.write_text(whole[:length])
-        with pytest.raises(ArtifactError, match="not JSON"):
+    for text, message in ((whole[:-3], "not JSON"), ("", "not JSON"), ("[]", "not a stage manifest")):
+        path.write_text(text)
+        with pytest.raises(ArtifactError, match=message):
             read_stage_manifest(path)
-    path.write_text("[]")
-    with pytest.raises(ArtifactError, match="not a stage manifest"):
-        read_stage_manifest(path)
     with pytest.raises(ArtifactError, match="does not exist"):
         read_stage_manifest(root / "runs" / "other.json")

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from pipeline.store.overlap import WriteBehind, load_ahead
+from pipeline.store.overlap import load_ahead, write_behind
 
 PATIENCE = 30  # seconds, then a test has failed
 
@@ -56,11 +56,11 @@ def test_an_error_is_raised_in_its_items_turn():
 
 def test_a_write_goes_on_while_the_caller_does():
     go, told = threading.Event(), []
-    with WriteBehind() as writer:
-        writer.submit(lambda: go.wait(PATIENCE), done=lambda: told.append("first"))
+    with write_behind() as submit:
+        submit(lambda: go.wait(PATIENCE), done=lambda: told.append("first"))
         assert told == []  # the caller is here, the write has not ended
         go.set()
-        writer.submit(lambda: None, done=lambda: told.append("second"))
+        submit(lambda: None, done=lambda: told.append("second"))
         assert told == ["first"]
     assert told == ["first", "second"]
 
@@ -70,11 +70,11 @@ def test_a_failed_write_is_raised_by_the_next_call_and_not_told_as_done():
         raise OSError("disk full")
 
     told = []
-    with pytest.raises(OSError, match="disk full"), WriteBehind() as writer:
-        writer.submit(fail, done=lambda: told.append(1))
-        writer.submit(lambda: None, done=lambda: told.append(2))
-    with pytest.raises(OSError, match="disk full"), WriteBehind() as writer:
-        writer.submit(fail, done=lambda: told.append(3))
+    with pytest.raises(OSError, match="disk full"), write_behind() as submit:
+        submit(fail, done=lambda: told.append(1))
+        submit(lambda: None, done=lambda: told.append(2))
+    with pytest.raises(OSError, match="disk full"), write_behind() as submit:
+        submit(fail, done=lambda: told.append(3))
     assert told == []
 
 
@@ -85,8 +85,8 @@ def test_what_was_computed_is_written_even_when_the_caller_fails():
         assert go.wait(PATIENCE)
         written.append(1)
 
-    with pytest.raises(KeyboardInterrupt), WriteBehind() as writer:
-        writer.submit(write, done=lambda: None)
+    with pytest.raises(KeyboardInterrupt), write_behind() as submit:
+        submit(write, done=lambda: None)
         go.set()
         raise KeyboardInterrupt
     assert written == [1]

@@ -1,4 +1,4 @@
-"""What is written is what is read, and equal records are equal bytes, whatever their numbers and names."""
+"""What is written is read again, and equal records give equal bytes, whatever their numbers and names."""
 
 import tempfile
 from itertools import pairwise
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.errors import ArtifactError
 from pipeline.data.split import read_split, write_split
-from pipeline.store.detections_dump import COLUMNS, open_detections, write_detections
+from pipeline.store.detections_dump import open_detections, write_detections
 from pipeline.store.dump import read_dump, write_dump
 from pipeline.store.files import sha256_of
 from pipeline.store.hdf5_file import encode_strings, read_texts
@@ -28,7 +28,7 @@ from tests.properties import (
     through_files,
     vocabularies,
 )
-from tests.store.test_dump import assert_equal, make_dump
+from tests.store.records import assert_equal, make_dump
 
 
 @modest
@@ -70,13 +70,7 @@ def test_proposals(proposals, limit):
         path, again = Path(folder, "a.h5"), Path(folder, "b.h5")
         write_proposals(path, **vars(proposals))
         found = read_proposals(path, image_ids=proposals.image_ids, objects=proposals.objects)
-        assert (found.image_ids, found.objects, found.detector) == (
-            proposals.image_ids,
-            proposals.objects,
-            proposals.detector,
-        )
-        for name in ("offsets", "boxes", "scores", "object_ids"):
-            np.testing.assert_array_equal(getattr(found, name), getattr(proposals, name))
+        assert_equal(found, proposals)
         for image in range(len(found)):
             kept = found.image(image, limit)
             assert len(kept) == min(limit, int(np.diff(found.offsets)[image]))
@@ -108,8 +102,5 @@ def test_detections_in_blocks_of_any_size(world, cuts, block_rows):
         path = Path(folder, "x.zarr")
         write_detections(path, blocks, block_rows=block_rows)
         dump = open_detections(path)
-        assert len(dump) == len(found)
-        for name in COLUMNS:
-            np.testing.assert_array_equal(getattr(dump.read(), name), getattr(found, name))
-            parts = [dump.read_column(name, rows) for rows in dump.blocks()]
-            assert sum(map(len, parts)) == len(found)
+        assert_equal(dump.read(), found)
+        assert sum(len(dump.read(rows)) for rows in dump.blocks()) == len(dump) == len(found)

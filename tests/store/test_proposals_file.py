@@ -7,21 +7,12 @@ import pytest
 
 from pipeline.core.errors import ArtifactError
 from pipeline.store.proposals_file import SplitProposals, read_proposals, write_proposals
+from tests.store.records import assert_equal, make_proposals, replace_datasets
 
 
 @pytest.fixture
 def proposals() -> SplitProposals:
-    rng = np.random.default_rng(0)
-    corner = rng.uniform(0, 50, (90, 2))
-    return SplitProposals(
-        image_ids=("a", "b", "ümlaut"),
-        objects=("person", "cup"),
-        detector="tiny 0",
-        offsets=np.array([0, 50, 50, 90]),
-        boxes=np.concatenate([corner, corner + rng.uniform(0, 9, (90, 2))], 1).astype(np.float32),
-        scores=np.sort(rng.random(90).astype(np.float32))[::-1],
-        object_ids=rng.integers(0, 2, 90),
-    )
+    return make_proposals()
 
 
 @pytest.fixture
@@ -30,30 +21,12 @@ def path(tmp_path, proposals):
     return tmp_path / "x.h5"
 
 
-def empty(num_images: int) -> SplitProposals:
-    none = np.zeros(0, np.float32)
-    names = tuple(str(i) for i in range(num_images))
-    offsets = np.zeros(num_images + 1, np.int64)
-    return SplitProposals(names, ("person",), "d", offsets, none.reshape(0, 4), none, none.astype(np.int64))
-
-
-def assert_equal(found: SplitProposals, expected: SplitProposals) -> None:
-    for field in dataclasses.fields(SplitProposals):
-        np.testing.assert_array_equal(getattr(found, field.name), getattr(expected, field.name))
-
-
 def test_round_trip(path, proposals):
     found = read_proposals(path, image_ids=proposals.image_ids, objects=proposals.objects)
     assert_equal(found, proposals)
     assert [len(found.image(i)) for i in range(3)] == [50, 0, 40]
     assert found.image(2, limit=7).scores.tolist() == proposals.scores[50:57].tolist()
     assert len(found.image(1, limit=7)) == 0
-
-
-@pytest.mark.parametrize("num_images", [0, 2])
-def test_round_trip_of_nothing(tmp_path, num_images):
-    write_proposals(tmp_path / "x.h5", **vars(empty(num_images)))
-    assert_equal(read_proposals(tmp_path / "x.h5"), empty(num_images))
 
 
 def test_a_flipped_byte_in_the_data_is_noticed(path, proposals):
@@ -126,9 +99,7 @@ def test_arrays_that_cannot_be_are_refused(tmp_path, change, part):
     ],
 )
 def test_a_dataset_of_another_type_or_shape_is_named_with_both(path, name, values, found, expected):
-    with h5py.File(path, "a") as file:
-        del file[name]
-        file[name] = values
+    replace_datasets(path, **{name: values})
     message = f"{path}: damaged or not a proposals file ({name} is {found}; expected {expected}"
     with pytest.raises(ArtifactError, match=re.escape(message)):
         read_proposals(path)
@@ -136,22 +107,15 @@ def test_a_dataset_of_another_type_or_shape_is_named_with_both(path, name, value
 
 def test_numbers_of_another_width_are_read_as_what_they_are(path, proposals):
     types = {"offsets": np.uint64, "object_ids": np.uint8, "scores": np.float64, "boxes": np.float64}
-    with h5py.File(path, "a") as file:
-        for name, dtype in types.items():
-            values = file[name][()].astype(dtype)
-            del file[name]
-            file[name] = values
-    found = read_proposals(path)
-    assert_equal(found, proposals)
-    assert [getattr(found, name).dtype for name in types] == [np.int64, np.int64, np.float32, np.float32]
+    replace_datasets(path, **{name: getattr(proposals, name).astype(dtype) for name, dtype in types.items()})
+    assert_equal(read_proposals(path), proposals)
 
 
 def test_texts_as_h5py_writes_them_unencoded(path, proposals):
     with h5py.File(path, "a") as file:
         file.attrs["objects"] = list(proposals.objects)
         file.attrs["detector"] = np.bytes_(b"tiny 0")
-        del file["image_id"]
-        file["image_id"] = list(proposals.image_ids)
+    replace_datasets(path, image_id=list(proposals.image_ids))
     assert_equal(read_proposals(path), proposals)
 
 
@@ -164,21 +128,23 @@ def test_names_of_categories_that_are_no_list_of_texts_are_one_line(path, object
     assert "\n" not in str(caught.value)
 
 
-def test_chosen_proposals_stay_with_their_images(proposals):
+def test_chosen_proposals_stay_with_their_images_and_may_be_none(tmp_path, proposals):
     rows = np.zeros(90, bool)
     rows[[3, 49, 50, 89]] = True
     kept = proposals.kept(rows)
     assert kept.offsets.tolist() == [0, 2, 2, 4]
     assert kept.scores.tolist() == proposals.scores[rows].tolist()
     assert_equal(proposals.kept(np.ones(90, bool)), proposals)
+    none = proposals.kept(np.zeros(90, bool))
+    write_proposals(tmp_path / "none.h5", **vars(none))
+    assert_equal(read_proposals(tmp_path / "none.h5"), none)
 
 
-@pytest.mark.parametrize("replacement", ["nothing", "group"])
-def test_other_hdf5_files_are_refused(path, replacement):
+@pytest.mark.parametrize("name", ["nothing", "scores"])
+def test_other_hdf5_files_are_refused(path, name):
     with h5py.File(path, "a") as file:
         del file["scores"]
-        if replacement == "group":
-            file.create_group("scores")
+        file.create_group(name)
     with pytest.raises(ArtifactError, match="damaged or not a proposals file"):
         read_proposals(path)
 

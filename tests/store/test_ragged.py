@@ -1,4 +1,4 @@
-"""Columns come out the same however they are cut, and tables whose columns do not fit together are refused."""
+"""Blocks do not depend on the pieces of a column, and tables whose columns do not fit together are refused."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_no_rows():
 
 
 def test_pieces_are_asked_for_as_blocks_are_taken():
-    """A long column is never in memory whole."""
+    """A long column is never in memory as a whole."""
     asked = []
 
     def pieces():
@@ -71,7 +71,7 @@ def columns(**changes) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize(("start", "stop", "rows"), [(0, None, 3), (0, 1, 0), (1, 2, 3), (1, 1, 0)])
 def test_a_table_is_read_by_ranges_of_images(start, stop, rows):
-    """What no offsets cut is read whole; a type of any width stays."""
+    """A column that no offsets cut is read as a whole; a type of any width stays."""
     found = Table.of(columns(), FORMS, 2).read(start, stop)
     assert found["scores"].tolist() == columns()["scores"][:rows].tolist()
     assert found["offsets"].tolist() == columns()["offsets"][start : 3 if stop is None else stop + 1].tolist()

@@ -1,47 +1,25 @@
 import dataclasses
 import re
 
-import h5py
 import numpy as np
 import pytest
 
 from pipeline.core.errors import ArtifactError
-from pipeline.store.representations_file import SplitRepresentations, read_representations, write_representations
-
-IMAGES = ("a", "b", "c")
-
-
-def split(dtype="float32", pairs=3) -> SplitRepresentations:
-    rng = np.random.default_rng(0)
-    boxes = np.array([[0, 0, 4, 4], [1, 1, 5, 6], [2, 2, 3, 3]], np.float32)[:pairs]
-    return SplitRepresentations(
-        image_ids=IMAGES,
-        run="seeds/ours-0",
-        offsets=np.array([0, 2, 2, 3]).clip(max=pairs),
-        human_boxes=boxes,
-        object_boxes=boxes + 1,
-        object_ids=np.array([1, 2, 1])[:pairs],
-        representation=rng.normal(size=(pairs, 5)).astype(dtype),
-        bank=rng.normal(size=(4, 5)).astype(np.float32),
-    )
+from pipeline.store.representations_file import read_representations, write_representations
+from tests.store.records import assert_equal, make_representations, replace_datasets
 
 
 @pytest.mark.parametrize(("dtype", "pairs"), [("float32", 3), ("float16", 3), ("float32", 0)])
 def test_round_trip_keeps_every_bit_and_dtype(tmp_path, dtype, pairs):
-    written = split(dtype, pairs)
+    written = make_representations(dtype, pairs)
     write_representations(tmp_path / "x.h5", **vars(written))
-    found = read_representations(tmp_path / "x.h5", image_ids=IMAGES, num_hois=4)
-    assert (found.image_ids, found.run) == (written.image_ids, written.run)
-    for item in dataclasses.fields(written):
-        value = getattr(written, item.name)
-        if isinstance(value, np.ndarray):
-            np.testing.assert_array_equal(getattr(found, item.name), value)
-            assert getattr(found, item.name).dtype == value.dtype
+    found = read_representations(tmp_path / "x.h5", image_ids=("a", "b", "c"), num_hois=4)
+    assert_equal(found, written)
     assert found.image_index.tolist() == [0, 0, 2][:pairs]
 
 
 def test_same_pairs_looks_at_pairs_and_not_at_numbers_of_the_network():
-    one = split()
+    one = make_representations()
     assert one.same_pairs(dataclasses.replace(one, run="other", representation=one.representation * 2))
     assert not one.same_pairs(dataclasses.replace(one, object_ids=np.array([1, 2, 2])))
     assert not one.same_pairs(dataclasses.replace(one, image_ids=("a", "b", "d")))
@@ -55,7 +33,7 @@ def test_same_pairs_looks_at_pairs_and_not_at_numbers_of_the_network():
     ],
 )
 def test_a_file_of_something_else_is_refused(tmp_path, expected, message):
-    write_representations(tmp_path / "x.h5", **vars(split()))
+    write_representations(tmp_path / "x.h5", **vars(make_representations()))
     with pytest.raises(ArtifactError, match=message):
         read_representations(tmp_path / "x.h5", remedy="run it again", **expected)
 
@@ -71,9 +49,7 @@ def test_a_file_of_something_else_is_refused(tmp_path, expected, message):
     ],
 )
 def test_a_dataset_of_another_type_is_named_with_both(tmp_path, name, values, message):
-    write_representations(tmp_path / "x.h5", **vars(split()))
-    with h5py.File(tmp_path / "x.h5", "a") as file:
-        del file[name]
-        file[name] = values
+    write_representations(tmp_path / "x.h5", **vars(make_representations()))
+    replace_datasets(tmp_path / "x.h5", **{name: values})
     with pytest.raises(ArtifactError, match=re.escape(message)):
         read_representations(tmp_path / "x.h5")

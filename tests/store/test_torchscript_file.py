@@ -13,7 +13,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*", "ignore::torch.j
 
 
 class Eager(nn.Module):
-    """A module whose archive, loaded as a program, prints: what code of a stranger's might do."""
+    """A module whose archive runs code when it is loaded as a program: it prints."""
 
     def __init__(self):
         super().__init__()

@@ -5,16 +5,12 @@ from pipeline.store.files import write_json
 from pipeline.store.vocabulary_file import read_vocabulary, write_vocabulary
 
 
-def test_round_trip(tmp_path, vocabulary):
-    write_vocabulary(tmp_path / "v.json", vocabulary)
-    assert read_vocabulary(tmp_path / "v.json") == vocabulary
-
-
-def test_missing_truncated_and_inconsistent(tmp_path, vocabulary):
+def test_round_trip_and_damage(tmp_path, vocabulary):
     path = tmp_path / "v.json"
     with pytest.raises(ArtifactError, match='does not exist; run "dvc repro prepare"'):
         read_vocabulary(path)
     write_vocabulary(path, vocabulary)
+    assert read_vocabulary(path) == vocabulary
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(ArtifactError, match="not JSON"):
         read_vocabulary(path)
