@@ -46,8 +46,7 @@ from pipeline.detection.detectors import SMALL, Detector, build_architecture, lo
 from pipeline.detection.params import DetectParams
 from pipeline.detection.proposals import DetectWork, proposal_columns
 from pipeline.inference.bag_work import LoadedBags
-from pipeline.inference.dump_split import InferWork
-from pipeline.inference.pair_outputs import dump_columns
+from pipeline.inference.pair_outputs import InferWork, dump_columns
 from pipeline.inference.params import InferParams
 from pipeline.methods.params import ModelParams
 from pipeline.store.dump import write_dump

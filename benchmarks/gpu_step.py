@@ -38,8 +38,7 @@ from pipeline.training.feed import FedBatch
 from pipeline.training.loop import loss_weights
 from pipeline.training.optimizer import build_optimizer
 from pipeline.training.params import TrainParams
-from pipeline.training.placement import place_network
-from pipeline.training.step import BatchLoss, optimizer_step
+from pipeline.training.step import BatchLoss, optimizer_step, place_network
 
 _PARAMS = Path(__file__).parent.parent / "params.yaml"
 PLAIN = dataclasses.replace(ExecutionParams(), channels_last=False)

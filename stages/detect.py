@@ -12,10 +12,8 @@ from pipeline.core.boxes import has_extent
 from pipeline.data.split import take_split
 from pipeline.detection.detectors import detector_files
 from pipeline.detection.handed_over import files_handed_over, read_handed_over
-from pipeline.detection.leakage import leakage_warning
-from pipeline.detection.params import DetectParams
-from pipeline.detection.proposals import count_humans, proposal_columns
-from pipeline.detection.recipe import DetectRecipe
+from pipeline.detection.params import DetectParams, leakage_warning
+from pipeline.detection.proposals import DetectRecipe, count_humans, proposal_columns
 from pipeline.store.proposals_file import write_proposals
 from pipeline.store.stage_run import StageRun
 from stages._command import dataset_option, device_option, root_option, scheduler_option, split_option, stage_command

@@ -10,7 +10,7 @@ import click
 from pipeline.config.layout import Layout
 from pipeline.data.split import take_split
 from pipeline.detection.importers import LABELS, import_proposals
-from pipeline.detection.leakage import leakage_warning
+from pipeline.detection.params import leakage_warning
 from pipeline.store.proposals_file import write_proposals
 from pipeline.store.stage_run import StageRun
 from stages._command import dataset_option, root_option, split_option, stage_command

@@ -69,6 +69,21 @@ def counts_of(batch: BagBatch, pairs: PairIndex) -> BatchCounts:
     return BatchCounts(len(batch), len(pairs.bags))
 
 
+def images_of(batch: BagBatch, images: list[int]) -> BagBatch:
+    """The given images of a batch, in that order."""
+    offsets = batch.proposal_offsets
+    rows = torch.cat([torch.arange(int(offsets[image]), int(offsets[image + 1])) for image in images])
+    return BagBatch(
+        images=batch.images[images],
+        image_sizes=batch.image_sizes[images],
+        proposal_offsets=torch.cat([offsets[:1], offsets.diff()[images]]).cumsum(0),
+        boxes=batch.boxes[rows],
+        object_ids=batch.object_ids[rows],
+        labels=batch.labels[images],
+        image_index=batch.image_index[images],
+    )
+
+
 def fed(batch: BagBatch, vocabulary: Vocabulary, device: torch.device) -> FedBatch:
     """A batch on a device, paired on the host."""
     pairs = PairRule.of(vocabulary).pair(batch)

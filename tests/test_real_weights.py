@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import NamedTuple
 
 import clip
 import numpy as np
@@ -14,9 +15,9 @@ from pipeline.backbones.clip_resnet import ClipResNet, ClipResNetParams
 from pipeline.data.images import normalize_pixels
 from pipeline.detection.detectors import load_detector
 from pipeline.detection.params import DetectParams
-from pipeline.prompts.bank import encode_bank
+from pipeline.prompts.clip_bank import encode_bank
 from pipeline.store.clip_architecture import ClipConfig, build_clip
-from pipeline.store.clip_checkpoint import load_clip
+from pipeline.store.clip_checkpoint import ClipCheckpoint, load_clip
 from tests.downloads import COCO_NAMES
 from tests.real_weights import RN50, RN101, save_random_clip, save_random_detector
 
@@ -24,22 +25,21 @@ pytestmark = pytest.mark.slow
 PROMPTS = ("a person riding a bicycle", "a person cutting with knife")
 
 
-@pytest.fixture(scope="module")
-def rn50(tmp_path_factory) -> Path:
-    return save_random_clip(tmp_path_factory.mktemp("clip") / "RN50.pt")
+class Clips(NamedTuple):
+    """One file of weights: CLIP's own model with them, built without our loader, and what our loader makes of it."""
+
+    config: ClipConfig
+    path: Path
+    bare: torch.nn.Module
+    loaded: ClipCheckpoint
 
 
-@pytest.fixture(scope="module")
-def bare(rn50) -> torch.nn.Module:
-    """CLIP's own model with the file's weights, built without our loader."""
-    model = build_clip(RN50)
-    model.load_state_dict({name: value.float() for name, value in torch.load(rn50, weights_only=True).items()})
-    return model.float().eval()
-
-
-@pytest.fixture(scope="module")
-def loaded(rn50):
-    return load_clip(str(rn50))
+@pytest.fixture(scope="module", params=[RN50, RN101], ids=["RN50", "RN101"])
+def clips(request, tmp_path_factory) -> Clips:
+    path = save_random_clip(tmp_path_factory.mktemp("clip") / "clip.pt", request.param)
+    bare = build_clip(request.param)
+    bare.load_state_dict({name: value.float() for name, value in torch.load(path, weights_only=True).items()})
+    return Clips(request.param, path, bare.float().eval(), load_clip(str(path)))
 
 
 @pytest.fixture(scope="module")
@@ -48,19 +48,23 @@ def image() -> torch.Tensor:
     return normalize_pixels(pixels)
 
 
+def test_the_architecture_is_recognized_from_the_tensors(clips):
+    assert ClipConfig.of_state(torch.load(clips.path, weights_only=True), "clip.pt") == clips.config
+
+
 @torch.no_grad()
-def test_the_global_vector_equals_encode_image(bare, loaded, image):
-    backbone = ClipResNet(loaded.model.visual, ClipResNetParams(last_stride=32)).eval()
+def test_the_global_vector_equals_encode_image(clips, image):
+    backbone = ClipResNet(clips.loaded.model.visual, ClipResNetParams(last_stride=32)).eval()
     ours = backbone.global_embedding(backbone(image))
-    theirs = bare.encode_image(image)
-    assert ours.shape == (1, 1024)
+    theirs = clips.bare.encode_image(image)
+    assert ours.shape == (1, clips.config.embed_dim)
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
 
 
 @torch.no_grad()
-def test_the_bank_equals_encode_text(bare, loaded):
-    theirs = bare.encode_text(clip.tokenize(list(PROMPTS)))
-    bank = encode_bank(loaded, PROMPTS)
+def test_the_bank_equals_encode_text(clips):
+    theirs = clips.bare.encode_text(clip.tokenize(list(PROMPTS)))
+    bank = encode_bank(clips.loaded, PROMPTS)
     expected = torch.nn.functional.normalize(theirs, dim=1).numpy()
     np.testing.assert_allclose(bank.hoi_embeddings, expected, atol=1e-5)
     assert np.abs(bank.hoi_embeddings[0] - bank.hoi_embeddings[1]).max() > 1e-3
@@ -68,45 +72,21 @@ def test_the_bank_equals_encode_text(bare, loaded):
 
 @torch.no_grad()
 @pytest.mark.parametrize("stride", [32, 16])
-def test_region_embeddings_equal_clips_pool_over_roi_align(bare, loaded, image, stride):
-    backbone = ClipResNet(loaded.model.visual, ClipResNetParams(last_stride=stride)).eval()
+def test_region_embeddings_equal_clips_pool_over_roi_align(clips, image, stride):
+    backbone = ClipResNet(clips.loaded.model.visual, ClipResNetParams(last_stride=stride)).eval()
     features = backbone(image)
     assert features.shape == (1, 2048, 224 // stride, 224 // stride)
     boxes = torch.tensor([[0.5, 1, 5, 6], [0, 0, 7, 7], [2, 3, 3, 4.5]])
     ours = backbone.region_embedding(features, boxes * stride / 224, torch.zeros(3, dtype=torch.long))
     rois = torch.cat([torch.zeros(3, 1), boxes], 1)
-    theirs = bare.visual.attnpool(roi_align(features, rois, output_size=7, sampling_ratio=2, aligned=True))
+    theirs = clips.bare.visual.attnpool(roi_align(features, rois, output_size=7, sampling_ratio=2, aligned=True))
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
 
 
-def test_a_name_finds_the_file_where_clip_keeps_it(rn50, loaded, monkeypatch):
-    monkeypatch.setitem(clip.clip._MODELS, "RN50", f"https://example.org/{loaded.digest}/RN50.pt")
-    named = load_clip("RN50", download_root=rn50.parent)
-    assert (named.name, named.digest) == ("RN50", loaded.digest)
-
-
-@torch.no_grad()
-def test_rn101_runs_as_clips_own(tmp_path, image):
-    """The deeper tower and the narrower space: recognised from the tensors, and equal in image, text and regions."""
-    path = save_random_clip(tmp_path / "RN101.pt", RN101)
-    state = torch.load(path, weights_only=True)
-    assert ClipConfig.of_state(state, "RN101") == RN101
-    bare = build_clip(RN101)
-    bare.load_state_dict({name: value.float() for name, value in state.items()})
-    bare = bare.float().eval()
-    loaded = load_clip(str(path))
-    backbone = ClipResNet(loaded.model.visual, ClipResNetParams(last_stride=32)).eval()
-    features, theirs = backbone(image), bare.encode_image(image)
-    ours = backbone.global_embedding(features)
-    assert (ours.shape, features.shape) == ((1, 512), (1, 2048, 7, 7))
-    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
-    expected = torch.nn.functional.normalize(bare.encode_text(clip.tokenize(list(PROMPTS))), dim=1).numpy()
-    np.testing.assert_allclose(encode_bank(loaded, PROMPTS).hoi_embeddings, expected, atol=1e-5)
-    boxes = torch.tensor([[0.5, 1, 5, 6], [0, 0, 7, 7]])
-    regions = backbone.region_embedding(features, boxes * 32 / 224, torch.zeros(2, dtype=torch.long))
-    rois = torch.cat([torch.zeros(2, 1), boxes], 1)
-    theirs = bare.visual.attnpool(roi_align(features, rois, output_size=7, sampling_ratio=2, aligned=True))
-    torch.testing.assert_close(regions, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
+def test_a_name_finds_the_file_where_clip_keeps_it(clips, monkeypatch):
+    monkeypatch.setitem(clip.clip._MODELS, "RN50", f"https://example.org/{clips.loaded.digest}/{clips.path.name}")
+    named = load_clip("RN50", download_root=clips.path.parent)
+    assert (named.name, named.digest) == ("RN50", clips.loaded.digest)
 
 
 DETECTORS = [
@@ -123,13 +103,9 @@ DETECTORS = [
 def test_detections_equal_the_bare_torchvision_model(toyworld_params, tmp_path, name):
     save_random_detector(tmp_path / "w.pt", name)
     params = dataclasses.replace(
-        toyworld_params[DetectParams],
-        detector=name,
-        weights="w.pt",
-        score_threshold=0.0,
-        nms_threshold=0.4,
+        toyworld_params[DetectParams], detector=name, weights="w.pt", score_threshold=0.0, nms_threshold=0.4,
         max_per_image=7,
-    )
+    )  # fmt: skip
     detector = load_detector(params, root=tmp_path)
     limits = {"score_thresh": 0.0, "nms_thresh": 0.4, "detections_per_img": 7}
     if "rcnn" in name:

@@ -26,7 +26,7 @@ from pipeline.detection.detectors import build_architecture
 
 @dataclass(frozen=True)
 class DetectorFpnParams(KnownKeys):
-    """`detector_fpn` has no settings: it takes what `detect.detector` is."""
+    """`detector_fpn` has no settings: it takes the detector of `detect.detector`."""
 
 
 class DetectorFpn(Backbone):
@@ -70,7 +70,7 @@ class DetectorFpn(Backbone):
     @classmethod
     def build(cls, sources: Sources, params: DetectorFpnParams) -> Self:
         """The parts of the detector that params name."""
-        with torch.random.fork_rng(devices=[]):  # how many numbers loading draws must not change the projection
+        with torch.random.fork_rng(devices=[]):  # the projection must not depend on how many numbers loading draws
             detector, architecture = sources.detector()
         return cls(detector, architecture, embed_dim=sources.embed_dim, image_size=sources.image_size)
 

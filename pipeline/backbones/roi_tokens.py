@@ -16,7 +16,7 @@ from torch.nn import functional
 
 def map_cells(boxes: Tensor, features: Tensor) -> Tensor:
     """Boxes [R, 4] xyxy in 0..1 of their image, in cells of maps [I, C, Hf, Wf]."""
-    extent = boxes.new_empty(4)  # filled where it lies: a list would be copied to a GPU, and the copy waited for
+    extent = boxes.new_empty(4)  # filled in place: the host would wait for the copy of a list to a GPU
     extent[0::2].fill_(features.shape[3])
     extent[1::2].fill_(features.shape[2])
     return boxes * extent
@@ -50,7 +50,7 @@ def roi_tokens(features: Tensor, boxes: Tensor, image: Tensor, *, roi_size: int,
 def _axis_entries(low: Tensor, high: Tensor, size: int, bins: int, samples: int) -> tuple[Tensor, Tensor]:
     """Cells and weights of one axis, each [R, bins, 2 * samples]: linear interpolation at the bins' sample points."""
     steps = (torch.arange(bins * samples, device=low.device, dtype=low.dtype) + 0.5) / (bins * samples)
-    position = low[:, None] - 0.5 + (high - low)[:, None] * steps  # cell centres lie at integers
+    position = low[:, None] - 0.5 + (high - low)[:, None] * steps  # cell centers lie at integers
     inside = (position >= -1) & (position <= size)
     position = position.clip(0, size - 1)
     lower = position.floor().clip(max=max(size - 2, 0))

@@ -1,13 +1,13 @@
 """Bags: an image, its proposals and its image-level labels, one item per image, collated ragged.
 
-This is all that training ever reads of a dataset; nothing here can reach an annotated box.
+This is all that training reads of a dataset: no annotated boxes.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 from pipeline.core.bags import BagBatch
 from pipeline.core.errors import ResourceError, UserError, resource_error
 from pipeline.core.seeding import numpy_generator, torch_generator
-from pipeline.data.images import normalize_pixels, square_pixels
+from pipeline.data.images import normalize_pixels, open_split_image, square_pixels
 from pipeline.data.split import SplitManifest
-from pipeline.data.split_images import open_split_image
 from pipeline.store.proposals_file import SplitProposals
 
 _MORE_SHARED_MEMORY = "enlarge it, or set train.num_workers to 0"
@@ -46,7 +45,7 @@ class BagDataset(Dataset[Bag]):
     Args:
         manifest: images and labels.
         proposals: proposals of the same images.
-        labels: float32 [I, H]; zeros for inference.
+        labels: float32 [I, H], zeros for inference.
         root: repository root.
         image_side: pixels of the network's square input.
         max_proposals: kept per image, best scores first.
@@ -103,15 +102,7 @@ def flip_batch(batch: BagBatch, chosen: Tensor) -> BagBatch:
     x1, y1, x2, y2 = batch.boxes.unbind(1)
     mirrored = torch.stack([width - x2, y1, width - x1, y2], 1)
     boxes = torch.where(chosen[batch.proposal_image, None], mirrored, batch.boxes)
-    return BagBatch(
-        images=images,
-        image_sizes=batch.image_sizes,
-        proposal_offsets=batch.proposal_offsets,
-        boxes=boxes,
-        object_ids=batch.object_ids,
-        labels=batch.labels,
-        image_index=batch.image_index,
-    )
+    return replace(batch, images=images, boxes=boxes)
 
 
 class EpochSampler(Sampler[list[int]]):
@@ -155,8 +146,8 @@ def load_batches(
 ) -> Iterator[BagBatch]:
     """Yield the batches of a sampler, in its order whatever the number of workers.
 
-    A DataLoader re-raises what goes wrong in a worker with the worker's traceback for a message. A damaged image is no
-    bug: workers hand such errors over as values, and they are raised here, one line as ever.
+    A DataLoader would put the traceback of its worker into the message. A damaged image is no bug, so workers return
+    such errors as values, and they are raised here.
 
     Raises:
         UserError: what the dataset raised, once the batches before have been yielded; or a worker ended or had no
@@ -179,24 +170,19 @@ def load_batches(
 
 
 def _until_a_worker_ends(loader: DataLoader[Any]) -> Iterator[Any]:
-    batches = iter(loader)
-    while True:
-        try:
-            batch = next(batches)
-        except StopIteration:
-            return
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())
-            if not reason.startswith("DataLoader worker (pid"):
-                raise
-            raise ResourceError(
-                f"loading images: {reason}; most likely memory ran out: lower num_workers or batch_size, then run again"
-            ) from None
-        yield batch
+    try:
+        yield from loader
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        if not reason.startswith("DataLoader worker (pid"):
+            raise
+        raise ResourceError(
+            f"loading images: {reason}; most likely memory ran out: lower num_workers or batch_size, then run again"
+        ) from None
 
 
 def _check_shared_memory() -> None:
-    """A loader that finds no room for its own locks leaves an error of torch behind; so this one asks first."""
+    """Check that a lock can be made: a DataLoader without room for its locks fails with an error of torch."""
     try:
         multiprocessing.Lock()
     except OSError as error:
@@ -228,7 +214,7 @@ def _collate(items: Sequence[Bag | UserError]) -> BagBatch | UserError:
 
 
 def _shared(batch: BagBatch) -> BagBatch | UserError:
-    """Move a worker's batch to shared memory; torch would do it in a thread whose error leaves the loader waiting."""
+    """Move a worker's batch to shared memory; in torch's own thread, an error would leave the loader waiting."""
     try:
         for item in fields(batch):
             getattr(batch, item.name).share_memory_()
@@ -238,5 +224,5 @@ def _shared(batch: BagBatch) -> BagBatch | UserError:
 
 
 def permuted_labels(labels: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
-    """Labels [I, H] permuted among the images: the control that must learn nothing of which image shows what."""
+    """Labels [I, H] permuted among the images: a control that cannot learn which image shows what."""
     return labels[numpy_generator(seed, "shuffled labels").permutation(len(labels))]

@@ -13,14 +13,14 @@ from pipeline.store.files import files_below
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"
 )  # fmt: skip
-# Found as well, though none can be read: whoever opens one says so, where leaving it out would be silent.
+# Cannot be read, but are found: opening one gives an error, where leaving it out would be silent.
 _UNREADABLE_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".jp2")
 
 
 def images_in(folder: Path, *, below: bool) -> list[Path]:
     """Image files of a folder by suffix, in name order, hidden ones left out; `below` includes its sub-folders.
 
-    Broken links, pipes and kinds of image that we cannot read are among them: whoever opens them is told what they are.
+    Broken links, pipes and kinds of image that cannot be read are among them; opening them gives the error.
 
     Raises:
         OSError: the folder, or one below, cannot be read.

@@ -1,4 +1,4 @@
-"""Images from disk to pixels: decoding, resizing for the network, CLIP's normalisation."""
+"""Images from disk to pixels: decoding, resizing for the network, CLIP's normalization."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pipeline.core.bags import CLIP_MEAN, CLIP_STD
 from pipeline.core.errors import DataError, resource_error
+from pipeline.data.split import SplitManifest
 from pipeline.store.file_content import content_of
 
 # What is read. Pillow knows more, but hands some to other programs (EPS runs in Ghostscript): no image may run code.
@@ -38,7 +39,7 @@ _TURNED_BACK = _TURNS | {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE
 
 
 def open_image(path: Path, *, upright: bool = False, sha256: str | None = None) -> Image.Image:
-    """Return an image decoded to RGB; of an animation the first frame, of transparent pixels their colour.
+    """Return an image decoded to RGB; of an animation the first frame, of transparent pixels their color.
 
     Pixels are as stored, since annotated boxes refer to those; `upright` turns them as the EXIF orientation says, as
     people see a photo. Nothing is allocated for an image that is refused for its size.
@@ -82,8 +83,31 @@ def open_image(path: Path, *, upright: bool = False, sha256: str | None = None) 
         ) from None
 
 
+def open_split_image(manifest: SplitManifest, index: int, root: Path) -> Image.Image:
+    """Return one image of a split, RGB, turned as the manifest says: the one that `prepare` recorded, or none.
+
+    The digest is checked whenever an image is read. So a link inside the image root may lead anywhere (DVC's cache, a
+    colleague's disk), while somebody else's manifest cannot make other images be read.
+
+    Args:
+        root: repository root that the manifest's image root is relative to.
+
+    Raises:
+        DataError: as `open_image` and `check_usable_size`, or of another digest or size than recorded.
+    """
+    record, path = manifest.images[index], manifest.image_path(index, root)
+    image = open_image(path, upright=manifest.upright, sha256=record.sha256)
+    expected = (record.width, record.height)
+    if image.size != expected:
+        raise DataError(
+            f"{path}: image is {image.size} pixels (width, height), the manifest says {expected}; run prepare again"
+        )
+    check_usable_size(path, image.size)
+    return image
+
+
 def check_usable_size(path: Path, size: tuple[int, int]) -> None:
-    """Refuse images that a detector can't look at.
+    """Refuse images that a detector cannot process.
 
     Raises:
         DataError: a side (width, height in pixels) is below `MIN_SIDE`, or one is over `MAX_ASPECT` times the other.
@@ -98,8 +122,7 @@ def check_usable_size(path: Path, size: tuple[int, int]) -> None:
 def _ignore_pillow_warnings() -> None:
     """Damaged metadata is no reason to refuse an image; damaged pixels raise, and `_check_limit` looks at the size.
 
-    For the whole process: `warnings.catch_warnings` must not be entered by several threads, and images are decoded in
-    some.
+    For the whole process: images are decoded in several threads, in which `warnings.catch_warnings` is not safe.
     """
     for category in (UserWarning, Image.DecompressionBombWarning):
         warnings.filterwarnings("ignore", category=category, module=r"PIL\.")
@@ -124,7 +147,7 @@ def _check_limit(path: Path, image: Image.Image) -> None:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """Decode to 8-bit RGB; PIL's own conversion would turn 16-bit greys into white."""
+    """Decode to 8-bit RGB; PIL's own conversion would turn 16-bit grays into white."""
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):

@@ -1,4 +1,4 @@
-"""Image-level labels in CSV: a row per image and interaction, `image,verb,object`, and `split` if one likes.
+"""Image-level labels in CSV: a row per image and interaction, `image,verb,object`, optionally `split`.
 
 A row with neither verb nor object says that the image shows no interaction. Names are lower-cased and their spaces
 become underscores; verbs are in base form ("ride", "sit on"), as prompts expect. Lines are counted as editors do.
@@ -19,7 +19,7 @@ _REQUIRED, _OPTIONAL = ("image", "verb", "object"), ("split",)
 
 
 @dataclass
-class LabelledImage:
+class LabeledImage:
     """One image: first line that names it, its split (None without that column), and line of each (verb, object)."""
 
     path: str
@@ -28,19 +28,19 @@ class LabelledImage:
     pairs: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
-def read_label_csv(path: Path) -> dict[str, LabelledImage]:
-    """Return the labelled images by their path, which is relative to the folder of the CSV.
+def read_label_csv(path: Path) -> dict[str, LabeledImage]:
+    """Return the labeled images by their path, which is relative to the folder of the CSV.
 
     Raises:
         DataError: not UTF-8, not CSV, without the columns or rows, or a row that contradicts itself or another; names
             file and line.
     """
-    images: dict[str, LabelledImage] = {}
+    images: dict[str, LabeledImage] = {}
     for line, row in _rows(path, _text(path)):
         where = f"{path} line {line}"
         name = _image_path(row["image"], where)
         split = _split(row["split"], where) if "split" in row else None
-        image = images.setdefault(name, LabelledImage(name, line, split))
+        image = images.setdefault(name, LabeledImage(name, line, split))
         if image.split != split:
             raise DataError(f'{where}: "{name}" is in split {split}, line {image.line} says {image.split}; keep one')
         _add_pair(image, _word(row["verb"]), _word(row["object"]), line, where)
@@ -118,7 +118,7 @@ def _word(text: str) -> str:
     return "_".join(text.lower().replace("_", " ").split())
 
 
-def _add_pair(image: LabelledImage, verb: str, object_name: str, line: int, where: str) -> None:
+def _add_pair(image: LabeledImage, verb: str, object_name: str, line: int, where: str) -> None:
     if bool(verb) != bool(object_name):
         present, absent = ("verb", "object") if verb else ("object", "verb")
         raise DataError(

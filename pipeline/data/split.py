@@ -103,7 +103,7 @@ def read_split(path: Path, vocabulary: Vocabulary) -> SplitManifest:
     Raises:
         ArtifactError: missing, truncated, with keys missing or too many (a box, for one), or of another split than the
             file is named after.
-        DataError: repeated images, unknown HOI ids, paths outside the image root, values that are no such thing.
+        DataError: repeated images, unknown HOI ids, paths outside the image root, values of another kind.
     """
     data = read_json(path, remedy=_PREPARE)
     _check_keys(path, data, "file", _HEADER, _OPTIONAL)
@@ -133,7 +133,7 @@ def take_split(inputs: StageInputs, split: str) -> tuple[Vocabulary, SplitManife
 
 
 def _check_keys(path: Path, found: Any, where: str, required: Sequence[str], optional: Sequence[str] = ()) -> None:
-    """Refuse what has other keys. Boxes above all: no stage that learns may come near one."""
+    """Refuse other keys, boxes above all: no stage that learns may read one."""
     if not isinstance(found, dict):
         raise ArtifactError(f"{path}: not a split manifest ({where} is a {type(found).__name__}); {_PREPARE}")
     missing = [name for name in required if name not in found]

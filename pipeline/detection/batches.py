@@ -1,4 +1,4 @@
-"""Which images are detected together: those that the detector pads to one size, so that none is padded more than alone.
+"""Batches for a detector: images of one padded size, so that none is padded more than it would be alone.
 
 A torchvision detector resizes each image and pads it to a multiple of 32 pixels, then further to the largest of its
 batch. Padding moves its results: anchors cover the padded image, and convolutions see the border elsewhere. In batches
@@ -44,6 +44,6 @@ def resized_size(model: nn.Module, size: tuple[int, int]) -> tuple[int, int]:
 
 @lru_cache(maxsize=65536)
 def _resized(transform: GeneralizedRCNNTransform, size: tuple[int, int]) -> tuple[int, int]:
-    """What torchvision's own code makes of it; a meta tensor has a shape and no pixels."""
+    """Size by torchvision's own code; a meta tensor has a shape and no pixels."""
     image, _ = transform.resize(torch.empty(3, size[1], size[0], device="meta"))
     return image.shape[2], image.shape[1]

@@ -113,7 +113,7 @@ def _flat(rows: list[int], boxes: list[Any], scores: list[float], labels: list[i
 
 
 class _FormError(Exception):
-    """What an entry has or lacks; goes on a sentence that names the entry."""
+    """What is wrong with an entry, as the end of a sentence that names it."""
 
 
 def _field(entry: Any, name: str) -> Any:
@@ -132,7 +132,7 @@ def _list(entry: Any, name: str) -> list[Any]:
 
 
 def _is_number(value: Any) -> bool:
-    """Whether it is a finite number of JSON; true and false are none, though Python counts with them."""
+    """Whether it is a finite number of JSON; true and false are none, although they are ints in Python."""
     return type(value) in (int, float) and abs(value) < _LARGEST
 
 

@@ -17,13 +17,12 @@ from urllib.error import URLError
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torchvision.models import WeightsEnum, get_model_builder, get_model_weights, list_models
 from torchvision.models import detection as torchvision_detection
-from torchvision.models import get_model_builder, get_model_weights, list_models
 from torchvision.models.detection import FasterRCNN
 
 from pipeline.core.errors import WeightsError, did_you_mean, resource_error
-from pipeline.detection.categories_file import categories_beside, read_categories
-from pipeline.detection.own_weights import check_num_categories, weights_of
+from pipeline.detection.own_weights import categories_beside, check_num_categories, read_categories, weights_of
 from pipeline.detection.params import DetectParams
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 from pipeline.store.file_content import first_line, published_fault, reason_and_remedy, torch_fault
@@ -37,8 +36,9 @@ _UNREADABLE = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError)  # wh
 class Detector:
     """A frozen torchvision-style detector: `model` maps a list of float images [3, H, W] in 0..1 to dicts.
 
-    categories[label] is the name of a predicted label; label 0 is the background. architecture is what
-    `build_architecture` makes the same network of, without weights; JSON values.
+    Attributes:
+        categories: name of each label, label 0 (the background) first.
+        architecture: JSON values from which `build_architecture` makes the same network.
     """
 
     model: nn.Module
@@ -143,22 +143,8 @@ def _load_torchvision(name: str, weights: str, path: Path, trained_on: str) -> D
     published = get_model_weights(name)
     categories = tuple(published.DEFAULT.meta["categories"])
     if weights in published.__members__:
-        entry = published[weights]
-        _check_published(Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name, weights)
-        try:
-            state = entry.get_state_dict(progress=False, check_hash=True)
-        except (URLError, OSError) as error:
-            folder = Path(torch.hub.get_dir()) / "checkpoints"
-            raise resource_error(error) or WeightsError(
-                f"detect.weights: {weights} of {name} is neither in {folder} nor downloadable ({error}); "
-                f"put {Path(entry.url).name} there, or give a path"
-            ) from None
-        except _UNREADABLE as error:
-            raise resource_error(error) or WeightsError(
-                f"detect.weights: {Path(entry.url).name} of {weights} is damaged ({first_line(error)}); "
-                f"delete it from {Path(torch.hub.get_dir()) / 'checkpoints'} and fetch it again"
-            ) from None
-        digest = f"torchvision:{name}/{entry.name}"  # never the moving DEFAULT
+        state = _published_state(published[weights], weights, name)
+        digest = f"torchvision:{name}/{published[weights].name}"  # never the moving DEFAULT
     elif path.exists():
         state = _read_state(path)
         digest = sha256_of(path)
@@ -177,22 +163,35 @@ def _load_torchvision(name: str, weights: str, path: Path, trained_on: str) -> D
     return Detector(model, name, categories, digest, trained_on, architecture)
 
 
-def _check_published(cached: Path, weights: str) -> None:
-    """Refuse another file under the name of a published one, whose first digits of sha256 it holds."""
-    digits = torch.hub.HASH_REGEX.search(cached.name)
-    fault = published_fault(cached, digits[1]) if digits and cached.is_file() else None
-    if fault:
+def _published_state(entry: WeightsEnum, weights: str, name: str) -> dict[str, Tensor]:
+    """Weights under a published name: torchvision's file, whose name holds the first digits of its sha256."""
+    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
+    digits = torch.hub.HASH_REGEX.search(file.name)
+    if digits and file.is_file() and (fault := published_fault(file, digits[1])):
         raise WeightsError(
-            f"detect.weights: {cached.name} of {weights} is damaged or another file ({fault}); delete it from "
-            f"{cached.parent} and fetch it again, or name a file of your own by its path"
+            f"detect.weights: {file.name} of {weights} is damaged or another file ({fault}); delete it from "
+            f"{file.parent} and fetch it again, or name a file of your own by its path"
         )
+    try:
+        state: dict[str, Tensor] = entry.get_state_dict(progress=False, check_hash=True)
+        return state
+    except (URLError, OSError) as error:
+        raise resource_error(error) or WeightsError(
+            f"detect.weights: {weights} of {name} is neither in {file.parent} nor downloadable ({error}); "
+            f"put {file.name} there, or give a path"
+        ) from None
+    except _UNREADABLE as error:
+        raise resource_error(error) or WeightsError(
+            f"detect.weights: {file.name} of {weights} is damaged ({first_line(error)}); "
+            f"delete it from {file.parent} and fetch it again"
+        ) from None
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:
     try:
         with torch.serialization.safe_globals([Namespace]):  # options, which torchvision's script saves beside weights
             state = weights_of(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # on damaged files torch raises whatever it trips over
+    except Exception as error:  # torch raises exceptions of many types for damaged files
         fault = torch_fault(path, error, "save it with torch.save(model.state_dict(), path)")
         raise WeightsError(f"detect.weights: {path} cannot be read ({fault.what}); {fault.remedy}") from None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):

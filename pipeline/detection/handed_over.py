@@ -1,8 +1,8 @@
-"""Proposals that somebody hands over: one HDF5 file, and beside it, if one likes, the manifest of the run that made it.
+"""Proposals from elsewhere: one HDF5 file, and optionally beside it the manifest of the run that made it.
 
 The file alone is checked against the images and categories that will use it, its boxes against the images' sizes.
-With its `detect-<split>.json`, the manifest that `detect` wrote, it must also be the very file of that run, made from
-the very images and labels.
+With the manifest that `detect` wrote, `detect-<split>.json`, it must also be the file of that run, made from the same
+images and labels.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pipeline.store.ragged import row_owner
 
 
 def files_handed_over(source: Path, split: str) -> list[Path]:
-    """The proposals file and its manifest, as far as they are there."""
+    """The proposals file and its manifest, those that exist."""
     return [path for path in (source, source.with_name(f"detect-{split}.json")) if path.exists()]
 
 

@@ -1,4 +1,4 @@
-"""Which image of a split somebody's detections mean: names as scripts, detectors and COCO write them.
+"""Find the image of a split that detections of others name, as scripts, detectors and COCO write names.
 
 An image is found by its id or path, by these without suffix, by its file's name alone, or by the number that its id
 ends with (COCO's id of a V-COCO image). A name that fits two images is refused, never guessed.
@@ -20,7 +20,7 @@ class ImageLookup:
 
     def __init__(self, manifest: SplitManifest) -> None:
         self._manifest = manifest
-        # Name to rows, the most exact names first: the first that knows a name decides.
+        # Name to rows, the most exact names first; the first level that has a name is used.
         self._levels: tuple[defaultdict[str, list[int]], ...] = tuple(defaultdict(list) for _ in range(3))
         self._numbers: defaultdict[str, list[int]] = defaultdict(list)
         for row, record in enumerate(manifest.images):

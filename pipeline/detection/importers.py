@@ -1,4 +1,4 @@
-"""Detections of others as proposals: images found by name, categories mapped by name, what cannot work refused.
+"""Detections of others as proposals: images and categories are found by name, unusable detections are refused.
 
 Boxes are continuous pixels of the original image. Categories that the vocabulary lacks are dropped and counted, as are
 boxes without width or height.
@@ -20,8 +20,8 @@ from pipeline.core.types import IntArray, check_boxes
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.coco_categories import NUMBERINGS, object_ids_of
 from pipeline.data.split import SplitManifest
-from pipeline.detection.categories_file import read_categories
 from pipeline.detection.detection_forms import FlatDetections, read_detections
+from pipeline.detection.own_weights import read_categories
 from pipeline.store.files import sha256_of
 from pipeline.store.proposals_file import SplitProposals
 from pipeline.store.ragged import offsets_of
@@ -130,7 +130,7 @@ def _without_humans(labels: NDArray[np.int64], names: Mapping[int, str], vocabul
 
 
 def _other_numberings(labels: NDArray[np.int64], vocabulary: Vocabulary) -> str:
-    """What to do with labels that do not fit: most often another numbering is meant, by which there are humans."""
+    """What to do with labels that do not fit: one of the numberings by which there are humans is likely meant."""
     humans = {}
     for name in LABELS:
         try:

@@ -1,6 +1,8 @@
-"""Torchvision detectors that somebody trained: the forms in which scripts save weights, and their categories.
+"""Torchvision detectors that somebody trained: the forms in which scripts save weights, and names of their categories.
 
-Weights of other categories than the published ones need their names, in a categories file beside them.
+A categories file is JSON: {"categories": ["__background__", "person", ...]}, the name of each label, label 0 first.
+Names that the vocabulary lacks, such as the background, are left out of proposals. Weights of other categories than the
+published ones have such a file beside them: `detector.categories.json` for `detector.pt`.
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ from typing import Any
 
 from torch import Tensor
 
-from pipeline.core.errors import WeightsError
-from pipeline.detection.categories_file import FORM, categories_beside
+from pipeline.core.errors import DataError, WeightsError
+from pipeline.core.types import shortened
+from pipeline.store.json_file import load_json
 
+_FORM = '{"categories": ["__background__", "person", ...]}'  # of a categories file
 _NESTED = ("model", "state_dict", "model_state_dict")  # keys of the weights in what training scripts save
 _WRAPPER = "module."  # before each name, where several GPUs trained
 
@@ -47,12 +51,12 @@ def check_num_categories(
     ours = f"{beside} names {num_categories}" if beside.exists() else f"the published weights have {num_categories}"
     raise WeightsError(
         f"detect.weights: {path} has {number} categories, the background among them, and {ours}; "
-        f"name its {number} in {beside}: {FORM}"
+        f"name its {number} in {beside}: {_FORM}"
     )
 
 
 def _num_categories(built: Mapping[str, Tensor], found: Mapping[str, Tensor], num_categories: int) -> int:
-    """What all layers of another size agree on; as built, where other things differ than the number of categories."""
+    """The number that all layers of another size agree on; `num_categories` where they differ in anything else."""
     numbers = {num_categories} if built.keys() != found.keys() else set()
     for name, ours in ((name, built[name].shape) for name in built.keys() & found.keys()):
         theirs = found[name].shape
@@ -62,3 +66,24 @@ def _num_categories(built: Mapping[str, Tensor], found: Mapping[str, Tensor], nu
         fits = rows_each and theirs and ours[1:] == theirs[1:] and theirs[0] % rows_each == 0
         numbers.add(int(theirs[0] // rows_each) if fits else num_categories)
     return numbers.pop() if len(numbers) == 1 else num_categories
+
+
+def categories_beside(weights: Path) -> Path:
+    """Where the names of a weights file's categories lie, if anywhere."""
+    return weights.with_suffix(".categories.json")
+
+
+def read_categories(path: Path) -> tuple[str, ...]:
+    """Return the name of each label, label 0 first.
+
+    Raises:
+        DataError: unreadable, or of another form.
+    """
+    data = load_json(path)
+    names = data.get("categories") if isinstance(data, dict) else None
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+        raise DataError(f"{path}: categories are {shortened(names)}; expected {_FORM}, one name for each label from 0")
+    repeated = [name for name in set(names) if names.count(name) > 1 and name != "N/A"]
+    if repeated:
+        raise DataError(f'{path}: "{sorted(repeated)[0]}" is the name of two labels; expected each once')
+    return tuple(names)

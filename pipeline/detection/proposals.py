@@ -12,25 +12,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.config.layout import Layout
 from pipeline.config.sections import digest_of
 from pipeline.core.boxes import clip_boxes, has_extent
+from pipeline.core.device import open_device, place
 from pipeline.core.errors import DataError, did_you_mean
 from pipeline.core.types import Proposals
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.split import SplitManifest
-from pipeline.data.split_images import open_split_image
+from pipeline.data.images import open_split_image
+from pipeline.data.split import SplitManifest, read_split
 from pipeline.detection.batches import batches_of_one_size
-from pipeline.detection.detectors import Detector
+from pipeline.detection.detectors import Detector, load_detector
 from pipeline.detection.params import DetectParams
 from pipeline.store.parts import Arrays, FinishedParts
 from pipeline.store.ragged import Column, offsets_of
-
-_EMPTY: Arrays = {
-    "counts": np.zeros(0, np.int64),
-    "boxes": np.zeros((0, 4), np.float32),
-    "scores": np.zeros(0, np.float32),
-    "object_ids": np.zeros(0, np.int64),
-}
+from pipeline.store.vocabulary_file import read_vocabulary
 
 
 def category_map(categories: tuple[str, ...], vocabulary: Vocabulary) -> NDArray[np.int64]:
@@ -100,13 +96,14 @@ class DetectWork:
 
     @property
     def num_images(self) -> int:
-        """Of the split."""
+        """Images of the split."""
         return len(self.manifest)
 
     @property
     def empty(self) -> Arrays:
         """Zero rows of counts, boxes, scores, object_ids."""
-        return _EMPTY
+        flat_int, flat = np.zeros(0, np.int64), np.zeros(0, np.float32)
+        return {"counts": flat_int, "boxes": flat.reshape(0, 4), "scores": flat, "object_ids": flat_int}
 
     def batches(self, start: int, stop: int) -> list[list[int]]:
         """Images start..stop in batches of one padded size."""
@@ -130,6 +127,36 @@ class DetectWork:
             }
             for found in detect_tensors(self.detector, loaded, self.mapping, self.device)
         ]
+
+
+@dataclass(frozen=True)
+class DetectRecipe:
+    """A detector over one split as paths and choices: what this process or a worker of a cluster is given to open."""
+
+    layout: Layout
+    split: str
+    params: DetectParams
+    device: str
+    channels_last: bool
+
+    @property
+    def folder(self) -> Path:
+        """Where its parts are kept."""
+        return self.layout.work("detect", self.split)
+
+    @property
+    def part_size(self) -> int:
+        """Images per part."""
+        return self.params.part_size
+
+    def open(self) -> DetectWork:
+        """Read everything; raises UserError for a missing or damaged file, or a detector of other categories."""
+        vocabulary = read_vocabulary(self.layout.vocabulary)
+        manifest = read_split(self.layout.split(self.split), vocabulary)
+        root = self.layout.root
+        detector, device = load_detector(self.params, root=root), open_device(self.device)
+        place(detector.model, device, channels_last=self.channels_last)
+        return DetectWork(detector, manifest, vocabulary, self.params, root, device)
 
 
 def proposal_columns(parts: FinishedParts) -> dict[str, Column]:

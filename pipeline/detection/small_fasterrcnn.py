@@ -1,7 +1,7 @@
 """A torchvision Faster R-CNN for images of about 160 pixels: small ResNet, feature pyramid, 0.55 M parameters.
 
 Everything after the backbone is torchvision's own: its input is a list of RGB images float32 [3, H, W] in [0, 1], its
-output one dict an image with boxes float32 [N, 4] xyxy in pixels, labels int64 [N] (0 is the background) and scores.
+output one dict per image with boxes float32 [N, 4] xyxy in pixels, labels int64 [N] (0 is the background) and scores.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STEM_WIDTH = 16
 STAGE_WIDTHS = (24, 32, 64, 96)  # at strides 4, 8, 16, 32
 PYRAMID_CHANNELS = 48
 PYRAMID_LEVELS = ("0", "1", "2")  # strides 8, 16, 32
-ANCHOR_SIZES = ((10, 16), (24, 36), (52, 80))  # pixels, one tuple a level
+ANCHOR_SIZES = ((10, 16), (24, 36), (52, 80))  # pixels, one tuple per level
 ASPECT_RATIOS = (0.6, 1.2, 2.6)  # height over width: animals, things, persons
 ROI_SIZE, HEAD_WIDTH = 5, 160
 
@@ -86,7 +86,7 @@ def small_fasterrcnn(
         nms_threshold: IoU over which the lower of two detections of a category is dropped.
         detections_per_image: at most so many are kept.
         proposals_per_image: region proposals that reach the box head.
-        anchor_sizes: pixels, one sequence a pyramid level, all of one length.
+        anchor_sizes: pixels, one sequence per pyramid level, all of one length.
     """
     sizes = tuple(tuple(level) for level in anchor_sizes)
     pool = MultiScaleRoIAlign(

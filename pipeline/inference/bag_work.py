@@ -49,12 +49,12 @@ class BagWork(ABC):
 
     @property
     def rule(self) -> PairRule:
-        """Who is paired with whom."""
+        """Which proposals are paired."""
         return PairRule.of(self.vocabulary)
 
     @property
     def num_images(self) -> int:
-        """Of the split."""
+        """Images of the split."""
         return len(self.bags)
 
     @property

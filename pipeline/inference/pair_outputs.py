@@ -1,8 +1,9 @@
-"""One batch of bags through the network, to the arrays that a prediction dump is made of."""
+"""Bags through the network, batch by batch, to the arrays that a prediction dump is made of."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.core.bags import BagBatch
 from pipeline.core.outputs import OutputColumn
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.inference.bag_work import BagWork, LoadedBags, cut_by_image
 from pipeline.methods.base import check_columns
 from pipeline.methods.model import HoiModel
 from pipeline.methods.pairing import PairRule
@@ -19,7 +21,7 @@ from pipeline.store.dump import PredictionDump
 from pipeline.store.parts import Arrays
 from pipeline.store.ragged import Column, offsets_of
 
-PROPOSAL_ARRAYS = ("boxes", "proposal_scores", "object_ids")  # a row a proposal
+PROPOSAL_ARRAYS = ("boxes", "proposal_scores", "object_ids")  # one row per proposal
 _PAIR_INDICES = ("human_index", "object_index")
 
 
@@ -51,22 +53,40 @@ def batch_outputs(
     return arrays | {"proposal_scores": scores}
 
 
+@dataclass(frozen=True)
+class InferWork(BagWork):
+    """Raw logits of every image; `dump_columns` makes the columns of a dump from its parts."""
+
+    @property
+    def empty(self) -> Arrays:
+        """Zero rows of every array of `batch_outputs`."""
+        return empty_outputs(self.model.method.columns, self.vocabulary)
+
+    def run(self, images: Sequence[int], loaded: LoadedBags) -> list[Arrays]:
+        """Run the network on a batch."""
+        arrays = batch_outputs(self.model, self.vocabulary, loaded.batch, loaded.scores, self.device)
+        per_proposal = dict.fromkeys(PROPOSAL_ARRAYS, arrays["proposal_counts"])
+        return cut_by_image(
+            arrays, per_proposal | dict.fromkeys(pair_arrays(self.model.method.columns), arrays["pair_counts"])
+        )
+
+
 def empty_outputs(columns: Sequence[OutputColumn], vocabulary: Vocabulary) -> Arrays:
     """Zero rows of every array that `batch_outputs` returns."""
     flat_int = np.zeros(0, np.int64)
-    standing = dict.fromkeys(("proposal_counts", "object_ids", "pair_counts", *_PAIR_INDICES), flat_int)
+    counts_and_ids = dict.fromkeys(("proposal_counts", "object_ids", "pair_counts", *_PAIR_INDICES), flat_int)
     boxes = {"boxes": np.zeros((0, 4), np.float32), "proposal_scores": np.zeros(0, np.float32)}
     outputs = {column.name: np.zeros((0, *column.width(vocabulary)), np.float32) for column in columns}
-    return {**standing, **boxes, **outputs}
+    return {**counts_and_ids, **boxes, **outputs}
 
 
 def pair_arrays(columns: Sequence[OutputColumn]) -> tuple[str, ...]:
-    """Names of the arrays with a row a pair."""
+    """Names of the arrays with one row per pair."""
     return (*_PAIR_INDICES, *(column.name for column in columns if column.per == "pair"))
 
 
 def dump_columns(outputs: Sequence[OutputColumn], column: Callable[[str], Any]) -> dict[str, Any]:
-    """The fields of a `PredictionDump` that its arrays are in, from the arrays, or columns, of `batch_outputs`."""
+    """Fields of a `PredictionDump`, from the arrays, or columns, of `batch_outputs`."""
     counts = {name: Column.of(column(f"{name}_counts")).read() for name in ("proposal", "pair")}
     return {
         "columns": tuple(outputs),

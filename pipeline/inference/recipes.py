@@ -1,4 +1,4 @@
-"""A trained run over one split, unopened: what `infer` and `represent` hand to a process or to workers."""
+"""A trained run over one split as paths and settings: what this process or a worker of a cluster is given to open."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from pipeline.config.layout import Layout
 from pipeline.config.run import Run
 from pipeline.config.sections import digest_of
 from pipeline.core.device import open_device, place
-from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset
 from pipeline.data.split import take_split
-from pipeline.inference.dump_split import InferWork
+from pipeline.inference.pair_outputs import InferWork
 from pipeline.inference.params import InferParams, RepresentParams
 from pipeline.inference.represent_split import RepresentWork
-from pipeline.methods.model import HoiModel, model_from_config
+from pipeline.methods.model import model_from_config
 from pipeline.store.checkpoint import load_checkpoint
 from pipeline.store.inputs import StageInputs
 from pipeline.store.proposals_file import read_proposals
@@ -27,15 +25,18 @@ from pipeline.store.proposals_file import read_proposals
 
 @dataclass(frozen=True)
 class SplitRun:
-    """A run and its split as paths and choices, so that a worker can be sent it and open it there."""
+    """A run and its split, not yet opened."""
 
     layout: Layout
     run: Run
     device: str
     channels_last: bool
 
-    def open(self, max_proposals: int) -> OpenRun:
-        """Check the inputs, then read everything.
+    def open(self, sizes: InferParams, params: Any) -> dict[str, Any]:
+        """Check the inputs, then read everything: the arguments of a `BagWork`, whose labels are zeros.
+
+        Args:
+            params: what the digest names beside the contents of the inputs.
 
         Raises:
             UserError: a file is missing, damaged, or does not fit the others.
@@ -55,62 +56,46 @@ class SplitRun:
             labels=np.broadcast_to(np.zeros(vocabulary.num_hois, np.float32), (len(manifest), vocabulary.num_hois)),
             root=layout.root,
             image_side=model.image_size,
-            max_proposals=max_proposals,
+            max_proposals=sizes.max_proposals,
         )
         device = open_device(self.device)
         place(model.network, device, channels_last=self.channels_last).eval()
-        return OpenRun(inputs, vocabulary, bags, model, device)
-
-
-@dataclass(frozen=True)
-class OpenRun:
-    """A `SplitRun`, opened; `inputs` as this process found them, its network on the device, its labels are zeros."""
-
-    inputs: StageInputs
-    vocabulary: Vocabulary
-    bags: BagDataset
-    model: HoiModel
-    device: torch.device
-
-    def digest(self, params: Any) -> str:
-        """Name the inputs' contents and the params."""
-        return digest_of({"inputs": self.inputs.named, "params": params})
+        return {
+            "model": model,
+            "vocabulary": vocabulary,
+            "bags": bags,
+            "batch_size": sizes.batch_size,
+            "digest": digest_of({"inputs": inputs.named, "params": params}),
+            "device": device,
+            "inputs": inputs.digests,
+        }
 
 
 @dataclass(frozen=True)
 class InferRecipe:
-    """What `infer` computes, unopened."""
+    """What `infer` computes, not yet opened."""
 
     run: SplitRun
     params: InferParams
 
     @property
     def folder(self) -> Path:
-        """Of its parts."""
+        """Where its parts are kept."""
         return self.run.layout.work("infer", self.run.run)
 
     @property
     def part_size(self) -> int:
-        """Images."""
+        """Images per part."""
         return self.params.part_size
 
     def open(self) -> InferWork:
         """Raises UserError as `SplitRun.open`."""
-        found = self.run.open(self.params.max_proposals)
-        return InferWork(
-            model=found.model,
-            vocabulary=found.vocabulary,
-            bags=found.bags,
-            batch_size=self.params.batch_size,
-            digest=found.digest(digest_of(self.params)),
-            device=found.device,
-            inputs=found.inputs.digests,
-        )
+        return InferWork(**self.run.open(self.params, digest_of(self.params)))
 
 
 @dataclass(frozen=True)
 class RepresentRecipe:
-    """What `represent` computes, unopened; of `batches` it takes the sizes."""
+    """What `represent` computes, not yet opened; `batches` gives the sizes of batches and parts."""
 
     run: SplitRun
     params: RepresentParams
@@ -118,25 +103,15 @@ class RepresentRecipe:
 
     @property
     def folder(self) -> Path:
-        """Of its parts."""
+        """Where its parts are kept."""
         return self.run.layout.work("represent", self.run.run)
 
     @property
     def part_size(self) -> int:
-        """Images."""
+        """Images per part."""
         return self.batches.part_size
 
     def open(self) -> RepresentWork:
         """Raises UserError as `SplitRun.open`."""
-        found = self.run.open(self.batches.max_proposals)
-        sections = {"infer": self.batches, "represent": self.params}
-        return RepresentWork(
-            model=found.model,
-            vocabulary=found.vocabulary,
-            bags=found.bags,
-            batch_size=self.batches.batch_size,
-            digest=found.digest({name: digest_of(section) for name, section in sections.items()}),
-            device=found.device,
-            inputs=found.inputs.digests,
-            params=self.params,
-        )
+        digests = {"infer": digest_of(self.batches), "represent": digest_of(self.params)}
+        return RepresentWork(**self.run.open(self.batches, digests), params=self.params)

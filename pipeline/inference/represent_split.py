@@ -1,6 +1,6 @@
 """Relation-aware representations of a split's best-detected pairs, eq. (1), as work that is cut into parts.
 
-No label takes part: a pair is kept for its detector scores alone, so that all networks are shown the same pairs.
+Pairs are chosen by their detector scores alone, so that they are the same for all networks.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class RepresentWork(BagWork):
         human, partner = pairs.human.numpy(), pairs.object.numpy()
         kept = best_of_images(scores[human] * scores[partner], offsets, self.params.pairs_per_image)
         boxes = batch.boxes.numpy()
-        with np.errstate(over="ignore"):  # what overflows float16 is refused by name once the split is whole
+        with np.errstate(over="ignore"):  # `representation_columns` refuses what overflows float16
             every = self._offered("pair representation", outputs.get("representation")).float().cpu().numpy()
             representation = every[kept].astype(self.params.dtype)
         arrays = {

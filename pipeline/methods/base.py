@@ -186,16 +186,11 @@ def check_columns(
             )
 
 
-def in_float32(outputs: Mapping[str, Tensor]) -> Outputs:
-    """All outputs in float32, as losses want them after mixed precision."""
-    return {name: value.float() for name, value in outputs.items()}
-
-
 def trained_state(network: HoiNetwork) -> dict[str, Tensor]:
     """Parameters and buffers that inference needs: all but a teacher's."""
     return {name: value for name, value in network.state_dict().items() if not name.startswith("teacher.")}
 
 
 def at_least_one(count: int | Tensor) -> int | Tensor:
-    """A count to divide by, on any device without waiting for it."""
+    """A count that can be divided by; a tensor stays on its device."""
     return count.clamp(min=1) if isinstance(count, Tensor) else max(count, 1)

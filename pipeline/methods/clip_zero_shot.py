@@ -10,8 +10,7 @@ from pipeline.core.errors import ParamError
 from pipeline.core.outputs import OutputColumn
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import HoiNetwork, Losses, Method, Outputs, Parts
-from pipeline.methods.hoi_prompts import VerbsOfPairs, logit_of_log
-from pipeline.methods.pair_trunk import PairTrunkParams, bank_logits, union_embeddings
+from pipeline.methods.pair_trunk import PairTrunkParams, VerbsOfPairs, bank_logits, logit_of_log, union_embeddings
 from pipeline.methods.pairing import PairIndex
 
 

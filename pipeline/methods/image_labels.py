@@ -25,16 +25,16 @@ class ImageLabelMasks(nn.Module):
         self.register_buffer("hoi_to_object", objects.float())  # [H, C]
 
     def verbs(self, labels: Tensor) -> Tensor:
-        """Bool [I, A]: verbs of some labelled class."""
+        """Bool [I, A]: verbs of some labeled class."""
         return labels @ self.hoi_to_verb > 0
 
     def objects(self, labels: Tensor) -> Tensor:
-        """Bool [I, C]: object categories of some labelled class."""
+        """Bool [I, C]: object categories of some labeled class."""
         return labels @ self.hoi_to_object > 0
 
 
 def mil_loss(logits: Tensor, pairs: PairIndex, verbs: Tensor) -> Tensor:
-    """L_p: binary cross-entropy of the image's maximum over pairs [I, A] against labelled verbs [I, A], summed.
+    """L_p: binary cross-entropy of the image's maximum over pairs [I, A] against labeled verbs [I, A], summed.
 
     An image without any pair adds nothing.
 

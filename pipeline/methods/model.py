@@ -92,7 +92,7 @@ class HoiModel:
 
     @property
     def outside_files(self) -> list[Path]:
-        """Files of method and backbone where they are modules of the user's: inputs of a run, as no code of ours."""
+        """Files of method and backbone where they are the user's own modules: they are inputs of a run."""
         return outside_files(self.config["method"]["name"], self.config["backbone"]["name"])
 
 

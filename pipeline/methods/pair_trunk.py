@@ -1,6 +1,6 @@
-"""What methods over proposals share: region embeddings, the appearance and layout of a pair, similarity to the bank.
+"""What methods over proposals share: region embeddings, appearance and layout of a pair, scores by HOI sentences.
 
-N proposals, M pairs, R regions, H HOI classes, D embedding width.
+N proposals, M pairs, R regions, A verbs, C object categories, H HOI classes, D embedding width.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from pipeline.backbones.base import Backbone, Features
 from pipeline.config.types import KnownKeys, Real, Switch, Whole, within
 from pipeline.core.bags import BagBatch
 from pipeline.core.boxes import box_union
+from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.pairing import PairIndex
 from pipeline.methods.spatial import SpatialEncoder, spatial_encoding
+
+IMPOSSIBLE = -20.0  # logit of a verb that forms no HOI class with the pair's object category
 
 
 @dataclass(frozen=True)
@@ -45,16 +48,12 @@ class PairTrunk(nn.Module):
 
     def forward(self, backbone: Backbone, features: Features, batch: BagBatch, pairs: PairIndex) -> Tensor:
         """v_p [M, D]."""
-        appearance = to_mlp(proposal_embeddings(backbone, features, batch, self.params), self.params)  # [N, D]
+        regions = _regions(backbone, features, batch, batch.boxes, batch.proposal_image, self.params)
+        appearance = to_mlp(regions, self.params)  # v_h and v_o, [N, D]
         encoding = spatial_encoding(batch.boxes[pairs.human], batch.boxes[pairs.object], batch.image_sizes[pairs.image])
         terms = [appearance[pairs.human], appearance[pairs.object], self.spatial(encoding)]
         embedded: Tensor = self.pair_embedding(torch.cat(terms, 1))
         return embedded
-
-
-def proposal_embeddings(backbone: Backbone, features: Features, batch: BagBatch, params: PairTrunkParams) -> Tensor:
-    """v_h and v_o: embeddings of all proposals [N, D]."""
-    return _regions(backbone, features, batch, batch.boxes, batch.proposal_image, params)
 
 
 def union_embeddings(
@@ -85,6 +84,31 @@ def bank_logits(embeddings: Tensor, bank: Tensor, logit_scale: Tensor, params: P
         return embeddings @ bank.T
     cosine = functional.normalize(embeddings, dim=1) @ functional.normalize(bank, dim=1).T
     return cosine * logit_scale.exp()
+
+
+class VerbsOfPairs(nn.Module):
+    """From HOI scores of a pair to verb scores: the pair's object category says which HOI class a verb means."""
+
+    hoi_of: Tensor
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        table = torch.full((vocabulary.num_objects, vocabulary.num_verbs), -1)
+        objects, verbs = torch.from_numpy(vocabulary.hoi_object_ids), torch.from_numpy(vocabulary.hoi_verb_ids)
+        table[objects, verbs] = torch.arange(vocabulary.num_hois)
+        self.register_buffer("hoi_of", table, persistent=False)  # [C, A], -1 where there is no such class
+
+    def forward(self, hoi_logits: Tensor, pair_object_ids: Tensor) -> Tensor:
+        """Gather [M, A] from HOI logits [M, H]; verbs without a class for that object get `IMPOSSIBLE`."""
+        hoi_ids = self.hoi_of[pair_object_ids]  # [M, A]
+        gathered = hoi_logits.gather(1, hoi_ids.clamp(min=0))
+        return gathered.masked_fill(hoi_ids < 0, IMPOSSIBLE)
+
+
+def logit_of_log(log_probability: Tensor) -> Tensor:
+    """log p to log(p / (1 - p)), finite for every p in 0..1."""
+    kept = log_probability.clamp(min=IMPOSSIBLE, max=-1e-6)
+    return kept - torch.log(-torch.expm1(kept))
 
 
 def mlp(inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:

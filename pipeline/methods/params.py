@@ -19,13 +19,13 @@ class ModelParams(KnownKeys):
     method: Text  # a file or folder of pipeline/methods, or the dotted name of a module of yours
     backbone: Text  # a file of pipeline/backbones, or the dotted name of a module of yours
     image_size: Annotated[Whole, within(32, 4096)]  # pixels; images are resized to a square of this side
-    clip: Text | None = None  # another CLIP than `clip.weights`, for this row alone (RN101)
+    clip: Text | None = None  # another CLIP than `clip.weights`, for this variant alone (RN101)
     bank: Literal["clip", "random", "roberta"] = "clip"
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)  # by name; in params.yaml directly under `model`
 
     @property
     def has_own_bank(self) -> bool:
-        """Whether the row starts from another knowledge bank than the dataset's: `train` encodes that one itself."""
+        """Whether the run starts from another knowledge bank than the dataset's; `train` encodes it."""
         return self.bank == "roberta" or self.clip is not None
 
     def used(self) -> ModelParams:

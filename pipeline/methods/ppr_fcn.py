@@ -14,9 +14,8 @@ from pipeline.core.bags import BagBatch
 from pipeline.core.outputs import OutputColumn
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import BatchCounts, HoiNetwork, Losses, Method, Outputs, Parts
-from pipeline.methods.hoi_prompts import logit_of_log
 from pipeline.methods.image_labels import ImageLabelMasks
-from pipeline.methods.pair_trunk import PairTrunk, PairTrunkParams, mlp, set_output_bias
+from pipeline.methods.pair_trunk import PairTrunk, PairTrunkParams, logit_of_log, mlp, set_output_bias
 from pipeline.methods.pairing import PairIndex
 from pipeline.methods.segments import segment_log_softmax, segment_sum
 
@@ -32,7 +31,7 @@ class PprFcnNetwork(HoiNetwork):
         self.fusion = mlp(width, hidden, width, params.dropout)
         self.classification = mlp(width, hidden, verbs, params.dropout)
         set_output_bias(self.classification, params.verb_bias)
-        mlp(width, hidden, 1, params.dropout)  # drawn and dropped: a seed gives the weights that it always gave
+        mlp(width, hidden, 1, params.dropout)  # drawn and not used, so that a seed still gives the same weights
         self.selection = mlp(width, hidden, verbs, params.dropout)
 
     def forward(self, batch: BagBatch, pairs: PairIndex) -> Outputs:
@@ -58,7 +57,7 @@ class PprFcnLosses(Losses):
 
 
 def summed_mil_loss(logits: Tensor, pairs: PairIndex, verbs: Tensor) -> Tensor:
-    """Binary cross-entropy of summed probabilities [I, A] against labelled verbs [I, A], summed; logits [M, A]."""
+    """Binary cross-entropy of summed probabilities [I, A] against labeled verbs [I, A], summed; logits [M, A]."""
     image_scores = segment_sum(torch.sigmoid(logits), pairs.image, len(verbs))
     scores = image_scores[pairs.bags].clamp(1e-6, 1 - 1e-6)
     return functional.binary_cross_entropy(scores, verbs[pairs.bags].to(scores.dtype), reduction="sum")

@@ -14,9 +14,8 @@ from pipeline.core.bags import BagBatch
 from pipeline.core.outputs import OutputColumn
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import BatchCounts, HoiNetwork, Losses, Method, Outputs, Parts, at_least_one
-from pipeline.methods.hoi_prompts import VerbsOfPairs
 from pipeline.methods.image_labels import ImageLabelMasks, mil_loss
-from pipeline.methods.pair_trunk import PairTrunk, PairTrunkParams, bank_logits, mlp, set_output_bias
+from pipeline.methods.pair_trunk import PairTrunk, PairTrunkParams, VerbsOfPairs, bank_logits, mlp, set_output_bias
 from pipeline.methods.pairing import PairIndex
 from pipeline.methods.segments import segment_sum
 

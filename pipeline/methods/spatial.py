@@ -15,8 +15,8 @@ _SMALLEST_EXTENT = 1.0
 def spatial_encoding(human_boxes: Tensor, object_boxes: Tensor, image_sizes: Tensor) -> Tensor:
     """Return p, float32 [M, 18], non-negative.
 
-    Terms: both centres (x/W, y/H), both widths and heights (over W, H), both areas over the image's, object area over
-    human area, both aspect ratios w/h, IoU, then the centre distance |dx| over the human's width and |dy| over its
+    Terms: both centers (x/W, y/H), both widths and heights (over W, H), both areas over the image's, object area over
+    human area, both aspect ratios w/h, IoU, then the center distance |dx| over the human's width and |dy| over its
     height, each split by direction: object to the right, left, below, above (zero otherwise). Widths and heights below
     one pixel count as one pixel.
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import torch
+
 from pipeline.core.errors import ArtifactError
 from pipeline.core.types import KnowledgeBank
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.prompts.bank import encode_bank
 from pipeline.prompts.params import ClipParams, PromptParams
 from pipeline.prompts.templates import hoi_prompts
 from pipeline.prompts.text_only import encode_text_only
 from pipeline.store.bank_file import read_bank
 from pipeline.store.clip_checkpoint import ClipCheckpoint, load_clip
 from pipeline.store.inputs import StageInputs
+
+_PROMPTS_AT_ONCE = 256
 
 
 def open_clip(params: ClipParams, root: Path) -> ClipCheckpoint:
@@ -57,9 +60,23 @@ def encode_prompts(
     """Encode one sentence per HOI class: by CLIP, or by `encode_prompts.text_encoder` at the width of that CLIP.
 
     Raises:
-        ParamError, WeightsError: a template or the text encoder is of no use.
+        ParamError, WeightsError: a template is wrong, or the text encoder cannot be loaded.
     """
     prompts = hoi_prompts(vocabulary, params.template, params.instrument_template, params.verb_forms)
     if text_only:
         return encode_text_only(params.text_encoder, prompts, clip_model.model.text_projection.shape[1])
     return encode_bank(clip_model, prompts)
+
+
+@torch.no_grad()
+def encode_bank(clip_checkpoint: ClipCheckpoint, prompts: tuple[str, ...]) -> KnowledgeBank:
+    """Encode prompts by CLIP to W_T: rows of unit length, float32 [H, D] (sec. 3.2)."""
+    tokens = clip_checkpoint.tokenize(prompts)
+    chunks = [clip_checkpoint.model.encode_text(chunk).float() for chunk in tokens.split(_PROMPTS_AT_ONCE)]
+    embeddings = torch.nn.functional.normalize(torch.cat(chunks), dim=1)
+    return KnowledgeBank(
+        hoi_embeddings=embeddings.numpy(),
+        prompts=prompts,
+        clip_name=clip_checkpoint.name,
+        clip_digest=clip_checkpoint.digest,
+    )

@@ -35,7 +35,7 @@ def encode_text_only(text_encoder: str, prompts: tuple[str, ...], width: int) ->
 
 
 def _word_vectors(prompts: tuple[str, ...], width: int) -> Tensor:
-    """A fixed random vector a word, summed over the words that not every prompt has: alike by shared words."""
+    """Sum of a fixed random vector for each word, without the words that all prompts have: alike by shared words."""
     sentences = [prompt.lower().split() for prompt in prompts]
     common = set.intersection(*map(set, sentences)) if len(sentences) > 1 else set()
     rows = [[_vector(word, width) for word in words if word not in common] for words in sentences]

@@ -1,7 +1,7 @@
 """The -ing form of a dataset's verb: "ride" to "riding", "sit_on" to "sitting on".
 
-Spelling rules first, what they don't cover as data; American spelling ("traveling"). Underscores, spaces and hyphens
-part words, and the first word is the verb. What can't be a verb in base form is refused rather than misspelt.
+Rules of American spelling ("traveling"), and lists of words that they do not cover. Underscores, spaces and hyphens
+separate words, and the first word is the verb. What can't be a verb in base form is refused rather than misspelled.
 """
 
 from __future__ import annotations

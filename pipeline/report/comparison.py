@@ -15,8 +15,8 @@ import numpy as np
 
 from pipeline.core.types import IntArray
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.data.images import open_split_image
 from pipeline.data.split import SplitManifest
-from pipeline.data.split_images import open_split_image
 from pipeline.report.drawing import jpeg_bytes
 from pipeline.report.selection import Findings, pairs_of_image
 from pipeline.report.sheet import SheetImage, contact_sheet

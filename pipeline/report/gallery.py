@@ -18,8 +18,8 @@ from PIL import Image
 
 from pipeline.core.types import FloatArray, IntArray
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.data.images import open_split_image
 from pipeline.data.split import SplitManifest
-from pipeline.data.split_images import open_split_image
 from pipeline.report.drawing import jpeg_bytes
 from pipeline.report.number_text import significant
 from pipeline.report.scored import ScoredRun

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.data.images import open_split_image
 from pipeline.data.split import SplitManifest
-from pipeline.data.split_images import open_split_image
 from pipeline.report.drawing import jpeg_bytes, png_bytes
 from pipeline.report.params import ReportParams
 from pipeline.report.selection import Findings, pairs_of_image, sample_indices

@@ -1,8 +1,7 @@
 """Ranks: the processes that share each batch of a training run, one on each GPU, started by `torchrun`.
 
-A batch is cut into as many runs of images as there are ranks. The rank of number 0 writes all files. Whoever fails
-first says so, in one line; the others, which would only report that it has gone, end without a word. One process alone
-forms no group, and runs as if this file did not exist.
+Each rank takes a run of images of every batch. Rank 0 writes all files. The first rank that fails prints its error; the
+others, which would only report that it is gone, end silently. A single process forms no group.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ class Ranks:
         rank: its number, 0 for the one that writes.
         size: how many there are.
         local_rank: its number on this machine, and that of its GPU.
-        store: where the ranks leave notes for each other; None for one alone.
+        store: by which the ranks exchange values; None for a single one.
     """
 
     rank: int
@@ -45,7 +44,7 @@ class Ranks:
 
     @property
     def writes(self) -> bool:
-        """This is the rank that writes files and talks to the user."""
+        """Whether this rank writes files and messages."""
         return self.rank == 0
 
     def part(self, count: int, rank: int | None = None) -> slice:
@@ -63,7 +62,7 @@ class Ranks:
         """Wrap a module so that its gradients become the mean of all ranks' when they are computed."""
         if self.size == 1:
             return module
-        # Said once, where a variant happens to use every parameter.
+        # A warning where a variant happens to use every parameter.
         warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
         return DistributedDataParallel(module, find_unused_parameters=True)
 
@@ -84,7 +83,7 @@ class Ranks:
         return torch.stack(rows)
 
     def stand_by(self) -> NoReturn:
-        """Leave it to another rank to say what went wrong: torchrun ends all others as soon as one has ended.
+        """Wait to be ended: another rank prints the error, and torchrun ends all ranks as soon as one has ended.
 
         Raises:
             SystemExit: nobody ended this rank.
@@ -95,7 +94,7 @@ class Ranks:
         raise SystemExit(UserError.exit_code)
 
     def first_to_fail(self) -> bool:
-        """Note that this rank failed; False where another had before."""
+        """Note that this rank failed; False if another failed before."""
         if self.store is None:
             return True
         try:
@@ -112,7 +111,7 @@ def join_ranks() -> Iterator[Ranks]:
     """Yield this process's place among those that torchrun started; `ALONE` where it started one, or none.
 
     Raises:
-        ParamError: the environment speaks of ranks, and not as torchrun sets it.
+        ParamError: WORLD_SIZE is set without the other variables of torchrun.
         SystemExit: another rank failed, and has said why.
     """
     if os.environ.get("WORLD_SIZE", "1") == "1":

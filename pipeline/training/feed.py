@@ -1,7 +1,7 @@
 """Batches as a step takes them: this rank's part, paired on the host, on the device, flipped; and the time they took.
 
-Nothing here makes the host wait for a GPU: batches come from page-locked memory and are copied on a stream of their
-own, while the step before is computed.
+The host never waits for a GPU here: batches come from page-locked memory and are copied on a stream of their own while
+the previous step is computed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Feed:
     Args:
         dataset: the training split.
         sampler: batches over all ranks.
-        rule: who is paired with whom.
+        rule: which proposals are paired.
         params: the `train` section.
         device: where to.
         ranks: who shares each batch.
@@ -73,6 +73,7 @@ class Feed:
         self._format = memory_format(device, channels_last=channels_last)
         self._copying = torch.cuda.Stream(device) if self._on_gpu else None
         self.waited = 0.0
+        self._began: tuple[float, float] | None = None
 
     def __iter__(self) -> Iterator[FedBatch]:
         loaded = load_batches(
@@ -89,6 +90,14 @@ class Feed:
             batch = next(loaded)
             self.waited += time.perf_counter() - asked
             yield self._fed(batch, iteration, tuple(image_index))
+
+    def waiting_share(self) -> float:
+        """Share of the time since the first call in which no batch was ready."""
+        now = time.perf_counter()
+        if self._began is None:
+            self._began = now, self.waited
+            return 0.0
+        return (self.waited - self._began[1]) / (now - self._began[0])
 
     def _fed(self, batch: BagBatch, iteration: int, image_index: tuple[int, ...]) -> FedBatch:
         pairs = self._rule.pair(batch)
@@ -114,12 +123,12 @@ class Feed:
         computing = torch.cuda.current_stream(self._device)
         computing.wait_stream(self._copying)
         for tensor in (*_tensors(batch), *_tensors(pairs), flipped):
-            tensor.record_stream(computing)  # its memory is not given to a later copy before the step has read it
+            tensor.record_stream(computing)  # no later copy may reuse its memory before the step has read it
         return batch, pairs, flipped
 
 
 def _one_ahead(batches: Iterator[BagBatch]) -> Iterator[BagBatch]:
-    """The same batches in the same order, each made in a thread while the step before is computed."""
+    """The same batches in the same order, each made in a thread while the previous step is computed."""
     with ThreadPoolExecutor(1, "loader") as thread:
         coming = thread.submit(next, batches, None)
         while (batch := coming.result()) is not None:

@@ -21,10 +21,6 @@ class TrainingLog:
         text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
         return cls(path, terms, text.splitlines()[1:])
 
-    @property
-    def _header(self) -> str:
-        return ",".join(("iteration", "epoch", "loss", *self._terms))
-
     def digest(self, iteration: int) -> str:
         """Return the sha256 of the rows before `iteration`, by which a resume point knows them."""
         return hashlib.sha256("\n".join(self.rows[:iteration]).encode()).hexdigest()
@@ -40,7 +36,8 @@ class TrainingLog:
 
     def text(self) -> str:
         """Return the CSV."""
-        return "\n".join([self._header, *self.rows]) + "\n"
+        header = ",".join(("iteration", "epoch", "loss", *self._terms))
+        return "\n".join([header, *self.rows]) + "\n"
 
     def flush(self) -> None:
         """Write the rows so far beside the resume point."""

@@ -7,7 +7,6 @@ each batch (training/distributed.py) give what one process gives, up to the orde
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -32,9 +31,8 @@ from pipeline.training.feed import Feed
 from pipeline.training.log import TrainingLog
 from pipeline.training.optimizer import build_optimizer, build_schedule
 from pipeline.training.params import TrainParams
-from pipeline.training.placement import place_network
 from pipeline.training.resume import TrainingState
-from pipeline.training.step import BatchLoss, optimizer_step
+from pipeline.training.step import BatchLoss, optimizer_step, place_network
 from pipeline.training.watch import LossWatch
 
 _CALIBRATION_BATCHES = 8
@@ -49,11 +47,11 @@ class TrainingRun:
         digest: names params, inputs, code, number of ranks and kind of device; a resume point of another is not used.
         work: folder of the resume point and of the growing log.
         device: where to train.
-        progress: told the losses after every iteration, and under "waiting" the share of the time since the first
-            iteration in which no batch was ready.
-        execution: how, not what.
+        progress: called after every iteration with its losses, and under "waiting" the share of the time since the
+            first iteration in which no batch was ready.
+        execution: affects speed and memory, not results.
         ranks: who shares each batch.
-        tell: told, in one line, what a user should look at while training goes on.
+        tell: called with one line on what a user should look at while training goes on.
     """
 
     params: TrainParams
@@ -81,7 +79,7 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
     _check_pairs(rule, dataset)
     weights = loss_weights(model.method.loss_names, params)
     state, log = _start(model, dataset, run, iterations)
-    if not iterations:  # the weights that training would start from (Abl 1)
+    if not iterations:  # keep the weights that training would start from (Abl 1)
         network.eval()
         return log
     start = len(log.rows)
@@ -99,18 +97,17 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
     whole_loss = BatchLoss(network, losses, weights, params.precision, check)
     batch_loss = ranks.share(whole_loss)
     watch = LossWatch(ranks, whole_loss.figures, lag=1 if run.device.type == "cuda" else 0, tell=run.tell)
-    clock = _WaitingClock(feed)
     for iteration, batch in enumerate(feed, start):
         figures = optimizer_step(batch_loss, state.optimizer, batch, ranks, gradient_clip=params.gradient_clip)
         state.schedule.step()
         seen = watch.add(iteration, [dataset.manifest.image_ids[index] for index in batch.image_index], figures)
         last = iteration + 1 == iterations
         saves = (iteration + 1) % params.checkpoint_every == 0 and not last
-        if saves or last:  # nothing is kept of a step that nobody has looked at
+        if saves or last:  # a step is checked before anything of it is saved
             seen += watch.drain()
         for seen_iteration, row in seen:
             log.append(seen_iteration, seen_iteration / per_epoch, row)
-            run.progress(row | {"waiting": clock.share()})
+            run.progress(row | {"waiting": feed.waiting_share()})
         if saves:
             if ranks.writes:
                 log.flush()
@@ -136,7 +133,7 @@ def loss_weights(names: tuple[str, ...], params: TrainParams) -> dict[str, float
 def _start(
     model: HoiModel, dataset: BagDataset, run: TrainingRun, iterations: int
 ) -> tuple[TrainingState, TrainingLog]:
-    """Everything as it is before the next iteration, whose number is the length of the log."""
+    """State and log before the next iteration, whose number is the length of the log."""
     params, ranks, moving_norms = run.params, run.ranks, not run.params.freeze_batch_norm
     network = model.network
     check_shares(ranks, batch_size=min(params.batch_size, len(dataset)), moving_norms=moving_norms)
@@ -167,21 +164,6 @@ def _sampler(dataset: BagDataset, params: TrainParams, start: int) -> EpochSampl
     )
 
 
-class _WaitingClock:
-    """Share of the time since the first iteration in which no batch was ready."""
-
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
-        self._began: tuple[float, float] | None = None
-
-    def share(self) -> float:
-        now, waited = time.perf_counter(), self._feed.waited
-        if self._began is None:
-            self._began = now, waited
-            return 0.0
-        return (waited - self._began[1]) / (now - self._began[0])
-
-
 def _check_pairs(rule: PairRule, dataset: BagDataset) -> None:
     """Refuse a split in which no human has a partner, or nothing is labeled: there would be nothing to learn from."""
     if len(dataset) and not dataset.labels.any():
@@ -200,7 +182,7 @@ def _check_pairs(rule: PairRule, dataset: BagDataset) -> None:
 
 @torch.no_grad()
 def _calibrate(model: HoiModel, dataset: BagDataset, run: TrainingRun) -> None:
-    """Let the method look at the first batches before the first step; they are loaded only if it does."""
+    """Give the method the first batches before the first step; they are loaded only if it reads them."""
     model.network.eval()
 
     def first_batches() -> Iterator[BagBatch]:

@@ -1,4 +1,4 @@
-"""A training run, opened: inputs checked and read, the model built. Nothing here knows an annotated box."""
+"""A training run, opened: inputs checked and read, the model built. No annotated boxes are read."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class OpenedTraining:
     model: HoiModel
 
     def digest(self, stage: StageRun, random_streams: dict[str, Any]) -> str:
-        """Names all that shapes the run: inputs, params, code, and what draws random numbers of its own."""
+        """Digest of all that shapes the run: inputs, params, code, and sources of random numbers."""
         return digest_of(
             {
                 "inputs": stage.inputs.named,
@@ -100,7 +100,7 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
 def _clip_and_bank(
     stage: StageRun, clip: ClipParams, chosen: ModelParams, vocabulary: Vocabulary
 ) -> tuple[ClipCheckpoint, KnowledgeBank]:
-    """CLIP as the row starts from it, with the dataset's knowledge bank or one of the row's own."""
+    """The CLIP that the run starts from, with the dataset's knowledge bank or its own."""
     root = stage.layout.root
     if not chosen.has_own_bank:  # first: where CLIP's file is another than the bank's, this names both
         stage.take(stage.layout.knowledge_bank, "encode_prompts")

@@ -13,8 +13,8 @@ from pipeline.training.params import TrainParams
 def build_optimizer(network: HoiNetwork, params: TrainParams) -> AdamW:
     """AdamW over two groups: the pretrained backbone at its own learning rate, everything else at the other.
 
-    Biases, norms, scales and the knowledge bank are not decayed: they are no weights of a layer. On a GPU one kernel
-    steps them all.
+    Biases, norms, scales and the knowledge bank are not decayed: they are no weights of a layer. On a GPU the update is
+    one fused kernel.
     """
     from_scratch = tuple(f"backbone.{prefix}" for prefix in network.backbone.from_scratch)
     groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}

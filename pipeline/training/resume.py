@@ -1,4 +1,4 @@
-"""Everything that the next iteration depends on, saved and restored exactly: parameters, buffers, optimiser, RNG.
+"""Everything that the next iteration depends on, saved and restored exactly: parameters, buffers, optimizer, RNG.
 
 The order of images and the flips are functions of seed and iteration, and need no saving.
 """
@@ -24,9 +24,8 @@ class TrainingState:
     """What moves while a run goes on.
 
     Attributes:
-        network, optimizer, schedule: as trained.
-        device: where, with random numbers of its own if it is a GPU.
-        ranks: who trains; each has random numbers of its own.
+        device: where it is trained; a GPU has random numbers of its own.
+        ranks: the processes that train; each has random numbers of its own.
     """
 
     network: nn.Module
@@ -58,7 +57,7 @@ class TrainingState:
         """Restore a resume point of the same run in place and return the next iteration; 0 where there is none.
 
         Args:
-            log: as it was kept; a resume point whose rows it lacks, or has otherwise, is not used.
+            log: as it was kept; a resume point is used only if the log has the rows before it.
 
         Raises:
             ArtifactError: the ranks do not find the same resume point.

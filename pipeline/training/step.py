@@ -1,22 +1,44 @@
-"""One optimizer step: forward, losses, backward, clipping, update. Its figures stay on the device."""
+"""The network on its device, and one optimizer step: forward, losses, backward, clipping, update."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
 
+from pipeline.config.params import ExecutionParams
 from pipeline.core.bags import BagBatch
-from pipeline.methods.base import BatchCounts, HoiNetwork, Losses, Outputs, check_losses, in_float32
+from pipeline.core.device import place
+from pipeline.core.errors import ParamError
+from pipeline.methods.base import BatchCounts, HoiNetwork, Losses, Outputs, check_losses
 from pipeline.methods.pairing import PairIndex
 from pipeline.training.distributed import Ranks
 from pipeline.training.feed import FedBatch
 
 
+def place_network(network: HoiNetwork, execution: ExecutionParams, device: torch.device, *, moving_norms: bool) -> None:
+    """Move a network to its device, in place, as `execution` says; names and values of its parameters stay.
+
+    Args:
+        moving_norms: batch norms take their statistics from the batch: a second forward pass would move them twice.
+
+    Raises:
+        ParamError: recomputation asked for beside moving norms.
+    """
+    if execution.gradient_checkpointing and moving_norms:
+        raise ParamError(
+            "execution.gradient_checkpointing is true and train.freeze_batch_norm false: the second forward pass would "
+            "move the statistics again; turn one of them round"
+        )
+    place(network, device, channels_last=execution.channels_last)
+    network.backbone.recompute = execution.gradient_checkpointing
+    if execution.compile and device.type == "cuda":
+        network.backbone.compile()
+
+
 class BatchLoss(nn.Module):
-    """From a batch to its losses: what is differentiated, and what ranks share.
+    """The weighted loss of a batch: the module that is differentiated and that ranks share.
 
     Args:
         network, losses: the method's.
@@ -39,24 +61,22 @@ class BatchLoss(nn.Module):
 
     @property
     def figures(self) -> tuple[str, ...]:
-        """Names of what a step tells, in order: the weighted sum, its terms, and the gradient's norm."""
+        """Names of a step's metrics in order: the weighted sum, its terms, and the gradient's norm."""
         return ("loss", *self.weights, "gradient norm")
 
     def forward(self, bags: BagBatch, pairs: PairIndex, whole: BatchCounts) -> tuple[Tensor, list[Tensor]]:
         """Return the weighted sum of the loss terms, and the terms: scalars."""
-        with self._mixed(bags.images.device):
+        mixed = self.precision == "bfloat16"
+        with torch.autocast(bags.images.device.type, torch.bfloat16, enabled=mixed):
             outputs = self.network(bags, pairs)
         if self._check is not None:
             self._check(outputs, bags, pairs)
-        if self.precision == "bfloat16":
-            outputs = in_float32(outputs)
+        if mixed:
+            outputs = {name: value.float() for name, value in outputs.items()}
         terms = self.losses(outputs, bags, pairs, whole)
         check_losses(terms, self.weights)
         total = sum((self.weights[name] * terms[name] for name in self.weights), start=bags.images.new_zeros(()))
         return total, [terms[name].detach() for name in self.weights]
-
-    def _mixed(self, device: torch.device) -> AbstractContextManager[object]:
-        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
 
 def optimizer_step(

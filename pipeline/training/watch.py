@@ -1,19 +1,35 @@
-"""The figures of each step, read back without making a GPU wait: there, a step's are read when the next is queued."""
+"""Losses and gradient norm of each step; on a GPU they are read one step later, so that the host does not wait."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from statistics import median
 
 import torch
 from torch import Tensor
 
 from pipeline.core.errors import DataError
 from pipeline.training.distributed import Ranks
-from pipeline.training.level import LossLevel
 
+_WINDOW = 32  # steps, whose median is the level: a few outliers don't move it, a loss that diverges does
+_FEWEST = 8  # steps before there is a level
+_FAR = 10.0  # times the level; a run that has nearly converged jumps by 6 without a fault
 _MOST_TOLD = 5  # steps of a run; a loss that jumps more often is visible in the log
+
+
+class LossLevel:
+    """Median of the latest losses, to notice the steps whose loss is far above it."""
+
+    def __init__(self) -> None:
+        self._latest: deque[float] = deque(maxlen=_WINDOW)
+
+    def far_below(self, loss: float) -> float | None:
+        """Take the loss of the next step; return the level of those before where it is far below, else None."""
+        level = median(self._latest) if len(self._latest) >= _FEWEST else None
+        self._latest.append(loss)
+        return level if level is not None and loss > _FAR * level else None
 
 
 @dataclass(frozen=True)
@@ -25,12 +41,12 @@ class _Pending:
 
 
 class LossWatch:
-    """Steps whose figures have not been looked at yet.
+    """Checks the figures of each step, and keeps those that have not been read yet.
 
     Args:
         names: of the F figures, `BatchLoss.figures`.
-        lag: steps that may be pending: 0 looks at each at once.
-        tell: told, on the rank that writes, of steps whose loss is far above that of the steps before.
+        lag: steps that may wait to be read; 0 reads each at once.
+        tell: called, on the rank that writes, with a line on each step whose loss is far above the steps before.
     """
 
     def __init__(

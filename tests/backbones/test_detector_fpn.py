@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from pipeline.backbones.detector_fpn import DetectorFpn
+from pipeline.core.bags import CLIP_MEAN, CLIP_STD
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 
 
@@ -33,10 +34,8 @@ def test_regions_equal_torchvisions_pooler_and_the_detectors_own_head(detector, 
     assert len(set(chosen)) == 3  # the boxes above are of all three levels, or this test would show little
 
 
-def test_pixels_reach_the_pyramid_as_the_detector_normalises_them(detector, backbone):
+def test_pixels_reach_the_pyramid_as_the_detector_normalizes_them(detector, backbone):
     pixels = torch.rand(1, 3, 160, 160, generator=torch.Generator().manual_seed(3))
-    from pipeline.core.bags import CLIP_MEAN, CLIP_STD
-
     clip_input = (pixels - torch.tensor(CLIP_MEAN).view(3, 1, 1)) / torch.tensor(CLIP_STD).view(3, 1, 1)
     images, _ = detector.transform([pixels[0]])
     for ours, theirs in zip(backbone(clip_input), detector.backbone(images.tensors).values(), strict=False):

@@ -15,35 +15,26 @@ from PIL import Image, ImageFile
 from pipeline.core.errors import DataError
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.data.bags import BagDataset
-from pipeline.data.images import open_image
+from pipeline.data.images import open_image, open_split_image
 from pipeline.data.split import SplitManifest
-from pipeline.data.split_images import open_split_image
 from pipeline.store.files import sha256_of
 from pipeline.truth.datasets.folder import FolderReader
 from pipeline.truth.params import PrepareParams
-from tests.bad_images import COLOURS, LOSSY, READ, REFUSED, UNUSABLE, WIDE, png_bytes, png_chunk
+from tests.bad_images import COLOURS, LOSSY, READ, REFUSED, UNUSABLE, png_bytes, png_chunk
 from tests.small_split import random_proposals
+
+BAD = REFUSED | {name: (write, "sides of 8 or more, and none 50 times the other") for name, write in UNUSABLE.items()}
 
 
 @pytest.mark.parametrize("name", READ)
 def test_what_is_read_is_right(tmp_path, name):
     write, expected = READ[name]
     write(tmp_path / name)
-    image = open_image(tmp_path / name, upright=True)
-    assert image.mode == "RGB"
-    found = np.asarray(image)
-    assert found.shape == expected.shape
     tolerance = LOSSY if name.endswith((".jpg", ".mpo")) else 0
-    assert np.abs(found.astype(int) - expected).max() <= tolerance
-
-
-def test_orientations_are_stored_in_eight_ways(tmp_path):
-    stored = set()
-    for turn in range(1, 9):
-        path = tmp_path / f"orientation {turn}.png"
-        READ[path.name][0](path)
-        stored.add(np.asarray(open_image(path)).tobytes())
-    assert len(stored) == 8
+    for upright in [True] if name.startswith("orientation") else [True, False]:
+        image = open_image(tmp_path / name, upright=upright)
+        assert (image.mode, np.asarray(image).shape) == ("RGB", expected.shape)
+        assert np.abs(np.asarray(image, np.int16) - expected).max() <= tolerance
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -71,7 +62,7 @@ def test_a_bomb_is_refused_before_memory_is_taken(tmp_path, monkeypatch, name):
 
 
 def test_a_file_that_may_not_be_read(tmp_path):
-    """Root reads everything, so another user tries."""
+    """Root may read everything, so another user tries."""
     path = tmp_path / "x.png"
     Image.fromarray(COLOURS).save(path)
     path.chmod(0)
@@ -139,40 +130,44 @@ def test_prepare_records_what_is_read(tmp_path):
         assert open_split_image(manifest, index, tmp_path).size == (record.width, record.height)
 
 
-@pytest.mark.parametrize("name", [*REFUSED, *UNUSABLE])
+@pytest.mark.parametrize("name", BAD)
 def test_prepare_names_file_and_line(tmp_path, name):
-    write = UNUSABLE.get(name) or REFUSED[name][0]
-    good = "good.png"
-    folder = own_folder(
-        tmp_path / "own", [good, name], lambda each, path: (READ["rgb.png"][0] if each == good else write)(path)
-    )
+    files = {"good.png": READ["rgb.png"][0], name: BAD[name][0]}
+    folder = own_folder(tmp_path / "own", files, lambda each, path: files[each](path))
     with pytest.raises(DataError) as caught:
         prepared(folder, tmp_path)
     assert str(caught.value).startswith(f"1 of 2 images are unusable: {folder}/labels.csv line 3: {folder / name}: ")
-    assert (REFUSED[name][1] if name in REFUSED else "sides of 8 or more, and none 50 times the other") in str(
-        caught.value
-    )
+    assert BAD[name][1] in str(caught.value)
 
 
-@pytest.mark.parametrize("name", [*REFUSED, *UNUSABLE])
-def test_detect_and_train_refuse_what_prepare_would(tmp_path, vocabulary, name):
-    """As if the file had been recorded: by a manifest from elsewhere."""
-    (tmp_path / "images").mkdir()
-    path = tmp_path / "images" / name
-    (UNUSABLE.get(name) or REFUSED[name][0])(path)
+def recorded(root, vocabulary, path, size):
+    """Manifest and bags of one image, as if `prepare` had recorded it."""
     digest = sha256_of(path) if path.is_file() else "0" * 64
-    size = open_image(path).size if name in UNUSABLE else (32, 24)
-    record, labels = ImageRecord("x", name, *size, digest), ImageLabels("x", np.array([0]))
+    record, labels = ImageRecord("x", path.name, *size, digest), ImageLabels("x", np.array([0]))
     manifest = SplitManifest("tiny", "train", "images", (record,), (labels,))
     bags = BagDataset(
         manifest=manifest, proposals=random_proposals(manifest, vocabulary, [3]),
-        labels=manifest.label_matrix(vocabulary.num_hois), root=tmp_path, image_side=64, max_proposals=10,
+        labels=manifest.label_matrix(vocabulary.num_hois), root=root, image_side=64, max_proposals=10,
     )  # fmt: skip
-    reason = REFUSED[name][1] if name in REFUSED else "sides of 8 or more"
+    return manifest, bags
+
+
+@pytest.fixture
+def images(tmp_path):
+    (tmp_path / "images").mkdir()
+    return tmp_path / "images"
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_detect_and_train_refuse_what_prepare_would(tmp_path, vocabulary, images, name):
+    write, reason = BAD[name]
+    write(images / name)
+    size = open_image(images / name).size if name in UNUSABLE else (32, 24)
+    manifest, bags = recorded(tmp_path, vocabulary, images / name, size)
     for read in (lambda: open_split_image(manifest, 0, tmp_path), lambda: bags[0]):
         with pytest.raises(DataError) as caught:
             read()
-        assert str(caught.value).startswith(f"{path}: ")
+        assert str(caught.value).startswith(f"{images / name}: ")
         assert reason in str(caught.value)
 
 
@@ -224,17 +219,9 @@ def test_a_manifest_that_gives_another_size(tmp_path, split):
         open_split_image(dataclasses.replace(split, images=records), 0, tmp_path)
 
 
-def test_a_wide_image_fits_the_network(tmp_path, vocabulary):
-    assert WIDE.shape == (400, 20_000, 3)
-    (tmp_path / "images").mkdir()
-    path = tmp_path / "images/x.jpg"
-    READ["20,000 pixels wide.jpg"][0](path)
-    record = ImageRecord("x", "x.jpg", 20_000, 400, sha256_of(path))
-    manifest = SplitManifest("tiny", "train", "images", (record,), (ImageLabels("x", np.array([0])),))
-    bags = BagDataset(
-        manifest=manifest, proposals=random_proposals(manifest, vocabulary, [3]),
-        labels=manifest.label_matrix(vocabulary.num_hois), root=tmp_path, image_side=64, max_proposals=10,
-    )  # fmt: skip
+def test_a_wide_image_fits_the_network(tmp_path, vocabulary, images):
+    READ["20,000 pixels wide.jpg"][0](images / "x.jpg")
+    _, bags = recorded(tmp_path, vocabulary, images / "x.jpg", (20_000, 400))
     assert bags[0].pixels.shape == (3, 64, 64)
     assert torch.equal(bags[0].pixels[:, 0, 0], bags[0].pixels[:, 63, 63])
 

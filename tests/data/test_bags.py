@@ -13,10 +13,10 @@ from tests.conftest import make_batch
 from tests.small_split import small_bags
 
 
-def bag(index: int, boxes: list, object_ids: list[int], grey: int) -> Bag:
+def bag(index: int, boxes: list, object_ids: list[int], gray: int) -> Bag:
     return Bag(
         index=index,
-        pixels=torch.full((3, 2, 2), grey, dtype=torch.uint8),
+        pixels=torch.full((3, 2, 2), gray, dtype=torch.uint8),
         size=(10 + index, 20),
         boxes=np.array(boxes, np.float32).reshape(-1, 4),
         object_ids=np.array(object_ids, np.int64),

@@ -39,14 +39,9 @@ def test_everything_that_is_not_there_is_named(folder):
     (folder / "empty").mkdir()
     with pytest.raises(DataError) as caught:
         find_images([str(folder / name) for name in ("b.jpg", "missing.tiff", "empty", "*.gif")])
-    first, second, third = (
-        str(caught.value).split("; check the path; ")[0],
-        "no image file directly",
-        "matches no image",
-    )
-    assert first == f"{folder}/missing.tiff: no such file or folder"
-    assert second in str(caught.value)
-    assert third in str(caught.value)
+    assert str(caught.value).split("; check the path; ")[0] == f"{folder}/missing.tiff: no such file or folder"
+    assert "no image file directly" in str(caught.value)
+    assert "matches no image" in str(caught.value)
     assert "b.jpg" not in str(caught.value)
 
 

@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 
 import numpy as np
@@ -28,14 +29,20 @@ def mobilenet():
     return fasterrcnn_mobilenet_v3_large_320_fpn(weights=None, weights_backbone=None).eval()
 
 
+@pytest.fixture(scope="module")
+def ssd():  # resizes every image to one size
+    return ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None).eval()
+
+
+@pytest.fixture(scope="module")
+def small():
+    return small_fasterrcnn(3).eval()
+
+
 @pytest.mark.parametrize("size", PHOTOS)
 @pytest.mark.parametrize("name", ["mobilenet", "small", "ssd"])
-def test_sizes_are_those_of_torchvisions_own_transform(name, size, mobilenet):
-    model = {
-        "mobilenet": lambda: mobilenet,
-        "small": lambda: small_fasterrcnn(3).eval(),
-        "ssd": lambda: ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None).eval(),  # one fixed size
-    }[name]()
+def test_sizes_are_those_of_torchvisions_own_transform(name, size, request):
+    model = request.getfixturevalue(name)
     images, _ = model.transform([torch.zeros(3, size[1], size[0])])
     assert images.image_sizes == [resized_size(model, size)[::-1]]
     assert images.tensors.shape[2:] == padded_size(model, size)[::-1]
@@ -50,16 +57,16 @@ def test_images_of_one_padded_size_share_batches_in_their_order(mobilenet):
     assert {padded_size(mobilenet, sizes[row]) for row in (0, 2, 3, 5)} == {(448, 320)}
     assert batches_of_one_size(mobilenet, sizes, 3) == [[0, 2, 3], [5], [1, 4]]
     assert batches_of_one_size(mobilenet, sizes, 1) == [[0], [2], [3], [5], [1], [4]]
+    assert batches_of_one_size(mobilenet, [(64, 64)] * 5, 2) == [[0, 1], [2, 3], [4]]
     assert batches_of_one_size(mobilenet, [], 3) == []
 
 
-def test_one_size_is_cut_as_it_lies(mobilenet):
-    assert batches_of_one_size(mobilenet, [(64, 64)] * 5, 2) == [[0, 1], [2, 3], [4]]
+PARAMS = load_params(ROOT / "params.yaml", "toyworld")[DetectParams]
 
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    return load_detector(load_params(ROOT / "params.yaml", "toyworld")[DetectParams], root=ROOT)
+    return load_detector(PARAMS, root=ROOT)
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +82,7 @@ def work(detector, tmp_path_factory, seed) -> DetectWork:
         records.append(ImageRecord(str(index), path.name, *image.size, sha256_of(path)))
         labels.append(ImageLabels(str(index), np.array([0])))
     manifest = SplitManifest("mixed", "test", ".", tuple(records), tuple(labels))
-    params = load_params(ROOT / "params.yaml", "toyworld")[DetectParams]
-    return DetectWork(detector, manifest, vocabulary, params, root, torch.device("cpu"))
+    return DetectWork(detector, manifest, vocabulary, PARAMS, root, torch.device("cpu"))
 
 
 def detected(work: DetectWork, batches) -> list[dict]:
@@ -86,17 +92,11 @@ def detected(work: DetectWork, batches) -> list[dict]:
     return [found[index] for index in range(work.num_images)]
 
 
-def largest_differences(found, expected) -> dict[str, float]:
-    return {
-        name: max(np.abs(one[name] - other[name]).max() for one, other in zip(found, expected, strict=True))
-        for name in TOLERANCE
-    }
-
-
-def same_objects(found, expected) -> bool:
-    return all(
-        one["object_ids"].tolist() == other["object_ids"].tolist() for one, other in zip(found, expected, strict=True)
-    )
+def assert_same(found, expected, factor=1):
+    for one, other in zip(found, expected, strict=True):
+        assert one["object_ids"].tolist() == other["object_ids"].tolist()
+        for name, tolerance in TOLERANCE.items():
+            np.testing.assert_allclose(one[name], other[name], rtol=0, atol=factor * tolerance)
 
 
 @pytest.mark.parametrize("batch_size", [3, 8])
@@ -107,18 +107,15 @@ def test_proposals_do_not_depend_on_the_batch(work, batch_size):
     assert len(batches) < 12
     shuffled = [np.random.default_rng(0).permutation(images).tolist() for images in reversed(batches)]
     for found in (detected(work, batches), detected(work, shuffled)):
-        assert same_objects(found, alone)
-        differences = largest_differences(found, alone)
-        assert all(differences[name] < TOLERANCE[name] for name in TOLERANCE), differences
+        assert_same(found, alone)
 
 
 def test_batches_of_mixed_sizes_would_move_them(work):
     """What the grouping is for: the same images, padded to the largest of their batch."""
     alone = detected(work, [[index] for index in range(18)])
     mixed = detected(work, [list(range(low, low + 6)) for low in (0, 6, 12)])
-    assert not same_objects(mixed, alone) or any(
-        value > 10 * TOLERANCE[name] for name, value in largest_differences(mixed, alone).items()
-    )
+    with pytest.raises(AssertionError):
+        assert_same(mixed, alone, 10)
 
 
 def test_tensors_of_bytes_are_detected_as_those_of_floats(work):
@@ -144,6 +141,18 @@ def test_cuda_finds_what_the_cpu_finds(work):
         found = moved.run(images, moved.load(images))
     finally:
         moved.detector.model.to("cpu")
-    assert same_objects(found, expected)
-    differences = largest_differences(found, expected)
-    assert all(differences[name] < 10 * TOLERANCE[name] for name in TOLERANCE), differences
+    assert_same(found, expected, 10)
+
+
+def test_detections_on_a_gpu_equal_the_cpus(detector, device):
+    scenes = [render_scene("test", index, root_seed=3, exponent=1.0) for index in range(4)]
+    images = [torch.from_numpy(np.array(scene.image)).permute(2, 0, 1) / 255 for scene in scenes]
+    expected = detector.detect(images)
+    twin = copy.deepcopy(detector.model).to(device)
+    with torch.inference_mode():
+        found = twin([image.to(device) for image in images])
+    assert sum(len(one["boxes"]) for one in expected) > 8
+    for mine, theirs in zip(found, expected, strict=True):
+        assert mine["labels"].tolist() == theirs["labels"].tolist()
+        torch.testing.assert_close(mine["boxes"].cpu(), theirs["boxes"], rtol=0, atol=0.05)
+        torch.testing.assert_close(mine["scores"].cpu(), theirs["scores"], rtol=0, atol=1e-3)

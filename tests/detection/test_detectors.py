@@ -10,7 +10,6 @@ from torchvision.models import get_model_builder
 
 from pipeline.core.errors import WeightsError
 from pipeline.detection.detectors import build_architecture, configure_thresholds, detector_files, load_detector
-from pipeline.detection.own_weights import check_num_categories
 from pipeline.detection.params import DetectParams
 from pipeline.detection.small_fasterrcnn import save_small_fasterrcnn, small_fasterrcnn
 from pipeline.store.files import sha256_of
@@ -144,63 +143,38 @@ def test_own_categories_without_names_or_with_too_few_are_refused(own, own_state
     assert_refused(params, root, "own.pt has 4 categories", "own.categories.json names 3", where)
 
 
-@pytest.mark.parametrize("builder", ["fasterrcnn_resnet50_fpn", "retinanet_resnet50_fpn", "fcos_resnet50_fpn"])
-def test_the_number_of_categories_is_read_off_the_weights(builder, tmp_path):
-    with torch.device("meta"):
-        built, found = (
-            get_model_builder(builder)(weights=None, weights_backbone=None, num_classes=number).state_dict()
-            for number in (91, 4)
-        )
-    check_num_categories(built, built, 91, tmp_path / "w.pt")
-    with pytest.raises(WeightsError, match="has 4 categories"):
-        check_num_categories(built, found, 91, tmp_path / "w.pt")
-
-
-def test_another_architecture_is_not_taken_for_other_categories(tmp_path):
-    built = {"stem": torch.zeros(64, 3), "head": torch.zeros(8, 16)}
-    for change in ({"head": torch.zeros(4, 8)}, {"stem": torch.zeros(16, 3), "head": torch.zeros(6, 16)}):
-        check_num_categories(built, built | change, 4, tmp_path / "w.pt")
-    check_num_categories(built, {"head": torch.zeros(6, 16)}, 4, tmp_path / "w.pt")
-
-
 def test_unknown_names_get_a_suggestion(params, tmp_path):
     wrong = dataclasses.replace(params, detector="fasterrcnn_resnet50_fnp")
     assert_refused(wrong, tmp_path, 'no detector "fasterrcnn_resnet50_fnp", did you mean "fasterrcnn_resnet50_fpn"?')
     wrong = dataclasses.replace(params, detector="fcos_resnet50_fpn", weights="COCO_V2")
-    assert_refused(
-        wrong, tmp_path, '"COCO_V2" is neither a file nor weights of fcos_resnet50_fpn', 'did you mean "COCO_V1"?'
-    )
+    unknown = '"COCO_V2" is neither a file nor weights of fcos_resnet50_fpn'
+    assert_refused(wrong, tmp_path, unknown, 'did you mean "COCO_V1"?')
+
+
+@pytest.fixture
+def published(params, tmp_path, monkeypatch):
+    """Params of published weights, and where their file is looked for before it is fetched."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    file = tmp_path / "hub/checkpoints/ssdlite320_mobilenet_v3_large_coco-a79551df.pth"
+    file.parent.mkdir(parents=True)
+    return dataclasses.replace(params, detector=SSDLITE, weights="COCO_V1"), file
 
 
 @pytest.mark.parametrize("error", [URLError("no network"), ConnectionResetError("reset")])
-def test_named_weights_without_a_network_say_where_to_put_them(params, tmp_path, monkeypatch, error):
+def test_published_weights_without_a_network_say_where_to_put_them(published, tmp_path, monkeypatch, error):
     def offline(*_, **__):
         raise error
 
     monkeypatch.setattr("torch.hub.download_url_to_file", offline)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    named = dataclasses.replace(params, detector=SSDLITE, weights="COCO_V1")
-    assert_refused(
-        named, tmp_path, "neither in", "ssdlite320_mobilenet_v3_large_coco-a79551df.pth there, or give a path"
-    )
+    assert_refused(published[0], tmp_path, "neither in", f"{published[1].name} there, or give a path")
 
 
-def test_damaged_named_weights_are_one_line(params, tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    folder = tmp_path / "hub" / "checkpoints"
-    folder.mkdir(parents=True)
-    (folder / "ssdlite320_mobilenet_v3_large_coco-a79551df.pth").write_bytes(b"PK\x03\x04 truncated")
-    named = dataclasses.replace(params, detector=SSDLITE, weights="COCO_V1")
-    assert_refused(named, tmp_path, "coco-a79551df.pth of COCO_V1 is damaged", "fetch it again")
-
-
-def test_other_weights_under_a_published_name_are_refused(params, ssdlite, tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    folder = tmp_path / "hub" / "checkpoints"
-    folder.mkdir(parents=True)
-    shutil.copy(ssdlite, folder / "ssdlite320_mobilenet_v3_large_coco-a79551df.pth")
-    named = dataclasses.replace(params, detector=SSDLITE, weights="COCO_V1")
-    assert_refused(named, tmp_path, "is damaged or another file (sha256 ", "published a79551df); delete it from")
+def test_damaged_and_other_weights_under_a_published_name_are_refused(published, ssdlite, tmp_path):
+    params, file = published
+    file.write_bytes(b"PK\x03\x04 truncated")
+    assert_refused(params, tmp_path, "coco-a79551df.pth of COCO_V1 is damaged", "fetch it again")
+    shutil.copy(ssdlite, file)
+    assert_refused(params, tmp_path, "is damaged or another file (sha256 ", "published a79551df); delete it from")
 
 
 @pytest.mark.parametrize("detector", ["small_fasterrcnn", SSDLITE])

@@ -29,9 +29,10 @@ def given(tmp_path, vocabulary):
     return source, split_path, manifest, vocabulary
 
 
-def refused(given) -> str:
-    with pytest.raises(ArtifactError) as caught:
+def refused(given, kind=ArtifactError) -> str:
+    with pytest.raises(kind) as caught:
         read_handed_over(*given)
+    assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
@@ -89,11 +90,9 @@ def test_what_cannot_be_proposals_of_these_images_is_one_line(given, change, mes
     changed = {name: edit(getattr(proposals, name)) for name, edit in change.items()}
     write_proposals(source, **vars(dataclasses.replace(proposals, **changed)))
     source.with_name("detect-train.json").unlink()
-    with pytest.raises(DataError) as caught:
-        read_handed_over(*given)
-    assert message in str(caught.value)
-    assert source.name in str(caught.value)
-    assert "\n" not in str(caught.value)
+    line = refused(given, DataError)
+    assert message in line
+    assert source.name in line
 
 
 def test_boxes_over_a_border_and_slivers_are_taken(given):

@@ -20,6 +20,7 @@ from tests.conftest import ROOT
 from tests.truth.real_ground_truth import real_ground_truth
 
 # A vocabulary in HICO-DET's manner: alphabetical, with underscores, and a category that COCO lacks.
+FRACTIONS = (0.1, 0.1, 0.5, 0.6)
 VOCABULARY = Vocabulary(("dining_table", "lamp", "person"), ("sit_at",), ((0, 0),))
 
 
@@ -55,13 +56,13 @@ def test_coco_ids_reach_hicodets_objects_by_name_and_back():
         back = {objects.objects[object_id].replace("_", " "): label for object_id, label in zip(ids, numbering)}  # noqa: B905
         assert {label: name for name, label in back.items()} == numbering
     # by hand, from COCO's own list
-    by_hand = {1: "person", 13: "stop_sign", 28: "umbrella", 67: "dining_table", 90: "toothbrush"}
-    for label, name in by_hand.items():
-        assert objects.objects[object_ids_of(np.array([label]), COCO_91, objects)[0]] == name
-    by_hand = {0: "person", 11: "stop_sign", 25: "umbrella", 60: "dining_table", 79: "toothbrush"}
-    for label, name in by_hand.items():
-        assert objects.objects[object_ids_of(np.array([label]), COCO_80, objects)[0]] == name
-        assert objects.objects[object_ids_of(np.array([label + 1]), COCO_81, objects)[0]] == name
+    names = ["person", "stop_sign", "umbrella", "dining_table", "toothbrush"]
+    for numbering, labels in (
+        (COCO_91, [1, 13, 28, 67, 90]),
+        (COCO_80, [0, 11, 25, 60, 79]),
+        (COCO_81, [1, 12, 26, 61, 80]),
+    ):
+        assert [objects.objects[row] for row in object_ids_of(np.array(labels), numbering, objects)] == names
 
 
 def test_coco_results(tmp_path):
@@ -162,30 +163,16 @@ def test_labels_named_by_a_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("boxes", "message"),
-    [
-        ([(0.1, 0.1, 0.5, 0.6)] * 3, "3 of 3 boxes lie within 0..1"),
-        ([(10, 10, 20, 30), (0.1, 0.1, 0.5, 0.6)], "1 of 2 boxes lie within 0..1"),
-    ],
-)
-def test_boxes_in_fractions_of_the_image_are_refused(tmp_path, boxes, message):
-    with pytest.raises(DataError, match=message):
-        read(write(tmp_path, [result(category=1, bbox=box) for box in boxes]))
-
-
-def test_scores_in_percent_are_refused_with_the_remedy(tmp_path):
-    with pytest.raises(DataError, match=r"score 87.5 is outside .*; divide percentages by 100"):
-        read(write(tmp_path, [result(category=1, score=0.5), result(category=1, score=87.5)]))
-
-
-@pytest.mark.parametrize(
     ("rows", "message"),
     [
         ([result(image_id=99)], 'entry 0: image "99" is not among the 2 of hicodet test'),
         ([result(category=12)], r"label 12 is none of the 80 .* \(1\.\.90\); name the labels in a file for --labels"),
         ([result(bbox=(9, 1, -5, 2))], "x1 <= x2"),
         ([result(bbox=(200, 100, 20, 30))], "outside its image of 64 x 48"),
+        ([result(category=1, bbox=FRACTIONS)] * 3, "3 of 3 boxes lie within 0..1"),
+        ([result(category=1), result(category=1, bbox=FRACTIONS)], "1 of 2 boxes lie within 0..1"),
         ([result(score=1.5)], "score 1.5 is outside 0..1"),
+        ([result(score=0.5), result(score=87.5)], r"score 87.5 is outside .*; divide percentages by 100"),
         ([result(score=-0.5)], "score -0.5 is outside 0..1; expected probabilities$"),
         ([{"image_id": 7}], "entry 0 has no bbox"),
         ([result(), 7], "entry 1 is 7; expected image_id"),

@@ -148,13 +148,14 @@ def test_no_human_in_any_image(run, detector):
         run(nobody, score_threshold=0.15)
 
 
-def test_a_missing_image_is_named(run, detector, tmp_path):
-    (tmp_path / "images" / "4.png").unlink()
-    with pytest.raises(DataError, match=r"4.png: image does not exist"):
-        run(detector)
-
-
-def test_an_image_that_changed_since_prepare_is_named(run, detector, tmp_path):
-    Image.new("RGB", (48, 64)).save(tmp_path / "images" / "4.png")
-    with pytest.raises(DataError, match=r"4.png: image has changed"):
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.unlink(), "image does not exist"),
+        (lambda path: Image.new("RGB", (48, 64)).save(path), "image has changed"),
+    ],
+)
+def test_an_image_that_is_not_as_prepared_is_named(run, detector, tmp_path, damage, message):
+    damage(tmp_path / "images" / "4.png")
+    with pytest.raises(DataError, match=rf"4.png: {message}"):
         run(detector)

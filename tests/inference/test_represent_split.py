@@ -12,7 +12,6 @@ from pipeline.store.representations_file import read_representations, write_repr
 from tests.small_model import chosen, run, small_model
 from tests.small_split import small_bags
 
-COUNTS = [5, 0, 8, 1, 4, 6]
 ATOL = 1e-5  # batches of other sizes sum in another order
 
 
@@ -22,11 +21,6 @@ def model(small_visual, vocabulary, model_params, seed):
     torch.manual_seed(1 + seed)
     torch.nn.init.normal_(model.network.eval().fusion[-1].weight)  # so that rows differ by far more than the tolerance
     return model
-
-
-@pytest.fixture
-def bags(tmp_path, vocabulary, seed):
-    return small_bags(tmp_path / "split", vocabulary, COUNTS, max_proposals=6, seed=seed)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
-from pipeline.methods.bilevel.losses import BilevelLosses
+from pipeline.methods.bilevel.losses import BilevelLosses, calibrated_bias
 from pipeline.methods.bilevel.params import BilevelParams
 from pipeline.methods.bilevel.pseudo_labels import pseudo_relatedness
 from pipeline.methods.image_labels import mil_loss
@@ -82,3 +82,16 @@ def test_clip_regularization_is_the_distance_of_mean_pair_and_image():
     third = (unit(holistic[2], dim=0) - unit(clip[2], dim=0)).square().sum()
     torch.testing.assert_close(loss, first + third)
     assert clip_regularization_loss(clip[[0, 0, 2]], clip, PAIRS).item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.05, 0.5, 0.93])
+@pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (46.0, 5.0), (-30.0, 0.1)])
+def test_the_calibrated_mean_probability_hits_the_rate(rate, shift, scale):
+    logits = shift + scale * torch.randn(50, 7, generator=torch.Generator().manual_seed(0))
+    bias = calibrated_bias(logits, rate)
+    assert torch.sigmoid(logits.double() + bias).mean().item() == pytest.approx(rate, rel=1e-6)
+
+
+def test_calibration_by_hand():
+    assert calibrated_bias(torch.zeros(3), 0.5) == pytest.approx(0, abs=1e-9)
+    assert calibrated_bias(torch.tensor([2.0]), 0.25) == pytest.approx(-2 - torch.tensor(3.0).log().item())

@@ -1,41 +1,21 @@
-import dataclasses
-
 import pytest
 import torch
 
 from pipeline.backbones.base import freeze_batch_norm
 from tests.conftest import make_batch
-from tests.small_model import chosen, run, small_model
+from tests.small_model import chosen, images_of, run, small_model
 
 
 def test_a_ragged_batch_equals_its_images_one_by_one(small_visual, vocabulary, model_params):
     model = small_model(vocabulary, model_params, small_visual)
-    counts = [4, 0, 6, 1]
-    batch = make_batch(counts, vocabulary)
+    batch = make_batch([4, 0, 6, 1], vocabulary)
     batch.object_ids[0::3] = 0
     pairs, whole = run(model, vocabulary, batch)
-    for image, count in enumerate(counts):
-        rows = slice(int(batch.proposal_offsets[image]), int(batch.proposal_offsets[image + 1]))
-        _, alone = run(
-            model,
-            vocabulary,
-            dataclasses.replace(
-                batch,
-                images=batch.images[image : image + 1],
-                image_sizes=batch.image_sizes[image : image + 1],
-                proposal_offsets=torch.tensor([0, count]),
-                boxes=batch.boxes[rows],
-                object_ids=batch.object_ids[rows],
-                labels=batch.labels[image : image + 1],
-                image_index=batch.image_index[image : image + 1],
-            ),
-        )
+    for image in range(4):
+        _, alone = run(model, vocabulary, images_of(batch, [image]))
         mine = pairs.image == image
-        for name in ("interaction_logits", "relatedness_logits"):
-            torch.testing.assert_close(whole[name][mine], alone[name], atol=1e-4, rtol=1e-4)
-        torch.testing.assert_close(
-            whole["image_logits"][image : image + 1], alone["image_logits"], atol=1e-4, rtol=1e-4
-        )
+        for name, rows in (("interaction_logits", mine), ("relatedness_logits", mine), ("image_logits", [image])):
+            torch.testing.assert_close(whole[name][rows], alone[name], atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("ktn", ["none", "softmax", "sigmoid", "uniform", "union"])

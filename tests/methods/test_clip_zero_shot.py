@@ -1,7 +1,6 @@
 import torch
 
-from pipeline.methods.hoi_prompts import IMPOSSIBLE
-from pipeline.methods.pair_trunk import bank_logits, union_embeddings
+from pipeline.methods.pair_trunk import IMPOSSIBLE, bank_logits, union_embeddings
 from tests.conftest import make_batch
 from tests.small_model import chosen, run, small_model
 

@@ -36,8 +36,7 @@ def test_network_losses_and_gradients(vocabulary, model_params, small_visual, de
     model = small_model(vocabulary, chosen(model_params, method=method), small_visual)
     batch = make_batch(COUNTS, vocabulary)
     batch.object_ids[0::2] = vocabulary.human_object_id
-    cpu = torch.device("cpu")
-    expected, expected_gradients = differentiated(model, vocabulary, batch, cpu)
+    expected, expected_gradients = differentiated(model, vocabulary, batch, torch.device("cpu"))
     found, gradients = differentiated(model, vocabulary, batch, device)
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, **CLOSE)

@@ -1,25 +1,19 @@
+import dataclasses
+
 import pytest
 import torch
 
-from tests.small_model import chosen, small_model
+from tests.small_model import small_model
 
 
 @pytest.fixture
 def build(vocabulary, model_params, small_visual):
-    import dataclasses
+    def network(seed=0, bank="clip", pretrained=True):
+        settings = model_params.settings | {"clip_resnet": {"roi_size": 2, "pretrained": pretrained}}
+        params = dataclasses.replace(model_params, bank=bank, settings=settings)
+        return small_model(vocabulary, params, small_visual, seed=seed).network
 
-    return lambda seed=0, bank="clip", clip_resnet=None, **changes: (
-        small_model(
-            vocabulary,
-            dataclasses.replace(
-                chosen(model_params, **changes),
-                bank=bank,
-                settings={**model_params.settings, "clip_resnet": {"roi_size": 2, **(clip_resnet or {})}},
-            ),
-            small_visual,
-            seed=seed,
-        ).network
-    )
+    return network
 
 
 def stem(network):
@@ -33,7 +27,7 @@ def test_clips_weights_and_bank_are_the_start(build, small_visual):
 
 
 def test_random_controls_draw_other_weights_of_the_same_kind(build, small_visual):
-    network = build(seed=5, bank="random", clip_resnet={"pretrained": False})
+    network = build(seed=5, bank="random", pretrained=False)
     assert stem(network).shape == small_visual.conv1.weight.shape
     assert not torch.equal(stem(network), small_visual.conv1.weight)
     torch.testing.assert_close(network.bank.norm(dim=1), torch.ones(4))

@@ -1,4 +1,4 @@
-"""Vectorised pseudo labels against a loop that follows section 3.3 word by word."""
+"""Vectorized pseudo labels against a loop that follows section 3.3 word by word."""
 
 import pytest
 import torch
@@ -39,7 +39,7 @@ def test_equals_the_loop(top_k):
 
 
 def test_negative_logits_do_not_lose_to_masked_pairs():
-    # One human with a lamp (not labelled, high score) and a cup (labelled, negative score).
+    # One human with a lamp (not labeled, high score) and a cup (labeled, negative score).
     pairs = pair_proposals(
         torch.tensor([0, 1, 2]), torch.tensor([0, 3]), human_object_id=0, pairable=torch.tensor([False, True, True])
     )

@@ -13,7 +13,7 @@ SIZE = torch.tensor([[100.0, 200.0]])
 def test_hand_worked_terms():
     overlap = 5 * 20
     expected = [
-        0.20, 0.20, 0.45, 0.20,  # centres x/W, y/H: human (20, 40), object (45, 40)
+        0.20, 0.20, 0.45, 0.20,  # centers x/W, y/H: human (20, 40), object (45, 40)
         0.20, 0.20, 0.40, 0.10,  # widths and heights: human 20 x 40, object 40 x 20
         800 / 20000, 800 / 20000, 1.0,  # areas over the image's, object over human
         0.5, 2.0,  # aspect ratios w/h

@@ -14,13 +14,9 @@ from pipeline.core.errors import DataError, ParamError
 from pipeline.methods.base import BatchCounts
 from pipeline.training.distributed import ALONE, Ranks, check_shares, join_ranks
 from pipeline.training.loop import TrainingRun, train
-from pipeline.training.params import TrainParams
-from pipeline.training.watch import LossWatch
 from tests.conftest import make_batch
-from tests.small_model import chosen, counts_of, run, short_run, small_model
-from tests.small_split import small_bags
-
-COUNTS = [4, 3, 0, 5, 4, 1, 4, 4, 2, 5]  # proposals; the third and the sixth image have no pair
+from tests.small_model import chosen, counts_of, images_of, run, small_model
+from tests.training.conftest import COUNTS
 
 
 @pytest.mark.parametrize(("count", "size"), [(8, 2), (7, 2), (3, 3), (10, 4), (5, 1)])
@@ -97,69 +93,17 @@ def test_losses_of_parts_add_up_to_the_batchs(build, bags_of, vocabulary, params
     assert not torch.allclose(alone, expected, rtol=1e-2)
 
 
-class _Told(Ranks):
-    """The first of two ranks; the other's figures are given."""
-
-    def gather(self, values):
-        return torch.stack([values, torch.tensor([float("nan"), 1, float("nan"), 2])])
-
-
-FIGURES = ("loss", "global", "pair", "gradient norm")
-
-
-def test_the_images_of_the_rank_at_fault_are_named():
-    watch = LossWatch(_Told(0, 2, 0), FIGURES, lag=1)
-    assert watch.add(0, ["a", "b", "c"], torch.ones(4)) == []
-    with pytest.raises(DataError, match=r"'pair': nan.* at images b, c; lower train.learning_rate"):
-        watch.drain()
-
-
-def test_a_gradient_that_is_not_finite_may_be_any_image():
-    watch = LossWatch(ALONE, FIGURES, lag=0)
-    figures = torch.tensor([1.0, 1, 1, float("inf")])
-    with pytest.raises(DataError, match=r"'gradient norm': inf.* at images a, b; lower"):
-        watch.add(0, ["a", "b"], figures)
-
-
-def test_figures_are_read_late_where_a_gpu_would_wait_and_in_order():
-    watch, figures = LossWatch(ALONE, FIGURES, lag=1), torch.arange(4.0)
-    assert watch.add(0, [], figures) == []
-    seen = watch.add(1, [], figures + 1)
-    assert [iteration for iteration, _ in seen] == [0]
-    assert seen[0][1] == {"loss": 0, "global": 1, "pair": 2, "gradient norm": 3}
-    assert [iteration for iteration, _ in watch.drain()] == [1]
-    assert watch.drain() == []
-
-
 # Two processes
 
 
 @pytest.fixture
-def bags(tmp_path, vocabulary, seed):
-    return small_bags(tmp_path / "split", vocabulary, COUNTS, seed=seed)
-
-
-@pytest.fixture
 def bags_of(vocabulary, seed):
-    """A batch of the given images of one fixed batch, in that order."""
+    """The given images of one fixed batch."""
     batch = make_batch(COUNTS, vocabulary, seed=seed)
-    batch.object_ids[batch.proposal_offsets[:-1][batch.proposal_offsets.diff() > 1]] = vocabulary.human_object_id
-    batch.object_ids[batch.proposal_offsets[:-1][batch.proposal_offsets.diff() > 1] + 1] = 1
+    first = batch.proposal_offsets[:-1][batch.proposal_offsets.diff() > 1]
+    batch.object_ids[first], batch.object_ids[first + 1] = vocabulary.human_object_id, 1
 
-    def chosen(images):
-        rows = torch.cat([torch.arange(*batch.proposal_offsets[image : image + 2].tolist()) for image in images])
-        return dataclasses.replace(
-            batch,
-            images=batch.images[images],
-            image_sizes=batch.image_sizes[images],
-            proposal_offsets=torch.tensor([0, *(COUNTS[image] for image in images)]).cumsum(0),
-            boxes=batch.boxes[rows],
-            object_ids=batch.object_ids[rows],
-            labels=batch.labels[images],
-            image_index=torch.tensor(images),
-        )
-
-    return chosen
+    return lambda images: images_of(batch, images)
 
 
 @pytest.fixture
@@ -168,16 +112,10 @@ def build(vocabulary, model_params, small_visual, seed):
 
     def make(method="bilevel", **changes):
         fixed = {"calibrate_global_bias": False} if method == "bilevel" else {}
-        return small_model(
-            vocabulary, chosen(model_params, method=method, **(fixed | changes)), small_visual, seed=seed
-        )
+        section = chosen(model_params, method=method, **(fixed | changes))
+        return small_model(vocabulary, section, small_visual, seed=seed)
 
     return make
-
-
-@pytest.fixture
-def params(toyworld_params):
-    return short_run(toyworld_params[TrainParams])
 
 
 def one_rank(model, vocabulary, bags, run, ranks, outcome, stop=None):
@@ -215,24 +153,6 @@ def _results(outcome, size):
     return [torch.load(outcome.with_suffix(f".{rank}"), weights_only=True) for rank in range(size)]
 
 
-@pytest.fixture
-def two_ranks(tmp_path, build, bags, params, vocabulary):
-    """Run scenarios on two ranks; returns the results of both by name.
-
-    A scenario is (name, changes of the model, bags, work folder, iterations until it is interrupted or None).
-    """
-
-    def run(scenarios):
-        jobs = [
-            (build(**changes), vocabulary, data, _run(tmp_path / work, params), tmp_path / name, stop)
-            for name, changes, data, work, stop in scenarios
-        ]
-        spawn(_rank_process, (2, tmp_path, jobs), nprocs=2)
-        return {name: _results(tmp_path / name, 2) for name, *_ in scenarios}
-
-    return run
-
-
 def _run(work, params):
     return TrainingRun(params, "x", work, torch.device("cpu"), progress=None)
 
@@ -242,6 +162,31 @@ LOSSES = {
     "abl4": {"method": "prompt_classifier", "classifier": "mlp"},
     "baseline": {"hoi_recognition": False, "ktn": "none", "relatedness": False},
 }
+DROPOUT = {"dropout": 0.2}  # so that the random numbers of both ranks matter
+SCENARIOS = {  # changes of the model, work folder, iterations until it is interrupted
+    **{name: (changes, name, None) for name, changes in LOSSES.items()},
+    "straight": (DROPOUT, "straight", None),
+    "cut": (DROPOUT, "cut", 3),
+    "resumed": (DROPOUT, "cut", None),
+    "damaged": (DROPOUT, "damaged", None),  # the labels of an image
+}
+_FOUND = {}
+
+
+@pytest.fixture
+def two_ranks(tmp_path, build, bags, params, vocabulary, seed):
+    """Results of both ranks in each scenario, all from one pair of processes."""
+    if seed not in _FOUND:
+        damaged = copy.deepcopy(bags)
+        damaged.labels[3] = float("nan")
+        jobs = [
+            (build(**changes), vocabulary, damaged if name == "damaged" else bags, _run(tmp_path / work, params),
+             tmp_path / name, stop)
+            for name, (changes, work, stop) in SCENARIOS.items()
+        ]  # fmt: skip
+        spawn(_rank_process, (2, tmp_path, jobs), nprocs=2)
+        _FOUND[seed] = {name: _results(tmp_path / name, 2) for name in SCENARIOS}
+    return _FOUND[seed]
 
 
 @pytest.mark.slow
@@ -251,12 +196,11 @@ def test_two_ranks_equal_one(tmp_path, build, bags, params, two_ranks, vocabular
     Adam divides a gradient by its own size: where one is all but zero, the order of a sum may move a parameter by a
     good part of the learning rate. So parameters agree to a five-hundredth of how far the run has moved any of them.
     """
-    found = two_ranks([(name, changes, bags, f"work-{name}", None) for name, changes in LOSSES.items()])
     for name, changes in LOSSES.items():
         model = build(**changes)
         one_rank(model, vocabulary, bags, _run(tmp_path / "alone" / name, params), ALONE, tmp_path / f"{name}-alone")
         (expected,) = _results(tmp_path / f"{name}-alone", 1)
-        first, second = found[name]
+        first, second = two_ranks[name]
         assert not first["error"]
         start = {key: value.detach() for key, value in model.network.named_parameters()}
         moved = max(float((expected["state"][key] - value).abs().max()) for key, value in start.items())
@@ -270,24 +214,13 @@ def test_two_ranks_equal_one(tmp_path, build, bags, params, two_ranks, vocabular
 
 
 @pytest.mark.slow
-def test_two_ranks_resume_bit_exactly_and_name_images_at_fault(bags, two_ranks):
-    """With dropout, so that the random numbers of both ranks matter."""
-    damaged, changes = copy.deepcopy(bags), {"dropout": 0.2}
-    damaged.labels[3] = float("nan")
-    found = two_ranks(
-        [
-            ("straight", changes, bags, "straight", None),
-            ("cut", changes, bags, "cut", 3),
-            ("resumed", changes, bags, "cut", None),
-            ("damaged", changes, damaged, "damaged", None),
-        ]
-    )
-    assert [result["error"] for result in found["cut"]] == ["InterruptedError: "] * 2
-    for result, straight in zip(found["resumed"], found["straight"], strict=True):
+def test_two_ranks_resume_bit_exactly_and_name_images_at_fault(two_ranks):
+    assert [result["error"] for result in two_ranks["cut"]] == ["InterruptedError: "] * 2
+    for result, straight in zip(two_ranks["resumed"], two_ranks["straight"], strict=True):
         assert len(result["steps"]) == 2
         assert result["log"] == straight["log"]
         assert all(torch.equal(value, straight["state"][key]) for key, value in result["state"].items())
-    messages = {result["error"] for result in found["damaged"]}  # torchrun's ranks print one of them (join_ranks)
+    messages = {result["error"] for result in two_ranks["damaged"]}  # torchrun's ranks print one of them (join_ranks)
     assert len(messages) == 1
     named = messages.pop().partition("images")[2]
     assert re.search(r"\bimage 3\b", named)

@@ -13,25 +13,17 @@ from pipeline.data.bags import EpochSampler, collate_bags, flip_batch
 from pipeline.methods.pairing import PairRule
 from pipeline.training.distributed import ALONE, Ranks
 from pipeline.training.feed import Feed
-from pipeline.training.params import TrainParams
-from tests.small_model import short_run
-from tests.small_split import small_bags
 
 
 @pytest.fixture
-def bags(tmp_path, vocabulary):
-    return small_bags(tmp_path / "split", vocabulary, [4, 3, 0, 5, 4, 1, 4, 4, 2, 5])
-
-
-@pytest.fixture
-def feed_of(vocabulary, bags, toyworld_params):
-    def make(ranks=ALONE, start=0, dataset=bags, **changes):
-        params = short_run(toyworld_params[TrainParams], **changes)
+def feed_of(vocabulary, bags, params):
+    def make(ranks=ALONE, start=0, dataset=bags, num_workers=0):
+        section = dataclasses.replace(params, num_workers=num_workers)
         sampler = EpochSampler(
             num_images=len(bags), batch_size=params.batch_size, seed=params.seed, start=start, epochs=params.epochs
         )
         rule = PairRule.of(vocabulary)
-        return Feed(dataset, sampler, rule, params, device=torch.device("cpu"), ranks=ranks, channels_last=True)
+        return Feed(dataset, sampler, rule, section, device=torch.device("cpu"), ranks=ranks, channels_last=True)
 
     return make
 

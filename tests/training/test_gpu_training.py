@@ -11,13 +11,9 @@ from pipeline.training.distributed import ALONE
 from pipeline.training.log import TrainingLog
 from pipeline.training.loop import TrainingRun, train
 from pipeline.training.optimizer import build_optimizer, build_schedule
-from pipeline.training.params import TrainParams
-from pipeline.training.placement import place_network
 from pipeline.training.resume import TrainingState
-from pipeline.training.step import optimizer_step
-from tests.conftest import make_batch
-from tests.small_model import chosen, counts_of, fed, short_run, small_loss, small_model
-from tests.small_split import small_bags
+from pipeline.training.step import optimizer_step, place_network
+from tests.small_model import chosen, counts_of, fed, small_loss, small_model
 
 CPU = torch.device("cpu")
 PLAIN = dataclasses.replace(ExecutionParams(), channels_last=False)
@@ -29,23 +25,8 @@ WAYS = {
 
 
 @pytest.fixture
-def params(toyworld_params):
-    return short_run(toyworld_params[TrainParams])
-
-
-@pytest.fixture
 def model(model_params):
     return chosen(model_params, calibrate_global_bias=False)
-
-
-@pytest.fixture
-def bags(tmp_path, vocabulary, seed):
-    return small_bags(tmp_path / "split", vocabulary, [4, 3, 0, 5, 4, 1, 4, 4, 2, 5], seed=seed)
-
-
-@pytest.fixture
-def batch(vocabulary, seed):
-    return make_batch([5, 4, 0, 6], vocabulary, seed=seed)
 
 
 @pytest.fixture

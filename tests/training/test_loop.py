@@ -12,17 +12,13 @@ from pipeline.training.log import TrainingLog
 from pipeline.training.loop import TrainingRun, train
 from pipeline.training.params import TrainParams
 from pipeline.training.resume import TrainingState
-from tests.small_model import chosen, fit_norms, image_logits, small_model
+from tests.small_model import chosen, fit_norms, image_logits, short_run, small_model
 from tests.small_split import small_bags
 
 
 @pytest.fixture
 def params(toyworld_params):
-    return dataclasses.replace(
-        toyworld_params[TrainParams], epochs=3, batch_size=3, checkpoint_every=2, warmup_iterations=2, num_workers=0,
-        decay_at=(0.7,), learning_rate=3e-3, backbone_learning_rate=1e-3, flip_probability=0.5, seed=0,
-        precision="float32", shuffle_labels=False,
-    )  # fmt: skip
+    return short_run(toyworld_params[TrainParams], epochs=3, batch_size=3)
 
 
 @pytest.fixture
@@ -32,7 +28,7 @@ def bags(tmp_path, vocabulary, seed):
 
 @pytest.fixture
 def start(tmp_path, vocabulary, model_params, small_visual, bags, params, seed):
-    """Train a fresh copy of the same network; returns (network, log rows, iterations done in this call)."""
+    """Train a fresh copy of the same network; returns (network, log, iterations done in this call)."""
 
     def run(work="work", digest="x", stop=None, tell=None, **changes):
         section = dataclasses.replace(params, **changes)
@@ -52,11 +48,35 @@ def start(tmp_path, vocabulary, model_params, small_visual, bags, params, seed):
     return run
 
 
+_STRAIGHT = {}
+
+
+@pytest.fixture
+def straight(start, seed):
+    """The undisturbed run, trained once for all tests."""
+
+    def run(**changes):
+        key = (seed, *changes.items())
+        if key not in _STRAIGHT:
+            _STRAIGHT[key] = start(work="straight", **changes)
+        return _STRAIGHT[key]
+
+    return run
+
+
 def assert_same(one, other):
+    """Of two networks: the same weights, to the bit."""
     states = one.state_dict(), other.state_dict()
     assert states[0].keys() == states[1].keys()
     for name, value in states[0].items():
         assert torch.equal(value, states[1][name]), name
+
+
+def assert_same_run(found, expected, steps):
+    """The same network and log, of which this call has done so many iterations."""
+    assert found[2] == steps
+    assert_same(found[0], expected[0])
+    assert found[1].text() == expected[1].text()
 
 
 def pixels_of(bags):
@@ -69,69 +89,70 @@ def recognized(network, bags):
     return torch.sigmoid(image_logits(network, pixels_of(bags)))
 
 
-def interrupted(start, stop, **changes):
+def cut(start, stop, **changes):
+    """Train up to iteration `stop`, which is interrupted."""
     with pytest.raises(KeyboardInterrupt):
         start(work="cut", stop=stop, **changes)
     torch.manual_seed(999)  # a new process starts from elsewhere
-    return start(work="cut", **changes)
 
 
-@pytest.mark.parametrize(("stop", "left"), [(1, 6), (3, 4), (4, 2), (5, 2)])
-def test_resume_is_bit_exact(start, stop, left):
+@pytest.mark.parametrize(
+    ("stops", "left", "changes"),
+    [
+        ([1], 6, {}), ([3], 4, {}), ([4], 2, {}), ([5], 2, {}),
+        ([3, 2], 2, {}),  # twice
+        ([3], 4, {"freeze_batch_norm": False}),
+    ],
+)  # fmt: skip
+def test_resume_is_bit_exact(start, straight, stops, left, changes):
     """Six iterations, a resume point after every second: stopped in iteration `stop`, `left` are run again."""
-    straight, log, steps = start()
-    assert steps == 6
-    resumed, resumed_log, resumed_steps = interrupted(start, stop)
-    assert resumed_steps == left
-    assert_same(resumed, straight)
-    assert resumed_log.text() == log.text()
+    for stop in stops:
+        cut(start, stop, **changes)
+    assert_same_run(start(work="cut", **changes), straight(**changes), left)
 
 
-def test_resume_is_bit_exact_with_moving_batch_norm(start):
-    straight, log, _ = start(freeze_batch_norm=False)
-    resumed, resumed_log, steps = interrupted(start, 3, freeze_batch_norm=False)
-    assert steps == 4
-    assert_same(resumed, straight)
-    assert resumed_log.text() == log.text()
+def _flipped(position, bit):
+    def damage(data):
+        data[position(data)] ^= 1 << bit
+        return data
+
+    return damage
 
 
-def test_interrupted_twice(start):
-    straight, log, _ = start()
-    with pytest.raises(KeyboardInterrupt):
-        start(work="cut", stop=3)
-    resumed, resumed_log, steps = interrupted(start, 2)
-    assert steps == 2
-    assert_same(resumed, straight)
-    assert resumed_log.text() == log.text()
+def first_row(data):
+    return data.index(b"\n") + 3
 
 
-def test_a_resume_point_of_another_run_or_a_damaged_one_is_not_used(start, tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        start(stop=3)
-    assert start(digest="y")[2] == 6
-    path = tmp_path / "work" / "resume.safetensors"
-    path.write_bytes(path.read_bytes()[:-7])
-    straight, log, _ = start(work="other")
-    again, again_log, steps = start(digest="y")
-    assert steps == 6
-    assert_same(again, straight)
-    assert again_log.text() == log.text()
+def last_row(data):
+    return len(data) - 4
 
 
-@pytest.mark.parametrize("rows", [None, 1])
-def test_a_resume_point_beyond_the_log_is_not_used(start, tmp_path, rows):
-    straight, log, _ = start(work="other")
-    with pytest.raises(KeyboardInterrupt):
-        start(stop=3)
-    path = tmp_path / "work" / "log.csv"
-    kept = path.read_text().splitlines()[: 1 + (rows or 0)]
+DAMAGES = {  # file in the work folder, and what happens to its bytes; None removes it
+    "a resume point cut short": ("resume.safetensors", lambda data: data[:-7]),
+    "no log": ("log.csv", None),
+    "a log of one row": ("log.csv", lambda data: b"\n".join(data.split(b"\n")[:2]) + b"\n"),
+    "another digit in the first row": ("log.csv", _flipped(first_row, 0)),
+    "another digit in the last row": ("log.csv", _flipped(last_row, 0)),
+    "no UTF-8 in the first row": ("log.csv", _flipped(first_row, 7)),
+    "no UTF-8 in the last row": ("log.csv", _flipped(last_row, 7)),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_run_starts_again(start, straight, tmp_path, name):
+    file, damage = DAMAGES[name]
+    cut(start, 3)
+    path = tmp_path / "cut" / file
+    data = bytearray(path.read_bytes())
     path.unlink()
-    if rows is not None:
-        path.write_text("\n".join(kept) + "\n")
-    again, again_log, steps = start()
-    assert steps == 6
-    assert_same(again, straight)
-    assert again_log.text() == log.text()
+    if damage is not None:
+        path.write_bytes(damage(data))
+    assert_same_run(start(work="cut"), straight(), 6)
+
+
+def test_a_resume_point_of_another_run_is_not_used(start):
+    cut(start, 3)
+    assert start(work="cut", digest="y")[2] == 6
 
 
 def test_a_loss_far_from_its_level_is_told_with_the_images_and_training_goes_on(start, bags, monkeypatch):
@@ -143,23 +164,6 @@ def test_a_loss_far_from_its_level_is_told_with_the_images_and_training_goes_on(
     (line,) = told
     assert "loss 777 in iteration 9, 5 before, at images image " in line
     assert len(set(bags.manifest.image_ids) & set(re.findall(r"image \d", line))) == 3
-
-
-@pytest.mark.parametrize("bit", [0, 7])  # another digit; what is no UTF-8
-@pytest.mark.parametrize("place", ["first row", "last row"])
-def test_a_log_that_is_damaged_is_not_gone_on_with(start, tmp_path, place, bit):
-    straight, log, _ = start(work="other")
-    with pytest.raises(KeyboardInterrupt):
-        start(stop=3)
-    path = tmp_path / "work" / "log.csv"
-    damaged = bytearray(path.read_bytes())
-    position = damaged.index(b"\n") + 3 if place == "first row" else len(damaged) - 4
-    damaged[position] ^= 1 << bit
-    path.write_bytes(damaged)
-    again, again_log, steps = start()
-    assert steps == 6
-    assert_same(again, straight)
-    assert again_log.text() == log.text()
 
 
 def test_weights_that_are_not_finite_are_never_saved(start, bags, tmp_path, monkeypatch):
@@ -184,15 +188,14 @@ def test_no_resume_point_starts_at_zero(tmp_path):
     assert state.load(tmp_path / "none.safetensors", digest="x", log=log) == 0
 
 
-def test_a_run_is_a_function_of_its_seed(start):
-    first, second, other = start(work="a"), start(work="b"), start(work="c", seed=1)
-    assert_same(first[0], second[0])
-    assert first[1].text() == second[1].text() != other[1].text()
+def test_a_run_is_a_function_of_its_seed(start, straight):
+    assert_same_run(start(), straight(), 6)
+    assert start(work="other", seed=1)[1].text() != straight()[1].text()
 
 
-def test_training_moves_every_part_but_the_frozen_norms(start):
+def test_training_moves_every_part_but_the_frozen_norms(start, straight):
     before = start(work="a", epochs=1, learning_rate=0.0, backbone_learning_rate=0.0, weight_decay=0.0)[0].state_dict()
-    after = start(work="b")[0].state_dict()
+    after = straight()[0].state_dict()
     moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert {"bank", "logit_scale", "global_bias", "interaction_head.3.weight", "relatedness_head.3.weight"} <= moved
     assert "backbone.trunk.0.weight" in moved

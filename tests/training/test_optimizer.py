@@ -26,14 +26,9 @@ class Tiny(torch.nn.Module):
 @pytest.fixture
 def params(toyworld_params):
     return dataclasses.replace(
-        toyworld_params[TrainParams],
-        backbone_learning_rate=0.1,
-        learning_rate=1.0,
-        weight_decay=0.01,
-        warmup_iterations=0,
-        decay_at=(0.2, 0.4),
-        decay_factor=0.1,
-    )
+        toyworld_params[TrainParams], backbone_learning_rate=0.1, learning_rate=1.0, weight_decay=0.01,
+        warmup_iterations=0, decay_at=(0.2, 0.4), decay_factor=0.1,
+    )  # fmt: skip
 
 
 def test_every_trained_parameter_is_in_the_group_of_its_kind(params):
@@ -58,7 +53,7 @@ def test_every_trained_parameter_is_in_the_group_of_its_kind(params):
 
 
 def rates(params, iterations):
-    """Learning rates of head and backbone at every iteration."""
+    """Learning rates of backbone and head at every iteration."""
     optimizer = build_optimizer(Tiny(), params)
     schedule = build_schedule(optimizer, params, iterations)
     rows = []

@@ -14,24 +14,11 @@ from pipeline.core.errors import ParamError
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 from pipeline.training.distributed import ALONE
 from pipeline.training.optimizer import build_optimizer
-from pipeline.training.params import TrainParams
-from pipeline.training.placement import place_network
-from pipeline.training.step import optimizer_step
-from tests.conftest import make_batch
-from tests.small_model import chosen, counts_of, fed, run, short_run, small_loss, small_model
+from pipeline.training.step import optimizer_step, place_network
+from tests.small_model import chosen, counts_of, fed, run, small_loss, small_model
 
 CPU = torch.device("cpu")
 RECOMPUTED = dataclasses.replace(ExecutionParams(), gradient_checkpointing=True)
-
-
-@pytest.fixture
-def params(toyworld_params):
-    return short_run(toyworld_params[TrainParams])
-
-
-@pytest.fixture
-def batch(vocabulary, seed):
-    return make_batch([5, 4, 0, 6], vocabulary, seed=seed)
 
 
 WAITS = {"_local_scalar_dense", "nonzero", "bincount", "masked_select", "_unique2", "lift_fresh", "is_nonzero"}

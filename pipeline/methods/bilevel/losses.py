@@ -28,7 +28,7 @@ class BilevelLosses(Losses):
         verbs, objects = self.masks.verbs(batch.labels), self.masks.objects(batch.labels)
         terms = {}
         if self.params.hoi_recognition:
-            terms["global"] = recognition_loss(outputs["image_logits"], batch.labels) / whole.images
+            terms["global"] = _summed_bce(outputs["image_logits"], batch.labels) / whole.images
         terms["pair"] = mil_loss(outputs["interaction_logits"], pairs, verbs) / whole.images
         if self.params.relatedness:
             labels = pseudo_relatedness(
@@ -43,12 +43,8 @@ class BilevelLosses(Losses):
         return terms
 
 
-def recognition_loss(image_logits: Tensor, labels: Tensor) -> Tensor:
-    """L_g: binary cross-entropy of s_g [I, H] against image-level labels [I, H], summed."""
-    return _summed_bce(image_logits, labels)
-
-
 def _summed_bce(logits: Tensor, targets: Tensor) -> Tensor:
+    """Binary cross-entropy, summed: L_g of s_g [I, H] and image-level labels, L_b of s_b [M] and pseudo labels."""
     return functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
 
 

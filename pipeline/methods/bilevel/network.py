@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from pipeline.backbones.base import Features
 from pipeline.core.bags import BagBatch
 from pipeline.methods.base import HoiNetwork, Outputs, Parts
-from pipeline.methods.bilevel.knowledge_transfer import meta_embedding
 from pipeline.methods.bilevel.params import BilevelParams
 from pipeline.methods.pair_trunk import PairTrunk, bank_logits, mlp, set_output_bias, to_mlp, union_embeddings
 from pipeline.methods.pairing import PairIndex
@@ -71,3 +70,27 @@ class BilevelNetwork(HoiNetwork):
 
     def _bank_logits(self, embeddings: Tensor, bank: Tensor) -> Tensor:
         return bank_logits(embeddings, bank, self.logit_scale, self.params)
+
+
+def meta_embedding(union: Tensor, bank: Tensor, logits: Tensor, *, mode: str) -> Tensor:
+    """v_meta [M, D] of eq. (1): what the pairs' union regions recall from the knowledge bank, or a variant of App. E.
+
+    Args:
+        union: v_u [M, D].
+        bank: W_T [H, D].
+        logits: W_T x v_u [M, H].
+        mode: `softmax` (the method), `sigmoid` (Exp 13), `uniform` (Exp 12) weights over the bank, or `union`
+            (Exp 11), which takes v_u itself and no bank.
+
+    Raises:
+        ValueError: unknown mode.
+    """
+    if mode == "softmax":
+        return torch.softmax(logits, 1) @ bank
+    if mode == "sigmoid":
+        return torch.sigmoid(logits) @ bank
+    if mode == "uniform":
+        return bank.mean(0).expand(len(union), -1)
+    if mode == "union":
+        return union
+    raise ValueError(f"unknown knowledge transfer mode {mode!r}")

@@ -15,7 +15,7 @@ class BilevelParams(PairTrunkParams):
 
     hoi_recognition: Switch = True  # image-level branch and L_g
     freeze_bank: Switch = False  # Exp 2
-    detach_bank: Switch = True  # no gradient from the pair branch into the bank
+    detach_bank: Switch = True  # no gradient from the pair branch to the bank
     ktn: Literal["none", "softmax", "sigmoid", "uniform", "union"] = "softmax"  # eq. (1); App. E
     relatedness: Switch = True  # s_b and L_b
     relatedness_bias: Annotated[Real, within(-20, 20)] = -2.0  # relatedness logits start at it

@@ -19,7 +19,7 @@ def pseudo_relatedness(
     image_objects: Tensor,
     top_k: int,
 ) -> Tensor:
-    """Return b, float32 [M]: 1 for the K best pairs of each labelled verb among pairs with a labelled object.
+    """Return b, float32 [M]: 1 for the K best pairs of each labeled verb among pairs with a labeled object.
 
     Masked pairs are set to -inf rather than multiplied by the mask's zero: logits may be negative, and a zero would
     then win.

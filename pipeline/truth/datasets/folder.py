@@ -18,7 +18,7 @@ from pipeline.core.names import SPLITS
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.image_files import as_utf8, images_in
-from pipeline.data.label_csv import LabelledImage, read_label_csv
+from pipeline.data.label_csv import LabeledImage, read_label_csv
 from pipeline.data.split import SplitManifest
 from pipeline.truth.datasets.base import (
     Advance,
@@ -73,8 +73,8 @@ class FolderReader:
         records = {record.path: record for record in found}
         return [PreparedSplit(self._manifest(split, splits[split], records), None) for split in SPLITS]
 
-    def _split_images(self) -> dict[str, list[LabelledImage]]:
-        splits: dict[str, list[LabelledImage]] = {name: [] for name in SPLITS}
+    def _split_images(self) -> dict[str, list[LabeledImage]]:
+        splits: dict[str, list[LabeledImage]] = {name: [] for name in SPLITS}
         for image in self._images:
             splits[image.split or "train"].append(image)
         fraction = self._params.val_fraction or 0.0
@@ -90,7 +90,7 @@ class FolderReader:
             raise DataError(f"{self._csv}: no training image has an interaction; give some the split train")
         return splits
 
-    def _manifest(self, split: str, images: list[LabelledImage], records: dict[str, ImageRecord]) -> SplitManifest:
+    def _manifest(self, split: str, images: list[LabeledImage], records: dict[str, ImageRecord]) -> SplitManifest:
         return SplitManifest(
             dataset=self._dataset,
             split=split,
@@ -100,7 +100,7 @@ class FolderReader:
             upright=True,
         )
 
-    def _hoi_ids(self, image: LabelledImage) -> np.ndarray:
+    def _hoi_ids(self, image: LabeledImage) -> np.ndarray:
         verbs, objects = self.vocabulary.verbs, self.vocabulary.objects
         table = self.vocabulary.hoi_id_table
         ids = [table[verbs.index(verb), objects.index(name)] for verb, name in image.pairs if verb]
@@ -116,7 +116,7 @@ def vocabulary_of_pairs(pairs: Iterable[tuple[str, str]]) -> Vocabulary:
     return Vocabulary(objects=objects, verbs=verbs, hoi_classes=classes, human=HUMAN)
 
 
-def _check_files(source: Path, csv_file: Path, labeled: dict[str, LabelledImage]) -> None:
+def _check_files(source: Path, csv_file: Path, labeled: dict[str, LabeledImage]) -> None:
     """Refuse rows without an image and images without a row."""
     names = [path.relative_to(source).as_posix() for path in images_in(source, below=True)]
     for image in labeled.values():

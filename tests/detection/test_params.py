@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.detection.leakage import leakage_warning
+from pipeline.detection.params import leakage_warning
 
 
 @pytest.mark.parametrize("trained_on", ["COCO train2017", "", "V-COCO"])

@@ -4,8 +4,7 @@ import torch
 
 from pipeline.core.device import place
 from pipeline.data.bags import BagDataset, collate_bags
-from pipeline.inference.dump_split import InferWork
-from pipeline.inference.pair_outputs import dump_columns
+from pipeline.inference.pair_outputs import InferWork, dump_columns
 from pipeline.store.dump import read_dump, write_dump
 from pipeline.store.files import sha256_of
 from pipeline.store.part_work import compute_parts
@@ -13,7 +12,6 @@ from pipeline.store.parts import FinishedParts, PartPlan
 from tests.small_model import run, small_model
 from tests.small_split import small_bags
 
-COUNTS = [5, 0, 8, 1, 4, 6]
 ATOL = 2e-4  # batches of other sizes sum in another order
 
 
@@ -27,11 +25,6 @@ def model(small_visual, vocabulary, model_params, seed):
 
 
 @pytest.fixture
-def bags(tmp_path, vocabulary, seed):
-    return small_bags(tmp_path / "split", vocabulary, COUNTS, max_proposals=6, seed=seed)
-
-
-@pytest.fixture
 def infer(tmp_path, model, bags, vocabulary):
     def write(batch_size, part_size, work="work", digest="x", done=lambda count: None, bags=bags):
         """Compute all parts, write `work`.zarr from them, read it back."""
@@ -40,8 +33,7 @@ def infer(tmp_path, model, bags, vocabulary):
         compute_parts(plan, plan.ranges(), infer, threads=1, done=done)
         columns = dump_columns(model.method.columns, FinishedParts(plan, infer.empty).column)
         path, image_ids = tmp_path / f"{work}.zarr", bags.manifest.image_ids
-        names = {"vocabulary": vocabulary, "image_ids": image_ids, "variant": "ours"}
-        write_dump(path, **names, **columns)
+        write_dump(path, vocabulary=vocabulary, image_ids=image_ids, variant="ours", **columns)
         return read_dump(path, vocabulary=vocabulary, image_ids=image_ids)
 
     return write

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from pipeline.methods.hoi_prompts import IMPOSSIBLE, VerbsOfPairs, logit_of_log
+from pipeline.methods.pair_trunk import IMPOSSIBLE, VerbsOfPairs, logit_of_log
 
 
 def test_a_verb_of_a_pair_is_the_hoi_class_of_its_object(vocabulary):

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from pipeline.core.errors import WeightsError
-from pipeline.prompts import bank
-from pipeline.prompts.bank import encode_bank
+from pipeline.prompts import clip_bank
+from pipeline.prompts.clip_bank import encode_bank
 from pipeline.store.clip_architecture import ClipConfig, build_clip
 from pipeline.store.clip_checkpoint import ClipCheckpoint
 
@@ -35,7 +35,7 @@ def test_rows_are_clips_own_text_features_at_unit_length(checkpoint):
 
 def test_batches_do_not_change_the_rows(checkpoint, monkeypatch):
     whole = encode_bank(checkpoint, PROMPTS).hoi_embeddings
-    monkeypatch.setattr(bank, "_BATCH", 2)
+    monkeypatch.setattr(clip_bank, "_PROMPTS_AT_ONCE", 2)
     np.testing.assert_allclose(encode_bank(checkpoint, PROMPTS).hoi_embeddings, whole, atol=1e-6)
 
 
