@@ -10,21 +10,17 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from pipeline.core.types import FloatArray, IntArray
-from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.split import SplitManifest
 from pipeline.data.split_images import open_split_image
+from pipeline.evaluation.scored_split import ScoredSplit
 from pipeline.report.drawing import jpeg_bytes
 from pipeline.report.number_text import significant
-from pipeline.report.scored import ScoredRun
-from pipeline.report.selection import Findings
-from pipeline.truth.ground_truth import GroundTruth
+from pipeline.report.selection import Findings, ScoredRun
 
 _LONGER_SIDE = 480  # pixels of an embedded picture, at most
 _DIGITS = 4  # significant ones of a score; keeps the order of scores
@@ -34,35 +30,32 @@ _WRONG, _RIGHT, _REPEATED = 0, 1, 2
 def gallery_record(
     runs: Mapping[str, ScoredRun],
     shown_first: str,
-    truth: GroundTruth,
-    manifest: SplitManifest,
-    vocabulary: Vocabulary,
+    split: ScoredSplit,
     images: IntArray,
-    *,
-    root: Path,
-    done: Callable[[int], None] = lambda count: None,
+    done: Callable[[int], None],
 ) -> dict[str, Any]:
     """Return the record that the page embeds.
 
     Args:
         runs: by variant, in the order in which they are offered; `shown_first` is one of them.
         images: rows of the split that are shown, those that the runs were scored for.
-        root: repository root that the manifest's image paths are relative to.
         done: called with 1 after each image.
 
     Raises:
         DataError: an image is missing or damaged.
     """
+    truth, manifest, vocabulary = split.annotated.truth, split.manifest, split.vocabulary
     annotated = [np.flatnonzero(truth.image_index == image) for image in images.tolist()]
     shown = []
     for image, rows in zip(images.tolist(), annotated, strict=True):
         record = manifest.images[image]
+        picture = open_split_image(manifest, image, split.inputs.layout.root)
         shown.append(
             {
                 "id": record.image_id,
                 "width": record.width,
                 "height": record.height,
-                "src": f"data:image/jpeg;base64,{_thumbnail(open_split_image(manifest, image, root))}",
+                "src": f"data:image/jpeg;base64,{_thumbnail(picture)}",
                 "truth": [
                     [int(truth.hoi_id[row]), _box(truth.human_boxes[row]), _box(truth.object_boxes[row])]
                     for row in rows.tolist()

@@ -1,4 +1,4 @@
-"""Which images and which detections the pictures show. Numbers only; `sheet` draws.
+"""Which images and which detections the pictures and the gallery show, read from a run's matched detections.
 
 Images: an even sample of the split, whatever the results. Detections: of each HOI class its best-scored ones in the
 whole split, as many as the class has annotated pairs. There precision equals recall, so that a class, a variant or a
@@ -19,10 +19,12 @@ from pipeline.core.types import Detections, FloatArray, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.evaluation.fusion import Factors
 from pipeline.evaluation.ranking import sort_detections
+from pipeline.store.detections_dump import COLUMNS, MATCHES, DetectionsDump, factor_columns
 from pipeline.truth.ground_truth import GroundTruth
 
 Verdict = Literal["right", "wrong", "missed"]
 _Corners = tuple[bytes, bytes]  # a pair's boxes, exactly
+_ROWS_PER_IMAGE = 30  # of the gallery, on average: bounds the size of the page
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,21 @@ class Findings:
     def is_repeated(self, row: int) -> bool:
         """Whether a row is wrong only because a better-scored detection claimed its annotation."""
         return not self.hits[row] and int(self.matched_index[row]) >= 0
+
+
+@dataclass(frozen=True)
+class ScoredRun:
+    """A variant's detections, as far as they are shown.
+
+    `best`: of each class its best-scored ones in the split, as many as it has annotated pairs, best first.
+    `gallery`: all detections of the gallery's images that score at least `floor`, by image, best first.
+    `break_even`: the score above which there are as many detections in the split as annotated pairs.
+    """
+
+    best: Findings
+    gallery: Findings
+    floor: float
+    break_even: float
 
 
 @dataclass(frozen=True)
@@ -98,6 +115,48 @@ def best_rows(
     rank = np.arange(len(by_class)) - np.repeat(np.cumsum(num_detections) - num_detections, num_detections)
     rows = by_class[rank < np.repeat(num_gt, num_detections)]
     return rows[np.lexsort((rows, -scores[rows]))]
+
+
+def read_scored(dump: DetectionsDump, truth: GroundTruth, num_hois: int, gallery_images: IntArray) -> ScoredRun:
+    """Read the detections that are shown; boxes and factors of no others.
+
+    Args:
+        dump: what `evaluate` wrote about the run.
+        gallery_images: rows of the split.
+
+    Raises:
+        ArtifactError: damaged.
+    """
+    image_index, hoi_id, scores = (dump.read_column(name) for name in ("image_index", "hoi_id", "scores"))
+    shown = np.flatnonzero(np.isin(image_index, gallery_images))
+    floor = _floor(scores[shown], _ROWS_PER_IMAGE * len(gallery_images))
+    shown = shown[scores[shown] >= floor]
+    shown = shown[np.lexsort((shown, -scores[shown], image_index[shown]))]
+    return ScoredRun(
+        best=_findings(dump, best_rows(hoi_id, scores, image_index, np.bincount(truth.hoi_id, minlength=num_hois))),
+        gallery=_findings(dump, shown),
+        floor=floor,
+        break_even=max(floor, _floor(scores, len(truth))),
+    )
+
+
+def _floor(scores: np.ndarray, count: int) -> float:
+    """The score of the `count`-th best of these, of the last if there are fewer, 1 if there are none."""
+    if not len(scores) or not count:
+        return 1.0
+    place = min(count, len(scores)) - 1
+    return float(-np.partition(-scores, place)[place])
+
+
+def _findings(dump: DetectionsDump, rows: IntArray) -> Findings:
+    factors = factor_columns(dump.weights)
+    columns = dump.take(rows, [*COLUMNS, *MATCHES, *factors])
+    return Findings(
+        detections=Detections(**{name: columns[name] for name in COLUMNS}),
+        hits=columns["hit"],
+        matched_index=columns["matched"],
+        factors=Factors({name: columns[f"factor.{name}"] for name in dump.weights}, dump.weights),
+    )
 
 
 def pairs_of_image(

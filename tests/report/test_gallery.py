@@ -18,7 +18,7 @@ from pipeline.evaluation.hicodet import Rules
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.evaluation.scored_split import ScoredSplit
 from pipeline.report.gallery import gallery_record
-from pipeline.report.scored import ScoredRun, read_scored
+from pipeline.report.selection import ScoredRun, read_scored
 from pipeline.store.detections_dump import open_matched
 from pipeline.store.dump import PredictionDump, read_dump, write_dump
 from pipeline.store.inputs import StageInputs
@@ -46,9 +46,8 @@ def scored(layout, split, images) -> ScoredRun:
     return read_scored(matched, split.annotated.truth, split.vocabulary.num_hois, np.array(images))
 
 
-def record_of(layout, split, run, images) -> dict:
-    runs, truth = {"baseline": run, "ours": run}, split.annotated.truth
-    return gallery_record(runs, "ours", truth, split.manifest, split.vocabulary, np.array(images), root=layout.root)
+def record_of(split, run, images) -> dict:
+    return gallery_record({"baseline": run, "ours": run}, "ours", split, np.array(images), lambda count: None)
 
 
 def rows_of(run: dict) -> list[list]:
@@ -60,7 +59,7 @@ def test_cutting_the_ranking_at_a_threshold_keeps_every_verdict(layout, split, d
     """The claim that the slider rests on: the hits above a score are those of an evaluation of what is above it."""
     params = load_params(layout.params, "toyworld", Run("ours"))[EvaluateParams]
     detections, truth = fuse(dump, params), split.annotated.truth
-    record = record_of(layout, split, scored(layout, split, images), images)
+    record = record_of(split, scored(layout, split, images), images)
     rows = rows_of(record["runs"][1])
     assert len(rows) == int(np.isin(detections.image_index, images).sum())  # few enough that none is below the floor
     for threshold in sorted(row[1] for row in rows):
@@ -71,7 +70,7 @@ def test_cutting_the_ranking_at_a_threshold_keeps_every_verdict(layout, split, d
 
 
 def test_rows_hold_score_and_parts_and_point_at_their_annotation(layout, split, dump):
-    record = record_of(layout, split, scored(layout, split, [0]), [0])
+    record = record_of(split, scored(layout, split, [0]), [0])
     assert record["first"] == 1 and [run["name"] for run in record["runs"]] == ["baseline", "ours"]
     (image,), (pair,) = record["images"], record["runs"][1]["found"][0]
     assert (image["id"], image["width"], image["height"]) == ("test-0", 64, 64)
@@ -86,7 +85,7 @@ def test_rows_hold_score_and_parts_and_point_at_their_annotation(layout, split, 
 
 
 def test_the_floor_bounds_the_rows_and_the_break_even_point_counts_the_annotations(layout, split, dump, monkeypatch):
-    monkeypatch.setattr("pipeline.report.scored._ROWS_PER_IMAGE", 1)
+    monkeypatch.setattr("pipeline.report.selection._ROWS_PER_IMAGE", 1)
     run = scored(layout, split, [0, 1, 2])
     assert len(run.gallery.hits) == 3 and run.gallery.detections.scores.min() == np.float32(run.floor)
     assert run.break_even == run.floor  # the fourth best is the break-even point, but it is not embedded
@@ -113,4 +112,4 @@ def test_a_dump_without_pairs_is_legal(tmp_path):
     split = ScoredSplit.open(StageInputs(layout), "test")
     run = scored(layout, split, [0, 1])
     assert (run.floor, run.break_even, len(run.best.hits)) == (1.0, 1.0, 0)
-    assert record_of(layout, split, run, [0, 1])["runs"][0]["found"] == [[], []]
+    assert record_of(split, run, [0, 1])["runs"][0]["found"] == [[], []]

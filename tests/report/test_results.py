@@ -6,7 +6,6 @@ import pytest
 from pipeline.config.layout import Layout
 from pipeline.config.run import Run
 from pipeline.core.errors import ArtifactError
-from pipeline.report.comparison import compared
 from pipeline.report.results import (
     read_mean_curves,
     read_metrics,
@@ -89,12 +88,6 @@ def test_damaged_tables_name_file_and_remedy(tmp_path, text):
 def test_missing_files_name_the_remedy(tmp_path, reader):
     with pytest.raises(ArtifactError, match="does not exist; do this"):
         reader(tmp_path / "none", "do this")
-
-
-def test_ours_is_held_against_the_baseline_where_both_are_there():
-    assert compared(["exp1", "ours", "baseline"]) == ("ours", "baseline")
-    assert compared(["exp1", "exp3"]) == ("exp3", "exp1")
-    assert compared(["ours"]) == ("ours", None)
 
 
 def test_a_run_of_no_epoch_has_an_empty_log(layout):
