@@ -7,14 +7,14 @@ from PIL import Image
 
 from pipeline.core.errors import DataError
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.report.embedding import embedding_figures, project, sample_pairs
+from pipeline.report.embedding import EmbeddedRuns, embedding_figures, project, sample_pairs
 from pipeline.report.embedding_plot import class_looks
 from pipeline.report.params import TsneParams
 from pipeline.store.representations_file import SplitRepresentations
 
 pytestmark = pytest.mark.slow
 
-PARAMS = TsneParams(num_classes=80, samples_per_class=50, neighbours=3, perplexity=5.0, seed=0)
+PARAMS = TsneParams(num_classes=80, samples_per_class=50, neighbors=3, perplexity=5.0, seed=0)
 PAIRS, WIDTH = 40, 6
 
 
@@ -45,7 +45,7 @@ def figures(vocabulary):
         labels = np.arange(PAIRS) % vocabulary.num_hois
         labels[5] = -1
         done = (told if told is not None else []).append
-        return embedding_figures(runs, labels, prompts, vocabulary, params, done)
+        return embedding_figures(EmbeddedRuns(vocabulary, runs, labels, prompts), params, done)
 
     return draw
 
@@ -80,7 +80,7 @@ def test_a_single_seed_has_no_deviation(figures):
 def test_pairs_of_one_class_are_refused(vocabulary):
     labels = np.where(np.arange(PAIRS) < 9, 2, -1)
     with pytest.raises(DataError, match="show 1 annotated HOI classes, two are needed"):
-        embedding_figures({"x": [run(vocabulary, 0, 1)]}, labels, np.eye(4, 6), vocabulary, PARAMS, print)
+        embedding_figures(EmbeddedRuns(vocabulary, {"x": [run(vocabulary, 0, 1)]}, labels, np.eye(4, 6)), PARAMS, print)
 
 
 def test_sample_is_bounded_even_and_fixed_by_its_seed():
@@ -134,5 +134,5 @@ def test_many_object_categories_have_a_legend_of_names_only():
     small = Vocabulary(vocabulary.objects, vocabulary.verbs, vocabulary.hoi_classes[:WIDTH])
     bank = np.random.default_rng(0).normal(size=(60, WIDTH)).astype(np.float32)
     runs = {"x": [dataclasses.replace(run(small, 0, 1), bank=bank)]}
-    figures = embedding_figures(runs, labels, np.eye(60), vocabulary, PARAMS, print)
+    figures = embedding_figures(EmbeddedRuns(vocabulary, runs, labels, np.eye(60)), PARAMS, print)
     assert Image.open(io.BytesIO(figures.pairs)).size[0] > 400
