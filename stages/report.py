@@ -43,7 +43,7 @@ def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
         ablations = [layout.ablations("csv")] if layout.ablations("csv").is_file() else []
         figures = further_figures(layout.figures)
         tables = "".join(ablations_html(path, "make the table again, or remove it") for path in ablations)
-        write_report(layout.report, dataset, report, ablations=tables, figures=figures)
+        write_report(layout.report, dataset, report, ablations=tables, further=figures)
         write_bytes(layout.examples, report.preview)
         stage.note(*report.images, *ablations, *figures)
         stage.finish([layout.report, layout.examples], {"variants": len(names), "images": num_images})

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.report import curves, trends
+from pipeline.report import figures
 from pipeline.report.make import Report
 from pipeline.report.page import Picture, render_page
 from pipeline.report.results import RunMetrics
@@ -17,12 +17,12 @@ from pipeline.store.files import atomic_path
 _KINDS = {".png": "png", ".svg": "svg+xml"}
 
 
-def write_report(folder: Path, dataset: str, report: Report, *, ablations: str, figures: Iterable[Path]) -> None:
+def write_report(folder: Path, dataset: str, report: Report, *, ablations: str, further: Iterable[Path]) -> None:
     """Write the folder atomically; an older one is replaced.
 
     Args:
         ablations: table of ablations as HTML; may be empty.
-        figures: files of further figures, as `further_figures` finds them.
+        further: files of more figures, as `further_figures` finds them.
     """
     runs = report.runs
     rows, descriptions = [run.metrics for run in runs.values()], {name: run.desc for name, run in runs.items()}
@@ -35,7 +35,7 @@ def write_report(folder: Path, dataset: str, report: Report, *, ablations: str, 
         ablations=ablations,
         gallery_note=_gallery_note(report.gallery, rows),
         record=report.gallery,
-        pictures=[*pictures.values(), *map(_further, figures)],
+        pictures=[*pictures.values(), *map(_further, further)],
     )
     with atomic_path(folder) as temporary:
         temporary.mkdir()
@@ -84,21 +84,21 @@ def _pictures(report: Report) -> dict[str, Picture]:
             alt="Mean precision against recall, a line per variant.",
             caption="Precision at each recall, a class's best at that recall or beyond, averaged over the classes with "
             "ground truth. A curve ends in 0 for the classes of which some pairs are never found.",
-            data=curves.precision_recall({name: run.curves for name, run in runs.items()}),
+            data=figures.precision_recall({name: run.curves for name, run in runs.items()}),
         ),
         "training_frequency.png": Picture(
             heading="Rare to frequent classes",
             alt=f"Average precision of every HOI class against its number of training pairs, {first}{against}.",
             caption="AP of every HOI class with ground truth against its annotated training pairs, which the model is "
             "never shown. Squares are means over thirds of the classes.",
-            data=trends.training_frequency(per_class, first, second),
+            data=figures.training_frequency(per_class, first, second),
         ),
         "per_class.png": Picture(
             heading="Classes",
             alt=f"Average precision of every HOI class, {first}{against}.",
             caption=f"AP of every HOI class with ground truth, {first}{against}, sorted by {first}. Markers "
             "tell groups of classes apart.",
-            data=curves.per_class(per_class, first, second),
+            data=figures.per_class(per_class, first, second),
         ),
         "weights.png": Picture(
             heading="Weights of the score's factors",
@@ -106,13 +106,13 @@ def _pictures(report: Report) -> dict[str, Picture]:
             caption="mAP against the exponent of one factor of the score, the others as they are; detector's is "
             "the paper's gamma. Each point is an evaluation of the same predictions. Rings mark the values in use. "
             "Chosen on this split, a better one would be too good: choose on val.",
-            data=trends.weight_sweeps({name: run.sweeps for name, run in runs.items()}),
+            data=figures.weight_sweeps({name: run.sweeps for name, run in runs.items()}),
         ),
         "training.png": Picture(
             heading="Training",
             alt="Loss terms against the epoch, a line per variant.",
             caption="The weighted sum of a method's loss terms, and each term by its name; a term that a variant does "
             "without has no line. Behind each running mean are the values of single batches.",
-            data=curves.training({name: run.training for name, run in runs.items()}),
+            data=figures.training({name: run.training for name, run in runs.items()}),
         ),
     }

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.report import curves, trends
+from pipeline.report import figures
 from pipeline.report.results import PerClass
 
 RECALL = np.linspace(0, 1, 11)
@@ -62,11 +62,11 @@ def chunks(png: bytes) -> set[bytes]:
 @pytest.mark.parametrize(
     ("draw", "same", "other"),
     [
-        (curves.precision_recall, {"a": mean_curves(0.5), "b": mean_curves(0.7)}, {"a": mean_curves(0.6)}),
-        (curves.training, {"a": log(), "b": log(None)}, {"a": log(), "b": log(2)}),
-        (lambda runs: curves.per_class(runs, "a"), {"a": classes()}, {"a": classes(seed=1)}),
-        (lambda runs: trends.training_frequency(runs, "a"), {"a": classes()}, {"a": classes(seed=1)}),
-        (trends.weight_sweeps, {"a": {"detector": sweep(0)}, "b": {}}, {"a": {"detector": sweep(1)}}),
+        (figures.precision_recall, {"a": mean_curves(0.5), "b": mean_curves(0.7)}, {"a": mean_curves(0.6)}),
+        (figures.training, {"a": log(), "b": log(None)}, {"a": log(), "b": log(2)}),
+        (lambda runs: figures.per_class(runs, "a"), {"a": classes()}, {"a": classes(seed=1)}),
+        (lambda runs: figures.training_frequency(runs, "a"), {"a": classes()}, {"a": classes(seed=1)}),
+        (figures.weight_sweeps, {"a": {"detector": sweep(0)}, "b": {}}, {"a": {"detector": sweep(1)}}),
     ],
 )
 def test_bytes_depend_on_the_numbers_alone(draw, same, other):
@@ -76,45 +76,45 @@ def test_bytes_depend_on_the_numbers_alone(draw, same, other):
 
 
 def test_only_groups_and_terms_in_use_have_a_panel():
-    both = curves.precision_recall({"a": mean_curves(0.5)})
-    assert size(curves.precision_recall({"a": mean_curves(0.5) | {"non_rare": (RECALL, RECALL)}}))[0] > size(both)[0]
-    assert size(curves.training({"a": log(None)}))[0] < size(curves.training({"a": log(None), "b": log()}))[0]
+    both = figures.precision_recall({"a": mean_curves(0.5)})
+    assert size(figures.precision_recall({"a": mean_curves(0.5) | {"non_rare": (RECALL, RECALL)}}))[0] > size(both)[0]
+    assert size(figures.training({"a": log(None)}))[0] < size(figures.training({"a": log(None), "b": log()}))[0]
 
 
 def test_a_run_of_no_epoch_has_no_line():
     empty = {name: column[:0] for name, column in log().items()}
-    assert curves.training({"a": empty}) != curves.training({"a": log()})
-    assert size(curves.training({"a": log(), "b": empty})) == size(curves.training({"a": log()}))
+    assert figures.training({"a": empty}) != figures.training({"a": log()})
+    assert size(figures.training({"a": log(), "b": empty})) == size(figures.training({"a": log()}))
 
 
 def test_classes_without_ground_truth_take_no_room():
     known = classes(6)
     gone = dataclasses.replace(known, ap=np.where(np.arange(6) == 2, np.nan, known.ap))
     runs = {"a": known, "b": classes(6, seed=1)}
-    assert size(curves.per_class(runs, "a", "b"))[1] > size(curves.per_class(runs | {"a": gone}, "a", "b"))[1]
+    assert size(figures.per_class(runs, "a", "b"))[1] > size(figures.per_class(runs | {"a": gone}, "a", "b"))[1]
 
 
 def test_many_classes_are_drawn_without_names():
     runs = {"a": classes(600), "b": classes(600, seed=1)}
-    width, height = size(curves.per_class(runs, "a", "b"))
+    width, height = size(figures.per_class(runs, "a", "b"))
     assert width > height
 
 
 def test_running_mean_by_hand():
-    assert curves.running_mean(np.array([4.0, 2.0, 6.0, 8.0]), 2).tolist() == [4, 3, 4, 7]
-    assert curves.running_mean(np.array([4.0, 2.0]), 1).tolist() == [4, 2]
+    assert figures.running_mean(np.array([4.0, 2.0, 6.0, 8.0]), 2).tolist() == [4, 3, 4, 7]
+    assert figures.running_mean(np.array([4.0, 2.0]), 1).tolist() == [4, 2]
 
 
 def test_thirds_by_hand():
-    middles, means = trends.thirds(np.array([100.0, 1, 4, 10, 1000, 1]), np.array([50.0, 2, 6, 8, 70, 4]))
+    middles, means = figures.thirds(np.array([100.0, 1, 4, 10, 1000, 1]), np.array([50.0, 2, 6, 8, 70, 4]))
     np.testing.assert_allclose(middles, [1, 40**0.5, 1e5**0.5])
     assert means.tolist() == [3, 7, 60]
-    assert len(trends.thirds(np.zeros(0), np.zeros(0))[0]) == 0
+    assert len(figures.thirds(np.zeros(0), np.zeros(0))[0]) == 0
 
 
 def test_every_factor_has_a_panel():
     few, many = ({"a": dict.fromkeys(names, sweep(0))} for names in (("detector",), ("pairwise", "global", "detector")))
-    assert size(trends.weight_sweeps(many))[0] > size(trends.weight_sweeps(few))[0]
+    assert size(figures.weight_sweeps(many))[0] > size(figures.weight_sweeps(few))[0]
 
 
 def test_a_split_without_annotated_pairs_is_legal():
@@ -122,8 +122,8 @@ def test_a_split_without_annotated_pairs_is_legal():
     nothing = dataclasses.replace(known, ap=known.ap * np.nan)
     empty = sweep(0) | {"full": np.full(6, np.nan), "non_rare": np.full(6, np.nan)}
     for png in (
-        curves.precision_recall({"a": {}, "b": {}}),
-        trends.training_frequency({"a": nothing, "b": nothing}, "a", "b"),
-        trends.weight_sweeps({"a": {"detector": empty}}),
+        figures.precision_recall({"a": {}, "b": {}}),
+        figures.training_frequency({"a": nothing, "b": nothing}, "a", "b"),
+        figures.weight_sweeps({"a": {"detector": empty}}),
     ):
         assert min(size(png)) > 100
