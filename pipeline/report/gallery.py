@@ -15,15 +15,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.core.types import FloatArray, IntArray
+from pipeline.core.types import Detections, IntArray
 from pipeline.data.split_images import open_split_image
 from pipeline.evaluation.scored_split import ScoredSplit
 from pipeline.report.drawing import jpeg_bytes
-from pipeline.report.number_text import significant
-from pipeline.report.selection import Findings, ScoredRun
+from pipeline.report.number_text import rounded_box, significant
+from pipeline.report.selection import Corners, Findings, ScoredRun, pair_corners
+from pipeline.truth.ground_truth import GroundTruth
 
 _LONGER_SIDE = 480  # pixels of an embedded picture, at most
-_DIGITS = 4  # significant ones of a score; keeps the order of scores
+_DIGITS = 4  # significant digits of a score; keeps the order of scores
+_BOX_DECIMALS = 1
 _WRONG, _RIGHT, _REPEATED = 0, 1, 2
 
 
@@ -56,10 +58,7 @@ def gallery_record(
                 "width": record.width,
                 "height": record.height,
                 "src": f"data:image/jpeg;base64,{_thumbnail(picture)}",
-                "truth": [
-                    [int(truth.hoi_id[row]), _box(truth.human_boxes[row]), _box(truth.object_boxes[row])]
-                    for row in rows.tolist()
-                ],
+                "truth": [[int(truth.hoi_id[row]), *_boxes(truth, row)] for row in rows.tolist()],
             }
         )
         done(1)
@@ -87,12 +86,9 @@ def _found_pairs(findings: Findings, image: int, annotated: IntArray) -> list[di
     place = {row: index for index, row in enumerate(annotated.tolist())}
     detections, factors = findings.detections, findings.factors
     weighted = [factors.weighted(name) for name in factors.in_use]
-    pairs: dict[tuple[bytes, bytes], dict[str, Any]] = {}
+    pairs: dict[Corners, dict[str, Any]] = {}
     for row in np.flatnonzero(detections.image_index == image).tolist():
-        human, partner = detections.human_boxes[row], detections.object_boxes[row]
-        pair = pairs.setdefault(
-            (human.tobytes(), partner.tobytes()), {"boxes": [_box(human), _box(partner)], "rows": []}
-        )
+        pair = pairs.setdefault(pair_corners(detections, row), {"boxes": _boxes(detections, row), "rows": []})
         verdict = _RIGHT if findings.hits[row] else _REPEATED if findings.is_repeated(row) else _WRONG
         pair["rows"].append(
             [
@@ -106,8 +102,9 @@ def _found_pairs(findings: Findings, image: int, annotated: IntArray) -> list[di
     return list(pairs.values())
 
 
-def _box(box: FloatArray) -> list[float]:
-    return [round(float(value), 1) for value in box]
+def _boxes(record: Detections | GroundTruth, row: int) -> list[list[float]]:
+    """Human and object box."""
+    return [rounded_box(boxes[row], _BOX_DECIMALS) for boxes in (record.human_boxes, record.object_boxes)]
 
 
 def _thumbnail(image: Image.Image) -> str:

@@ -23,7 +23,7 @@ from pipeline.store.detections_dump import COLUMNS, MATCHES, DetectionsDump, fac
 from pipeline.truth.ground_truth import GroundTruth
 
 Verdict = Literal["right", "wrong", "missed"]
-_Corners = tuple[bytes, bytes]  # a pair's boxes, exactly
+Corners = tuple[bytes, bytes]  # a pair's boxes, exactly
 _ROWS_PER_IMAGE = 30  # of the gallery, on average: bounds the size of the page
 
 
@@ -176,7 +176,7 @@ def pairs_of_image(
     found: dict[int, int] = {}  # annotation: drawn pair
     for pair, group in enumerate(groups):
         found |= {int(findings.matched_index[row]): pair for row in group if findings.hits[row]}
-    pair_of_boxes = {_corners(truth, annotation): pair for annotation, pair in found.items()}
+    pair_of_boxes = {pair_corners(truth, annotation): pair for annotation, pair in found.items()}
 
     missed = [row for row in np.flatnonzero(truth.image_index == image).tolist() if row not in found]
     apart = []
@@ -203,13 +203,14 @@ def _detected(row: int, findings: Findings, vocabulary: Vocabulary) -> Label:
     )
 
 
-def _group_rows(rows: Iterable[int], record: Detections | GroundTruth) -> dict[_Corners, list[int]]:
+def _group_rows(rows: Iterable[int], record: Detections | GroundTruth) -> dict[Corners, list[int]]:
     """Rows by the boxes of their pair, in the order in which the pairs first occur."""
-    groups: dict[_Corners, list[int]] = {}
+    groups: dict[Corners, list[int]] = {}
     for row in rows:
-        groups.setdefault(_corners(record, int(row)), []).append(int(row))
+        groups.setdefault(pair_corners(record, int(row)), []).append(int(row))
     return groups
 
 
-def _corners(record: Detections | GroundTruth, row: int) -> _Corners:
+def pair_corners(record: Detections | GroundTruth, row: int) -> Corners:
+    """The two boxes of a row, by which rows of the same pair are found."""
     return record.human_boxes[row].tobytes(), record.object_boxes[row].tobytes()

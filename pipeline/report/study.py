@@ -3,12 +3,12 @@
 Runs of two rows with the same seed share data order and initial draws, so differences are taken seed by seed and their
 standard error over the seeds is that of paired samples. All numbers are percent.
 
-The study as `ablations.csv`; an empty cell is a number that nobody has:
+The study as `ablations.csv`, where an empty cell means no number:
   variant, desc                                 the row's name in params.yaml, and what it means
   seeds                                         number of runs
   GROUP_mean, GROUP_std                         mAP over a group of classes, mean and standard deviation over seeds
   paper_GROUP                                   the paper's figure for that row, on HICO-DET
-Any other column is passed over. Rows keep the file's order.
+Other columns are ignored. Rows keep the file's order.
 """
 
 from __future__ import annotations
