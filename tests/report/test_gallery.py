@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from pipeline.config.layout import Layout
 from pipeline.config.params import load_params
 from pipeline.config.run import Run
+from pipeline.core.types import Detections
 from pipeline.evaluation.engine import evaluate_hicodet
 from pipeline.evaluation.fusion import fuse
 from pipeline.evaluation.hicodet import Rules
@@ -41,6 +43,11 @@ def dump(layout) -> PredictionDump:
     return read_dump(layout.predictions(Run("ours")))
 
 
+@pytest.fixture(scope="module")
+def fused(layout, dump) -> Detections:
+    return fuse(dump, load_params(layout.params, "toyworld", Run("ours"))[EvaluateParams])
+
+
 def scored(layout, split, images) -> ScoredRun:
     matched = open_matched(layout.detections(Run("ours")), run="ours", remedy="")
     return read_scored(matched, split.annotated.truth, split.vocabulary.num_hois, np.array(images))
@@ -50,26 +57,21 @@ def record_of(split, run, images) -> dict:
     return gallery_record({"baseline": run, "ours": run}, "ours", split, np.array(images), lambda count: None)
 
 
-def rows_of(run: dict) -> list[list]:
-    return [row for pairs in run["found"] for pair in pairs for row in pair["rows"]]
-
-
 @pytest.mark.parametrize("images", [[0, 1, 2], [1]])
-def test_cutting_the_ranking_at_a_threshold_keeps_every_verdict(layout, split, dump, images):
+def test_cutting_the_ranking_at_a_threshold_keeps_every_verdict(layout, split, fused, images):
     """The claim that the slider rests on: the hits above a score are those of an evaluation of what is above it."""
-    params = load_params(layout.params, "toyworld", Run("ours"))[EvaluateParams]
-    detections, truth = fuse(dump, params), split.annotated.truth
-    record = record_of(split, scored(layout, split, images), images)
-    rows = rows_of(record["runs"][1])
-    assert len(rows) == int(np.isin(detections.image_index, images).sum())  # few enough that none is below the floor
+    run = record_of(split, scored(layout, split, images), images)["runs"][1]
+    rows = [row for pairs in run["found"] for pair in pairs for row in pair["rows"]]
+    assert len(rows) == int(np.isin(fused.image_index, images).sum())  # few enough that none is below the floor
+    rules = Rules(split.vocabulary.hoi_object_ids)
     for threshold in sorted(row[1] for row in rows):
-        kept = detections.take(detections.scores >= threshold * 0.999)
-        result = evaluate_hicodet(kept, truth, Rules(split.vocabulary.hoi_object_ids), keep_matches=True)
+        kept = fused.take(fused.scores >= threshold * 0.999)
+        result = evaluate_hicodet(kept, split.annotated.truth, rules, keep_matches=True)
         expected = int(result.hits[np.isin(kept.image_index, images)].sum())
         assert sum(row[3] == 1 for row in rows if row[1] >= threshold) == expected
 
 
-def test_rows_hold_score_and_parts_and_point_at_their_annotation(layout, split, dump):
+def test_rows_hold_score_and_parts_and_point_at_their_annotation(layout, split):
     record = record_of(split, scored(layout, split, [0]), [0])
     assert record["first"] == 1 and [run["name"] for run in record["runs"]] == ["baseline", "ours"]
     (image,), (pair,) = record["images"], record["runs"][1]["found"][0]
@@ -84,21 +86,20 @@ def test_rows_hold_score_and_parts_and_point_at_their_annotation(layout, split, 
     json.dumps(record, allow_nan=False)
 
 
-def test_the_floor_bounds_the_rows_and_the_break_even_point_counts_the_annotations(layout, split, dump, monkeypatch):
+def test_the_floor_bounds_the_rows_and_the_break_even_point_counts_the_annotations(layout, split, fused, monkeypatch):
     monkeypatch.setattr("pipeline.report.selection._ROWS_PER_IMAGE", 1)
     run = scored(layout, split, [0, 1, 2])
     assert len(run.gallery.hits) == 3 and run.gallery.detections.scores.min() == np.float32(run.floor)
     assert run.break_even == run.floor  # the fourth best is the break-even point, but it is not embedded
-    params = load_params(layout.params, "toyworld", Run("ours"))[EvaluateParams]
-    fourth = float(np.sort(fuse(dump, params).scores)[::-1][3])
+    fourth = float(np.sort(fused.scores)[::-1][3])
     monkeypatch.undo()
     assert scored(layout, split, [0, 1, 2]).break_even == pytest.approx(fourth)
     assert len(split.annotated.truth) == 4
 
 
-def test_a_dump_without_pairs_is_legal(tmp_path):
-    layout = write_world(tmp_path)
-    dump = read_dump(layout.predictions(Run("ours")))
+def test_a_dump_without_pairs_is_legal(layout, dump, tmp_path):
+    shutil.copytree(layout.root, tmp_path, dirs_exist_ok=True)
+    layout = Layout(tmp_path, "toyworld")
     none = dataclasses.replace(
         dump,
         pair_offsets=np.zeros_like(dump.pair_offsets),
