@@ -54,7 +54,7 @@ import numpy as np
 import yaml
 from scipy.optimize import brentq
 
-from benchmarks.measure import describe_machine, write_report
+from benchmarks.measure import ROOT, bytes_under, describe_machine, json_option, write_report
 from benchmarks.real_sizes import measure_evaluation, measure_manifest
 from pipeline.config.layout import Layout
 from pipeline.config.run import Run
@@ -63,7 +63,6 @@ from pipeline.store.files import write_text
 from pipeline.store.proposals_file import SplitProposals, read_proposals, write_proposals
 from pipeline.store.ragged import offsets_of, row_owner
 
-ROOT = Path(__file__).parent.parent
 IMAGE_FACTORS, PAIR_FACTORS = (1, 4, 16), (1, 2, 4)
 EVALUATED_IMAGES, MANIFEST_IMAGES = (256, 1024, 4096), 100_000
 _STEEPEST = 20.0  # exponents beyond are none
@@ -192,13 +191,6 @@ def uncertainties(runs: Sequence[Sequence[float]]) -> list[float]:
     ]
 
 
-def bytes_under(path: Path) -> int:
-    """Size of a file, or of all files of a folder."""
-    return (
-        sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) if path.is_dir() else path.stat().st_size
-    )
-
-
 def measure_images(folder: Path, base: int, runs: int) -> tuple[dict[str, Runs], list[dict[str, float]]]:
     """Costs of every stage by image factor, and what an image takes on disk.
 
@@ -250,19 +242,11 @@ def _rounds(num_sizes: int, runs: int, once: Sequence[int] = ()) -> list[tuple[i
 
 def remove_outputs_of_pairs(layout: Layout) -> None:
     """Take away all that train, infer and evaluate made, so that the next run finds nothing to replace or resume."""
-    for path in (
-        layout.checkpoint(Run("ours")),
-        layout.predictions(Run("ours")),
-        layout.training_log(Run("ours")),
-        layout.metrics(Run("ours")),
-        layout.per_class(Run("ours")),
-        layout.precision_recall(Run("ours")),
-        layout.weight_sweeps(Run("ours")),
-        layout.stage_manifest("train", Run("ours")),
-        layout.stage_manifest("infer", Run("ours")),
-        layout.stage_manifest("evaluate", Run("ours")),
-        layout.work("train", "ours").parent,
-    ):
+    run = Run("ours")
+    outputs = [layout.checkpoint, layout.training_log, layout.predictions, layout.metrics]
+    outputs += [layout.per_class, layout.precision_recall, layout.weight_sweeps]
+    manifests = [layout.stage_manifest(stage, run) for stage in OF_PAIRS]
+    for path in (*(output(run) for output in outputs), *manifests, layout.work("train", "ours").parent):
         if path.is_dir():
             shutil.rmtree(path)
         else:
@@ -372,16 +356,8 @@ def draw(path: Path, panels: dict[str, tuple[Sequence[float], dict[str, Any]]]) 
                     (median - min(values), max(values) - median) if len(values) > 1 else (math.nan, math.nan)
                     for median, values in zip(medians, runs, strict=True)
                 ]
-                axis.errorbar(
-                    sizes,
-                    medians,
-                    yerr=list(zip(*bars, strict=True)),
-                    marker="o",
-                    markersize=4,
-                    capsize=3,
-                    label=name,
-                    color=color,
-                )
+                marks = {"marker": "o", "markersize": 4, "capsize": 3, "label": name, "color": color}
+                axis.errorbar(sizes, medians, yerr=list(zip(*bars, strict=True)), **marks)
                 ends = [sizes[0], sizes[-1]], [medians[0], medians[-1]]
                 axis.plot(*ends, color=color, linestyle="--", linewidth=0.7)
             axis.set(xlabel=label, ylabel=unit, xlim=(0, None), ylim=(0, None))
@@ -394,7 +370,7 @@ def draw(path: Path, panels: dict[str, tuple[Sequence[float], dict[str, Any]]]) 
 
 
 @click.command(help=__doc__)
-@click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
+@json_option
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), default=ROOT / "benchmarks/growth.png")
 @click.option("--base", type=click.IntRange(4), default=400, show_default=True, help="Images at factor 1.")
 @click.option("--runs", type=click.IntRange(1), default=3, show_default=True, help="Runs of each stage at each size.")

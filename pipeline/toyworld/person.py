@@ -48,7 +48,7 @@ class Pose:
 
     @property
     def head(self) -> Point:
-        """Centre of the head."""
+        """Center of the head."""
         shoulder, tilt = self.shoulder, self.lean * 0.5 + self.nod * 0.6
         return shoulder[0] + NECK * math.sin(tilt) + 0.015, shoulder[1] + NECK * math.cos(tilt)
 
