@@ -79,7 +79,7 @@ def measure(detections: Detections, world: BenchmarkTruth, setting: str, runs: i
     pair = measure_pairs(sort, evaluate, runs)
     return {
         "ratio": 1 / pair.ratio,
-        "floor_ratio": min(mine / theirs for theirs, mine in zip(pair.reference, pair.ours, strict=True)),
+        "floor_ratio": 1 / max(sorting / own for sorting, own in zip(pair.reference, pair.ours, strict=True)),
         "seconds": pair.to_json()["seconds"],
         "sort_seconds": pair.to_json()["reference_seconds"],
         "memory_ratio": peak_bytes(evaluate) / sum(getattr(detections, f.name).nbytes for f in fields(detections)),

@@ -48,7 +48,7 @@ def write_report(folder: Path, dataset: str, report: Report, *, ablations: str, 
 
 
 def further_figures(folder: Path) -> tuple[Path, ...]:
-    """PNG and SVG files that another stage put into the folder, by name; none where there is no folder."""
+    """PNG and SVG files of a folder in order of name; none where there is no folder."""
     return tuple(sorted(path for path in folder.glob("*") if path.suffix in _KINDS))
 
 
