@@ -167,7 +167,7 @@ def _rounds(num_sizes: int, runs: int, once: Sequence[int] = ()) -> list[tuple[i
 def remove_outputs_of_pairs(layout: Layout) -> None:
     """Take away all that train, infer and evaluate made, so that the next run finds nothing to replace or resume."""
     run = Run("ours")
-    outputs = [layout.checkpoint, layout.training_log, layout.predictions, layout.metrics]
+    outputs = [layout.checkpoint, layout.training_log, layout.predictions, layout.detections, layout.metrics]
     outputs += [layout.per_class, layout.precision_recall, layout.weight_sweeps]
     manifests = [layout.stage_manifest(stage, run) for stage in OF_PAIRS]
     for path in (*(output(run) for output in outputs), *manifests, layout.work("train", "ours").parent):
