@@ -46,38 +46,39 @@ def gallery_record(
     Raises:
         DataError: an image is missing or damaged.
     """
-    truth, manifest, vocabulary = split.annotated.truth, split.manifest, split.vocabulary
+    truth, vocabulary = split.annotated.truth, split.vocabulary
     annotated = [np.flatnonzero(truth.image_index == image) for image in images.tolist()]
     shown = []
     for image, rows in zip(images.tolist(), annotated, strict=True):
-        record = manifest.images[image]
-        picture = open_split_image(manifest, image, split.inputs.layout.root)
-        shown.append(
-            {
-                "id": record.image_id,
-                "width": record.width,
-                "height": record.height,
-                "src": f"data:image/jpeg;base64,{_thumbnail(picture)}",
-                "truth": [[int(truth.hoi_id[row]), *_boxes(truth, row)] for row in rows.tolist()],
-            }
-        )
+        shown.append(_image_record(split, image, rows))
         done(1)
     return {
         "first": list(runs).index(shown_first),
         "hois": [vocabulary.hoi_name(hoi_id).replace("_", " ") for hoi_id in range(vocabulary.num_hois)],
         "images": shown,
-        "runs": [
-            {
-                "name": name,
-                "factors": list(run.gallery.factors.in_use),
-                "floor": significant(run.floor, _DIGITS),
-                "threshold": significant(run.break_even, _DIGITS),
-                "found": [
-                    _found_pairs(run.gallery, image, rows) for image, rows in zip(images, annotated, strict=True)
-                ],
-            }
-            for name, run in runs.items()
-        ],
+        "runs": [_run_record(name, run, images, annotated) for name, run in runs.items()],
+    }
+
+
+def _image_record(split: ScoredSplit, image: int, annotated: IntArray) -> dict[str, Any]:
+    record, truth = split.manifest.images[image], split.annotated.truth
+    picture = open_split_image(split.manifest, image, split.inputs.layout.root)
+    return {
+        "id": record.image_id,
+        "width": record.width,
+        "height": record.height,
+        "src": f"data:image/jpeg;base64,{_thumbnail(picture)}",
+        "truth": [[int(truth.hoi_id[row]), *_boxes(truth, row)] for row in annotated.tolist()],
+    }
+
+
+def _run_record(name: str, run: ScoredRun, images: IntArray, annotated: list[IntArray]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "factors": list(run.gallery.factors.in_use),
+        "floor": significant(run.floor, _DIGITS),
+        "threshold": significant(run.break_even, _DIGITS),
+        "found": [_found_pairs(run.gallery, image, rows) for image, rows in zip(images, annotated, strict=True)],
     }
 
 
