@@ -7,7 +7,7 @@ file written) over that of the network alone on the same batches, decoded and co
 runs, the larger of detect's and infer's. `floor_ratio` is our lowest time over the lowest of the bare passes. Torch
 computes with --threads threads; --decode-threads others decode meanwhile, on the cores that are left. The bar: 1.10.
 `computing_thread_ratio` is the same in CPU seconds of the thread that computes (with --threads 1): what is left once
-decoding has a core of its own, whatever else the machine does.
+decoding has a core of its own.
 
 `padding` is the share of a detector batch's pixels that are not of an image, at torchvision's 800 x 1333 and the batch
 and part sizes of params.yaml: as `detect` groups images, and in their given order. Sizes are those of the annotations,

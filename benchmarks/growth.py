@@ -83,7 +83,7 @@ def run_stage(name: str, root: Path) -> Cost:
 
 
 def write_root(root: Path, num_images: int) -> Layout:
-    """A scratch root with the repository's params and weights, of a toyworld of so many images to train and to test."""
+    """A scratch root with the repository's params and weights; `num_images` in train and as many in test."""
     document = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     toyworld = document["toyworld"]
     toyworld["prepare"]["num_images"] = {"train": num_images, "val": 1, "test": num_images}

@@ -81,11 +81,11 @@ def waiting_share(
     clip = load_clip(str(ROOT / params[ClipParams].weights))
     torch.manual_seed(0)
     model = random_model(clip.model.visual, params[ModelParams], vocabulary)
-    told: list[float] = []
+    shares: list[float] = []
     with tempfile.TemporaryDirectory() as work:
-        run = TrainingRun(section, "benchmark", Path(work), device, lambda figures: told.append(figures["waiting"]))
+        run = TrainingRun(section, "benchmark", Path(work), device, lambda figures: shares.append(figures["waiting"]))
         train(model, vocabulary, bags, run)
-    return told[-1]
+    return shares[-1]
 
 
 @click.command(help=__doc__)

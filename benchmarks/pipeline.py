@@ -34,7 +34,7 @@ START_DVC = (sys.executable, "-c", "import dvc.cli")
 
 
 def run_captured(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, its output kept; DVC then calls nobody."""
+    """Run a command to its end and keep its output, DVC without analytics."""
     environment = os.environ | {"DVC_NO_ANALYTICS": "1"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 

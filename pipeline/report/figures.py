@@ -90,7 +90,7 @@ def per_class(runs: Mapping[str, PerClass], name: str, other: str | None = None)
 
     Args:
         runs: all variants, so that colors are those of the other figures.
-        name, other: the variant that sorts the classes, and the one that it is held against.
+        name, other: the variant that sorts the classes, and the one to compare with.
     """
     first, styles = runs[name], line_styles(runs)
     order = np.argsort(-np.nan_to_num(first.ap, nan=-1.0), kind="stable")
@@ -153,7 +153,7 @@ def training_frequency(runs: Mapping[str, PerClass], name: str, other: str | Non
 
     Args:
         runs: all variants, so that colors are those of the other figures.
-        name, other: the variant, and the one that it is held against; None leaves the difference out.
+        name, other: the variant, and the one to compare with; without it there is no difference.
     """
     styles = line_styles(runs)
     instances = np.maximum(runs[name].train_instances, _NEVER_SEEN)

@@ -1,6 +1,6 @@
 """What the page's gallery holds, as plain JSON: small pictures, annotated pairs, and each variant's detections.
 
-Boxes are [x1, y1, x2, y2] in pixels of the original image, whatever the embedded picture's size. A detected pair is
+Boxes are [x1, y1, x2, y2] in pixels of the original image, not of the smaller embedded picture. A detected pair is
 `{"boxes": [human, object], "rows": [[hoi, score, factors, verdict, annotation], ...]}`: factors are in the order of the
 run's `factors`, `verdict` is 0 wrong, 1 right, 2 repeated, and `annotation` is a row of the image's `truth` (-1: none).
 A run lists all its detections of these images that score at least its `floor`.

@@ -30,7 +30,7 @@ class RunMetrics:
 
     Attributes:
         means: mAP of each group of classes; `groups` is the number of classes of each.
-        counts: what the metrics were taken over.
+        counts: of images, annotated pairs, detections and classes behind the metrics.
         roles: the V-COCO protocol's measures, empty where it was not asked for.
     """
 

@@ -1,9 +1,9 @@
 """Which images and which detections the pictures and the gallery show, read from a run's matched detections.
 
-Images: an even sample of the split, whatever the results. Detections: of each HOI class its best-scored ones in the
-whole split, as many as the class has annotated pairs. There precision equals recall, so that a class, a variant or a
-scale of scores shows neither more nor less than another; AP, too, ranks within a class. At most so many pairs per
-image. A pair is drawn once, with a label for each of its triplets.
+Images: an even sample of the split, independent of the results. Detections: of each HOI class its best-scored ones in
+the whole split, as many as the class has annotated pairs. There precision equals recall, so that all classes, variants
+and scales of scores show equally much. The number of pairs per image is limited. A pair is drawn once, with a label for
+each of its triplets.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def _clause(scene: Scene, pair: tuple[int, int], random: Random, *, colored: boo
 
 
 def _idle_object(scene: Scene, random: Random) -> str | None:
-    """Name an object that nobody deals with, or None."""
+    """Name an object without an interaction, or None."""
     used = set(scene.object_index.tolist())
     idle = [row for row in np.flatnonzero(scene.object_ids).tolist() if row not in used]
     return OBJECTS[int(scene.object_ids[random.choice(idle)])] if idle else None

@@ -40,7 +40,7 @@ class ClipRecipe(Recipe):
     learning_rate: float = 2e-3  # peak of a one-cycle schedule
     weight_decay: float = 0.05
     max_logit_scale: float = 50.0
-    captions_per_image: int = 3  # drawn anew each time; a text costs a twentieth of an image
+    captions_per_image: int = 3  # new ones in every batch; a text costs a twentieth of an image
     crop_share: float = 0.4  # of views that are windows around a pair, the others are whole images
     exponent: float = 0.0  # configurations equally often, in the corpus and in the quality split
     # Architecture: just under 3 MB in float16.
