@@ -7,7 +7,7 @@ file written) over that of the network alone on the same batches, decoded and co
 runs, the larger of detect's and infer's. `floor_ratio` is our lowest time over the lowest of the bare passes. Torch
 computes with --threads threads; --decode-threads others decode meanwhile, on the cores that are left. The bar: 1.10.
 `computing_thread_ratio` is the same in CPU seconds of the thread that computes (with --threads 1): what is left once
-decoding has a core of its own, whatever else the machine does.
+decoding has a core of its own.
 
 `padding` is the share of a detector batch's pixels that are not of an image, at torchvision's 800 x 1333 and the batch
 and part sizes of params.yaml: as `detect` groups images, and in their given order. Sizes are those of the annotations,
@@ -34,7 +34,7 @@ from torch import nn
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from benchmarks.local_branch import SIZES
-from benchmarks.measure import describe_machine, measure_pairs, write_report
+from benchmarks.measure import ROOT, describe_machine, json_option, measure_pairs, write_report
 from benchmarks.synthetic_bags import random_model, vocabulary_of
 from pipeline.config.params import Params, load_params
 from pipeline.core.types import ImageLabels, ImageRecord
@@ -58,7 +58,6 @@ from pipeline.store.ragged import offsets_of
 from pipeline.toyworld.scenes import render_scene
 
 OVERHEAD_BAR, PADDING_BAR = 1.10, 0.10
-_ROOT = Path(__file__).parent.parent
 _CPU = torch.device("cpu")
 _PROPOSALS = 12  # of an image, for infer
 _LAYERS = {"toyworld": (1, 1, 1, 1), "rn50": (3, 4, 6, 3)}
@@ -134,7 +133,7 @@ def detect_stage(size: str, params: DetectParams, manifest: SplitManifest, folde
     """The toyworld's trained detector, or a Faster R-CNN with random weights."""
     vocabulary = vocabulary_of(SIZES[size].dataset)
     if params.detector == SMALL:
-        detector = load_detector(params, root=_ROOT)
+        detector = load_detector(params, root=ROOT)
     else:
         categories = ("__background__", *vocabulary.objects)
         model = build_architecture({"name": params.detector, "num_categories": len(categories)}).eval()
@@ -258,7 +257,7 @@ def padded_share(model: nn.Module, batches: Sequence[Sequence[tuple[int, int]]])
 
 
 @click.command(help=__doc__)
-@click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
+@json_option
 @click.option("--size", type=click.Choice(list(SIZES)), default="toyworld", show_default=True)
 @click.option("--annotations", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Real image sizes.")
 @click.option("--images", type=click.IntRange(1), default=192, show_default=True, help="Of detect and infer.")
@@ -280,10 +279,8 @@ def command(
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     machine = describe_machine()
-    params = load_params(_ROOT / "params.yaml", SIZES[size].dataset)
-    wasted = padding(
-        image_sizes(annotations, 10_000, seed), load_params(_ROOT / "params.yaml", "hicodet")[DetectParams]
-    )
+    params = load_params(ROOT / "params.yaml", SIZES[size].dataset)
+    wasted = padding(image_sizes(annotations, 10_000, seed), load_params(ROOT / "params.yaml", "hicodet")[DetectParams])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         manifest = write_images(folder, size, images)

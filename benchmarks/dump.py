@@ -23,14 +23,13 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.measure import Paired, describe_machine, measure_pairs, write_report
-from pipeline.core.vocabulary import Vocabulary
+from benchmarks.measure import Paired, bytes_under, describe_machine, json_option, measure_pairs, write_report
+from benchmarks.synthetic_bags import vocabulary_of
 from pipeline.methods.bilevel.method import Bilevel
 from pipeline.methods.bilevel.params import BilevelParams
 from pipeline.store.dump import PredictionDump, open_dump, read_dump, write_dump
 from pipeline.store.ragged import offsets_of
 
-_NUM_OBJECTS, _NUM_VERBS, _NUM_HOIS = 80, 117, 600
 _PROPOSALS, _HUMANS = 20, 6  # of an image: 114 pairs
 _VALUE_BYTES = 4
 _IMAGES_AT_ONCE = 256
@@ -42,12 +41,7 @@ def random_dump(num_images: int, rng: np.random.Generator) -> PredictionDump:
     human_index, object_index = np.tile(np.array(pairs, np.int64).T, num_images)
     proposals, rows = num_images * _PROPOSALS, len(human_index)
     corners = rng.random((proposals, 2, 2), dtype=np.float32) * 640
-    classes = [(hoi % _NUM_VERBS, hoi % _NUM_OBJECTS) for hoi in range(_NUM_HOIS)]
-    vocabulary = Vocabulary(
-        objects=("person", *(f"object {index}" for index in range(1, _NUM_OBJECTS))),
-        verbs=tuple(f"verb {index}" for index in range(_NUM_VERBS)),
-        hoi_classes=tuple(classes),
-    )
+    vocabulary = vocabulary_of("hicodet")
     columns = Bilevel(BilevelParams()).columns
     per = {"image": num_images, "pair": rows}
     return PredictionDump(
@@ -62,7 +56,7 @@ def random_dump(num_images: int, rng: np.random.Generator) -> PredictionDump:
         proposal_offsets=offsets_of(np.full(num_images, _PROPOSALS)),
         boxes=np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1),
         proposal_scores=rng.random(proposals, dtype=np.float32),
-        object_ids=rng.integers(0, _NUM_OBJECTS, proposals),
+        object_ids=rng.integers(0, vocabulary.num_objects, proposals),
         pair_offsets=offsets_of(np.full(num_images, len(pairs))),
         human_index=human_index,
         object_index=object_index,
@@ -73,11 +67,6 @@ def arrays_of(dump: PredictionDump) -> dict[str, NDArray[Any]]:
     """Its arrays by name."""
     values = {item.name: getattr(dump, item.name) for item in fields(dump)}
     return {name: value for name, value in values.items() if isinstance(value, np.ndarray)} | dict(dump.outputs)
-
-
-def bytes_under(folder: Path) -> int:
-    """Size of all files of a folder."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def measure(dump: PredictionDump, folder: Path, runs: int) -> dict[str, Any]:
@@ -125,7 +114,7 @@ def _rates(pair: Paired, num_bytes: int) -> dict[str, float]:
 
 
 @click.command(help=__doc__)
-@click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
+@json_option
 @click.option("--dump", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A dump of `infer`.")
 @click.option("--images", type=click.IntRange(1), default=500, show_default=True, help="Of a random dump.")
 @click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Paired runs.")
@@ -145,9 +134,8 @@ def command(output: Path | None, dump: Path | None, images: int, runs: int) -> N
             f"{name:14} {rates['mb_per_second']:7.0f} MB/s, plain copy {rates['copy_mb_per_second']:7.0f} MB/s: "
             f"{1 / rates['ratio']:.1f} x its time"
         )
-    write_report(
-        {"measured": "zarr dump of predictions beside np.save and np.load", **figures, "machine": machine}, output
-    )
+    measured = "zarr dump of predictions beside np.save and np.load"
+    write_report({"measured": measured, **figures, "machine": machine}, output)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,6 @@ three in ten here, as of a detector with 600 classes; `--hardest` measures all o
 
 from __future__ import annotations
 
-import json
-import platform
-import statistics
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import fields
@@ -25,7 +22,7 @@ import click
 import numpy as np
 
 from benchmarks.detection_sets import BenchmarkTruth, hardest_detections, load_truth, plausible_detections
-from benchmarks.measure import seconds_of
+from benchmarks.measure import describe_machine, json_option, measure_pairs, write_report
 from pipeline.core.types import Detections
 from pipeline.evaluation.engine import evaluate_hicodet
 from pipeline.evaluation.hicodet import SETTINGS, HicoDetResult, Rules
@@ -35,7 +32,7 @@ TIME_BAR, MEMORY_BAR = 2.5, 4.0
 
 @click.command(help=__doc__)
 @click.option("--annotations", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Default: synthetic.")
-@click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
+@json_option
 @click.option("--rows", type=int, default=5_000_000, show_default=True, help="Triplets to evaluate.")
 @click.option("--runs", type=int, default=5, show_default=True, help="Paired runs per setting.")
 @click.option(
@@ -54,9 +51,7 @@ def command(annotations: Path | None, output: Path | None, rows: int, runs: int,
         detections = hardest_detections(world, rows, rng)
         report["hardest"] = measure_and_print("hardest", detections, world, "default", runs)
     print(f"bar: {TIME_BAR} x the sort, {MEMORY_BAR} x the memory")
-    if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    write_report(report, output)
 
 
 def measure_and_print(
@@ -81,17 +76,14 @@ def measure(detections: Detections, world: BenchmarkTruth, setting: str, runs: i
     def evaluate() -> HicoDetResult:
         return evaluate_hicodet(detections, world.truth, Rules(world.hoi_object_ids, setting))  # type: ignore[arg-type]
 
-    result = evaluate()  # warm-up, as for the sort
-    sort()
-    pairs = [(seconds_of(sort), seconds_of(evaluate)) for _ in range(runs)]
-    ratios = [evaluation / sorting for sorting, evaluation in pairs]
+    pair = measure_pairs(sort, evaluate, runs)
     return {
-        "ratio": statistics.median(ratios),
-        "floor_ratio": min(ratios),
-        "seconds": statistics.median(evaluation for _, evaluation in pairs),
-        "sort_seconds": statistics.median(sorting for sorting, _ in pairs),
+        "ratio": 1 / pair.ratio,
+        "floor_ratio": 1 / max(sorting / own for sorting, own in zip(pair.reference, pair.ours, strict=True)),
+        "seconds": pair.to_json()["seconds"],
+        "sort_seconds": pair.to_json()["reference_seconds"],
         "memory_ratio": peak_bytes(evaluate) / sum(getattr(detections, f.name).nbytes for f in fields(detections)),
-        "full": result.mean_ap,
+        "full": evaluate().mean_ap,
     }
 
 
@@ -118,7 +110,7 @@ def describe(world: BenchmarkTruth, rows: int, runs: int, seed: int) -> dict[str
         "paired_runs": runs,
         "seed": seed,
         "numpy": np.__version__,
-        "machine": platform.machine(),
+        "machine": describe_machine(),
     }
 
 

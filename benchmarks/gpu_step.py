@@ -24,7 +24,7 @@ import click
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.measure import describe_machine, write_report
+from benchmarks.measure import ROOT, describe_machine, json_option, write_report
 from benchmarks.synthetic_bags import random_bags, random_categories, random_model, vocabulary_of
 from pipeline.backbones.base import freeze_batch_norm
 from pipeline.backbones.clip_resnet import VisualConfig
@@ -40,7 +40,6 @@ from pipeline.training.optimizer import build_optimizer
 from pipeline.training.params import TrainParams
 from pipeline.training.step import BatchLoss, optimizer_step, place_network
 
-_PARAMS = Path(__file__).parent.parent / "params.yaml"
 PLAIN = dataclasses.replace(ExecutionParams(), channels_last=False)
 WAYS = {
     "plain": PLAIN,
@@ -86,7 +85,7 @@ class Problem:
     @property
     def params(self) -> Params:
         """The dataset's section."""
-        return load_params(_PARAMS, self.dataset)
+        return load_params(ROOT / "params.yaml", self.dataset)
 
     def model(self) -> HoiModel:
         """With random weights, norms frozen."""
@@ -192,7 +191,7 @@ def measure_way(
 
 
 def _fits(problem: Problem, way: ExecutionParams, num_images: int, device: torch.device) -> bool:
-    """Two steps of this batch run: the second with the optimiser's moments there."""
+    """Two steps of this batch run: the second with the optimizer's moments there."""
     try:
         step = problem.steps(num_images, device, way)
         step(), step()
@@ -238,7 +237,7 @@ def summary(report: dict[str, Any], first: str) -> dict[str, float]:
 
 
 @click.command(help=__doc__)
-@click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
+@json_option
 @click.option("--device", default="cuda", show_default=True, help="cuda, cuda:N, or cpu (with --smoke).")
 @click.option("--encoder", "encoders", multiple=True, type=click.Choice(list(ENCODERS)), default=tuple(ENCODERS))
 @click.option("--way", "ways", multiple=True, type=click.Choice(list(WAYS)), default=tuple(WAYS))
@@ -258,7 +257,7 @@ def command(
         write_report({"skipped": "no CUDA device is visible", "machine": describe_machine()}, output)
         return
     opened = open_device(device)
-    proposals = load_params(_PARAMS, "hicodet")[TrainParams].max_proposals
+    proposals = load_params(ROOT / "params.yaml", "hicodet")[TrainParams].max_proposals
     report: dict[str, Any] = {"encoders": {}}
     for encoder in encoders:
         problem = Problem(ENCODERS[encoder], "hicodet", humans, proposals, precision)

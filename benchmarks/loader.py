@@ -19,7 +19,7 @@ import click
 import numpy as np
 import torch
 
-from benchmarks.measure import describe_machine, write_report
+from benchmarks.measure import ROOT, describe_machine, json_option, write_report
 from benchmarks.synthetic_bags import random_bags, random_categories, random_model
 from pipeline.config.layout import Layout
 from pipeline.config.params import Params, load_params
@@ -37,7 +37,6 @@ from pipeline.truth.datasets.toyworld import ToyworldReader
 from pipeline.truth.params import PrepareParams
 
 BAR = 0.05
-_ROOT = Path(__file__).parent.parent
 _HUMANS, _THINGS = 3, 5  # per image: 15 pairs
 
 
@@ -75,28 +74,22 @@ def _random_proposals(manifest: SplitManifest, vocabulary: Vocabulary) -> SplitP
 
 
 def waiting_share(
-    bags: BagDataset,
-    vocabulary: Vocabulary,
-    params: Params,
-    device: torch.device,
-    *,
-    num_workers: int,
-    epochs: int,
+    bags: BagDataset, vocabulary: Vocabulary, params: Params, device: torch.device, *, num_workers: int, epochs: int
 ) -> float:
     """Train, and return the share of the time since the first step in which no batch was ready."""
     section = dataclasses.replace(params[TrainParams], num_workers=num_workers, epochs=epochs, checkpoint_every=10**9)
-    clip = load_clip(str(_ROOT / params[ClipParams].weights))
+    clip = load_clip(str(ROOT / params[ClipParams].weights))
     torch.manual_seed(0)
     model = random_model(clip.model.visual, params[ModelParams], vocabulary)
-    told: list[float] = []
+    shares: list[float] = []
     with tempfile.TemporaryDirectory() as work:
-        run = TrainingRun(section, "benchmark", Path(work), device, lambda figures: told.append(figures["waiting"]))
+        run = TrainingRun(section, "benchmark", Path(work), device, lambda figures: shares.append(figures["waiting"]))
         train(model, vocabulary, bags, run)
-    return told[-1]
+    return shares[-1]
 
 
 @click.command(help=__doc__)
-@click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
+@json_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--images", type=click.IntRange(1), default=128, show_default=True)
 @click.option("--epochs", type=click.IntRange(1), default=3, show_default=True)
@@ -104,7 +97,7 @@ def waiting_share(
 @click.option("--runs", type=click.IntRange(1), default=3, show_default=True, help="In turns; medians are shown.")
 def command(output: Path | None, device: str, images: int, epochs: int, numbers: tuple[int, ...], runs: int) -> None:
     """Measure, print a table, write the figures."""
-    params, opened, machine = load_params(_ROOT / "params.yaml", "toyworld"), open_device(device), describe_machine()
+    params, opened, machine = load_params(ROOT / "params.yaml", "toyworld"), open_device(device), describe_machine()
     numbers = tuple(dict.fromkeys([params[TrainParams].num_workers, *numbers]))
     found: dict[int, list[float]] = {number: [] for number in numbers}
     with tempfile.TemporaryDirectory() as folder:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import per_pair
-from benchmarks.measure import describe_machine, machine_rates, measure_pairs, write_report
+from benchmarks.measure import ROOT, describe_machine, json_option, machine_rates, measure_pairs, write_report
 from benchmarks.synthetic_bags import random_bags, random_categories, random_model, vocabulary_of
 from pipeline.backbones.clip_resnet import VisualConfig
 from pipeline.config.params import Params, load_params
@@ -40,7 +40,6 @@ from pipeline.methods.params import ModelParams
 
 BAR = 5.0
 TOLERANCE = 1e-6  # in double precision: in single, rounding decides which of two near pairs is the maximum
-_PARAMS = Path(__file__).parent.parent / "params.yaml"
 _LOCAL = "ours+model.bilevel.hoi_recognition=false+model.bilevel.dropout=0"  # the local branch alone
 _HUMANS = 4  # per image, where the number of pairs allows it
 
@@ -72,7 +71,10 @@ class Problem:
     def random(cls, size: Size, *, num_images: int, num_pairs: int, seed: int) -> Problem:
         """Random weights, maps, boxes and labels; every image has `num_pairs` pairs."""
         torch.manual_seed(seed)
-        params, vocabulary = load_params(_PARAMS, size.dataset, Run.parse(_LOCAL)), vocabulary_of(size.dataset)
+        params, vocabulary = (
+            load_params(ROOT / "params.yaml", size.dataset, Run.parse(_LOCAL)),
+            vocabulary_of(size.dataset),
+        )
         model = random_model(size.visual.build(), params[ModelParams], vocabulary)
         batch = _random_batch(size, params, vocabulary, num_images=num_images, num_pairs=num_pairs)
         return cls.of(model, vocabulary, batch)
@@ -174,7 +176,7 @@ def measure(problem: Problem, pooling: str, runs: int) -> dict[str, Any]:
 
 
 @click.command(help=__doc__)
-@click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
+@json_option
 @click.option("--size", type=click.Choice(list(SIZES)), default="toyworld", show_default=True)
 @click.option("--pooling", type=click.Choice(list(per_pair.POOLINGS)), default="absorbed", show_default=True)
 @click.option("--images", type=click.IntRange(1), default=24, show_default=True)

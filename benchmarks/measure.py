@@ -1,4 +1,4 @@
-"""How benchmarks measure: paired runs, a process's memory, the machine's own rates.
+"""What the benchmarks share: paired runs, a process's memory, the machine's own rates, and where figures go.
 
 The floor of a computation is the roofline: its floating-point operations over the rate at which this machine
 multiplies matrices, or its bytes over the rate at which it copies, whichever takes longer; both rates are measured.
@@ -17,8 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import torch
 
+ROOT = Path(__file__).parent.parent
+json_option = click.option(
+    "--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here."
+)
 _RATE_SECONDS = 0.3  # how long each of the machine's rates is measured
 _MATRIX_SIDE = 1536
 _COPY_BYTES = 128 * 2**20
@@ -130,6 +135,12 @@ def _status_bytes(field: str) -> int:
     """A figure of /proc/self/status, which is in kB."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
+
+
+def bytes_under(path: Path) -> int:
+    """Size of a file, or of all files of a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def describe_machine() -> dict[str, Any]:

@@ -102,8 +102,8 @@ def _objects_of(batch: BagBatch, pairs: list[tuple[int, int]]) -> list[int]:
 
 def _labels_of(vocabulary: Vocabulary, batch: BagBatch, image: int) -> tuple[set[int], set[int]]:
     """Verbs and object categories of the image's labels."""
-    labelled = batch.labels[image].nonzero().flatten().tolist()
-    classes = [vocabulary.hoi_classes[hoi] for hoi in labelled]
+    labeled = batch.labels[image].nonzero().flatten().tolist()
+    classes = [vocabulary.hoi_classes[hoi] for hoi in labeled]
     return {verb for verb, _ in classes}, {category for _, category in classes}
 
 
@@ -141,7 +141,7 @@ def _box(row: Tensor) -> Box:
 
 def spatial_terms(human: Box, thing: Box, size: Size) -> list[float]:
     """The 18 terms of App. C, one by one, of boxes that are not degenerate."""
-    (h_x, h_y, h_w, h_h), (o_x, o_y, o_w, o_h) = _centre_and_extent(human), _centre_and_extent(thing)
+    (h_x, h_y, h_w, h_h), (o_x, o_y, o_w, o_h) = _center_and_extent(human), _center_and_extent(thing)
     image_w, image_h = size
     overlap_w = max(0.0, min(human[2], thing[2]) - max(human[0], thing[0]))
     overlap_h = max(0.0, min(human[3], thing[3]) - max(human[1], thing[1]))
@@ -162,7 +162,7 @@ def _union(first: Box, second: Box) -> Box:
     return left, top, max(first[2], second[2]), max(first[3], second[3])
 
 
-def _centre_and_extent(box: Box) -> tuple[float, float, float, float]:
+def _center_and_extent(box: Box) -> tuple[float, float, float, float]:
     return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, box[2] - box[0], box[3] - box[1]
 
 
@@ -176,7 +176,7 @@ def _mil_loss(logits: list[Tensor], verbs: set[int], zero: Tensor) -> Tensor:
 
 
 def _positives(logits: list[Tensor], categories: list[int], verbs: set[int], objects: set[int], top_k: int) -> set[int]:
-    """Pairs that are pseudo-labelled as related: the K best of each labelled verb among labelled objects (App. F)."""
+    """Pairs that are pseudo-labeled as related: the K best of each labeled verb among labeled objects (App. F)."""
     candidates = [index for index, category in enumerate(categories) if category in objects]
     chosen: set[int] = set()
     for verb in verbs:

@@ -24,14 +24,19 @@ from typing import Any
 
 import click
 
-from benchmarks.measure import describe_machine, measure_pairs, seconds_of, write_report
+from benchmarks.measure import ROOT, describe_machine, json_option, measure_pairs, seconds_of, write_report
 
 REPRO_BAR, START_UP_BAR = 3.0, 0.3
-ROOT = Path(__file__).parent.parent
 DVC = (sys.executable, "-m", "dvc")
 HELP = (sys.executable, "-c", "from stages.cli import main; main(prog_name='weakhoi')", "--help")  # the console script
 CLICK = (sys.executable, "-c", "import click")
 START_DVC = (sys.executable, "-c", "import dvc.cli")
+
+
+def run_captured(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end and keep its output, DVC without analytics."""
+    environment = os.environ | {"DVC_NO_ANALYTICS": "1"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def run_quietly(command: Sequence[str], folder: Path) -> None:
@@ -40,8 +45,7 @@ def run_quietly(command: Sequence[str], folder: Path) -> None:
     Raises:
         click.ClickException: it failed; with its last line.
     """
-    environment = os.environ | {"DVC_NO_ANALYTICS": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = run_captured(command, folder)
     if done.returncode:
         last = (done.stderr or done.stdout).strip().rpartition("\n")[2]
         raise click.ClickException(f"{' '.join(command)}: exit code {done.returncode} in {folder}: {last}")
@@ -53,16 +57,7 @@ def check_nothing_to_do(project: Path) -> None:
     Raises:
         click.UsageError: a stage would run, or there is no project.
     """
-    environment = os.environ | {"DVC_NO_ANALYTICS": "1"}
-    status = subprocess.run(
-        [*DVC, "status", "--quiet", "dvc.yaml"],
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if status.returncode:
+    if run_captured([*DVC, "status", "--quiet", "dvc.yaml"], project).returncode:
         raise click.UsageError(
             f"{project}: `dvc status` says that there is something to do or nothing to look at; expected a project "
             "that is up to date; run `dvc repro` there, or name another with --project"
@@ -117,7 +112,7 @@ def measure_start_up(runs: int) -> dict[str, Any]:
 
 
 @click.command(help=__doc__)
-@click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
+@json_option
 @click.option(
     "--project",
     type=click.Path(exists=True, file_okay=False, path_type=Path),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.dump import random_dump
-from benchmarks.measure import peak_resident_bytes, seconds_of
+from benchmarks.measure import ROOT, peak_resident_bytes, seconds_of
 from pipeline.config.params import load_params
 from pipeline.config.run import Run
 from pipeline.core.class_groups import ClassGroups
@@ -25,7 +25,6 @@ from pipeline.evaluation.row import score_dump
 from pipeline.store.dump import PredictionDump, open_dump, write_dump
 from pipeline.truth.ground_truth import GroundTruth
 
-ROOT = Path(__file__).parent.parent
 _PAIRS_PER_IMAGE = 4  # annotated
 _COLUMNS = ("image_index", "hoi_id", "human_boxes", "object_boxes")
 

@@ -24,6 +24,7 @@ from torchvision.ops import roi_align
 from benchmarks.measure import (
     MachineRates,
     describe_machine,
+    json_option,
     machine_rates,
     measure_pairs,
     peak_resident_bytes,
@@ -121,13 +122,8 @@ class Problem:
         output = operator(leaf)
         weights = torch.linspace(-1, 1, output.numel()).view_as(output)  # no two gradients alike
         (output * weights).sum().backward()
-        gradients = [_gradient(value) for value in (leaf, *self.pool.parameters())]
-        return [output.detach(), *gradients]
-
-
-def _gradient(value: Tensor) -> Tensor:
-    """Zeros where none came: the key's bias cancels in the softmax."""
-    return torch.zeros_like(value) if value.grad is None else value.grad
+        leaves = (leaf, *self.pool.parameters())  # no gradient reaches the key's bias: it cancels in the softmax
+        return [output.detach(), *(torch.zeros_like(x) if x.grad is None else x.grad for x in leaves)]
 
 
 def largest_difference(problem: Problem) -> float:
@@ -186,7 +182,7 @@ def measure(sizes: Sizes, runs: int, seed: int) -> dict[str, Any]:
 
 
 @click.command(help=__doc__)
-@click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
+@json_option
 @click.option("--rois", type=click.IntRange(1), default=Sizes.rois, show_default=True)
 @click.option("--channels", type=click.IntRange(1), default=Sizes.channels, show_default=True, help="A multiple of 32.")
 @click.option("--side", type=click.IntRange(3), default=Sizes.side, show_default=True, help="Cells of the map.")

@@ -10,8 +10,7 @@ from pipeline.config.layout import Layout
 from pipeline.config.params import load_run_variants, load_variants
 from pipeline.config.sections import plain
 from pipeline.evaluation.scored_split import ScoredSplit
-from pipeline.report.comparison import compared
-from pipeline.report.folder import Extras, further_figures, write_report
+from pipeline.report.folder import further_figures, write_report
 from pipeline.report.make import make_report
 from pipeline.report.params import ReportParams
 from pipeline.report.study import ablations_html
@@ -43,14 +42,9 @@ def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
         # are hours that `dvc repro` must not pull in. The manifest records them: `weakhoi verify` sees them change.
         ablations = [layout.ablations("csv")] if layout.ablations("csv").is_file() else []
         figures = further_figures(layout.figures)
-        extras = Extras(
-            comparison=report.comparison,
-            ablations="".join(ablations_html(path, "make the table again, or remove it") for path in ablations),
-            figures=figures,
-        )
-        sheets = {name: sheet.png for name, sheet in report.sheets.items()}
-        write_report(layout.report, dataset, report.runs, sheets, report.gallery, extras)
-        write_bytes(layout.examples, report.sheets[compared(names)[0]].preview)
+        tables = "".join(ablations_html(path, "make the table again, or remove it") for path in ablations)
+        write_report(layout.report, dataset, report, ablations=tables, further=figures)
+        write_bytes(layout.examples, report.preview)
         stage.note(*report.images, *ablations, *figures)
         stage.finish([layout.report, layout.examples], {"variants": len(names), "images": num_images})
     click.echo(f"{layout.report / 'index.html'}: {', '.join(names)} on {num_images} of {len(split.manifest)} images")

@@ -11,8 +11,7 @@ from pipeline.config.params import load_figure_seeds, load_figure_variants, load
 from pipeline.config.run import Run
 from pipeline.core.errors import ParamError
 from pipeline.core.names import MAX_SEED
-from pipeline.report.embedding import embedding_figures
-from pipeline.report.embedding_runs import open_embedded_runs
+from pipeline.report.embedding import embedding_figures, open_embedded_runs
 from pipeline.report.params import TsneParams
 from pipeline.store.files import write_bytes, write_json
 from pipeline.store.stage_run import StageRun
@@ -36,13 +35,13 @@ def command(dataset: str, variants: tuple[str, ...], seed_texts: tuple[str, ...]
         params = stage.params(TsneParams)
         opened = open_embedded_runs(stage.inputs, names, seeds)
         with progress(2 * len(names) + 1, "tsne", unit="panel") as advance:
-            figures = embedding_figures(opened.runs, opened.labels, opened.prompts, opened.vocabulary, params, advance)
+            figures = embedding_figures(opened, params, advance)
         outputs = [layout.tsne("pairs"), layout.tsne("bank"), layout.separation]
         write_bytes(outputs[0], figures.pairs)
         write_bytes(outputs[1], figures.bank)
         write_json(outputs[2], {"dataset": dataset, "seeds": list(seeds), **figures.separation})
         labeled = int((opened.labels >= 0).sum())
-        counts = {"variants": len(names), "seeds": len(seeds), "labelled_pairs": labeled}
+        counts = {"variants": len(names), "seeds": len(seeds), "labeled_pairs": labeled}
         stage.finish(outputs, counts, seed=params.seed)
     for name in names:
         pairs = {key: value["mean"] for key, value in figures.separation["pairs"][name].items()}

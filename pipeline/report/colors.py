@@ -1,6 +1,6 @@
 """The colors of pictures and page, one for each meaning, as matplotlib, Pillow and CSS all take them.
 
-Hues are Okabe and Ito's, which color-blind readers can tell apart. A mark, a dash or a number says the same once more.
+Hues are Okabe and Ito's, which color-blind readers can tell apart; marks, dashes or numbers repeat what a color says.
 """
 
 from __future__ import annotations

@@ -2,40 +2,66 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.config.layout import Layout
 from pipeline.config.params import Variant
 from pipeline.config.run import Run
+from pipeline.core.errors import ArtifactError
 from pipeline.evaluation.scored_split import ScoredSplit
-from pipeline.report import comparison
+from pipeline.report import results
+from pipeline.report.drawing import jpeg_bytes, png_bytes
 from pipeline.report.gallery import gallery_record
 from pipeline.report.params import ReportParams
-from pipeline.report.records import RunRecords, read_run_records, remedy
-from pipeline.report.scored import ScoredRun, read_scored
-from pipeline.report.selection import sample_indices
-from pipeline.report.variant_sheet import VariantSheet, draw_variant
+from pipeline.report.results import DoubleArray, PerClass, RunMetrics
+from pipeline.report.selection import ScoredRun, read_scored, sample_indices
+from pipeline.report.sheet import preview
+from pipeline.report.variant_sheets import compared, draw_comparison, draw_variant
 from pipeline.store.detections_dump import open_matched
+from pipeline.store.inputs import StageInputs
 from pipeline.store.run_params import refuse_other_params
 
-Progress = Callable[[int], None]
+
+@dataclass(frozen=True)
+class RunRecords:
+    """What is on disk about a variant: `curves` by group of classes, `sweeps` by the factor whose weight changes."""
+
+    desc: str
+    metrics: RunMetrics
+    per_class: PerClass
+    curves: Mapping[str, tuple[DoubleArray, DoubleArray]]
+    sweeps: Mapping[str, Mapping[str, DoubleArray]]
+    training: Mapping[str, DoubleArray]
 
 
 @dataclass(frozen=True)
 class Report:
-    """Records and sheets by variant, the gallery's record, the side-by-side picture with its caption (None for a single
-    variant), and every image that is shown."""
+    """Everything that the report shows.
+
+    Attributes:
+        runs: by variant, in the order in which they are shown.
+        sheets: contact sheet of each variant, PNG.
+        preview: small JPEG of the first variant's sheet.
+        gallery: as `gallery_record` makes it.
+        comparison: two variants side by side as JPEG, with its caption; None for a single variant.
+        images: every image file that is shown.
+    """
 
     runs: dict[str, RunRecords]
-    sheets: dict[str, VariantSheet]
+    sheets: dict[str, bytes]
+    preview: bytes
     gallery: dict[str, Any]
     comparison: tuple[bytes, str] | None
     images: list[Path]
 
 
-def make_report(split: ScoredSplit, variants: Mapping[str, Variant], report: ReportParams, done: Progress) -> Report:
+def make_report(
+    split: ScoredSplit, variants: Mapping[str, Variant], report: ReportParams, done: Callable[[int], None]
+) -> Report:
     """Make all parts of the report.
 
     Args:
@@ -47,40 +73,64 @@ def make_report(split: ScoredSplit, variants: Mapping[str, Variant], report: Rep
         ArtifactError: a file is missing, damaged, or of other params than those of now.
         DataError: an image is missing or damaged.
     """
-    manifest, truth, vocabulary, inputs = split.manifest, split.annotated.truth, split.vocabulary, split.inputs
-    layout, root = inputs.layout, inputs.layout.root
-    images = sample_indices(len(manifest), report.gallery_images)
+    manifest, inputs = split.manifest, split.inputs
+    gallery_images = sample_indices(len(manifest), report.gallery_images)
     records = {name: read_run_records(inputs, name, variant.desc) for name, variant in variants.items()}
     scored: dict[str, ScoredRun] = {}
     for name in variants:
         run = Run.parse(name)
-        path = inputs.take(layout.detections(run), "evaluate", run)
-        dump = open_matched(path, run=run.name, remedy=remedy("evaluate", layout, name))
-        scored[name] = read_scored(dump, truth, vocabulary.num_hois, images)
+        path = inputs.take(inputs.layout.detections(run), "evaluate", run)
+        dump = open_matched(path, run=run.name, remedy=_remedy("evaluate", inputs.layout, name))
+        scored[name] = read_scored(dump, split.annotated.truth, split.vocabulary.num_hois, gallery_images)
         done(1)
-    refuse_other_params(inputs.chain.runs, layout.params)
-    sheets = {
-        name: draw_variant(name, run.best, truth, manifest, vocabulary, report, root=root, done=done)
-        for name, run in scored.items()
-    }
-    first, _ = comparison.compared(variants)
-    gallery = gallery_record(scored, first, truth, manifest, vocabulary, images, root=root, done=done)
-    beside, shown = _side_by_side(scored, split, report)
-    shown |= {*images.tolist(), *sample_indices(len(manifest), report.num_images).tolist()}
-    return Report(records, sheets, gallery, beside, [manifest.image_path(image, root) for image in sorted(shown)])
-
-
-def _side_by_side(
-    scored: Mapping[str, ScoredRun], split: ScoredSplit, report: ReportParams
-) -> tuple[tuple[bytes, str] | None, set[int]]:
-    """The picture with its caption, and the images on it."""
-    first, second = comparison.compared(scored)
-    if second is None:
-        return None, set()
-    variants, pairs = [(name, scored[name].best) for name in (first, second)], report.pairs_per_image
-    truth, root = split.annotated.truth, split.inputs.layout.root
-    images = comparison.compared_images(variants[0][1], variants[1][1], truth)
-    jpeg = comparison.draw_comparison(
-        variants, images, truth, split.manifest, split.vocabulary, pairs_per_image=pairs, root=root
+    refuse_other_params(inputs.chain.runs, inputs.layout.params)
+    sheets = {name: draw_variant(name, run.best, split, report, done) for name, run in scored.items()}
+    first, _ = compared(variants)
+    gallery = gallery_record(scored, first, split, gallery_images, done)
+    comparison = draw_comparison({name: run.best for name, run in scored.items()}, split, report)
+    shown = {*gallery_images.tolist(), *sample_indices(len(manifest), report.num_images).tolist()}
+    shown |= set(comparison[2] if comparison else ())
+    return Report(
+        runs=records,
+        sheets={name: png_bytes(sheet) for name, sheet in sheets.items()},
+        preview=jpeg_bytes(preview(sheets[first])),
+        gallery=gallery,
+        comparison=comparison and comparison[:2],
+        images=[manifest.image_path(image, inputs.layout.root) for image in sorted(shown)],
     )
-    return (jpeg, comparison.caption(first, second, pairs)), set(images.values())
+
+
+def read_run_records(inputs: StageInputs, name: str, desc: str) -> RunRecords:
+    """Check and read all that `evaluate` and `train` left about a variant.
+
+    Raises:
+        ArtifactError: a file is missing or damaged; names the command that makes it.
+    """
+    layout, run = inputs.layout, Run.parse(name)
+    evaluate = _remedy("evaluate", layout, name)
+
+    def taken(kind: Callable[[Run], Path]) -> Path:
+        return inputs.take(kind(run), "evaluate", run)
+
+    sweeps = _sweep_files(taken(layout.weight_sweeps), evaluate)
+    log = inputs.take(layout.training_log(run), "train", run)
+    return RunRecords(
+        desc=desc,
+        metrics=results.read_metrics(taken(layout.metrics), evaluate),
+        per_class=results.read_per_class(taken(layout.per_class), evaluate),
+        curves=results.read_mean_curves(taken(layout.precision_recall), evaluate),
+        sweeps={path.stem: results.read_weight_sweep(path, evaluate) for path in sweeps},
+        training=results.read_training_log(log, _remedy("train", layout, name)),
+    )
+
+
+def _sweep_files(folder: Path, remedy: str) -> list[Path]:
+    """A CSV file per factor."""
+    if not (files := sorted(folder.glob("*.csv"))):
+        fault = "holds no sweep" if folder.is_dir() else "does not exist"
+        raise ArtifactError(f"{folder} {fault}; {remedy}")
+    return files
+
+
+def _remedy(stage: str, layout: Layout, name: str) -> str:
+    return f'run "weakhoi {stage} --dataset {layout.dataset} --variant {shlex.quote(name)}"'

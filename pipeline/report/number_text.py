@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MISSING = "\N{EN DASH}"  # a mean over no class, a figure that nobody has
+from pipeline.core.types import FloatArray
+
+MISSING = "\N{EN DASH}"  # no value: e.g. a mean over no class
 
 
 @dataclass(frozen=True)
@@ -38,15 +40,20 @@ def percent(value: float | None) -> str:
 
 
 def group_title(name: str) -> str:
-    """Name of a group of classes, or of a measure, as headings have it."""
+    """Title of a group of classes or of a measure: "non_rare" becomes "Non-rare"."""
     return name.replace("_", " " if name.startswith("max") else "-").capitalize()
 
 
 def score_text(score: float) -> str:
-    """Two decimals, or two significant digits where those would say too little."""
+    """Two decimals, or two significant digits below 0.1."""
     return f"{score:.2f}" if score >= 0.1 else f"{score:#.2g}"
 
 
 def significant(value: float, digits: int) -> float:
-    """The value, rounded to so many significant digits."""
+    """Round to this many significant digits."""
     return float(f"{float(value):.{digits}g}")
+
+
+def rounded_box(box: FloatArray, decimals: int) -> list[float]:
+    """Round the corners of a box [4] for JSON."""
+    return [round(float(value), decimals) for value in box]

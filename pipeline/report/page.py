@@ -2,7 +2,7 @@
 
 Pictures are data URIs, and a policy in the page forbids the browser to load anything or to run any script but its own.
 
-Markup, style and script lie in `assets/`. Every name that comes from params.yaml, a vocabulary or a file is escaped;
+Markup, style and script lie in `assets/`. Every name from params.yaml, a vocabulary or a file is escaped;
 the gallery's record is JSON in which no character can end the script element.
 """
 
@@ -28,7 +28,7 @@ _SLOT = re.compile(r"\{\{(\w+)\}\}")
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of the page: heading, what it shows (for those who can't see it), caption, and the file's bytes.
+    """A figure of the page: heading, alternative text, caption, and the file's bytes.
 
     `kind` is png, jpeg or svg+xml. A plot on white may be turned dark with the page, a photograph may not.
     """
@@ -90,7 +90,7 @@ def _asset(name: str) -> str:
 
 
 def _filled(name: str, slots: Mapping[str, str]) -> str:
-    """An asset with its slots filled, once: what is filled in is never filled again."""
+    """An asset with its slots filled; a slot inside a filled-in text stays as it is."""
     return _SLOT.sub(lambda slot: slots[slot[1]], _asset(name))
 
 

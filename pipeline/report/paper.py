@@ -37,13 +37,13 @@ PAPER: dict[str, Figures] = {
 
 
 def figures(row: str) -> dict[str, float]:
-    """The paper's mAP of a row by group of classes; nothing where it has no such row."""
+    """The paper's mAP of a row by group of classes; empty where the paper has no such row."""
     return dict(zip(GROUPS, PAPER[row], strict=True)) if row in PAPER else {}
 
 
 @dataclass(frozen=True)
 class Claim:
-    """That `better` scores above `worse` in Full mAP, and in whose words."""
+    """The paper's finding that row `better` scores above row `worse` in Full mAP."""
 
     better: str
     worse: str
@@ -76,12 +76,7 @@ CLAIMS = (
     Claim("ours", "top5", "one positive pair a verb is better than five"),
     Claim("ours", "ppr_fcn", "the method is better than PPR-FCN"),
 )
-RARE_GAIN = (
-    "ours",
-    "baseline",
-    "rare",
-    "non_rare",
-)  # the first gains more over the second on rare classes than on others
+RARE_GAIN = ("ours", "baseline", "rare", "non_rare")  # ours gains more over the baseline on rare classes than on others
 CONTROLS = (
     ("ours", "ours_random_bank"),
     ("ours", "ours_shuffled_labels"),

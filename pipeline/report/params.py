@@ -23,6 +23,6 @@ class TsneParams(KnownKeys):
 
     num_classes: Annotated[Whole, within(2, 10_000)] = 80  # HOI classes drawn, at random where there are more
     samples_per_class: Annotated[Whole, within(2, 10_000)] = 50  # pairs per HOI class, at random where there are more
-    neighbours: Annotated[Whole, within(1, 10_000)] = 10  # nearest pairs, whose classes are counted
+    neighbors: Annotated[Whole, within(1, 10_000)] = 10  # nearest pairs, whose classes are counted
     perplexity: Annotated[Real, within(1, 10_000)] = 30.0
     seed: Seed = 0

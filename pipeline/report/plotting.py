@@ -57,7 +57,7 @@ def legend(figure: Figure, panel: Axes) -> None:
 
 
 def line_styles(variants: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Color and dashes of each variant, as `Axes.plot` takes them; they start anew after eight."""
+    """Color and dashes of each variant, as `Axes.plot` takes them; the ninth is as the first again."""
     styles = zip(variants, cycle(VARIANTS), cycle(_DASHES), strict=False)
     return {name: {"color": color, "linestyle": dashes} for name, color, dashes in styles}
 

@@ -88,7 +88,7 @@ def is_drawn(path: Path) -> bool:
             return False
         with warnings.catch_warnings(action="ignore"), Image.open(path, formats=("JPEG",)) as image:
             return image.info.get("comment") == _MARK
-    except Exception:  # damaged headers raise whatever Pillow trips over
+    except Exception:  # damaged headers raise errors of many kinds in Pillow
         return False
 
 

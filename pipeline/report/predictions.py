@@ -1,6 +1,6 @@
-"""What `predict` tells: an image's best triplets by name, with boxes, score and the score's parts, as JSON and as text.
+"""What `predict` reports: an image's best triplets by name, with boxes, score and its factors, as JSON and as text.
 
-The file of one run holds all images and those that were skipped; it is never written over another kind of file.
+The file of one run holds all images and those that were skipped; it never replaces another kind of file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipeline.core.errors import printable
 from pipeline.core.types import Detections, FloatArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.evaluation.fusion import Factors
-from pipeline.report.number_text import significant
+from pipeline.report.number_text import rounded_box, significant
 from pipeline.store.files import write_text
 from pipeline.store.targets import check_json_target
 
@@ -44,8 +44,8 @@ class NamedDetection:
             "verb": self.verb,
             "object": self.object_name,
             "score": significant(self.score, SCORE_DIGITS),
-            "human_box": _rounded_box(self.human_box),
-            "object_box": _rounded_box(self.object_box),
+            "human_box": rounded_box(self.human_box, BOX_DIGITS),
+            "object_box": rounded_box(self.object_box, BOX_DIGITS),
             "parts": {name: significant(value, SCORE_DIGITS) for name, value in self.parts.items()},
         }
 
@@ -55,7 +55,7 @@ def best_of_image(
 ) -> list[NamedDetection]:
     """Return the triplets of image `row` that score at least `threshold`, at most `top_k`, by falling score.
 
-    Row order breaks ties, as everywhere.
+    Row order breaks ties.
     """
     rows = np.flatnonzero((detections.image_index == row) & (detections.scores >= threshold))
     rows = rows[np.argsort(-detections.scores[rows], kind="stable")][:top_k]
@@ -109,7 +109,3 @@ def predictions_text(document: dict[str, Any]) -> str:
     if missing := set(_KEYS) - document.keys():  # by which a later run could not tell it from another file
         raise ValueError(f"predictions without {sorted(missing)}")
     return json.dumps(document, indent=1, ensure_ascii=False).translate(_ESCAPES) + "\n"
-
-
-def _rounded_box(box: FloatArray) -> list[float]:
-    return [round(float(value), BOX_DIGITS) for value in box]

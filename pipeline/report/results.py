@@ -20,7 +20,6 @@ from pipeline.store.files import read_json
 
 DoubleArray = NDArray[np.float64]
 
-
 _ROLE_MEASURES = ("ap_role_s1", "ap_role_s2", "ap_agent")  # of the V-COCO protocol
 _BEFORE_GROUPS = "train_instances"  # the last column of a per-class file that is no group of classes
 
@@ -31,7 +30,7 @@ class RunMetrics:
 
     Attributes:
         means: mAP of each group of classes; `groups` is the number of classes of each.
-        counts: what the metrics were taken over.
+        counts: of images, annotated pairs, detections and classes behind the metrics.
         roles: the V-COCO protocol's measures, empty where it was not asked for.
     """
 

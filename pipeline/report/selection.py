@@ -1,9 +1,9 @@
-"""Which images and which detections the pictures show. Numbers only; `sheet` draws.
+"""Which images and which detections the pictures and the gallery show, read from a run's matched detections.
 
-Images: an even sample of the split, whatever the results. Detections: of each HOI class its best-scored ones in the
-whole split, as many as the class has annotated pairs. There precision equals recall, so that a class, a variant or a
-scale of scores shows neither more nor less than another; AP, too, ranks within a class. At most so many pairs per
-image. A pair is drawn once, with a label for each of its triplets.
+Images: an even sample of the split, independent of the results. Detections: of each HOI class its best-scored ones in
+the whole split, as many as the class has annotated pairs. There precision equals recall, so that all classes, variants
+and scales of scores show equally much. The number of pairs per image is limited. A pair is drawn once, with a label for
+each of its triplets.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from pipeline.core.types import Detections, FloatArray, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.evaluation.fusion import Factors
+from pipeline.store.detections_dump import COLUMNS, MATCHES, DetectionsDump, factor_columns
 from pipeline.truth.ground_truth import GroundTruth
 
 Verdict = Literal["right", "wrong", "missed"]
-_Corners = tuple[bytes, bytes]  # a pair's boxes, exactly
+Corners = tuple[bytes, bytes]  # a pair's boxes, exactly
+_ROWS_PER_IMAGE = 30  # of the gallery, on average: bounds the size of the page
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,21 @@ class Findings:
     def is_repeated(self, row: int) -> bool:
         """Whether a row is wrong only because a better-scored detection claimed its annotation."""
         return not self.hits[row] and int(self.matched_index[row]) >= 0
+
+
+@dataclass(frozen=True)
+class ScoredRun:
+    """A variant's detections, as far as they are shown.
+
+    `best`: of each class its best-scored ones in the split, as many as it has annotated pairs, best first.
+    `gallery`: all detections of the gallery's images that score at least `floor`, by image, best first.
+    `break_even`: the score above which there are as many detections in the split as annotated pairs.
+    """
+
+    best: Findings
+    gallery: Findings
+    floor: float
+    break_even: float
 
 
 @dataclass(frozen=True)
@@ -99,6 +116,48 @@ def best_rows(
     return rows[np.lexsort((rows, -scores[rows]))]
 
 
+def read_scored(dump: DetectionsDump, truth: GroundTruth, num_hois: int, gallery_images: IntArray) -> ScoredRun:
+    """Read the detections that are shown; boxes and factors of no others.
+
+    Args:
+        dump: what `evaluate` wrote about the run.
+        gallery_images: rows of the split.
+
+    Raises:
+        ArtifactError: damaged.
+    """
+    image_index, hoi_id, scores = (dump.read_column(name) for name in ("image_index", "hoi_id", "scores"))
+    shown = np.flatnonzero(np.isin(image_index, gallery_images))
+    floor = _floor(scores[shown], _ROWS_PER_IMAGE * len(gallery_images))
+    shown = shown[scores[shown] >= floor]
+    shown = shown[np.lexsort((shown, -scores[shown], image_index[shown]))]
+    return ScoredRun(
+        best=_findings(dump, best_rows(hoi_id, scores, image_index, np.bincount(truth.hoi_id, minlength=num_hois))),
+        gallery=_findings(dump, shown),
+        floor=floor,
+        break_even=max(floor, _floor(scores, len(truth))),
+    )
+
+
+def _floor(scores: np.ndarray, count: int) -> float:
+    """The score of the `count`-th best of these, of the last if there are fewer, 1 if there are none."""
+    if not len(scores) or not count:
+        return 1.0
+    place = min(count, len(scores)) - 1
+    return float(-np.partition(-scores, place)[place])
+
+
+def _findings(dump: DetectionsDump, rows: IntArray) -> Findings:
+    factors = factor_columns(dump.weights)
+    columns = dump.take(rows, [*COLUMNS, *MATCHES, *factors])
+    return Findings(
+        detections=Detections(**{name: columns[name] for name in COLUMNS}),
+        hits=columns["hit"],
+        matched_index=columns["matched"],
+        factors=Factors({name: columns[f"factor.{name}"] for name in dump.weights}, dump.weights),
+    )
+
+
 def pairs_of_image(
     findings: Findings, truth: GroundTruth, vocabulary: Vocabulary, *, image: int, pairs_per_image: int
 ) -> tuple[DrawnPair, ...]:
@@ -116,7 +175,7 @@ def pairs_of_image(
     found: dict[int, int] = {}  # annotation: drawn pair
     for pair, group in enumerate(groups):
         found |= {int(findings.matched_index[row]): pair for row in group if findings.hits[row]}
-    pair_of_boxes = {_corners(truth, annotation): pair for annotation, pair in found.items()}
+    pair_of_boxes = {pair_corners(truth, annotation): pair for annotation, pair in found.items()}
 
     missed = [row for row in np.flatnonzero(truth.image_index == image).tolist() if row not in found]
     apart = []
@@ -143,13 +202,14 @@ def _detected(row: int, findings: Findings, vocabulary: Vocabulary) -> Label:
     )
 
 
-def _group_rows(rows: Iterable[int], record: Detections | GroundTruth) -> dict[_Corners, list[int]]:
+def _group_rows(rows: Iterable[int], record: Detections | GroundTruth) -> dict[Corners, list[int]]:
     """Rows by the boxes of their pair, in the order in which the pairs first occur."""
-    groups: dict[_Corners, list[int]] = {}
+    groups: dict[Corners, list[int]] = {}
     for row in rows:
-        groups.setdefault(_corners(record, int(row)), []).append(int(row))
+        groups.setdefault(pair_corners(record, int(row)), []).append(int(row))
     return groups
 
 
-def _corners(record: Detections | GroundTruth, row: int) -> _Corners:
+def pair_corners(record: Detections | GroundTruth, row: int) -> Corners:
+    """The two boxes of a row, by which rows of the same pair are found."""
     return record.human_boxes[row].tobytes(), record.object_boxes[row].tobytes()

@@ -34,7 +34,7 @@ def html_table(header: Iterable[str], rows: Iterable[tuple[str, str, Iterable[st
 
 
 def headline_markdown(runs: Sequence[RunMetrics], descriptions: Mapping[str, str]) -> str:
-    """Headline table of variants with a line on what it was taken over, Markdown."""
+    """Headline table of variants and a line on the data behind it, Markdown."""
     header = ["variant", "desc", *_measures(runs).values(), "detections"]
     rows = [[run.variant, descriptions.get(run.variant, ""), *_cells(runs, run, "**{}**")] for run in runs]
     return f"{markdown_table(header, rows)}\n{counts_line(runs)}\n"
@@ -54,7 +54,7 @@ def tuning_markdown(runs: Mapping[str, RunMetrics]) -> str:
 
 
 def counts_line(runs: Sequence[RunMetrics]) -> str:
-    """One sentence: what the metrics were taken over."""
+    """One sentence on the data behind the metrics: setting, split and counts."""
     if not runs:
         return ""
     run = runs[0]

@@ -1,7 +1,7 @@
 """Captions of scenes: templates, and the words that the CLIP of the synthetic world knows.
 
-Each caption says which HOI classes it claims; one without colors or idle things is "generic" and true of every image
-that holds its classes.
+A caption knows the HOI classes that it claims. One without colors or idle objects is "generic": true of every image
+that shows these classes.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def caption_scene(scene: Scene, random: Random) -> Caption:
 
     Canonical prompts are two fifths of all, the rest vary in subject, opening, colors, second clause and idle things.
     """
-    pairs = sorted(set(zip(scene.human_index.tolist(), scene.object_index.tolist(), strict=True)))
+    pairs = scene.pairs
     random.shuffle(pairs)
     first, *others = pairs
     if random.random() < 0.4:
@@ -110,7 +110,7 @@ def _clause(scene: Scene, pair: tuple[int, int], random: Random, *, colored: boo
 
 
 def _idle_object(scene: Scene, random: Random) -> str | None:
-    """Name an object that nobody deals with, or None."""
+    """Name an object without an interaction, or None."""
     used = set(scene.object_index.tolist())
     idle = [row for row in np.flatnonzero(scene.object_ids).tolist() if row not in used]
     return OBJECTS[int(scene.object_ids[random.choice(idle)])] if idle else None

@@ -1,7 +1,7 @@
 """The recipe of the small CLIP: captioned views of a corpus of its own, and a contrastive loss with several positives.
 
-A caption is right for every image that holds the classes it claims, not only for the image it was written for: with
-40 classes and batches of a hundred, treating those as negatives would teach nonsense.
+A caption is right for every image that shows the classes it claims, not only for its own: with 40 classes and batches
+of a hundred, many other images show them as well, and must not be negatives.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ClipRecipe(Recipe):
     learning_rate: float = 2e-3  # peak of a one-cycle schedule
     weight_decay: float = 0.05
     max_logit_scale: float = 50.0
-    captions_per_image: int = 3  # drawn anew each time; a text costs a twentieth of an image
+    captions_per_image: int = 3  # new ones in every batch; a text costs a twentieth of an image
     crop_share: float = 0.4  # of views that are windows around a pair, the others are whole images
     exponent: float = 0.0  # configurations equally often, in the corpus and in the quality split
     # Architecture: just under 3 MB in float16.
@@ -197,18 +197,12 @@ def measure_clip(checkpoint: ClipCheckpoint, recipe: ClipRecipe) -> dict[str, fl
       verb_chance: the same for a random prompt.
     """
     corpus = render_corpus("clip_quality", recipe.num_quality_images, recipe)
-    whole, windows = hoi_labels(corpus.whole.scenes), hoi_labels(corpus.windows.scenes)
-    image_scores = zero_shot_scores(checkpoint, corpus.whole.pixels).numpy()
-    window_scores = zero_shot_scores(checkpoint, corpus.windows.pixels).numpy()
-    accuracy, chance = _verb_accuracy(window_scores, windows)
-    figures = {
-        "image_map": mean_average_precision(image_scores, whole),
-        "image_chance": float(whole.mean(0)[whole.any(0)].mean()),
-        "window_map": mean_average_precision(window_scores, windows),
-        "window_chance": float(windows.mean(0)[windows.any(0)].mean()),
-        "verb_accuracy": accuracy,
-        "verb_chance": chance,
-    }
+    figures: dict[str, float] = {}
+    for name, views in (("image", corpus.whole), ("window", corpus.windows)):
+        labels, scores = hoi_labels(views.scenes), zero_shot_scores(checkpoint, views.pixels).numpy()
+        figures[f"{name}_map"] = mean_average_precision(scores, labels)
+        figures[f"{name}_chance"] = float(labels.mean(0)[labels.any(0)].mean())
+    figures["verb_accuracy"], figures["verb_chance"] = _verb_accuracy(scores, labels)  # of the windows
     return {name: round(value, 4) for name, value in figures.items()}
 
 

@@ -90,7 +90,7 @@ def idle_person(random: Random) -> Group:
 
 
 def idle_object(category: str, random: Random) -> Group:
-    """An object that nobody deals with, at any angle that an interaction would turn it to."""
+    """An object without an interaction, at any angle that it has in one."""
     angle = random.uniform(-0.35, 0.35) if random.random() < 0.3 else 0.0
     placement = Similarity(0.0, 0.0, object_scale(category, random), angle, random.choice((-1.0, 1.0)))
     return Group((_object(category, placement, 0, random),))

@@ -39,16 +39,12 @@ class Pose:
     @property
     def mouth(self) -> Point:
         """Front of the face, a little below its center."""
-        center = self.head
-        tilt = self.lean * 0.5 + self.nod
-        return (
-            center[0] + HEAD_RADIUS * math.cos(tilt + 0.5),
-            center[1] - HEAD_RADIUS * math.sin(tilt + 0.5),
-        )
+        (x, y), tilt = self.head, self.lean * 0.5 + self.nod
+        return x + HEAD_RADIUS * math.cos(tilt + 0.5), y - HEAD_RADIUS * math.sin(tilt + 0.5)
 
     @property
     def head(self) -> Point:
-        """Centre of the head."""
+        """Center of the head."""
         shoulder, tilt = self.shoulder, self.lean * 0.5 + self.nod * 0.6
         return shoulder[0] + NECK * math.sin(tilt) + 0.015, shoulder[1] + NECK * math.cos(tilt)
 

@@ -62,7 +62,7 @@ def pair_recall(proposals: Sequence[Proposals], scenes: Sequence[Scene], score_t
         overlaps = box_iou(scene.boxes[:, None], found.boxes[None])
         right = (scene.object_ids[:, None] == found.object_ids[None]) & (found.scores[None] >= score_threshold)
         recalled = ((overlaps >= 0.5) & right).any(1)
-        for human, thing in set(zip(scene.human_index.tolist(), scene.object_index.tolist(), strict=True)):
+        for human, thing in scene.pairs:
             all_pairs += 1
             found_pairs += bool(recalled[human] and recalled[thing])
     return found_pairs / max(all_pairs, 1)

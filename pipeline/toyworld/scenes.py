@@ -53,6 +53,11 @@ class Scene:
     hoi_id: NDArray[np.int64]
     colors: tuple[str, ...]
 
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Rows of human and object of each pair that interacts, ascending."""
+        return sorted(set(zip(self.human_index.tolist(), self.object_index.tolist(), strict=True)))
+
 
 def render_scene(split: str, index: int, *, root_seed: int, size: int = 160, exponent: float) -> Scene:
     """Render image `index` of a split.

@@ -34,12 +34,10 @@ def test_drawn_sizes_are_photos_and_follow_the_seed():
     assert 100 < sum(height > width for width, height in sizes) < 200
 
 
-def test_figures_are_written_with_the_sizes_of_an_annotation_file(tmp_path):
-    (tmp_path / "sizes.json").write_text(json.dumps({"size": [[640, 480], [480, 640], [640, 478]]}))
-    call = ["--images", "5", "--runs", "1", "--annotations", str(tmp_path / "sizes.json")]
-    result = CliRunner().invoke(command, [*call, "--json", str(tmp_path / "b.json")])
-    assert result.exit_code == 0, result.output
-    figures = json.loads((tmp_path / "b.json").read_text())
+def test_figures_are_written_with_the_sizes_of_an_annotation_file(measured, tmp_path):
+    sizes = tmp_path / "sizes.json"
+    sizes.write_text(json.dumps({"size": [[640, 480], [480, 640], [640, 478]]}))
+    _, figures = measured(command, "--images=5", "--runs=1", "--annotations", str(sizes))
     for stage in ("detect", "infer"):
         found = figures[stage]
         assert found["ratio"] == pytest.approx(found["seconds"] / found["bare_forward_seconds"])
@@ -52,8 +50,6 @@ def test_figures_are_written_with_the_sizes_of_an_annotation_file(tmp_path):
 
 def test_a_file_without_sizes_is_refused(tmp_path):
     (tmp_path / "other.json").write_text("{}")
-    result = CliRunner().invoke(
-        command, ["--images", "1", "--runs", "1", "--annotations", str(tmp_path / "other.json")]
-    )
+    result = CliRunner().invoke(command, ["--annotations", str(tmp_path / "other.json")])
     assert result.exit_code == 2
     assert "no list `size`" in result.output

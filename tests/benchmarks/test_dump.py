@@ -1,8 +1,5 @@
-import json
-
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from benchmarks import dump
 from pipeline.store.dump import read_dump, write_dump
@@ -18,11 +15,8 @@ def test_a_random_dump_has_hicodets_sizes_and_survives_the_file(tmp_path):
         np.testing.assert_array_equal(found[name], made.outputs[name])
 
 
-def test_figures(tmp_path):
-    path = tmp_path / "result.json"
-    done = CliRunner().invoke(dump.command, ["--images", "3", "--runs", "1", "--json", str(path)])
-    assert done.exit_code == 0, done.output
-    figures = json.loads(path.read_text())
+def test_figures(measured, tmp_path):
+    _, figures = measured(dump.command, "--images=3", "--runs=1")
     values = 3 * 600 + 3 * 20 * 6 + 2 * 4 + 3 * 114 * (117 + 1 + 2)
     assert figures["float32_bytes_per_image"] * 3 == 4 * values
     assert figures["ratio"] == pytest.approx(figures["float32_bytes_per_image"] / figures["bytes_per_image"])
@@ -30,5 +24,4 @@ def test_figures(tmp_path):
         assert figures[name]["mb_per_second"] > 0
     given = tmp_path / "given.zarr"
     write_dump(given, **vars(dump.random_dump(2, np.random.default_rng(1))))
-    done = CliRunner().invoke(dump.command, ["--dump", str(given), "--runs", "1"])
-    assert done.exit_code == 0 and done.output.startswith("2 images")
+    assert measured(dump.command, "--dump", str(given), "--runs=1")[0].startswith("2 images")

@@ -1,17 +1,12 @@
-import json
-
 import numpy as np
-from click.testing import CliRunner
 
 from benchmarks.detection_sets import hardest_detections, load_truth, plausible_detections
 from benchmarks.evaluator import command
 from pipeline.evaluation.detections_file import check_hicodet_detections
 
 
-def test_figures_are_written(tmp_path):
-    result = CliRunner().invoke(command, ["--rows", "2000", "--runs", "1", "--json", str(tmp_path / "b.json")])
-    assert result.exit_code == 0, result.output
-    figures = json.loads((tmp_path / "b.json").read_text())
+def test_figures_are_written(measured):
+    _, figures = measured(command, "--rows=2000", "--runs=1")
     assert figures["ratio"] >= figures["floor_ratio"] > 0
     assert figures["memory_ratio"] > 0
     assert set(figures["settings"]) == {"default", "known_object", "explanation_hoi"}
@@ -19,14 +14,11 @@ def test_figures_are_written(tmp_path):
     assert "hardest" not in figures
 
 
-def test_the_hardest_case_is_measured_beside_the_others(tmp_path):
-    call = ["--rows", "2000", "--runs", "1", "--hardest", "--json", str(tmp_path / "b.json")]
-    result = CliRunner().invoke(command, call)
-    assert result.exit_code == 0, result.output
-    figures = json.loads((tmp_path / "b.json").read_text())
+def test_the_hardest_case_is_measured_beside_the_others(measured):
+    printed, figures = measured(command, "--rows=2000", "--runs=1", "--hardest")
     assert figures["hardest"]["ratio"] >= figures["hardest"]["floor_ratio"] > 0
     assert figures["hardest"]["full"] > figures["full"]
-    assert "hardest" in result.output
+    assert "hardest" in printed
 
 
 def test_detections_are_legal_and_in_image_order():

@@ -1,33 +1,26 @@
-import json
-
 import pytest
 import torch
-from click.testing import CliRunner
 
 from benchmarks.gpu_step import ENCODERS, WAYS, Problem, command, largest, nominal_rate, smoke
 
 PROBLEM = Problem(ENCODERS["rn50"], "hicodet", humans=6, proposals=30, precision="bfloat16")
 
 
-def call(tmp_path, *options):
-    done = CliRunner().invoke(command, [*options, "--json", str(tmp_path / "b.json")])
-    assert done.exit_code == 0, done.output
-    return done.output, json.loads((tmp_path / "b.json").read_text())
-
-
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is visible")
-def test_without_a_gpu_nothing_is_measured(tmp_path):
-    printed, figures = call(tmp_path)
+def test_without_a_gpu_nothing_is_measured(measured):
+    printed, figures = measured(command)
     assert "no CUDA device is visible" in printed
     assert figures["skipped"]
     assert "ratio" not in figures
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
-def test_its_whole_code_runs_on_the_cpu(tmp_path, precision):
-    options = ["--device", "cpu", "--smoke", "--batch", "2", "--limit", "4", "--runs", "1", "--precision", precision]
-    ways = [name for name in WAYS if name != "compile"]
-    printed, figures = call(tmp_path, *options, "--encoder", "rn50", *(f"--way={name}" for name in ways))
+@pytest.mark.parametrize(
+    ("precision", "ways"),
+    [("bfloat16", [name for name in WAYS if name != "compile"]), ("float32", ["plain", "checkpointing"])],
+)
+def test_its_whole_code_runs_on_the_cpu(measured, precision, ways):
+    options = ["--device=cpu", "--smoke", "--batch=2", "--limit=4", "--runs=1", f"--precision={precision}"]
+    printed, figures = measured(command, *options, "--encoder=rn50", *(f"--way={name}" for name in ways))
     rows = figures["encoders"]["rn50"]
     assert set(ways) < set(rows)
     assert rows["checkpointing, largest batch"]["batch"] == 4

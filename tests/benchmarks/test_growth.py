@@ -14,38 +14,6 @@ from pipeline.store.proposals_file import SplitProposals
 from pipeline.truth.params import PrepareParams
 
 
-@pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
-def test_exponent_leaves_out_what_does_not_grow(power):
-    sizes = [50, 200, 800]
-    assert growth.exponent(sizes, [7 + 0.1 * size**power for size in sizes]) == pytest.approx(power)
-    assert np.isnan(growth.exponent(sizes, [7, 7, 8]))
-    assert growth.exponent(sizes, [7, 8, 9]) == pytest.approx(0)
-
-
-@pytest.mark.parametrize("power", [-0.5, 0.5, 1.0, 2.0])
-def test_exponent_through_unequal_steps(power):
-    sizes = [3.1, 7.5, 11.2]
-    assert growth.exponent(sizes, [7 + power * 0.1 * size**power for size in sizes]) == pytest.approx(power)
-    assert growth.exponent(sizes, np.log(sizes).tolist()) == pytest.approx(0, abs=1e-8)
-
-
-def test_uncertainty_of_the_exponent_is_that_of_many_noisy_benchmarks():
-    sizes, noise = [400, 1600, 6400], [0.2, 0.3, 0.4]
-    values = [4 + 0.02 * size for size in sizes]
-    drawn = values + np.random.default_rng(0).normal(size=(2000, 3)) * noise
-    found = np.std([growth.exponent(sizes, row) for row in drawn.tolist()])
-    assert growth.exponent_uncertainty(sizes, values, noise) == pytest.approx(found, rel=0.05)
-    assert np.isnan(growth.exponent_uncertainty(sizes, [7, 7, 8], noise))
-    assert np.isnan(growth.exponent_uncertainty(sizes, values, [np.nan] * 3))
-
-
-def test_uncertainty_of_medians():
-    first, second, third = growth.uncertainties([[1, 2, 3], [0, 4, 8], [100]])
-    assert second == pytest.approx(4 * np.sqrt(np.pi / 6)) == pytest.approx(4 * first)
-    assert third == 4  # ran once: the larger deviation of the others, not divided
-    assert np.isnan(growth.uncertainties([[1], [2], [3]])).all()
-
-
 def test_repeated_objects_make_as_many_times_the_pairs():
     """One person with three objects, an image without any, two people with one."""
     proposals = SplitProposals(
@@ -83,58 +51,9 @@ def test_a_stage_that_fails_is_told_by_its_last_line(tmp_path):
         growth.run_stage("evaluate", tmp_path)
 
 
-def runs_of(*seconds):
-    """One list of seconds for each size."""
-    return [[growth.Cost(each, 2 * each, 300 * 2**20) for each in values] for values in seconds]
-
-
-def figures_of(*seconds, sizes=(1, 4, 16), items=1.0):
-    return growth.summary(sizes, {"train": runs_of(*seconds)}, items=items)["train"]
-
-
-def test_figures_are_of_medians_and_every_run_stays():
-    figures = figures_of([1.1, 1.0, 9.0], [2.0, 2.2, 1.9], [6.0], items=10)
-    assert figures["cpu_seconds"] == [1.1, 2.0, 6.0]
-    assert [[run["cpu_seconds"] for run in runs] for runs in figures["runs"]] == [[1.1, 1.0, 9.0], [2.0, 2.2, 1.9], [6]]
-    assert figures["marginal_ms"] == pytest.approx([30, 1e3 * 4 / 120])
-    assert figures["marginal_uncertainty"][0] == pytest.approx(1e3 * np.hypot(*figures["uncertainty"][:2]) / 30)
-    assert figures["memory_growth"] == 1
-
-
-@pytest.mark.parametrize(
-    ("seconds", "verdict"),
-    [
-        (([1, 1.1], [2, 2.1], [6]), "1 or below, within uncertainty"),
-        (([1, 1.1], [2, 2.1], [18]), "above 1 by more than uncertainty"),
-        (([1, 2], [1, 2], [2]), "rise within noise: exponent means nothing"),
-        (([3, 3.1], [2, 2.1], [18]), "no exponent: does not rise at each step"),
-        (([1], [2], [18]), "one run: uncertainty unknown"),
-        (([2], [3], [1]), "does not rise"),
-    ],
-)
-def test_verdicts(seconds, verdict):
-    figures = figures_of(*seconds)
-    assert figures["verdict"] == verdict
-    assert figures["above_noise"] == (verdict != "does not rise" and not verdict.startswith("rise"))
-
-
-def test_a_cost_below_its_uncertainty_is_marked_and_printed(capsys):
-    growth.print_table("image", {"train": figures_of([1, 2], [1, 2.2], [60])})
-    line = capsys.readouterr().out.splitlines()[2]
-    assert line.startswith("train")
-    assert line.count("*") == 1 and "33.333" in line
-
-
 def test_the_largest_size_runs_once_and_the_others_in_rounds():
     assert growth._rounds(3, 2, once=(2,)) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
     assert growth._rounds(2, 2) == [(0, 0), (0, 1), (1, 0), (1, 1)]
-
-
-@pytest.mark.filterwarnings("error")
-def test_drawing(tmp_path):
-    figures = growth.summary([1, 4, 16], {"train": runs_of([1.0, 1.2], [2.0, 2.2], [6.0])})
-    growth.draw(tmp_path / "plots/growth.png", {"images": ([1, 4, 16], figures)})
-    assert (tmp_path / "plots/growth.png").read_bytes().startswith(b"\x89PNG")
 
 
 def run_here(name, root):
@@ -147,15 +66,16 @@ def run_here(name, root):
 
 
 @pytest.mark.slow
-def test_the_command_writes_figures_and_picture(tmp_path, monkeypatch):
-    """All of it, with few images; every stage is a process of its own at the smallest size only."""
+def test_the_command_writes_figures_and_picture(tmp_path, monkeypatch, peak_in_this_process):
+    """All of it, with few images; `prepare` at the smallest size alone is a process of its own."""
+    monkeypatch.setattr("benchmarks.real_sizes.peak_resident_bytes", peak_in_this_process)
     as_process = growth.run_stage
     seen = []
 
     def run_stage(name, root):
         outputs = {path for path in (root / "cache").rglob("*") if path.name.startswith("ours")}
         seen.append((name, root.name, sorted(path.name for path in outputs)))
-        return (as_process if root.name == "images-1" else run_here)(name, root)
+        return (as_process if (name, root.name) == ("prepare", "images-1") else run_here)(name, root)
 
     monkeypatch.setattr(growth, "run_stage", run_stage)
     output, plot = tmp_path / "growth.json", tmp_path / "growth.png"

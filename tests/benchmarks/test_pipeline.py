@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import pytest
@@ -35,14 +34,11 @@ def test_a_project_with_something_to_do_is_refused_and_left_alone(tmp_path):
 
 
 @pytest.mark.slow
-def test_figures_are_written(tmp_path):
+def test_figures_are_written(measured, tmp_path):
     (tmp_path / "project").mkdir()
     project = _project(tmp_path / "project")
     run_quietly([*DVC, "repro"], project)
-    call = ["--project", str(project), "--runs", "1", "--json", str(tmp_path / "b.json")]
-    result = CliRunner().invoke(command, call)
-    assert result.exit_code == 0, result.output
-    figures = json.loads((tmp_path / "b.json").read_text())
+    _, figures = measured(command, "--project", str(project), "--runs=1")
     assert figures["ratio"] > 0
     assert figures["floor_ratio"] > 0
     assert figures["start_up"]["click_seconds"] > 0

@@ -18,7 +18,8 @@ def test_the_truth_is_found_among_the_detections(tmp_path):
     assert np.nanmax(row.result.max_recall) == 1  # boxes are the detections' own
 
 
-def test_a_manifest_of_so_many_images(tmp_path):
+def test_a_manifest_of_so_many_images(tmp_path, peak_in_this_process, monkeypatch):
+    monkeypatch.setattr(real_sizes, "peak_resident_bytes", peak_in_this_process)
     vocabulary = random_dump(0, np.random.default_rng(0)).vocabulary
     figures = real_sizes.measure_manifest(tmp_path, 7)
     assert figures["bytes_per_image"] * 7 == (tmp_path / "train.json").stat().st_size

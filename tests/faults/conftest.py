@@ -24,7 +24,7 @@ def build_root(root: Path) -> Path:
     toyworld["train"] |= {"epochs": 1, "batch_size": 4, "checkpoint_every": 1}
     toyworld["infer"] |= {"part_size": 3, "batch_size": 3}
     toyworld["report"] |= {"num_images": 2, "gallery_images": 3}
-    toyworld["tsne"] |= {"num_classes": 5, "samples_per_class": 8, "neighbours": 2, "perplexity": 3.0}
+    toyworld["tsne"] |= {"num_classes": 5, "samples_per_class": 8, "neighbors": 2, "perplexity": 3.0}
     (root / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     (root / WEIGHTS).parent.mkdir(parents=True)
     (root / WEIGHTS).symlink_to(ROOT / WEIGHTS)

@@ -5,20 +5,25 @@ from __future__ import annotations
 import base64
 import io
 import re
+import shutil
 
 import pytest
+from click.testing import CliRunner
 from PIL import Image
+from selenium import webdriver
 from selenium.webdriver import ActionChains
+from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from pipeline.report.page import Picture, render_page
-from tests.report.browser import chromium
+from stages.report import command
 from tests.report.worlds import write_world
 
 pytestmark = pytest.mark.slow
 
+FLAGS = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--window-size=1300,1000")
 NASTY = "</script><b>bold</b>"
 HUMAN, BICYCLE, OTHER, CUP = [5, 5, 30, 70], [20, 40, 60, 75], [70, 5, 95, 70], [60, 10, 70, 20]
 RIGHT, WRONG, REPEATED = 1, 0, 2
@@ -79,22 +84,24 @@ RECORD = {
 
 @pytest.fixture(scope="module")
 def html() -> str:
-    return render_page(
-        title=NASTY,
-        lead="",
-        table="",
-        note="",
-        ablations="",
-        gallery_note="",
-        record=RECORD,
-        pictures=[Picture("a plot", "", "", picture("PNG"))],
-    )
+    texts = dict.fromkeys(("lead", "table", "note", "ablations", "gallery_note"), "")
+    return render_page(title=NASTY, record=RECORD, pictures=[Picture("a plot", "", "", picture("PNG"))], **texts)
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("profile")) as started:
-        yield started
+    """Debian's headless Chromium with a fresh profile, driven through selenium; nothing is downloaded."""
+    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if binary is None or driver is None:
+        pytest.skip("no chromium and chromedriver on PATH: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    started = webdriver.Chrome(service=Service(driver), options=options)
+    yield started
+    started.quit()
 
 
 @pytest.fixture
@@ -117,17 +124,18 @@ def shown(page) -> list[str]:
 def slide(page, place: int) -> None:
     """Move the slider from the end that is nearer, by its own keys."""
     slider = page.find_element(By.ID, "threshold")
-    slider.send_keys(*([Keys.HOME] if place == 0 else [Keys.END]))
+    slider.send_keys(Keys.HOME if place == 0 else Keys.END)
     assert int(slider.get_property("value")) == place
+
+
+def numbers(shape, *names: str) -> list[float]:
+    return [float(shape.get_attribute(name)) for name in names]
 
 
 def highlighted(page) -> list[tuple[str, list[float]]]:
     """Shapes of the highlighted pairs: class and corners of the rectangles."""
     boxes = page.find_elements(By.CSS_SELECTOR, ".pair.on rect:not(.halo)")
-    return [
-        (box.get_attribute("class"), [float(box.get_attribute(name)) for name in ("x", "y", "width", "height")])
-        for box in boxes
-    ]
+    return [(box.get_attribute("class"), numbers(box, "x", "y", "width", "height")) for box in boxes]
 
 
 def readout(page, card: str = "#cards .card") -> str:
@@ -139,9 +147,7 @@ def test_it_starts_with_the_named_variant_at_its_own_threshold(page):
     assert shown(page) == ["a", NASTY]
     assert page.find_element(By.ID, "threshold-text").text == "0.30"
     assert page.find_element(By.TAG_NAME, "h1").text == NASTY
-    assert not page.find_elements(By.TAG_NAME, "b") or all(
-        b.text != "bold" for b in page.find_elements(By.TAG_NAME, "b")
-    )
+    assert all(element.text != "bold" for element in page.find_elements(By.TAG_NAME, "b"))
     sizes = page.execute_script("return [...document.images].map((one) => one.naturalWidth)")
     assert sizes == [100] * 3  # two cards and the plot
 
@@ -203,7 +209,7 @@ def test_pointing_at_a_detection_highlights_its_pair_and_shows_its_scores(page):
     ActionChains(page).move_to_element(second).perform()
     assert highlighted(page) == [("object", [20, 40, 40, 35]), ("human", [70, 5, 25, 65])]
     line = page.find_element(By.CSS_SELECTOR, ".pair.on line:not(.halo)")
-    assert [float(line.get_attribute(name)) for name in ("x1", "y1", "x2", "y2")] == [82.5, 37.5, 40, 57.5]
+    assert numbers(line, "x1", "y1", "x2", "y2") == [82.5, 37.5, 40, 57.5]
     assert readout(page) == "✗ ride bicycle 0.40 pairwise 0.50 detector 0.93 global 0.96 relatedness 0.90"
     ActionChains(page).move_to_element(missed).perform()
     assert highlighted(page) == [("object", [60, 10, 10, 10]), ("human", [70, 5, 25, 65])]
@@ -290,10 +296,6 @@ def test_a_script_that_is_not_the_pages_own_is_refused_and_logged(browser, html,
 
 
 def test_the_stages_own_page_loads(browser, tmp_path):
-    from click.testing import CliRunner
-
-    from stages.report import command
-
     layout = write_world(tmp_path)
     assert CliRunner().invoke(command, ["--dataset", "toyworld", "--root", str(tmp_path)]).exit_code == 0
     browser.get((layout.report / "index.html").as_uri())

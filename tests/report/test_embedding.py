@@ -7,15 +7,16 @@ from PIL import Image
 
 from pipeline.core.errors import DataError
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.report.embedding import embedding_figures, project, sample_pairs
+from pipeline.report.embedding import EmbeddedRuns, EmbeddingFigures, embedding_figures, project, sample_pairs
 from pipeline.report.embedding_plot import class_looks
 from pipeline.report.params import TsneParams
 from pipeline.store.representations_file import SplitRepresentations
 
 pytestmark = pytest.mark.slow
 
-PARAMS = TsneParams(num_classes=80, samples_per_class=50, neighbours=3, perplexity=5.0, seed=0)
+PARAMS = TsneParams(num_classes=80, samples_per_class=50, neighbors=3, perplexity=5.0, seed=0)
 PAIRS, WIDTH = 40, 6
+SPREADS = {"apart": 20.0, "mixed": 0.0}
 
 
 def run(vocabulary: Vocabulary, seed: int, spread: float) -> SplitRepresentations:
@@ -35,33 +36,29 @@ def run(vocabulary: Vocabulary, seed: int, spread: float) -> SplitRepresentation
 
 
 @pytest.fixture
-def figures(vocabulary):
-    def draw(params=PARAMS, seeds=(0, 1), told=None):
-        runs = {
-            "apart": [run(vocabulary, seed, 20) for seed in seeds],
-            "mixed": [run(vocabulary, seed, 0) for seed in seeds],
-        }
-        prompts = np.eye(vocabulary.num_hois, WIDTH, dtype=np.float32)
+def draw(vocabulary):
+    def figures(params=PARAMS, *, seeds=(0, 1), spreads=SPREADS, told=None) -> EmbeddingFigures:
+        runs = {name: [run(vocabulary, seed, spread) for seed in seeds] for name, spread in spreads.items()}
         labels = np.arange(PAIRS) % vocabulary.num_hois
         labels[5] = -1
-        done = (told if told is not None else []).append
-        return embedding_figures(runs, labels, prompts, vocabulary, params, done)
+        opened = EmbeddedRuns(vocabulary, runs, labels, np.eye(vocabulary.num_hois, WIDTH, dtype=np.float32))
+        return embedding_figures(opened, params, ([] if told is None else told).append)
 
-    return draw
+    return figures
 
 
-def test_equal_input_gives_equal_bytes_and_another_seed_another_picture(figures):
-    first, second = figures(), figures()
-    assert (first.pairs, first.bank, first.separation) == (second.pairs, second.bank, second.separation)
-    other = figures(dataclasses.replace(PARAMS, samples_per_class=5, seed=1))
-    assert other.pairs != figures(dataclasses.replace(PARAMS, samples_per_class=5, seed=2)).pairs
+def test_equal_input_gives_equal_bytes_and_another_seed_another_picture(draw):
+    one, few = {"mixed": 0.0}, dataclasses.replace(PARAMS, samples_per_class=5)
+    first, other = draw(few, spreads=one), draw(dataclasses.replace(few, seed=1), spreads=one)
+    assert draw(few, spreads=one) == first
+    assert other.pairs != first.pairs
     for png in (first.pairs, first.bank):
         Image.open(io.BytesIO(png)).verify()
 
 
-def test_numbers_tell_separated_classes_from_mixed_ones(figures):
+def test_numbers_tell_separated_classes_from_mixed_ones(draw):
     told = []
-    table = figures(told=told).separation
+    table = draw(told=told).separation
     pairs = table["pairs"]
     assert (pairs["pairs"], pairs["classes"], pairs["neighbours"]) == (PAIRS - 1, 4, 3)
     assert pairs["apart"]["hoi_purity"] == {"mean": 1.0, "sd": 0.0, "seeds": [1.0, 1.0]}
@@ -73,14 +70,15 @@ def test_numbers_tell_separated_classes_from_mixed_ones(figures):
     assert sum(told) == 5
 
 
-def test_a_single_seed_has_no_deviation(figures):
-    assert figures(seeds=(0,)).separation["pairs"]["apart"]["hoi_purity"] == {"mean": 1.0, "sd": None, "seeds": [1.0]}
+def test_a_single_seed_has_no_deviation(draw):
+    table = draw(seeds=(0,), spreads={"apart": 20.0}).separation["pairs"]["apart"]
+    assert table["hoi_purity"] == {"mean": 1.0, "sd": None, "seeds": [1.0]}
 
 
 def test_pairs_of_one_class_are_refused(vocabulary):
     labels = np.where(np.arange(PAIRS) < 9, 2, -1)
     with pytest.raises(DataError, match="show 1 annotated HOI classes, two are needed"):
-        embedding_figures({"x": [run(vocabulary, 0, 1)]}, labels, np.eye(4, 6), vocabulary, PARAMS, print)
+        embedding_figures(EmbeddedRuns(vocabulary, {"x": [run(vocabulary, 0, 1)]}, labels, np.eye(4, 6)), PARAMS, print)
 
 
 def test_sample_is_bounded_even_and_fixed_by_its_seed():
@@ -134,5 +132,5 @@ def test_many_object_categories_have_a_legend_of_names_only():
     small = Vocabulary(vocabulary.objects, vocabulary.verbs, vocabulary.hoi_classes[:WIDTH])
     bank = np.random.default_rng(0).normal(size=(60, WIDTH)).astype(np.float32)
     runs = {"x": [dataclasses.replace(run(small, 0, 1), bank=bank)]}
-    figures = embedding_figures(runs, labels, np.eye(60), vocabulary, PARAMS, print)
+    figures = embedding_figures(EmbeddedRuns(vocabulary, runs, labels, np.eye(60)), PARAMS, print)
     assert Image.open(io.BytesIO(figures.pairs)).size[0] > 400

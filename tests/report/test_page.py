@@ -17,17 +17,8 @@ RECORD = {"first": 0, "hois": [NASTY], "images": [], "runs": []}
 
 def page(**changes) -> str:
     values = {"heading": NASTY, "alt": NASTY, "caption": NASTY, "data": b"\x89PNG"} | changes
-    pictures = [Picture(**values), Picture(**values)]
-    return render_page(
-        title=NASTY,
-        lead=NASTY,
-        table="<table></table>",
-        note=NASTY,
-        ablations="",
-        gallery_note=NASTY,
-        record=RECORD,
-        pictures=pictures,
-    )
+    texts = dict.fromkeys(("title", "lead", "note", "gallery_note"), NASTY)
+    return render_page(table="<table></table>", ablations="", record=RECORD, pictures=[Picture(**values)] * 2, **texts)
 
 
 def test_every_text_is_escaped():

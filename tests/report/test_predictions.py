@@ -34,24 +34,15 @@ def detection(verb="ride", score=0.5, human=HUMAN, partner=PARTNER) -> NamedDete
 
 def test_the_best_of_an_image_by_falling_score_first_row_first(vocabulary):
     scores = np.array([0.2, 0.9, 0.5, 0.5, 0.05], np.float32)
-    boxes = np.tile(HUMAN, (5, 1))
+    boxes, tens = np.tile(HUMAN, (5, 1)), np.arange(5) / 10
     found = Detections(np.array([0, 1, 0, 0, 0], np.int32), np.array([0, 1, 2, 3, 0], np.int16), boxes, boxes, scores)
-    columns = np.arange(5) / 10
-    factors = Factors(
-        {"pairwise": columns, "detector": columns, "global": columns, "relatedness": columns + 0.01},
-        {"global": 0.0},
-        columns + 0.02,
-        columns + 0.03,
-    )
+    values = {"pairwise": tens, "detector": tens, "global": tens, "relatedness": tens + 0.01}
+    factors = Factors(values, {"global": 0.0}, tens + 0.02, tens + 0.03)
     best = best_of_image(found, factors, vocabulary, 0, top_k=3, threshold=0.1)
-    assert [(entry.verb, entry.object_name) for entry in best] == [
-        ("hold", "cup"),
-        ("drink_with", "cup"),
-        ("ride", "bicycle"),
-    ]
-    assert best[0].parts == pytest.approx(
-        {"pairwise": 0.2, "relatedness": 0.21, "human_detector": 0.22, "object_detector": 0.23}
-    )
+    names = [f"{entry.verb} {entry.object_name}" for entry in best]
+    assert names == ["hold cup", "drink_with cup", "ride bicycle"]
+    parts = {"pairwise": 0.2, "relatedness": 0.21, "human_detector": 0.22, "object_detector": 0.23}
+    assert best[0].parts == pytest.approx(parts)
     assert [entry.score for entry in best_of_image(found, factors, vocabulary, 0, top_k=2, threshold=0)] == [0.5, 0.5]
     assert best_of_image(found, factors, vocabulary, 2, top_k=2, threshold=0) == []
 
@@ -75,8 +66,7 @@ def test_pairs_are_drawn_in_their_colors_over_the_picture():
     other = detection("hold", 0.3, human=HUMAN + 5)
     picture = draw_prediction(image, [detection(), detection("push", 0.4), other])
     assert picture.width == MIN_SIDE
-    assert count_pixels(picture, COLORS[0]) > 1000
-    assert count_pixels(picture, COLORS[1]) > 1000
+    assert min(count_pixels(picture, color) for color in COLORS[:2]) > 1000
     assert count_pixels(picture, COLORS[2]) == 0  # two pairs: the verbs of one share a color
     blank = draw_prediction(image, [])
     assert all(count_pixels(blank, color) == 0 for color in COLORS)
@@ -101,27 +91,16 @@ def test_pictures_have_a_readable_size(size, longer):
 
 def saved(folder, sources, width=10):
     pictures = PictureFolder(folder, sources)
-    return [
-        pictures.save(source, Image.new("RGB", (width + index, 5))).name for index, source in enumerate(sources)
-    ]  # fmt: skip
+    return [pictures.save(source, Image.new("RGB", (width + row, 5))).name for row, source in enumerate(sources)]
 
 
-def widths(folder) -> dict[str, int]:
-    return {path.name: open_image(path).width for path in folder.iterdir()}
-
-
-def test_a_folder_never_writes_over_its_own_pictures(tmp_path):
+def test_pictures_replace_those_of_an_earlier_run_and_never_each_other(tmp_path):
     sources = [tmp_path / name for name in ("a/x.png", "b/x.jpg", "c/X.gif")]
-    saved(tmp_path / "new", sources)
-    # some file systems ignore case
-    assert widths(tmp_path / "new") == {"x-hoi.jpg": 10, "x-hoi-2.jpg": 11, "X-hoi-3.jpg": 12}
-
-
-def test_pictures_of_an_earlier_run_are_known_and_replaced(tmp_path):
-    saved(tmp_path / "new", [tmp_path / "x.png"])
-    assert is_drawn(tmp_path / "new/x-hoi.jpg")
-    saved(tmp_path / "new", [tmp_path / "x.png"], width=20)
-    assert widths(tmp_path / "new") == {"x-hoi.jpg": 20}
+    for width in (10, 20):
+        names = saved(tmp_path / "new", sources, width)
+        assert names == ["x-hoi.jpg", "x-hoi-2.jpg", "X-hoi-3.jpg"]  # some file systems ignore case
+        assert [open_image(tmp_path / "new" / name).width for name in names] == [width, width + 1, width + 2]
+        assert is_drawn(tmp_path / "new/x-hoi.jpg")
 
 
 def test_a_picture_of_somebody_elses_is_never_replaced(tmp_path):
@@ -155,10 +134,8 @@ def test_long_names_are_cut_and_stay_apart(tmp_path):
     sources = [tmp_path / folder / f"{letter * 251}.png" for folder, letter in ("ax", "bx")]
     sources += [tmp_path / ("é" * 124 + ".png"), tmp_path / os.fsdecode(b"caf\xe9.png")]
     names = saved(tmp_path / "new", sources)
-    assert len(set(names)) == 4
-    assert names[1] == f"{'x' * 180}-hoi-2.jpg"
-    assert names[2] == f"{'é' * 90}-hoi.jpg"
-    assert names[3] == os.fsdecode(b"caf\xe9-hoi.jpg")
+    stems = [f"{'x' * 180}-hoi", f"{'x' * 180}-hoi-2", f"{'é' * 90}-hoi", os.fsdecode(b"caf\xe9-hoi")]
+    assert names == [f"{stem}.jpg" for stem in stems]
 
 
 # The file of predictions

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image, ImageColor
@@ -7,17 +9,10 @@ from PIL import Image, ImageColor
 from pipeline.report.colors import VERDICTS
 from pipeline.report.drawing import jpeg_bytes, png_bytes
 from pipeline.report.selection import DrawnPair, Label
-from pipeline.report.sheet import (
-    TILE,
-    SheetImage,
-    contact_sheet,
-    draw_pairs,
-    fitted_scale,
-    label_text,
-)
+from pipeline.report.sheet import TILE, SheetImage, contact_sheet, draw_pairs, fitted_scale, label_text
 
 COLORS = {verdict: ImageColor.getrgb(color) for verdict, color in VERDICTS.items()}
-GREY = (90, 90, 90)
+GRAY = (90, 90, 90)
 # (verdict, human box, object box) on a picture of 64 x 64, which is enlarged five times
 CASES = (
     ("right", (4, 4, 14, 24), (20, 4, 28, 24)),
@@ -30,9 +25,9 @@ def pair(verdict, human, partner) -> DrawnPair:
     return DrawnPair(np.array(human, np.float32), np.array(partner, np.float32), (Label("ride bicycle", 0.5, verdict),))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def drawn() -> np.ndarray:
-    return np.asarray(draw_pairs(Image.new("RGB", (64, 64), GREY), [pair(*case) for case in CASES]))
+    return np.asarray(draw_pairs(Image.new("RGB", (64, 64), GRAY), [pair(*case) for case in CASES]))
 
 
 @pytest.mark.parametrize(("verdict", "human", "partner"), CASES)
@@ -46,23 +41,20 @@ def test_edges_of_boxes_have_the_color_of_the_verdict(drawn, verdict, human, par
             assert not (edge == COLORS[other]).all(axis=-1).any()
 
 
-def test_picture_outside_the_boxes_is_untouched(drawn):
-    assert (drawn[140:170] == GREY).all() and (drawn[:, 300 + 6 :] == GREY).all()
-
-
-def test_line_joins_the_centres(drawn):
+def test_line_joins_the_centers_and_the_picture_outside_is_untouched(drawn):
+    assert (drawn[140:170] == GRAY).all() and (drawn[:, 300 + 6 :] == GRAY).all()
     assert (drawn[70, 50:66] == COLORS["right"]).all()  # from (45, 70) to (120, 70); the number stands in the middle
 
 
 def test_without_pairs_the_picture_is_only_resized():
-    image = Image.new("RGB", (640, 480), GREY)
+    image = Image.new("RGB", (640, 480), GRAY)
     tile = draw_pairs(image, [])
     assert tile.size == (TILE, TILE * 3 // 4) and fitted_scale(640, 480) == 0.5
-    assert (np.asarray(tile) == GREY).all()
+    assert (np.asarray(tile) == GRAY).all()
 
 
 def test_boxes_at_the_border_stay_visible():
-    tile = np.asarray(draw_pairs(Image.new("RGB", (64, 64), GREY), [pair("wrong", (0, 0, 64, 64), (20, 20, 30, 30))]))
+    tile = np.asarray(draw_pairs(Image.new("RGB", (64, 64), GRAY), [pair("wrong", (0, 0, 64, 64), (20, 20, 30, 30))]))
     for line in (tile[:, :4], tile[:, -4:], tile[:4].swapaxes(0, 1), tile[-4:].swapaxes(0, 1)):
         assert (line == COLORS["wrong"]).all(axis=-1).any(axis=1).mean() > 0.95
 
@@ -92,10 +84,6 @@ def test_sheet_holds_every_picture_and_is_deterministic():
 
 def test_empty_sheet_and_long_names_are_legal():
     assert sheet([]).height > 0
-    long_name = pair("right", (4, 4, 14, 24), (20, 4, 28, 24))
     labels = tuple(Label(f"{'very ' * 30}long {index}", 0.5, "wrong") for index in range(3))
-    entry = SheetImage(
-        "a", Image.new("RGB", (20, 900)), (DrawnPair(long_name.human_box, long_name.object_box, labels),)
-    )
-    tall = sheet([entry])
-    assert tall.height > sheet([SheetImage("a", entry.image, ())]).height
+    long_name, image = dataclasses.replace(pair(*CASES[0]), labels=labels), Image.new("RGB", (20, 900))
+    assert sheet([SheetImage("a", image, (long_name,))]).height > sheet([SheetImage("a", image, ())]).height

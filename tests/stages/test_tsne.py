@@ -103,7 +103,7 @@ def test_manifests_cover_what_was_read_and_made(drawn):
     assert first.counts["pairs"] == len(read_representations(drawn.representations(run)))
     assert not any("ground_truth" in name for name in first.inputs)
     assert pictures.arguments == {"dataset": "toyworld", "variant": "ours,ours_random_bank", "seed": "0,1"}
-    assert pictures.counts == {"variants": 2, "seeds": 2, "labelled_pairs": IMAGES}
+    assert pictures.counts == {"variants": 2, "seeds": 2, "labeled_pairs": IMAGES}
     assert "cache/toyworld/seeds/representations/ours_random_bank-1.h5" in pictures.inputs
     assert differences(first, drawn.root) + differences(pictures, drawn.root) == []
 

@@ -34,11 +34,15 @@ def test_canonical_prompts_follow_the_vocabulary():
     assert "a person drinking with a cup" in prompts and "a person standing on a chair" in prompts
 
 
-def test_captions_are_true_and_in_the_token_table(checkpoint):
+@pytest.fixture(scope="module")
+def scenes():
+    return [render_scene("clip_corpus", index, root_seed=0, exponent=0.0) for index in range(300)]
+
+
+def test_captions_are_true_and_in_the_token_table(checkpoint, scenes):
     random = Random(0)
     texts = set()
-    for index in range(300):
-        scene = render_scene("clip_corpus", index, root_seed=0, exponent=0.0)
+    for scene in scenes:
         caption = caption_scene(scene, random)
         assert set(caption.hoi_ids) <= set(scene.hoi_id.tolist())
         texts.add(caption.text)
@@ -48,17 +52,9 @@ def test_captions_are_true_and_in_the_token_table(checkpoint):
 
 def test_other_templates_are_in_the_token_table(checkpoint):
     vocabulary = toyworld_vocabulary()
-    for template in TEMPLATES:
-        checkpoint.tokenize(
-            [
-                template.format(
-                    gerund=GERUNDS[vocabulary.verbs[verb]],
-                    verb=vocabulary.verbs[verb].replace("_", " "),
-                    noun=vocabulary.objects[thing],
-                )
-                for verb, thing in vocabulary.hoi_classes
-            ]
-        )
+    classes = [(vocabulary.verbs[verb], vocabulary.objects[thing]) for verb, thing in vocabulary.hoi_classes]
+    forms = [{"gerund": GERUNDS[verb], "verb": verb.replace("_", " "), "noun": noun} for verb, noun in classes]
+    checkpoint.tokenize([template.format(**form) for template in TEMPLATES for form in forms])
 
 
 def test_other_words_are_refused(checkpoint):
@@ -66,10 +62,9 @@ def test_other_words_are_refused(checkpoint):
         checkpoint.tokenize(["a person riding a bicycle", "a person riding a giraffe"])
 
 
-def test_generic_captions_name_no_color():
+def test_generic_captions_name_no_color(scenes):
     random = Random(1)
-    for index in range(100):
-        scene = render_scene("clip_corpus", index, root_seed=0, exponent=0.0)
+    for scene in scenes[:100]:
         caption = caption_scene(whole_view(scene, 32).scene, random)
         if caption.generic:
             assert not set(caption.text.split()) & set(scene.colors)

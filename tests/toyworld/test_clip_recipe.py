@@ -38,11 +38,8 @@ def test_contrastive_targets_with_two_captions_an_image():
 
 def test_contrastive_loss_is_clips_own_where_captions_are_unique():
     logits = torch.randn(5, 5, generator=torch.Generator().manual_seed(0))
-    rows = torch.arange(5)
-    clip_loss = (
-        torch.nn.functional.cross_entropy(logits, rows) + torch.nn.functional.cross_entropy(logits.T, rows)
-    ) / 2
-    torch.testing.assert_close(contrastive_loss(logits, torch.eye(5).bool()), clip_loss)
+    by_image, by_text = (torch.nn.functional.cross_entropy(each, torch.arange(5)) for each in (logits, logits.T))
+    torch.testing.assert_close(contrastive_loss(logits, torch.eye(5).bool()), (by_image + by_text) / 2)
 
 
 def test_pair_view_holds_its_pair_at_a_larger_scale():
@@ -81,10 +78,8 @@ def test_shipped_weights_match_their_manifest(name):
 def test_shipped_clip_is_what_the_recipe_makes_and_knows_relations():
     manifest = json.loads((WEIGHTS / "clip.json").read_text())
     assert manifest["recipe"] == vars(ClipRecipe())
-    views = [
-        whole_view(render_scene("clip_quality", index, root_seed=0, exponent=0.0), 128)
-        for index in range(10_000, 10_300)
-    ]
+    scenes = [render_scene("clip_quality", index, root_seed=0, exponent=0.0) for index in range(10_000, 10_300)]
+    views = [whole_view(scene, 128) for scene in scenes]
     labels = hoi_labels([view.scene for view in views])
     pixels = torch.from_numpy(np.stack([view.pixels for view in views]))
     scores = zero_shot_scores(load_clip(str(WEIGHTS / "clip.safetensors")), pixels).numpy()

@@ -1,9 +1,10 @@
-"""Figures of one kind of record each: precision against recall, training, AP by class. PNG bytes."""
+"""The plots of the report: precision against recall, training, AP by class, AP against training pairs, weights. PNG."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import cycle
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -19,6 +20,7 @@ from pipeline.report.results import DoubleArray, PerClass
 
 _MARKERS = ("D", "o", "s", "^", "v")  # of groups of classes
 _MOST_NAMED_CLASSES = 60  # above, names would be unreadable
+_NEVER_SEEN = 0.5  # where a class without training pairs stands on the logarithmic axis
 
 
 def precision_recall(curves: Mapping[str, Mapping[str, tuple[DoubleArray, DoubleArray]]]) -> bytes:
@@ -75,6 +77,12 @@ def running_mean(values: DoubleArray, window: int) -> DoubleArray:
     return (sums[stop] - sums[start]) / (stop - start)
 
 
+def _window(epochs: DoubleArray) -> int:
+    """Iterations in a quarter of an epoch, at least 1."""
+    span = float(epochs[-1] - epochs[0])
+    return max(1, round(len(epochs) / span / 4)) if span > 0 else 1
+
+
 def per_class(runs: Mapping[str, PerClass], name: str, other: str | None = None) -> bytes:
     """AP of every class of one variant, best first, against another's; a marker for each group of classes.
 
@@ -82,7 +90,7 @@ def per_class(runs: Mapping[str, PerClass], name: str, other: str | None = None)
 
     Args:
         runs: all variants, so that colors are those of the other figures.
-        name, other: the variant that sorts the classes, and the one that it is held against.
+        name, other: the variant that sorts the classes, and the one to compare with.
     """
     first, styles = runs[name], line_styles(runs)
     order = np.argsort(-np.nan_to_num(first.ap, nan=-1.0), kind="stable")
@@ -95,19 +103,19 @@ def per_class(runs: Mapping[str, PerClass], name: str, other: str | None = None)
         if other is not None:
             second = runs[other].ap[order]
             _span(axes, place, first.ap[order], second, named)
-            _scatter(axes, place, second, named, color=styles[other]["color"], marker="o", label=other)
+            _points(axes, place, second, named, color=styles[other]["color"], marker="o", label=other)
         for marker, (group, classes) in zip(cycle(_MARKERS), _apart(first).items(), strict=False):
             if (members := classes[order]).any():
                 label = f"{name}, {group_title(group).lower()}" if group else name
                 marks = {"color": styles[name]["color"], "marker": marker, "label": label}
-                _scatter(axes, place[members], first.ap[order][members], named, **marks)
+                _points(axes, place[members], first.ap[order][members], named, **marks)
         _class_axes(axes, [first.names[row].replace("_", " ") for row in order], named)
         if len(order):
             figure.legend(loc="outside upper left", ncols=3)
         return png_of(figure)
 
 
-def _scatter(axes: Axes, place: IntArray, ap: DoubleArray, named: bool, **marks: str) -> None:
+def _points(axes: Axes, place: IntArray, ap: DoubleArray, named: bool, **marks: str) -> None:
     x, y = (ap, place) if named else (place, ap)
     size = 34 if named else 12
     axes.scatter(x, y, s=size, zorder=3, linewidths=0.6, edgecolors="white", **marks)  # type: ignore[arg-type]
@@ -138,7 +146,73 @@ def _class_axes(axes: Axes, names: list[str], named: bool) -> None:
     axes.grid(axis="y", visible=False)
 
 
-def _window(epochs: DoubleArray) -> int:
-    """Iterations in a quarter of an epoch, at least 1."""
-    span = float(epochs[-1] - epochs[0])
-    return max(1, round(len(epochs) / span / 4)) if span > 0 else 1
+def training_frequency(runs: Mapping[str, PerClass], name: str, other: str | None = None) -> bytes:
+    """AP of every class against its number of annotated training pairs, and means of thirds.
+
+    Left: both variants; right: the difference. Classes without ground truth have no AP and are left out.
+
+    Args:
+        runs: all variants, so that colors are those of the other figures.
+        name, other: the variant, and the one to compare with; without it there is no difference.
+    """
+    styles = line_styles(runs)
+    instances = np.maximum(runs[name].train_instances, _NEVER_SEEN)
+    with matplotlib.rc_context(STYLE):
+        figure, axes = panels(2 if other else 1, "annotated training pairs of the class", share_y=False, width=5.2)
+        for variant, marker in ((other, "o"), (name, "D")):
+            if variant is not None:
+                _points_and_thirds(axes[0], runs[variant], runs[variant].ap, variant, marker, styles[variant])
+        axes[0].set(title="AP by class", ylabel="AP, percent", ylim=(-2, 102))
+        if other:
+            gain = runs[name].ap - runs[other].ap
+            _points_and_thirds(axes[1], runs[name], gain, None, "D", styles[name])
+            axes[1].axhline(0, color="#8a8a90", linewidth=1)
+            axes[1].set(title=f"{name} minus {other}", ylabel="AP, points")
+        for panel in axes:
+            panel.set(xscale="log", xlim=(0.8 * instances.min(), 1.25 * instances.max()))
+        legend(figure, axes[0])
+        return png_of(figure)
+
+
+def _points_and_thirds(
+    panel: Axes, classes: PerClass, values: DoubleArray, label: str | None, marker: str, style: dict[str, Any]
+) -> None:
+    """Points, and the mean of each third of the classes by training pairs as a line."""
+    known = np.flatnonzero(~np.isnan(values))
+    x, y = np.maximum(classes.train_instances[known], _NEVER_SEEN), values[known]
+    marks = {"color": style["color"], "marker": marker, "label": label}
+    panel.scatter(x, y, s=22, alpha=0.75, linewidths=0.4, edgecolors="white", **marks)
+    panel.plot(*thirds(x, y), marker="s", markersize=4, **style)
+
+
+def thirds(x: DoubleArray, y: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+    """Cut points into three groups of equal count by x: geometric mean of x and mean of y of each, float64 [<= 3]."""
+    groups = [part for part in np.array_split(np.argsort(x, kind="stable"), 3) if len(part)]
+    return (
+        np.array([np.exp(np.log(x[part]).mean()) for part in groups]),
+        np.array([y[part].mean() for part in groups]),
+    )
+
+
+def weight_sweeps(runs: Mapping[str, Mapping[str, Mapping[str, DoubleArray]]]) -> bytes:
+    """The mAP over all classes against the weight of each factor, a panel a factor; a ring marks the params' own value.
+
+    Args:
+        runs: by variant and factor, as `results.read_weight_sweep` returns it.
+    """
+    factors = list(dict.fromkeys(name for sweeps in runs.values() for name in sweeps)) or ["detector"]
+    styles = line_styles(runs)
+    with matplotlib.rc_context(STYLE):
+        figure, axes = panels(len(factors), "weight", share_y=False)
+        for panel, factor in zip(axes, factors, strict=True):
+            for variant, sweeps in runs.items():
+                if (sweep := sweeps.get(factor)) is None:
+                    continue
+                x, y, own = sweep["weight"], sweep["full"], sweep["chosen"] > 0
+                panel.plot(x, y, marker=".", markersize=5, label=variant, **styles[variant])
+                ring = {"color": styles[variant]["color"], "fillstyle": "none", "markeredgewidth": 1.6}
+                panel.plot(x[own], y[own], "o", markersize=10, **ring)
+            panel.set(title=factor)
+        axes[0].set_ylabel("mAP, percent")
+        legend(figure, axes[factors.index("detector")] if "detector" in factors else axes[0])
+        return png_of(figure)
