@@ -24,6 +24,10 @@ ALLOWED = {
     "training": ("config", "core", "store", "data", "detection", "prompts", "backbones", "methods"),
     "inference": ("config", "core", "store", "data", "detection", "backbones", "methods"),
     "evaluation": ("config", "core", "store", "data", "truth"),
+    "prediction": (
+        *("config", "core", "store", "data", "detection", "backbones", "methods", "inference"),
+        *("evaluation.fusion", "evaluation.params", "report.colors", "report.drawing", "report.number_text"),
+    ),
     "report": ("config", "core", "store", "data", "truth", "evaluation"),
 }
 FORBIDDEN = "truth"  # annotated boxes: whatever module of this room

@@ -59,7 +59,7 @@ FENCED = {
     ("pipeline.data.image_files", "_is_folder"): "asks whether a path is one",
     ("pipeline.data.image_files", "find_images"): "names the cause",
     ("pipeline.data.images", "_orientation"): "reads a tag of an image that is in memory",
-    ("pipeline.report.prediction_picture", "is_drawn"): "reads a mark, and takes no file for ours that has none",
+    ("pipeline.prediction.picture", "is_drawn"): "reads a mark, and takes no file for ours that has none",
     ("pipeline.store.file_content", "content_of"): "is asked after a failure",
     ("pipeline.store.files", "_mode"): "asks whether a target is a file",
     ("pipeline.store.manifests", "difference"): "names the cause",

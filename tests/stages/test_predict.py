@@ -216,7 +216,7 @@ def test_a_picture_that_cannot_be_written_loses_no_prediction(predict, tmp_path,
     def full(self, source, picture):
         raise ArtifactError(f"{source}: cannot be written (No space left on device); free space")
 
-    monkeypatch.setattr("pipeline.report.prediction_picture.PictureFolder.save", full)
+    monkeypatch.setattr("pipeline.prediction.picture.PictureFolder.save", full)
     for name in ("a.png", "b.png"):
         shutil.copy(EXAMPLE, tmp_path / name)
     done = predict(tmp_path, "--draw", tmp_path / "drawn", "--json", tmp_path / "out.json", code=2)

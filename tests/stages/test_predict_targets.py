@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.report.prediction_picture import PictureFolder
+from pipeline.prediction.picture import PictureFolder
 from tests.stages.own_dataset import weakhoi
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from pipeline.core.errors import DataError
+from pipeline.prediction.records import NamedDetection
 from pipeline.report.colors import INK, PAIRS, PAPER
 from pipeline.report.drawing import Point, center, draw_badge, jpeg_bytes, letters, placed, scaled
 from pipeline.report.number_text import score_text
-from pipeline.report.predictions import NamedDetection
 from pipeline.store.files import atomic_path
 from pipeline.store.targets import check_target
 

@@ -12,9 +12,8 @@ from pipeline.core.errors import DataError
 from pipeline.core.types import Detections
 from pipeline.data.images import open_image
 from pipeline.evaluation.fusion import Factors
-from pipeline.report.colors import PAIRS
-from pipeline.report.prediction_picture import MAX_SIDE, MIN_SIDE, PictureFolder, draw_prediction, is_drawn
-from pipeline.report.predictions import (
+from pipeline.prediction.picture import MAX_SIDE, MIN_SIDE, PictureFolder, draw_prediction, is_drawn
+from pipeline.prediction.records import (
     NamedDetection,
     best_of_image,
     check_predictions_target,
@@ -23,6 +22,7 @@ from pipeline.report.predictions import (
     summary_line,
     write_predictions,
 )
+from pipeline.report.colors import PAIRS
 
 COLORS = [ImageColor.getrgb(color) for color in PAIRS]
 HUMAN, PARTNER = np.array([10, 20, 40, 80], np.float32), np.array([30, 60, 90, 95], np.float32)
