@@ -22,11 +22,11 @@ from pipeline.store.cluster import chosen_cluster
 
 RUN_SEED = click.IntRange(0, MAX_SEED)
 
-# openai-clip 1.0.1 imports pkg_resources; nothing that a user of ours could mend.
+# openai-clip 1.0.1 imports pkg_resources; users cannot change that.
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
 
-# What lowers a stage's use of memory. Pairs of an image grow with the square of its proposals.
+# How to lower a stage's use of memory. The number of pairs of an image grows with the square of its proposals.
 _LESS_MEMORY = {
     "detect": "lower detect.batch_size",
     "train": "lower train.batch_size, train.max_proposals or train.num_workers",
@@ -49,7 +49,7 @@ class _OneLine(click.ClickException):
 
 
 class _Command(click.Command):
-    """A command whose wrong options are one line too, without click's lines of usage."""
+    """A command that also reports wrong options in one line, without click's usage."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
@@ -115,7 +115,7 @@ def split_option(*choices: str, default: str | None = None) -> Callable[[Callabl
 
 
 def split_names(texts: Iterable[str]) -> tuple[str, ...]:
-    """Names of an option that may be repeated or hold several, separated by commas; not those inside brackets."""
+    """Split an option's values at commas outside of brackets; the option itself may be repeated."""
     return tuple(name for text in texts for name in re.split(r",(?![^\[]*\])", text))
 
 
@@ -127,7 +127,7 @@ def device_option(function: Callable[..., Any]) -> Callable[..., Any]:
 def scheduler_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add --scheduler; where it is not given, the stage takes `execution.scheduler` of params.yaml.
 
-    The stage is handed the address, None for this process, and a root that means the same to the cluster's workers.
+    The stage gets the address (None: this process) and, for a cluster, a root that its workers can open too.
     """
 
     @functools.wraps(function)

@@ -1,6 +1,6 @@
 """`predict`: a trained model on a user's own images: detector and network in one pass, to JSON and drawn pictures.
 
-Exit codes: 0 every image was predicted; 2 a mistake of the user's, or what cannot be written; 3 some were skipped.
+Exit codes: 0 every image was predicted; 2 a user's mistake, or an output that cannot be written; 3 some were skipped.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def command(
                 if pictures and not undrawn:
                     try:
                         pictures.save(path, draw_prediction(image, best))
-                    except ArtifactError as error:  # a full disk: the predictions are still worth having
+                    except ArtifactError as error:  # e.g. a full disk: the predictions are still written
                         undrawn = error
                 if not json_path:
                     click.echo(summary_line(name, best))
@@ -186,7 +186,7 @@ def _targets(files: list[Path], json_path: str | None, draw: Path | None) -> Pic
 
 
 def _given(root: Path, folder: Path) -> Path:
-    """A checkpoint that the call names: one of the cache as its manifest records it, any other without links."""
+    """Check a checkpoint named in the call: one of the cache against its manifest, any other for links."""
     if owned := checkpoint_owner(root, folder):
         layout = Layout(root, owned[0])
         StageInputs(layout).take(layout.checkpoint(owned[1]), "train", owned[1])
@@ -196,7 +196,7 @@ def _given(root: Path, folder: Path) -> Path:
 
 
 def _trained(layout: Layout, run: Run) -> Path:
-    """The run's own checkpoint, or one line that says how to get it."""
+    """The run's own checkpoint; ArtifactError with the command that trains it, if there is none."""
     folder = layout.checkpoint(run)
     if not folder.exists():
         remedy = (
@@ -210,7 +210,7 @@ def _trained(layout: Layout, run: Run) -> Path:
 def _detector(
     params: DetectParams, name: str | None, weights: str | None, threshold: float | None, nms: float | None
 ) -> DetectParams:
-    """The dataset's detector with the call's own choices; another one comes with its published weights."""
+    """The dataset's detector with the options of the call; another detector gets its published weights."""
     if weights is None:
         weights = params.weights if name in (None, params.detector) else "DEFAULT"
     elif Path(weights).is_file():
@@ -225,7 +225,6 @@ def _detector(
 
 
 def _write(json_path: str | None, document: dict[str, Any]) -> None:
-
     if json_path == "-":
         click.echo(predictions_text(document), nl=False)
     elif json_path:

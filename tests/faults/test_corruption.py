@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
-from stages.cli import main
-from tests.faults.stages import RUN, SEEDED, in_process
+from tests.faults.stages import RUN, SEEDED, in_process, refused
+from tests.roots import succeeds, weakhoi
 
 pytestmark = pytest.mark.slow
 CACHE, SPLITS, RESULTS = "cache/toyworld", "manifests/toyworld", "results/toyworld"
@@ -130,14 +129,6 @@ def artifact(name: str) -> str:
     return next((path.as_posix() for path in folders), name)
 
 
-def refused(root: Path, *call: str) -> str:
-    done = in_process(root, *call)
-    assert done.exit_code == 2, (done.output, done.exception)
-    line = done.output.strip().splitlines()[-1]
-    assert line.startswith("Error: ")
-    return line
-
-
 def faults(path: Path, sibling: Path) -> Iterator[tuple[str, Callable[[], object]]]:
     """Every way in which the file may come to be another, by name."""
     whole = path.read_bytes()
@@ -220,16 +211,12 @@ def test_another_image_in_place_of_one_is_named(root, call):
 
 def test_verify_sees_every_artifact_of_the_table(root):
     """What DVC does not run: one command that looks at everything."""
-    assert verify(root).exit_code == 0
+    succeeds(root, "verify")
     for name, *_ in ARTIFACTS.values():
         path = root / name
         whole = path.read_bytes()
         path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-        done = verify(root)
+        done = weakhoi(root, "verify")
         assert done.exit_code == 2
         assert f"{artifact(name)}: output of " in done.output
         path.write_bytes(whole)
-
-
-def verify(root: Path) -> Result:
-    return CliRunner().invoke(main, ["verify", "--root", str(root)])

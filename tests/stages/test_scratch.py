@@ -15,12 +15,6 @@ from pipeline.store.files import sha256_of
 from pipeline.store.inputs import StageInputs
 from pipeline.store.manifests import read_stage_manifest, write_stage_manifest
 from stages._scratch import build_scratch
-from tests.report.worlds import write_world
-
-
-@pytest.fixture
-def layout(tmp_path) -> Layout:
-    return write_world(tmp_path / "root")
 
 
 def recorded(layout: Layout, stage: str = "evaluate", inputs=(), outputs=None, params=None, **arguments):
