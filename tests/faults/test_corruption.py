@@ -66,8 +66,14 @@ ARTIFACTS = {
     "dump's array": (
         f"{CACHE}/predictions/ours.zarr/human_index/zarr.json",
         f"{CACHE}/predictions/ours.zarr/object_index/zarr.json",
-        ("export", *RUN, "--format", "hicodet-mat", "--output", "exported"),
+        ("evaluate", *RUN),
         "weakhoi infer --dataset toyworld --variant ours --split test",
+    ),
+    "detections": (
+        f"{CACHE}/detections/ours.zarr/scores/zarr.json",
+        f"{CACHE}/detections/ours.zarr/hoi_id/zarr.json",
+        ("export", *RUN, "--format", "hicodet-mat", "--output", "exported"),
+        "weakhoi evaluate --dataset toyworld --variant ours --split test",
     ),
     "dump's shard": (
         f"{CACHE}/predictions/ours.zarr/interaction_logits/c/0/0",

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import json
+import shutil
 
 import pytest
 from PIL import Image
 
 from pipeline.config.layout import Layout
 from pipeline.config.run import Run
-from pipeline.store.files import sha256_of, write_json
+from pipeline.store.files import sha256_of
 from pipeline.store.manifests import differences, read_stage_manifest
 from tests.roots import copied, edit_params, refused, succeeds
 
@@ -51,9 +51,9 @@ def test_manifest_covers_what_was_read_and_names_from_params_are_escaped(layout)
     manifest = read_stage_manifest(layout.stage_manifest("report"))
     assert manifest.arguments == {"dataset": "toyworld", "variant": "ours,baseline"}
     assert manifest.counts == {"variants": 2, "images": 3}
-    assert "cache/toyworld/predictions/ours.zarr" in manifest.inputs
+    assert "cache/toyworld/detections/ours.zarr" in manifest.inputs
     assert sum(name.endswith(".png") for name in manifest.inputs) == 3  # the images that are shown
-    assert list(manifest.params) == ["report", "evaluate", "variants"]
+    assert list(manifest.params) == ["report", "variants"]
     assert differences(manifest, layout.root) == []
     page = (layout.report / "index.html").read_text()
     assert "<script>x" not in page and "&lt;script&gt;x" in page
@@ -92,11 +92,12 @@ def test_metrics_of_other_params_are_refused(layout):
     assert not layout.report.exists()
 
 
-def test_metrics_of_another_dump_are_refused(layout):
-    data = json.loads(layout.metrics(Run("ours")).read_text())
-    write_json(layout.metrics(Run("ours")), data | {"full": data["full"] + 1})
-    layout.stage_manifest("evaluate", Run("ours")).unlink(missing_ok=True)  # else their digest tells already
-    assert "ours.json: full is" in refused(layout.root, *REPORT)
+def test_detections_of_another_run_are_refused(layout):
+    shutil.rmtree(layout.detections(Run("ours")))
+    shutil.copytree(layout.detections(Run("baseline")), layout.detections(Run("ours")))
+    layout.stage_manifest("evaluate", Run("ours")).unlink()  # else their digest tells already
+    line = refused(layout.root, *REPORT)
+    assert "ours.zarr: " in line and 'run "weakhoi evaluate --dataset toyworld --variant ours"' in line
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_metrics_of_another_dump_are_refused(layout):
         ("per_class", "weakhoi evaluate"),
         ("weight_sweeps", "weakhoi evaluate"),
         ("training_log", "weakhoi train"),
-        ("predictions", "weakhoi infer"),
+        ("detections", "weakhoi evaluate"),
     ],
 )
 def test_missing_files_name_the_command_that_makes_them(layout, which, remedy):

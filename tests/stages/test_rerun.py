@@ -46,7 +46,7 @@ def test_a_row_that_nobody_named_is_reported_and_its_runs_give_the_same_again(la
 def test_commas_inside_brackets_belong_to_a_value(layout):
     names = "baseline,ours+train.decay_at=[0.5,0.7]"
     line = refused(layout.root, "report", "--dataset", "toyworld", "--variant", names)
-    assert "ours+train.decay_at=[0.5,0.7].json does not exist" in line
+    assert "ours+train.decay_at=[0.5,0.7] does not exist" in line
 
 
 def test_infer_of_a_row_that_nobody_named_gives_the_same_again(own_dataset, tmp_path):
