@@ -116,6 +116,8 @@ def test_a_folder_that_links_to_itself_ends(layout, tmp_path):
         ({"params": {"prepare": []}}, "prepare is no section"),
         ({"params": {"variants": 1}}, "variants is no section"),
         ({"stage": "cli"}, 'no stage "cli" writes manifests'),
+        ({"stage": "../../evil"}, 'no stage "../../evil" writes manifests'),
+        ({"json": "/tmp/out"}, 'argument "json" is not one that evaluate records'),
     ],
 )
 def test_what_no_stage_records_is_refused(layout, tmp_path, hostile, told):

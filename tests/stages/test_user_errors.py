@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from pipeline.store.files import sha256_of
-from tests.roots import copied, edit_params, new_root, refused, succeeds, weakhoi
+from tests.roots import copied, edit_params, new_root, refused, succeeds
 
 
 def fails(root: Path, stage: str, *options: str) -> str:
@@ -78,11 +78,6 @@ def test_mistyped_param(root):
     assert "toyworld.detect.score_threshold is 'high' (str); expected a valid number" in fails(
         root, "detect", "--split", "test"
     )
-
-
-def test_unknown_dataset_and_variant(root):
-    assert 'did you mean "toyworld"' in refused(root, "prepare", "--dataset", "toyword")
-    assert 'did you mean "baseline"' in fails(root, "train", "--variant", "baselin")
 
 
 def test_missing_image(root):
@@ -181,11 +176,6 @@ def test_no_human_in_any_image(root):
     assert 'no "person" found in any of 4 images' in fails(root, "detect", "--split", "test")
 
 
-def test_missing_artifact_says_which_stage_makes_it(root):
-    (root / "cache/toyworld/knowledge_bank.h5").unlink()
-    assert 'run "weakhoi encode-prompts --dataset toyworld"' in fails(root, "train")
-
-
 def test_unknown_template_field(root):
     edit_params(root, lambda document: document["toyworld"]["encode_prompts"].update(template="a {verbb} {object}"))
     assert 'did you mean "verb"' in fails(root, "encode-prompts")
@@ -194,14 +184,6 @@ def test_unknown_template_field(root):
 def test_prompt_word_outside_the_cut_token_table(root):
     edit_params(root, lambda document: document["toyworld"]["encode_prompts"].update(template="zebra {verb} {object}"))
     assert "zebra" in fails(root, "encode-prompts")
-
-
-def test_verify_names_a_changed_artifact(root):
-    path = root / "cache/toyworld/knowledge_bank.h5"
-    path.write_bytes(path.read_bytes()[:-1] + b"x")
-    done = weakhoi(root, "verify")
-    assert done.exit_code == 2
-    assert "cache/toyworld/knowledge_bank.h5: output of encode_prompts has sha256" in done.output
 
 
 def test_device_that_is_not_there(root):
