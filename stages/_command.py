@@ -22,7 +22,7 @@ from pipeline.store.cluster import chosen_cluster
 
 RUN_SEED = click.IntRange(0, MAX_SEED)
 
-# openai-clip 1.0.1 imports pkg_resources; users cannot change that.
+# openai-clip 1.0.1 imports pkg_resources; nothing that a user of ours could mend.
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
 
