@@ -26,7 +26,7 @@ RUN_SEED = click.IntRange(0, MAX_SEED)
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
 
-# How to lower a stage's use of memory. The number of pairs of an image grows with the square of its proposals.
+# What lowers a stage's use of memory. Pairs of an image grow with the square of its proposals.
 _LESS_MEMORY = {
     "detect": "lower detect.batch_size",
     "train": "lower train.batch_size, train.max_proposals or train.num_workers",
