@@ -44,7 +44,7 @@ class _OneLine(click.ClickException):
 
 
 class _Command(click.Command):
-    """A command whose wrong options are one line too, without click's lines of usage."""
+    """A command that also reports wrong options in one line, without click's usage."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
@@ -110,7 +110,7 @@ def split_option(*choices: str, default: str | None = None) -> Callable[[Callabl
 
 
 def split_names(texts: Iterable[str]) -> tuple[str, ...]:
-    """Names of an option that may be repeated or hold several, separated by commas; not those inside brackets."""
+    """Split an option's values at commas outside of brackets; the option itself may be repeated."""
     return tuple(name for text in texts for name in re.split(r",(?![^\[]*\])", text))
 
 
@@ -122,7 +122,7 @@ def device_option(function: Callable[..., Any]) -> Callable[..., Any]:
 def scheduler_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add --scheduler; where it is not given, the stage takes `execution.scheduler` of params.yaml.
 
-    The stage is handed the address, None for this process, and a root that means the same to the cluster's workers.
+    The stage gets the address (None: this process) and, for a cluster, a root that its workers can open too.
     """
 
     @functools.wraps(function)

@@ -1,4 +1,4 @@
-"""How the stages over images compute their parts: with a progress bar, in this process or on a cluster."""
+"""Runs the parts of a stage over images with a progress bar, in this process or on a cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Work = TypeVar("Work", bound=ImageWork)
 
 
 def run_recipe(recipe: Recipe[Work], stage: StageRun, scheduler: str | None) -> tuple[Work, FinishedParts]:
-    """Return the opened work and its parts, all on disk; raises UserError as `run_parts`."""
+    """Compute the missing parts; return the opened work and all parts. Raises UserError as `run_parts` does."""
     label = " ".join((stage.stage, *stage.arguments.values()))
     return run_parts(
         recipe,

@@ -1,4 +1,4 @@
-"""What the two recipe stages share: options, the check of the output, and the manifest beside the weights."""
+"""Shared by the two recipe commands: options, the check of the output, and the manifest beside the weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.store.files import sha256_of, write_json
 from pipeline.store.manifests import library_versions
 from pipeline.store.targets import check_json_target, check_replaceable
 
-_KEYS = ("weights", "sha256", "quality", "architecture", "recipe")  # of every manifest that was written here
+_KEYS = ("weights", "sha256", "quality", "architecture", "recipe")  # in every manifest that this module writes
 SIZE_LIMIT = 3_000_000  # bytes of shipped weights, so that a clone stays small
 
 
@@ -40,14 +40,14 @@ def recipe_options(recipe_class: type[Any]) -> Callable[[Callable[..., Any]], Ca
 
 
 def check_output(weights: Path, training_set: str) -> None:
-    """Refuse, before the training, a path where anything but earlier weights of the recipe and their manifest lies.
+    """Check before training that --output is free, or holds earlier weights of this recipe and their manifest.
 
     Args:
-        training_set: what the weights' own metadata call their training set.
+        training_set: name of the training set in the metadata of this recipe's weights.
 
     Raises:
         DataError, ArtifactError: as `check_replaceable`.
-        ParamError: the file's name is none of safetensors, by which weights are loaded.
+        ParamError: the file name does not end with .safetensors.
     """
     if weights.suffix != ".safetensors":
         raise ParamError(f"--output is {weights}; expected a file name that ends with .safetensors")
@@ -66,7 +66,7 @@ def _training_set(path: Path) -> str | None:
 
 
 def write_recipe_manifest(weights: Path, recipe: Any, quality: dict[str, float], architecture: dict[str, Any]) -> None:
-    """Write `<weights>.json`: what the weights are, how they were made and how good they are; no clock times.
+    """Write `<weights>.json`: architecture, recipe, quality and versions; no clock times.
 
     Raises:
         WeightsError: the weights are too large to be shipped.

@@ -43,16 +43,16 @@ def _arguments_of(stage: str) -> set[str]:
 
 
 def build_scratch(manifest: StageManifest, root: Path, folder: Path) -> None:
-    """Link every input, with the images that split manifests among them refer to, and write params.yaml.
+    """Link every input, also the images that input split manifests name, and write params.yaml.
 
-    Files are linked one by one: no folder inside is a link, so that nothing is written to where the inputs are.
+    Files are linked one by one. No folder is a link, so that a stage cannot write into the folders of the inputs.
 
     Args:
         folder: new or empty.
 
     Raises:
-        ArtifactError: the folder holds something; an input is missing or is not the one that the manifest recorded; the
-            manifest names what no stage records.
+        ArtifactError: the folder is not empty; an input is missing or has another digest than recorded; the manifest
+            holds stages, arguments or paths that no stage records.
     """
     _check_names(manifest)
     if folder.exists() and any(folder.iterdir()):
@@ -72,7 +72,7 @@ def build_scratch(manifest: StageManifest, root: Path, folder: Path) -> None:
 
 
 def _params(manifest: StageManifest) -> dict[str, Any]:
-    """A params file of the sections that the manifest recorded, with the overrides of its variant in them already."""
+    """params.yaml with the recorded sections, which hold the variant's overrides already."""
     recorded = dict(manifest.params)
     rows = {Run.parse(name).variant: row for name, row in recorded.pop("variants", {}).items()}
     names = [Run.parse(name).variant for name in split_names([manifest.arguments.get("variant", "")]) if name]
@@ -94,7 +94,7 @@ def _link_images(manifest: StageManifest, root: Path, folder: Path) -> None:
 
 
 def _link_download(params: dict[str, Any], root: Path, folder: Path) -> None:
-    """What `prepare` reads: every file of the download, or the path to it where it lies outside of the repository."""
+    """Link every file of the download; where it lies outside of the repository, write its path into the params."""
     download = params.get("source")
     if download and ".." in Path(download).parts:
         params["source"] = (root / download).resolve().as_posix()
@@ -103,7 +103,7 @@ def _link_download(params: dict[str, Any], root: Path, folder: Path) -> None:
 
 
 def _check_names(manifest: StageManifest) -> None:
-    """A manifest may come from a stranger: it must run nothing but stages, and reach nothing outside of the scratch."""
+    """Refuse a manifest that would run anything but a stage, or reach files outside of the scratch folder."""
     if manifest.stage not in STAGES:
         raise ArtifactError(f'no stage "{manifest.stage}" writes manifests; expected {", ".join(STAGES)}')
     recorded = _arguments_of(manifest.stage)
@@ -140,7 +140,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """Every file inside, through links to folders as well, but not round in circles."""
+    """Every file inside, also through links to folders; a folder that links to one above it is left out."""
     real = folder.resolve()
     for path in sorted(folder.iterdir()) if real not in above else ():
         if path.is_dir():

@@ -12,7 +12,7 @@ from pipeline.core.errors import did_you_mean
 _GROUPS = {
     "Use": {
         "predict": "Find interactions in your own images: JSON and drawn pictures.",
-        "evaluate-detections": "Score anybody's detections by the official protocol of HICO-DET or V-COCO.",
+        "evaluate-detections": "Score detections of any method by the official protocol of HICO-DET or V-COCO.",
         "summary": "Print the result tables of a dataset, and where the pictures are.",
     },
     "Pipeline": {

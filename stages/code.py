@@ -18,7 +18,7 @@ from stages._command import root_option, stage_command
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where to write.")
 @root_option
 def command(commands: tuple[str, ...], folder: Path, root: Path) -> None:
-    """A file that did not change is written with the same bytes, so that nothing that depends on it runs again."""
+    """Write one JSON file per command; it changes only when a source file that the command reaches changes."""
     modules = source_files(root)
     own = {name.removeprefix("stages.") for name in modules if name.startswith("stages.") and "._" not in name}
     names = [name.replace("-", "_") for name in commands]

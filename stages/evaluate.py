@@ -1,4 +1,4 @@
-"""`evaluate`: a dump of raw logits and the ground truth, to metrics and matched detections. Seconds of numpy."""
+"""`evaluate`: a dump of raw logits and the ground truth, to metrics and matched detections. Takes seconds, in numpy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`evaluate-detections`: score anybody's detections by the official protocol of HICO-DET or V-COCO."""
+"""`evaluate-detections`: score detections of any method by the official protocol of HICO-DET or V-COCO."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from pipeline.truth.hicodet_mat import read_hicodet_mat, with_image_labels
 from pipeline.truth.vcoco_annotations import read_vcoco
 from stages._command import stage_command
 
-_IMAGES_LOOKED_AT = 100  # enough to see whether boxes lie in 0..1
-_FILE = click.Path(path_type=Path)  # whatever is wrong with it, the reader says so in one line
-_OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role"))  # of this command's JSON files
+_IMAGES_LOOKED_AT = 100  # enough to tell boxes in 0..1
+_FILE = click.Path(path_type=Path)  # no check by click: the readers report all faults in one line
+_OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role"))  # of the JSON files of this command
 
 
 @stage_command("evaluate-detections", help=__doc__)
@@ -81,7 +81,7 @@ def command(
     image_labels: Path | None,
     ties: Ties,
 ) -> None:
-    """Evaluate, print a summary and write the JSON file; doubts about the figures go to stderr."""
+    """Evaluate, write the JSON file, print a summary; notes about doubtful figures go to stderr."""
     check_json_target(output, *_OWN_KEYS, what="scores", option="--output")
     if dataset == "vcoco":
         if instances is None:

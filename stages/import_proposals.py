@@ -1,4 +1,4 @@
-"""`import-proposals`: a peer's detections of one split, to a proposals file that `detect.source` may name."""
+"""`import-proposals`: detections of another tool for one split, to a proposals file that `detect.source` may name."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def command(dataset: str, split: str, source: Path, labels: str | None, trained_
 
 
 def _listed(counts: Mapping[str, int]) -> str:
-    """Categories with their numbers of boxes, the most frequent ten by name."""
+    """The number of categories, and the ten most frequent with their numbers of boxes."""
     named = ", ".join(f"{name} {count}" for name, count in list(counts.items())[:10])
     return f"{len(counts)} categories" + (f" ({named}{', ...' if len(counts) > 10 else ''})" if counts else "")
 

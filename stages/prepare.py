@@ -1,4 +1,4 @@
-"""`prepare`: annotations and images to a vocabulary, split manifests without boxes, and ground truth to score by."""
+"""`prepare`: annotations and images to a vocabulary, split manifests without boxes, and ground truth for `evaluate`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stages._command import dataset_option, progress, root_option, stage_command
 @dataset_option
 @root_option
 def command(dataset: str, root: Path) -> None:
-    """Read the dataset with the reader that params name, and write what every later stage starts from."""
+    """Read the dataset with the reader that params.yaml names, and write what all later stages read."""
     layout = Layout(root, dataset)
     with StageRun("prepare", layout) as stage:
         params = stage.params(PrepareParams)

@@ -38,8 +38,8 @@ def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
         with progress(steps, "report") as advance:
             report = make_report(split, rows, params, advance)
 
-        # Shown where they exist. No DVC dependencies: an optional one can't be declared, and the studies that make them
-        # are hours that `dvc repro` must not pull in. The manifest records them: `weakhoi verify` sees them change.
+        # Shown where they exist. They are no DVC dependencies: DVC has no optional ones, and `dvc repro` must not run
+        # the studies that make them, which take hours. The manifest records them, so `weakhoi verify` sees a change.
         ablations = [layout.ablations("csv")] if layout.ablations("csv").is_file() else []
         figures = further_figures(layout.figures)
         tables = "".join(ablations_html(path, "make the table again, or remove it") for path in ablations)

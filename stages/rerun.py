@@ -1,4 +1,4 @@
-"""`rerun`: a stage once more from its manifest alone, in a scratch folder, and whether the bytes come out the same."""
+"""`rerun`: run a stage again from its manifest alone, in a scratch folder, and compare the bytes."""
 
 from __future__ import annotations
 

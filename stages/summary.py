@@ -24,7 +24,7 @@ from stages._command import dataset_option, root_option, stage_command
 @click.option("--write", is_flag=True, help="Also write the study to results/<dataset>/ablations.md and .csv.")
 @root_option
 def command(dataset: str, write: bool, root: Path) -> None:
-    """Print tables; write one where asked to."""
+    """Print the tables; with --write, also write the study's."""
     layout = Layout(root, dataset)
     load_params(layout.params, dataset)
     names = load_run_variants(layout.params)

@@ -1,4 +1,4 @@
-"""Recipe of the synthetic world's CLIP, a frozen stage: train it and leave its weights and quality figures."""
+"""Recipe of the toyworld's CLIP, a frozen stage: train it, write its weights, and measure its quality."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TRAINING_SET = "toyworld clip corpus"
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), default=DEFAULT_OUTPUT, show_default=True)
 @recipe_options(ClipRecipe)
 def command(recipe: ClipRecipe, output: Path) -> None:
-    """Build, train, save, and measure what was saved."""
+    """Build, train, save, and measure the saved weights."""
     import dataclasses
 
     import torch

@@ -1,4 +1,4 @@
-"""Recipe of the synthetic world's detector, a frozen stage: train it and leave its weights and quality figures."""
+"""Recipe of the toyworld's detector, a frozen stage: train it, write its weights, and measure its quality."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def command(dataset: str, variant: str, seed: int | None, device: str, root: Pat
 
 
 def _train(stage: StageRun, run: Run, device: str, ranks: Ranks) -> None:
-    """All of it, on one of the ranks; the first alone writes."""
+    """Train on one of the ranks; only the first one writes files."""
     layout, tell = stage.layout, partial(click.echo, err=True)
     opened = open_device(device, local_rank=ranks.local_rank if ranks.size > 1 else None)
     ranks.connect(opened)
@@ -71,7 +71,7 @@ def _train(stage: StageRun, run: Run, device: str, ranks: Ranks) -> None:
     write_text(outputs[1], log.text())
     counts = {"images": num_images, "iterations": len(log.rows)}
     if ranks.size > 1:
-        counts["ranks"] = ranks.size  # for the order of float sums
+        counts["ranks"] = ranks.size  # it changes the order of float sums
     stage.finish(outputs, counts, seed=params.seed)
 
 

@@ -1,4 +1,4 @@
-"""`verify`: every artifact against the manifests that say what it should be."""
+"""`verify`: every artifact against the digests in the stage manifests, and these against params.yaml."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from stages._command import root_option, stage_command
 @click.option("--images", is_flag=True, help="Also digest every image of the split manifests.")
 @root_option
 def command(manifests: tuple[Path, ...], images: bool, root: Path) -> None:
-    """Compare digests and params; exit 2 and one line per difference, with what mends it, where any is found."""
+    """Compare digests and params; print one line per difference with the command that mends it, then exit 2."""
     runs = (path for folder in (root / "manifests").glob("*/runs") for path in files_below(folder))
     chosen = manifests or tuple(sorted(path for path in runs if path.suffix == ".json"))
     if not chosen:

@@ -35,7 +35,7 @@ def seed(request) -> int:
     return getattr(request, "param", 0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def vocabulary() -> Vocabulary:
     return Vocabulary(
         objects=("person", "bicycle", "cup", "lamp"),
@@ -64,12 +64,12 @@ def cluster():
         yield cluster
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def toyworld_params() -> Params:
     return load_params(ROOT / "params.yaml", "toyworld")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def model_params(toyworld_params) -> ModelParams:
     sizes = {"spatial_hidden": 16, "pair_hidden": 16}
     settings = dict.fromkeys(("bilevel", "ppr_fcn", "prompt_classifier"), sizes) | {"clip_resnet": {"roi_size": 2}}
@@ -78,6 +78,10 @@ def model_params(toyworld_params) -> ModelParams:
 
 @pytest.fixture
 def small_visual(seed) -> ModifiedResNet:
+    return random_visual(seed)
+
+
+def random_visual(seed: int) -> ModifiedResNet:
     torch.manual_seed(seed)
     visual = ModifiedResNet(layers=[1, 1, 1, 1], output_dim=24, heads=4, input_resolution=64, width=8)
     for parameter in visual.parameters():  # no branch may start at zero, or a wrong one would go unseen

@@ -10,11 +10,11 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
+from tests.clones import copy_repository, run_in, set_params
 from tests.downloads import hicodet_download, vcoco_download
 from tests.real_weights import save_random_clip, save_random_detector
-from tests.test_end_to_end import copy_repository, run_in, set_params
+from tests.roots import edit_params
 
 pytestmark = pytest.mark.slow
 SEEN = ("person", "bicycle", "skateboard", "knife")  # by the random detectors
@@ -29,17 +29,19 @@ def weights(tmp_path_factory) -> Path:
 def reduced_copy(folder: Path, dataset: str, download: Path, weights: Path, detector: str) -> Path:
     """The repository with one dataset, one variant, one epoch; all else as params.yaml has it for that dataset."""
     copy_repository(folder)
-    path = folder / "params.yaml"
-    document = yaml.safe_load(path.read_text()) | {"datasets": [dataset], "run_variants": ["ours"]}
-    path.write_text(yaml.safe_dump(document, sort_keys=False))
-    set_params(folder, dataset, "prepare", {"source": str(download)})
-    set_params(folder, dataset, "clip", {"weights": str(weights / "RN50.pt")})
+    edit_params(folder, lambda document: document.update(datasets=[dataset], run_variants=["ours"]))
     detector_file = save_random_detector(weights / f"{detector}.pt", detector, seen=SEEN)
     detect = {"weights": str(detector_file), "max_per_image": 8, "score_threshold": 0.01, "batch_size": 2}
-    set_params(folder, dataset, "detect", {"detector": detector, **detect})
-    set_params(folder, dataset, "model", {"image_size": 224, "clip_resnet": {"last_stride": 32}})
-    set_params(folder, dataset, "train", {"epochs": 1, "batch_size": 6, "num_workers": 0})
-    set_params(folder, dataset, "report", {"num_images": 4})
+    set_params(
+        folder,
+        dataset,
+        prepare={"source": str(download)},
+        clip={"weights": str(weights / "RN50.pt")},
+        detect={"detector": detector, **detect},
+        model={"image_size": 224, "clip_resnet": {"last_stride": 32}},
+        train={"epochs": 1, "batch_size": 6, "num_workers": 0},
+        report={"num_images": 4},
+    )
     return folder
 
 

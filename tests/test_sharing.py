@@ -11,9 +11,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.test_end_to_end import ROOT, _stages_run, copy_repository, run_in, set_params
+from tests.clones import copy_repository, run_in, set_params, stages_run
+from tests.conftest import ROOT
+from tests.roots import edit_params
 
 pytestmark = pytest.mark.slow
 
@@ -35,12 +36,14 @@ def colleague(tmp_path_factory, remote) -> Path:
     """A repository with a commit, whose artifacts up to the proposals and the bank are made and pushed."""
     folder = tmp_path_factory.mktemp("colleague")
     copy_repository(folder)
-    params = folder / "params.yaml"
-    document = yaml.safe_load(params.read_text()) | {"run_variants": ["ours"]}
-    params.write_text(yaml.safe_dump(document, sort_keys=False))
-    set_params(folder, "toyworld", "prepare", {"num_images": {"train": 12, "val": 1, "test": 4}})
-    set_params(folder, "toyworld", "train", {"epochs": 1, "batch_size": 4})
-    set_params(folder, "toyworld", "report", {"num_images": 2, "gallery_images": 2})
+    edit_params(folder, lambda document: document.update(run_variants=["ours"]))
+    set_params(
+        folder,
+        "toyworld",
+        prepare={"num_images": {"train": 12, "val": 1, "test": 4}},
+        train={"epochs": 1, "batch_size": 4},
+        report={"num_images": 2, "gallery_images": 2},
+    )
     run_in(folder, "dvc", "remote", "add", "--default", "shared", str(remote))
     run_in(folder, "dvc", "repro", "detect@toyworld-train", "detect@toyworld-test", "encode_prompts@toyworld")
     run_in(folder, "dvc", "push")
@@ -61,7 +64,7 @@ def test_proposals_pulled_from_a_remote_are_trained_on_without_detecting(colleag
     made = {path.relative_to(clone / "cache").as_posix() for path in (clone / "cache").rglob("*") if path.is_file()}
     assert made == {"toyworld/proposals/train.h5"}
     done = run_in(clone, "dvc", "repro", "--pull", TRAIN)  # images and bank come from the remote as they are needed
-    assert _stages_run(done) == {TRAIN}
+    assert stages_run(done) == {TRAIN}
     assert (clone / "cache/toyworld/checkpoints/ours/model.safetensors").is_file()
     record = json.loads((clone / "manifests/toyworld/runs/train-ours.json").read_text())
     theirs = json.loads((colleague / "manifests/toyworld/runs/detect-train.json").read_text())
@@ -74,7 +77,7 @@ def first(colleague, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("clones")
     clone = clone_of(colleague, folder / "first")
     run_in(clone, "bash", "-c", shared_cache_commands(folder)[0])
-    assert {f"{name}@toyworld-ours" for name in ("train", "infer", "evaluate")} | {"report@toyworld"} == _stages_run(
+    assert {f"{name}@toyworld-ours" for name in ("train", "infer", "evaluate")} | {"report@toyworld"} == stages_run(
         run_in(clone, "dvc", "repro", "--pull")
     )
     git(clone, "add", "-A")
@@ -94,7 +97,7 @@ def test_a_shared_cache_is_linked_and_serves_both_clones(first, tmp_path):
     configure, take = shared_cache_commands(first.parent)
     second = clone_of(first, tmp_path / "second")
     run_in(second, "bash", "-c", f"{configure} && {take}")
-    assert _stages_run(run_in(second, "dvc", "repro")) == set()
+    assert stages_run(run_in(second, "dvc", "repro")) == set()
     for clone in (first, second):
         for path in ("proposals/train.h5", "predictions/ours.zarr/zarr.json"):
             assert (clone / "cache/toyworld" / path).is_symlink()
@@ -117,7 +120,7 @@ def handed(colleague, tmp_path) -> Path:
     for name in ("manifests/toyworld", "cache/toyworld/images"):
         shutil.copytree(colleague / name, root / name)
     shutil.copy(colleague / "params.yaml", root)
-    set_params(root, "toyworld", "detect", {"source": "shared/{split}.h5"})
+    set_params(root, "toyworld", detect={"source": "shared/{split}.h5"})
     (root / "shared").mkdir()
     shutil.copy(colleague / "cache/toyworld/proposals/test.h5", root / "shared")
     shutil.copy(colleague / "manifests/toyworld/runs/detect-test.json", root / "shared")
@@ -147,7 +150,7 @@ def test_an_experiment_in_a_copy_finds_what_it_needs_and_runs_what_changed(colle
     git(clone, "config", "user.email", "a@example.org")
     git(clone, "config", "user.name", "a")
     done = run_in(clone, "dvc", "exp", "run", *options, "train@toyworld-mine")
-    assert _stages_run(done) == {"train@toyworld-mine"}
+    assert stages_run(done) == {"train@toyworld-mine"}
     assert not (clone / "cache/toyworld/checkpoints").exists()
     assert "three" in run_in(clone, "dvc", "exp", "list").stdout
     changed = run_in(clone, "dvc", "params", "diff", "HEAD", "three", "--json").stdout

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
 
-from tests.conftest import ROOT
-from tests.faults.stages import STAGES, in_process
-
-WEIGHTS = "pipeline/toyworld/weights"
+from tests.faults.stages import STAGES
+from tests.roots import copied, new_root, succeeds
 
 
-def build_root(root: Path) -> Path:
-    """A repository root of a few images, cut into parts that are fewer still; no stage has run."""
-    document = yaml.safe_load((ROOT / "params.yaml").read_text())
+def shrink(document: dict[str, Any]) -> None:
+    """A few images, cut into parts that are fewer still."""
     document |= {"run_variants": ["ours"], "figure_variants": ["ours"], "figure_seeds": [0]}
     toyworld = document["toyworld"]
     toyworld["prepare"]["num_images"] = {"train": 24, "val": 2, "test": 16}
@@ -25,22 +21,17 @@ def build_root(root: Path) -> Path:
     toyworld["infer"] |= {"part_size": 3, "batch_size": 3}
     toyworld["report"] |= {"num_images": 2, "gallery_images": 3}
     toyworld["tsne"] |= {"num_classes": 5, "samples_per_class": 8, "neighbors": 2, "perplexity": 3.0}
-    (root / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-    (root / WEIGHTS).parent.mkdir(parents=True)
-    (root / WEIGHTS).symlink_to(ROOT / WEIGHTS)
-    return root
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory) -> Path:
-    root = build_root(tmp_path_factory.mktemp("world"))
+    root = new_root(tmp_path_factory.mktemp("world"), shrink)
     for call in STAGES.values():
-        done = in_process(root, *call)
-        assert done.exit_code == 0, (call, done.output, done.exception)
+        succeeds(root, *call, "--dataset", "toyworld")
     return root
 
 
 @pytest.fixture
 def root(world, tmp_path) -> Path:
     """A copy that a test may damage."""
-    return Path(shutil.copytree(world, tmp_path / "root", symlinks=True))
+    return copied(world, tmp_path / "root")

@@ -1,9 +1,11 @@
-"""Imports everything that any stage imports, in one thread."""
+"""Imports all that any stage imports, and digests the code of the resumable ones, in one thread."""
 
 import pkgutil
 import warnings
 
 import torch
+
+from pipeline.store.running_code import code_digest
 
 torch.set_num_threads(1)
 with warnings.catch_warnings():
@@ -13,3 +15,6 @@ with warnings.catch_warnings():
             __import__(module.name)
     for name in ("matplotlib.pyplot", "sklearn.manifold", "torchvision.ops"):
         __import__(name)
+code_digest("stages.train")
+for recipes in ("pipeline.detection.recipe", "pipeline.inference.recipes"):
+    code_digest(recipes, "pipeline.store.engine")

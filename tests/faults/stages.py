@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from stages.cli import main
+from tests import roots
 
 RUN = ("--variant", "ours")
 SEEDED = (*RUN, "--seed", "0")
@@ -33,4 +33,8 @@ def arguments(root: Path, *call: str) -> list[str]:
 
 
 def in_process(root: Path, *call: str) -> Result:
-    return CliRunner().invoke(main, arguments(root, *call))
+    return roots.weakhoi(root, *call, "--dataset", "toyworld")
+
+
+def refused(root: Path, *call: str) -> str:
+    return roots.refused(root, *call, "--dataset", "toyworld")

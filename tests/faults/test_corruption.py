@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
-from stages.cli import main
-from tests.faults.stages import RUN, SEEDED, in_process
+from tests.faults.stages import RUN, SEEDED, in_process, refused
+from tests.roots import succeeds, weakhoi
 
 pytestmark = pytest.mark.slow
 CACHE, SPLITS, RESULTS = "cache/toyworld", "manifests/toyworld", "results/toyworld"
@@ -67,8 +66,14 @@ ARTIFACTS = {
     "dump's array": (
         f"{CACHE}/predictions/ours.zarr/human_index/zarr.json",
         f"{CACHE}/predictions/ours.zarr/object_index/zarr.json",
-        ("export", *RUN, "--format", "hicodet-mat", "--output", "exported"),
+        ("evaluate", *RUN),
         "weakhoi infer --dataset toyworld --variant ours --split test",
+    ),
+    "detections": (
+        f"{CACHE}/detections/ours.zarr/scores/zarr.json",
+        f"{CACHE}/detections/ours.zarr/hoi_id/zarr.json",
+        ("export", *RUN, "--format", "hicodet-mat", "--output", "exported"),
+        "weakhoi evaluate --dataset toyworld --variant ours --split test",
     ),
     "dump's shard": (
         f"{CACHE}/predictions/ours.zarr/interaction_logits/c/0/0",
@@ -128,14 +133,6 @@ def artifact(name: str) -> str:
     """The file, or the folder that is one artifact."""
     folders = (path for path in Path(name).parents if path.suffix == ".zarr" or path.parent.name in KEPT_IN)
     return next((path.as_posix() for path in folders), name)
-
-
-def refused(root: Path, *call: str) -> str:
-    done = in_process(root, *call)
-    assert done.exit_code == 2, (done.output, done.exception)
-    line = done.output.strip().splitlines()[-1]
-    assert line.startswith("Error: ")
-    return line
 
 
 def faults(path: Path, sibling: Path) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -220,16 +217,12 @@ def test_another_image_in_place_of_one_is_named(root, call):
 
 def test_verify_sees_every_artifact_of_the_table(root):
     """What DVC does not run: one command that looks at everything."""
-    assert verify(root).exit_code == 0
+    succeeds(root, "verify")
     for name, *_ in ARTIFACTS.values():
         path = root / name
         whole = path.read_bytes()
         path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-        done = verify(root)
+        done = weakhoi(root, "verify")
         assert done.exit_code == 2
         assert f"{artifact(name)}: output of " in done.output
         path.write_bytes(whole)
-
-
-def verify(root: Path) -> Result:
-    return CliRunner().invoke(main, ["verify", "--root", str(root)])

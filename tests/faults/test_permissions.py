@@ -14,7 +14,7 @@ from tests.faults.test_kill import contents
 pytestmark = pytest.mark.slow
 CACHE, SPLITS = "cache/toyworld", "manifests/toyworld"
 CLOSED = [
-    *((name, "params.yaml") for name in ("prepare", "train", "infer", "report")),
+    *((name, "params.yaml") for name in ("prepare", "report")),
     ("detect", f"{SPLITS}/train.json"),
     ("detect", f"{CACHE}/images/train/000000.png"),
     ("train", f"{SPLITS}/vocabulary.json"),

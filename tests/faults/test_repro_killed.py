@@ -5,30 +5,23 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.clones import copy_repository, environment, run_in, set_params
 from tests.faults.test_kill import contents
-from tests.test_end_to_end import copy_repository, run_in, set_params
 
 pytestmark = pytest.mark.slow
 TARGET = "detect@toyworld-test"
-KILLS = 4
-
-
-def environment(folder: Path) -> dict[str, str]:
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return os.environ | {"PATH": path, "PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1", "OMP_NUM_THREADS": "1"}
+KILLS = 2
 
 
 def test_a_killed_repro_goes_on(tmp_path):
     copy_repository(tmp_path)
-    set_params(tmp_path, "toyworld", "prepare", {"num_images": {"train": 4, "val": 2, "test": 24}})
-    set_params(tmp_path, "toyworld", "detect", {"part_size": 4, "batch_size": 4})
+    images = {"num_images": {"train": 4, "val": 2, "test": 24}}
+    set_params(tmp_path, "toyworld", prepare=images, detect={"part_size": 4, "batch_size": 4})
     run_in(tmp_path, "dvc", "repro", "prepare@toyworld")
     start = time.perf_counter()
     run_in(tmp_path, "dvc", "repro", TARGET)

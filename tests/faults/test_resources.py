@@ -12,11 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.faults.forked import run_forked
 from tests.faults.stages import RUN, STAGES, arguments
 from tests.faults.test_kill import FILES, MANIFESTS, contents, outputs, under_final_names
+from tests.roots import edit_params
 
 pytestmark = pytest.mark.slow
 NO_MOUNT = 77  # exit code of a process that may not mount
@@ -121,10 +121,7 @@ def test_read_only_disk(root, tmp_path, name):
 
 
 def use_workers(root: Path) -> None:
-    path = root / "params.yaml"
-    document = yaml.safe_load(path.read_text())
-    document["toyworld"]["train"]["num_workers"] = 1
-    path.write_text(yaml.safe_dump(document))
+    edit_params(root, lambda document: document["toyworld"]["train"].update(num_workers=1))
 
 
 @pytest.mark.parametrize("size", ["4k", "400k"])

@@ -10,12 +10,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pipeline.config.layout import Layout
 from pipeline.store.files import sha256_of
-from tests.faults.stages import RUN, SEEDED, in_process
-from tests.faults.test_corruption import refused
+from tests.faults.stages import RUN, SEEDED, refused
+from tests.roots import copied, edit_params, succeeds
 
 pytestmark = pytest.mark.slow
 # Run of a stage: one that takes its outputs.
@@ -57,7 +56,7 @@ def make_otherwise(root: Path, name: str) -> str:
 @pytest.mark.parametrize("name", TAKERS)
 def test_whatever_a_run_was_made_from_its_takers_refuse_another(root, tmp_path, name):
     for number, (source, before) in enumerate(json.loads(record(root, name).read_text())["inputs"].items()):
-        copy = Path(shutil.copytree(root, tmp_path / f"copy {number}", symlinks=True))
+        copy = copied(root, tmp_path / f"copy {number}")
         after = make_otherwise(copy, source)
         line = refused(copy, *TAKERS[name])
         assert f"made from {source} of sha256 {before[:12]}" in line
@@ -70,31 +69,25 @@ def test_whatever_a_run_was_made_from_its_takers_refuse_another(root, tmp_path, 
     ids=lambda call: call[0],
 )  # fmt: skip
 def test_another_seed_is_prepared_and_nothing_detected(root, call):
-    document = yaml.safe_load((root / "params.yaml").read_text())
-    document["toyworld"]["prepare"]["seed"] = 7
-    (root / "params.yaml").write_text(yaml.safe_dump(document))
-    assert in_process(root, "prepare").exit_code == 0
+    edit_params(root, lambda document: document["toyworld"]["prepare"].update(seed=7))
+    succeeds(root, "prepare", "--dataset", "toyworld")
     line = refused(root, *call)
     assert "detect --dataset toyworld --split " in line and "made from manifests/toyworld/" in line
 
 
 def test_a_model_trained_again_is_inferred_with_before_it_is_scored(root):
-    document = yaml.safe_load((root / "params.yaml").read_text())
-    document["toyworld"]["train"]["learning_rate"] = 0.005
-    (root / "params.yaml").write_text(yaml.safe_dump(document))
-    assert in_process(root, "train", *RUN).exit_code == 0
+    edit_params(root, lambda document: document["toyworld"]["train"].update(learning_rate=0.005))
+    succeeds(root, "train", "--dataset", "toyworld", *RUN)
     assert "checkpoints/ours of sha256" in refused(root, "evaluate", *RUN)
     for stage in ("infer", "evaluate", "report"):
         command = f"weakhoi {stage} --dataset toyworld --variant ours"
         if stage != "report":
             assert command in refused(root, "report")
-        done = in_process(root, stage, *(RUN if stage != "report" else ()))
-        assert done.exit_code == 0, done.output
+        succeeds(root, stage, "--dataset", "toyworld", *(RUN if stage != "report" else ()))
 
 
 def test_a_trained_model_predicts_whatever_was_prepared_since(root):
     """It needs none of the files that it was trained from."""
     make_otherwise(root, "manifests/toyworld/train.json")
     image = next((root / "cache/toyworld/images/test").iterdir())
-    done = in_process(root, "predict", str(image), *RUN)
-    assert done.exit_code == 0, done.output
+    succeeds(root, "predict", str(image), "--dataset", "toyworld", *RUN)

@@ -1,25 +1,43 @@
-"""The smallest dataset of one's own, drawn images and labels.csv, no boxes; and the stages to run it through."""
+"""The smallest dataset of one's own: drawn images and labels.csv, no boxes; and the stages to run it through."""
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Callable
 from pathlib import Path
-
-import yaml
-from click.testing import CliRunner, Result
+from typing import Any
 
 from pipeline.toyworld.scenes import render_scene
 from pipeline.toyworld.vocabulary import toyworld_vocabulary
-from stages.cli import main
+from tests.roots import edit_params, new_root
 
-ROOT = Path(__file__).parents[2]
-WEIGHTS = "pipeline/toyworld/weights"
 SOURCE = "data/custom"
 COUNTS = {"train": 24, "val": 2, "test": 6}
+STAGES = (
+    ("prepare",),
+    ("detect", "--split", "train"),
+    ("detect", "--split", "val"),
+    ("detect", "--split", "test"),
+    ("encode-prompts",),
+    ("train",),
+    ("infer",),
+)
 
 
-def weakhoi(root: Path, *call: str) -> Result:
-    return CliRunner().invoke(main, [*call, "--root", str(root)])
+def on_toy_weights(edit: Callable[[dict[str, Any]], object] = lambda section: None) -> Callable[[dict[str, Any]], None]:
+    """An edit of params.yaml: `custom` on the toyworld's weights, with one short epoch, and a further edit of it."""
+
+    def change(document: dict[str, Any]) -> None:
+        toyworld, custom = document["toyworld"], document["custom"]
+        custom |= {stage: toyworld[stage] for stage in ("clip", "detect", "model")}
+        custom["train"] = toyworld["train"] | {"epochs": 1}
+        edit(custom)
+
+    return change
+
+
+def edit_custom(root: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    """Edit the section `custom` of params.yaml."""
+    edit_params(root, lambda document: edit(document["custom"]))
 
 
 def write_images(folder: Path, counts: dict[str, int], *, seed: int = 0) -> list[str]:
@@ -37,44 +55,8 @@ def write_images(folder: Path, counts: dict[str, int], *, seed: int = 0) -> list
     return lines
 
 
-def write_params(root: Path, edit=lambda section: None) -> None:
-    """params.yaml as it is shipped, with `custom` on the toyworld's weights and one short epoch."""
-    document = yaml.safe_load((ROOT / "params.yaml").read_text())
-    toyworld, custom = document["toyworld"], document["custom"]
-    for stage in ("clip", "detect", "model"):
-        custom[stage] = toyworld[stage]
-    custom["train"] = toyworld["train"] | {"epochs": 1}
-    edit(custom)
-    (root / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-
-
 def build_root(root: Path, *, seed: int = 0) -> Path:
     """A repository root with params, toy weights, images and labels; no stage has run."""
     lines = write_images(root / SOURCE, COUNTS, seed=seed)
     (root / SOURCE / "labels.csv").write_text("\n".join(lines) + "\n")
-    write_params(root)
-    (root / WEIGHTS).parent.mkdir(parents=True)
-    (root / WEIGHTS).symlink_to(ROOT / WEIGHTS)
-    return root
-
-
-STAGES = (
-    ("prepare",),
-    ("detect", "--split", "train"),
-    ("detect", "--split", "val"),
-    ("detect", "--split", "test"),
-    ("encode-prompts",),
-    ("train",),
-    ("infer",),
-)
-
-
-def run_stages(root: Path) -> None:
-    for stage, *options in STAGES:
-        done = weakhoi(root, stage, "--dataset", "custom", *options)
-        assert done.exit_code == 0, (stage, done.output)
-
-
-def copied(root: Path, target: Path) -> Path:
-    shutil.copytree(root, target, symlinks=True)
-    return target
+    return new_root(root, on_toy_weights())

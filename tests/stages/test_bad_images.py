@@ -8,7 +8,9 @@ import shutil
 import pytest
 
 from tests.bad_images import READ, REFUSED, UNUSABLE
-from tests.stages.own_dataset import ROOT, SOURCE, WEIGHTS, weakhoi, write_params
+from tests.conftest import ROOT
+from tests.roots import new_root, refused, succeeds, weakhoi
+from tests.stages.own_dataset import SOURCE, on_toy_weights
 
 pytestmark = pytest.mark.slow
 
@@ -24,14 +26,10 @@ def test_every_kind_that_is_read_goes_through_every_stage(tmp_path):
         write(folder / name)
         rows.append(f'"{name}",ride,bicycle')
     (folder / "labels.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    write_params(tmp_path, lambda section: section["prepare"].update(val_fraction=0.0))
-    (tmp_path / WEIGHTS).parent.mkdir(parents=True)
-    (tmp_path / WEIGHTS).symlink_to(ROOT / WEIGHTS)
+    new_root(tmp_path, on_toy_weights(lambda section: section["prepare"].update(val_fraction=0.0)))
     for call in (["prepare"], ["detect", "--split", "train"], ["encode-prompts"], ["train"]):
-        done = weakhoi(tmp_path, *call, "--dataset", "custom")
-        assert done.exit_code == 0, done.output
-    found = weakhoi(tmp_path, "predict", str(folder), "--dataset", "custom", "--json", "-")
-    assert found.exit_code == 0, found.output
+        succeeds(tmp_path, *call, "--dataset", "custom")
+    found = succeeds(tmp_path, "predict", str(folder), "--dataset", "custom", "--json", "-")
     document = json.loads(found.stdout)
     read = {image["path"].removeprefix(f"{folder}/") for image in document["images"]}
     assert read == {"people.png", *READ}
@@ -55,6 +53,5 @@ def test_prediction_goes_on_past_every_kind_that_is_refused(own_dataset, tmp_pat
     assert lines == [f"Skipped: {reasons[name]}" for name in sorted(reasons)] + [
         f"{len(reasons)} of {len(reasons) + 1} images were skipped"
     ]
-    folder = weakhoi(own_dataset, "predict", named[2], "--dataset", "custom")
-    assert folder.exit_code == 2
-    assert "folder.jpg: no image file directly in this folder" in folder.stderr
+    line = refused(own_dataset, "predict", named[2], "--dataset", "custom")
+    assert "folder.jpg: no image file directly in this folder" in line

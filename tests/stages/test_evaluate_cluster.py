@@ -26,8 +26,7 @@ NUM_IMAGES, FATAL_IMAGE = 6, 3
 
 
 @pytest.mark.parametrize("stage", [command, score_command])
-def test_workers_are_sent_paths_and_digests_that_mean_the_same_to_them(stage, tmp_path, monkeypatch):
-    layout = write_world(tmp_path)
+def test_workers_are_sent_paths_and_digests_that_mean_the_same_to_them(stage, layout, monkeypatch):
     seeded = Run("ours", seed=0)
     found = read_dump(layout.predictions(Run("ours")))
     write_dump(layout.predictions(seeded), **vars(dataclasses.replace(found, variant=seeded.name)))
@@ -44,7 +43,7 @@ def test_workers_are_sent_paths_and_digests_that_mean_the_same_to_them(stage, tm
 
     monkeypatch.setattr(f"{stage.callback.__module__}.connect", connect)
     monkeypatch.setattr(row, "evaluate_rankings", evaluate_rankings)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(layout.root)
     seed = ["--seed", "0"] if stage is score_command else []
     options = ["--dataset", "toyworld", "--variant", "ours", *seed, "--root", "."]
     done = CliRunner().invoke(stage, [*options, "--scheduler", "tcp://cluster:1"])
@@ -93,10 +92,11 @@ def test_a_killed_worker_changes_no_byte(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_workers_that_were_started_in_another_clone_read_the_callers_predictions(tmp_path, monkeypatch, cluster):
+def test_workers_that_were_started_in_another_clone_read_the_callers_predictions(
+    layout, tmp_path, monkeypatch, cluster
+):
     from distributed import Client
 
-    layout = write_world(tmp_path / "mine")
     expected = layout.metrics(Run("ours")).read_bytes()
     theirs = tmp_path / "theirs"
     shutil.copytree(layout.root, theirs)

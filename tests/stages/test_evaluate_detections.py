@@ -297,9 +297,9 @@ def vcoco(tmp_path, run):
     ]
     arrays = asdict(vcoco_worlds.role_detections(rows))
 
-    def invoke(changes=None, *arguments, instances=tmp_path / "instances.json"):
+    def invoke(changes=None, *arguments, instances=tmp_path / "instances.json", detections="d.npz"):
         np.savez(tmp_path / "d.npz", **(arrays | (changes or {})))
-        files = {"annotations": tmp_path / "vcoco.json", "detections": tmp_path / "d.npz"}
+        files = {"annotations": tmp_path / "vcoco.json", "detections": tmp_path / detections}
         return run("--dataset", "vcoco", *arguments, **files, **({"instances": instances} if instances else {}))
 
     return invoke
@@ -324,13 +324,17 @@ def test_vcoco_output_is_the_contract(vcoco):
     }
 
 
-def test_vcoco_official_pickle(vcoco, run, tmp_path):
+def write_pickle(folder):
+    """The rows of d.npz as the official pickle."""
+    truth = read_vcoco(folder / "vcoco.json", folder / "instances.json")
+    with np.load(folder / "d.npz") as arrays:
+        write_vcoco_pickle(folder / "d.pkl", RoleDetections(**arrays), truth)
+
+
+def test_vcoco_official_pickle(vcoco, tmp_path):
     _, expected = vcoco()
-    truth = read_vcoco(tmp_path / "vcoco.json", tmp_path / "instances.json")
-    with np.load(tmp_path / "d.npz") as arrays:
-        write_vcoco_pickle(tmp_path / "d.pkl", RoleDetections(**arrays), truth)
-    files = {name: tmp_path / f"{stem}.json" for name, stem in (("annotations", "vcoco"), ("instances", "instances"))}
-    result, scores = run("--dataset", "vcoco", **files, detections=tmp_path / "d.pkl")
+    write_pickle(tmp_path)
+    result, scores = vcoco(detections="d.pkl")
     assert result.exit_code == 0
     assert scores == expected
     people = pickle.loads((tmp_path / "d.pkl").read_bytes())
@@ -340,11 +344,11 @@ def test_vcoco_official_pickle(vcoco, run, tmp_path):
         ({"image_id": 11}, "image_id 11 in row 0 is not among the 2 images"),
     ):
         (tmp_path / "d.pkl").write_bytes(pickle.dumps([people[0] | changes]))
-        result, _ = run("--dataset", "vcoco", **files, detections=tmp_path / "d.pkl")
+        result, _ = vcoco(detections="d.pkl")
         assert result.exit_code == 2
         assert message in result.output
     (tmp_path / "d.pkl").write_bytes(pickle.dumps(print))
-    result, _ = run("--dataset", "vcoco", **files, detections=tmp_path / "d.pkl")
+    result, _ = vcoco(detections="d.pkl")
     assert result.exit_code == 2
     assert "it names builtins.print" in result.output
     assert result.output.count("\n") == 1
@@ -376,18 +380,15 @@ def far(count):
     return np.array([[90, 90, 99, 99]] * count, np.float32)
 
 
-def test_vcoco_detections_that_meet_nobody_are_told(vcoco, run, tmp_path):
+def test_vcoco_detections_that_meet_nobody_are_told(vcoco, tmp_path):
     result, scores = vcoco({"human_boxes": far(4)})
     assert (result.exit_code, scores["ap_agent"]) == (0, 0)
     assert "Note: no detection meets an annotated box: none of 4 overlaps a person who does its action" in result.stderr
     assert "of this split" in result.stderr and "no detection" not in result.stdout
     result, _ = vcoco({"human_boxes": far(4) / 100, "role_boxes": np.full((4, 4), np.nan, np.float32)})
     assert "all boxes lie in 0..1, expected pixels" in result.stderr
-    truth = read_vcoco(tmp_path / "vcoco.json", tmp_path / "instances.json")
-    with np.load(tmp_path / "d.npz") as arrays:
-        write_vcoco_pickle(tmp_path / "d.pkl", RoleDetections(**arrays), truth)
-    files = {name: tmp_path / f"{stem}.json" for name, stem in (("annotations", "vcoco"), ("instances", "instances"))}
-    result, _ = run("--dataset", "vcoco", **files, detections=tmp_path / "d.pkl")
+    write_pickle(tmp_path)
+    result, _ = vcoco(detections="d.pkl")
     assert "no detection meets an annotated box" in result.stderr
 
 

@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.stages.own_dataset import copied, weakhoi, write_params
+from tests.roots import WEIGHTS, copied, edit_params, refused, succeeds
+from tests.stages.own_dataset import edit_custom
 
 TRAINED = ("train", "--dataset", "custom", "--variant", "exp10")
 
@@ -28,12 +28,11 @@ def set_prompts(root: Path, **changes: str) -> None:
         section["train"]["epochs"] = 0
         section["encode_prompts"] = section["encode_prompts"] | {"text_encoder": "words"} | changes
 
-    write_params(root, edit)
+    edit_custom(root, edit)
 
 
 def prompts_of(root: Path) -> list[str]:
-    done = weakhoi(root, *TRAINED)
-    assert done.exit_code == 0, done.output
+    succeeds(root, *TRAINED)
     return json.loads((root / "cache/custom/checkpoints/exp10/config.json").read_text())["origin"]["prompts"]
 
 
@@ -49,25 +48,18 @@ def test_the_manifest_holds_what_the_bank_was_made_from(root):
     record = json.loads(path.read_text())
     assert record["params"]["encode_prompts"]["text_encoder"] == "words"
     assert "cache/custom/knowledge_bank.h5" not in record["inputs"]
-    done = weakhoi(root, "rerun", str(path))
-    assert "byte-identical" in done.output
+    assert "byte-identical" in succeeds(root, "rerun", str(path)).output
 
 
 def test_a_row_of_another_clip_is_encoded_by_that_one(root):
-    path = root / "params.yaml"
-    document = yaml.safe_load(path.read_text())
-    document["variants"]["rn101"]["model"]["clip"] = "other.safetensors"
-    path.write_text(yaml.safe_dump(document))
-    shutil.copy(root / document["custom"]["clip"]["weights"], root / "other.safetensors")
-    done = weakhoi(root, "train", "--dataset", "custom", "--variant", "rn101")
-    assert done.exit_code == 0, done.output
+    edit_params(root, lambda document: document["variants"]["rn101"]["model"].update(clip="other.safetensors"))
+    shutil.copy(root / WEIGHTS / "clip.safetensors", root / "other.safetensors")
+    succeeds(root, "train", "--dataset", "custom", "--variant", "rn101")
     record = json.loads((root / "manifests/custom/runs/train-rn101.json").read_text())
     assert "other.safetensors" in record["inputs"]
 
 
 def test_a_missing_bank_of_the_dataset_names_the_command_that_makes_it(root):
-    done = weakhoi(root, "train", "--dataset", "custom")
-    assert done.exit_code == 2
-    command = done.output.split('run "weakhoi ')[1].split('"')[0].split()
-    assert weakhoi(root, *command).exit_code == 0
-    assert weakhoi(root, "train", "--dataset", "custom").exit_code == 0
+    line = refused(root, "train", "--dataset", "custom")
+    succeeds(root, *line.split('run "weakhoi ')[1].split('"')[0].split())
+    succeeds(root, "train", "--dataset", "custom")

@@ -14,17 +14,10 @@ from pipeline.data.images import open_image
 from pipeline.store.dump import read_dump
 from pipeline.store.files import sha256_of
 from pipeline.store.manifests import differences, read_stage_manifest
-from tests.stages.own_dataset import COUNTS, SOURCE, STAGES, build_root, copied, weakhoi, write_params
+from tests.roots import copied, refused, succeeds
+from tests.stages.own_dataset import COUNTS, SOURCE, STAGES, build_root, edit_custom
 
 pytestmark = pytest.mark.slow
-
-
-def fails(root, *call) -> str:
-    done = weakhoi(root, *call, "--dataset", "custom")
-    assert done.exit_code == 2, done.output
-    (line,) = done.output.strip().splitlines()
-    assert line.startswith("Error: ")
-    return line
 
 
 def test_every_stage_leaves_what_the_next_one_needs(own_dataset):
@@ -54,7 +47,7 @@ def test_labels_of_the_csv_are_those_of_the_manifest(own_dataset):
 
 @pytest.mark.parametrize("stage", ["evaluate", "report"])
 def test_what_needs_boxes_says_so(own_dataset, stage):
-    line = fails(own_dataset, stage)
+    line = refused(own_dataset, stage, "--dataset", "custom")
     assert "custom test: no annotated boxes, only image-level labels" in line
     assert "weakhoi predict --dataset custom" in line
     assert not list((own_dataset / "results").rglob("*.json"))
@@ -62,8 +55,7 @@ def test_what_needs_boxes_says_so(own_dataset, stage):
 
 def test_the_trained_model_predicts_by_its_own_vocabulary(own_dataset):
     path = own_dataset / SOURCE / "test/photo 0.png"
-    done = weakhoi(own_dataset, "predict", str(path), "--dataset", "custom", "--json", "-", "--threshold", "0")
-    assert done.exit_code == 0, done.output
+    done = succeeds(own_dataset, "predict", str(path), "--dataset", "custom", "--json", "-", "--threshold", "0")
     (image,) = json.loads(done.output)["images"]
     classes = json.loads((own_dataset / "manifests/custom/vocabulary.json").read_text())["hoi_classes"]
     assert image["detections"]
@@ -82,20 +74,18 @@ def test_predict_takes_a_detector_of_own_categories(own_dataset, tmp_path):
         "--threshold", "0", "--detector", builder, "--detector-weights", str(tmp_path / "own.pt"),
         "--detector-threshold", "0",
     )  # fmt: skip
-    assert f"has {len(objects) + 1} categories" in weakhoi(own_dataset, *call).output
+    assert f"has {len(objects) + 1} categories" in refused(own_dataset, *call)
     names = {"categories": ["__background__", *reversed(objects)]}
     (tmp_path / "own.categories.json").write_text(json.dumps(names))
-    done = weakhoi(own_dataset, *call)
-    assert done.exit_code == 0, done.output
-    assert json.loads(done.output)["detector"].startswith(builder)
+    assert json.loads(succeeds(own_dataset, *call).output)["detector"].startswith(builder)
 
 
 def test_an_object_that_the_detector_does_not_know(tmp_path):
     root = build_root(tmp_path)
     labels = root / SOURCE / "labels.csv"
     labels.write_text(labels.read_text().replace(",bicycle,", ",bycicle,"))
-    assert weakhoi(root, "prepare", "--dataset", "custom").exit_code == 0
-    line = fails(root, "detect", "--split", "train")
+    succeeds(root, "prepare", "--dataset", "custom")
+    line = refused(root, "detect", "--dataset", "custom", "--split", "train")
     assert 'does not know 1 categories of the vocabulary: bycicle, did you mean "bicycle"?' in line
 
 
@@ -103,14 +93,13 @@ def test_without_a_split_column_val_is_held_out_and_an_empty_test_split_goes_thr
     root = copied(own_dataset, tmp_path / "root")
     labels = root / SOURCE / "labels.csv"
     labels.write_text("\n".join(row.rpartition(",")[0] for row in labels.read_text().splitlines()))
-    write_params(root, lambda section: section["prepare"].update(val_fraction=0.25))
+    edit_custom(root, lambda section: section["prepare"].update(val_fraction=0.25))
     for call in (["prepare"], ["detect", "--split", "test"]):
-        assert weakhoi(root, *call, "--dataset", "custom").exit_code == 0
+        succeeds(root, *call, "--dataset", "custom")
     counts = read_stage_manifest(root / "manifests/custom/runs/prepare.json").counts
     assert counts == {"train": 24, "val": 8, "test": 0}
     (root / "manifests/custom/runs/train-ours.json").unlink()  # of other training images than those of now
-    done = weakhoi(root, "infer", "--dataset", "custom")
-    assert done.exit_code == 0, done.output
+    succeeds(root, "infer", "--dataset", "custom")
     assert len(read_dump(root / "cache/custom/predictions/ours.zarr")) == 0
 
 
@@ -136,8 +125,7 @@ def test_a_turned_photo_is_trained_on_upright(own_dataset, tmp_path):
 
 def _logits(root):
     for call in (["prepare"], ["detect", "--split", "test"], ["infer"]):
-        done = weakhoi(root, *call, "--dataset", "custom")
-        assert done.exit_code == 0, done.output
+        succeeds(root, *call, "--dataset", "custom")
     dump = read_dump(root / "cache/custom/predictions/ours.zarr")
     start, stop = dump.pair_offsets[1:3]
     return dump.outputs["interaction_logits"][start:stop]

@@ -7,17 +7,17 @@ import json
 import numpy as np
 import pytest
 import torch
-import yaml
 from torchvision.models import get_model_builder
 
 from pipeline.config.layout import Layout
 from pipeline.data.split import write_split
 from pipeline.store.proposals_file import read_proposals
 from pipeline.store.vocabulary_file import write_vocabulary
+from tests.roots import new_root, refused, succeeds
 from tests.small_split import write_split_images
-from tests.stages.own_dataset import ROOT, weakhoi
 
 SSDLITE = "ssdlite320_mobilenet_v3_large"
+DETECT = ("detect", "--dataset", "custom", "--split", "train")
 NAMES = ["__background__", "lamp", "person", "cup", "bicycle"]
 
 
@@ -27,18 +27,12 @@ def root(tmp_path, vocabulary):
     layout = Layout(tmp_path, "custom")
     write_split(layout.split("train"), write_split_images(tmp_path, vocabulary, 3))
     write_vocabulary(layout.vocabulary, vocabulary)
-    document = yaml.safe_load((ROOT / "params.yaml").read_text())
     own = {"detector": SSDLITE, "weights": "own.pt", "score_threshold": 0.0, "max_per_image": 1000}
-    document["custom"]["detect"] |= own
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(document))
+    new_root(tmp_path, lambda document: document["custom"]["detect"].update(own))
     torch.manual_seed(0)
     model = get_model_builder(SSDLITE)(weights=None, weights_backbone=None, num_classes=len(NAMES))
     torch.save({"model": model.state_dict()}, tmp_path / "own.pt")
     return tmp_path
-
-
-def detect(root):
-    return weakhoi(root, "detect", "--dataset", "custom", "--split", "train")
 
 
 def test_proposals_are_named_by_the_file_beside_the_weights(root):
@@ -46,8 +40,7 @@ def test_proposals_are_named_by_the_file_beside_the_weights(root):
     found = []
     for renamed in (NAMES, ["__background__", "person", "lamp", "cup", "bicycle"]):
         names.write_text(json.dumps({"categories": renamed}))
-        done = detect(root)
-        assert done.exit_code == 0, done.output
+        succeeds(root, *DETECT)
         found.append(read_proposals(root / "cache/custom/proposals/train.h5").object_ids)
     assert set(found[0].tolist()) == {0, 1, 2, 3}
     assert np.array([3, 1, 2, 0])[found[0]].tolist() == found[1].tolist()  # person and lamp have changed places
@@ -56,8 +49,6 @@ def test_proposals_are_named_by_the_file_beside_the_weights(root):
 
 
 def test_without_names_one_line_says_where_to_put_them(root):
-    done = detect(root)
-    assert done.exit_code == 2
-    (line,) = done.output.strip().splitlines()
+    line = refused(root, *DETECT)
     assert f"own.pt has {len(NAMES)} categories" in line
     assert f"name its {len(NAMES)} in {root / 'own.categories.json'}" in line

@@ -19,7 +19,9 @@ from pipeline.evaluation.fusion import fuse
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.store.dump import read_dump
 from pipeline.toyworld.scenes import render_scene
-from tests.stages.own_dataset import ROOT, SOURCE, copied, weakhoi
+from tests.conftest import ROOT
+from tests.roots import copied, refused, succeeds, weakhoi
+from tests.stages.own_dataset import SOURCE
 
 pytestmark = pytest.mark.slow
 
@@ -285,8 +287,7 @@ def test_a_row_that_shares_a_run_is_predicted_by_that_run(predict, images):
 
 def test_a_checkpoint_of_the_cache_brings_its_dataset(own_dataset, images):
     checkpoint = own_dataset / "cache/custom/checkpoints/ours"
-    done = weakhoi(own_dataset, "predict", str(EXAMPLE), "--checkpoint", str(checkpoint), "--json", "-", *ALL)
-    assert done.exit_code == 0, done.output
+    done = succeeds(own_dataset, "predict", str(EXAMPLE), "--checkpoint", str(checkpoint), "--json", "-", *ALL)
     assert json.loads(done.stdout)["images"] == images(EXAMPLE)
 
 
@@ -310,16 +311,12 @@ def test_a_checkpoint_whose_objects_the_detector_does_not_know(own_dataset, tmp_
     shutil.copytree(own_dataset / "cache/custom/checkpoints/ours", checkpoint)
     config = (checkpoint / "config.json").read_text().replace('"bicycle"', '"zebra"')
     (checkpoint / "config.json").write_text(config)
-    done = weakhoi(own_dataset, "predict", str(EXAMPLE), "--checkpoint", str(checkpoint))
-    assert done.exit_code == 2
-    (line,) = done.stderr.strip().splitlines()
+    line = refused(own_dataset, "predict", str(EXAMPLE), "--checkpoint", str(checkpoint))
     assert "does not know 1 categories of the vocabulary: zebra" in line
 
 
 def test_before_the_toyworld_is_trained_the_error_says_how(own_dataset):
-    done = weakhoi(own_dataset, "predict", str(EXAMPLE))
-    assert done.exit_code == 2
-    assert 'run "make repro" once' in done.stderr
+    assert 'run "make repro" once' in refused(own_dataset, "predict", str(EXAMPLE))
 
 
 def test_the_shipped_example_is_drawn_by_the_toyworld():

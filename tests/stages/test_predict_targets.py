@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from pipeline.prediction.picture import PictureFolder
-from tests.stages.own_dataset import weakhoi
+from tests.conftest import ROOT
+from tests.roots import refused, weakhoi
 
 
 @pytest.fixture
@@ -27,17 +28,13 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-def refused(root: Path, *call: str | Path) -> str:
-    done = weakhoi(root, "predict", *map(str, call))
-    assert done.exit_code == 2, done.output
-    (line,) = done.stderr.strip().splitlines()
-    assert line.startswith("Error: ")
-    return line
+def not_predicted(root: Path, *call: str | Path) -> str:
+    return refused(root, "predict", *map(str, call))
 
 
 def test_drawing_into_the_folder_of_the_images_replaces_none_of_them(folder, tmp_path):
     before = contents(folder)
-    assert "photos/a-hoi.jpg: is there already and no picture that predict drew" in refused(
+    assert "photos/a-hoi.jpg: is there already and no picture that predict drew" in not_predicted(
         tmp_path, folder, "--draw", folder
     )
     assert contents(folder) == before
@@ -47,7 +44,7 @@ def test_drawing_into_the_folder_of_the_images_replaces_none_of_them(folder, tmp
 def test_json_over_a_file_of_the_users(folder, tmp_path, name):
     (folder / "labels.json").write_text(json.dumps({"images": []}))
     before = contents(folder)
-    assert f"photos/{name}: is there already and holds no predictions" in refused(
+    assert f"photos/{name}: is there already and holds no predictions" in not_predicted(
         tmp_path, folder / "b.png", "--json", folder / name
     )
     assert contents(folder) == before
@@ -55,7 +52,7 @@ def test_json_over_a_file_of_the_users(folder, tmp_path, name):
 
 def test_json_over_a_picture_of_the_same_call(folder, tmp_path):
     target = tmp_path / "drawn" / "b-hoi.jpg"
-    line = refused(tmp_path, folder / "b.png", "--draw", tmp_path / "drawn", "--json", target)
+    line = not_predicted(tmp_path, folder / "b.png", "--draw", tmp_path / "drawn", "--json", target)
     assert f"--json {target}: a picture of --draw gets that name" in line
 
 
@@ -66,37 +63,36 @@ def test_pictures_that_were_drawn_are_no_images(folder, tmp_path):
     left, missing = done.stderr.strip().splitlines()
     assert left == f"Left out: 1 pictures that predict drew, first {folder}/b-hoi.jpg"
     assert missing.startswith(f"Error: {tmp_path}/params.yaml does not exist")  # the first that the model needs
-    line = refused(tmp_path, folder / "b-hoi.jpg")
+    line = not_predicted(tmp_path, folder / "b-hoi.jpg")
     assert "nothing to predict on but 1 pictures that predict drew" in line
 
 
 def test_a_target_that_cannot_be_written_is_refused_before_the_work(folder, tmp_path):
-    assert "File name too long" in refused(tmp_path, folder / "b.png", "--json", tmp_path / ("x" * 300))
-    assert "Not a directory" in refused(tmp_path, folder / "b.png", "--json", folder / "b.png" / "out.json")
-    assert "Not a directory" in refused(tmp_path, folder / "b.png", "--draw", folder / "b.png" / "drawn")
+    assert "File name too long" in not_predicted(tmp_path, folder / "b.png", "--json", tmp_path / ("x" * 300))
+    assert "Not a directory" in not_predicted(tmp_path, folder / "b.png", "--json", folder / "b.png" / "out.json")
+    assert "Not a directory" in not_predicted(tmp_path, folder / "b.png", "--draw", folder / "b.png" / "drawn")
 
 
 def test_an_argument_longer_than_a_name_may_be(tmp_path):
-    assert ": File name too long; check the path" in refused(tmp_path, "x" * 5000)
+    assert ": File name too long; check the path" in not_predicted(tmp_path, "x" * 5000)
 
 
 def test_a_name_with_terminal_escapes_is_shown_and_not_obeyed(tmp_path):
-    line = refused(tmp_path, "\x1b]0;title\x07\x1b[2J.jpg")
+    line = not_predicted(tmp_path, "\x1b]0;title\x07\x1b[2J.jpg")
     assert "\\x1b]0;title\\x07\\x1b[2J.jpg: " in line
 
 
 def test_links_inside_a_checkpoint_of_unknown_origin_are_refused(folder, tmp_path):
-    root = Path(__file__).parents[2]
-    (tmp_path / "params.yaml").symlink_to(root / "params.yaml")
+    (tmp_path / "params.yaml").symlink_to(ROOT / "params.yaml")
     (tmp_path / "private").write_text("private")
     checkpoint = tmp_path / "model"
     checkpoint.mkdir()
     (checkpoint / "config.json").write_text("{}")
     (checkpoint / "model.safetensors").symlink_to("../private")
-    line = refused(tmp_path, folder / "b.png", "--checkpoint", checkpoint)
+    line = not_predicted(tmp_path, folder / "b.png", "--checkpoint", checkpoint)
     assert "model/model.safetensors: a link that leads elsewhere; expected plain files only" in line
     cached = tmp_path / "cache/toyworld/seeds/checkpoints/ours-3"
     shutil.copytree(checkpoint, cached, symlinks=True)
-    assert "ours-3/model.safetensors: a link that leads elsewhere" in refused(
+    assert "ours-3/model.safetensors: a link that leads elsewhere" in not_predicted(
         tmp_path, folder / "b.png", "--checkpoint", cached
     )

@@ -1,49 +1,31 @@
 from __future__ import annotations
 
-import json
 import shutil
 
 import pytest
-import yaml
-from click.testing import CliRunner
 from PIL import Image
 
 from pipeline.config.layout import Layout
 from pipeline.config.run import Run
-from pipeline.store.files import sha256_of, write_json
+from pipeline.store.files import sha256_of
 from pipeline.store.manifests import differences, read_stage_manifest
-from stages.report import command
-from tests.report.worlds import write_world
+from tests.roots import copied, edit_params, refused, succeeds
 
 pytestmark = pytest.mark.slow
 
 
+REPORT = ("report", "--dataset", "toyworld")
+
+
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Layout:
-    return write_world(tmp_path_factory.mktemp("finished"))
+def reported(scored_world, tmp_path_factory) -> Layout:
+    layout = Layout(copied(scored_world.root, tmp_path_factory.mktemp("reported") / "root"), "toyworld")
+    assert "baseline, ours on 3 of 3 images" in succeeds(layout.root, *REPORT).output
+    return layout
 
 
-@pytest.fixture
-def layout(finished, tmp_path) -> Layout:
-    shutil.copytree(finished.root, tmp_path, dirs_exist_ok=True)
-    return Layout(tmp_path, finished.dataset)
-
-
-def run(layout, *options):
-    return CliRunner().invoke(command, ["--dataset", "toyworld", "--root", str(layout.root), *options])
-
-
-def change_params(layout, change) -> None:
-    document = yaml.safe_load(layout.params.read_text())
-    change(document)
-    layout.params.write_text(yaml.safe_dump(document))
-
-
-def test_folder_holds_all_and_a_second_run_gives_equal_bytes(layout):
-    first = run(layout)
-    assert first.exit_code == 0, first.output
-    assert "baseline, ours on 3 of 3 images" in first.output
-    assert {path.name for path in layout.report.iterdir()} == {
+def test_folder_holds_all_and_a_second_run_gives_equal_bytes(reported, layout):
+    assert {path.name for path in reported.report.iterdir()} == {
         "index.html",
         "table.md",
         "precision_recall.png",
@@ -55,38 +37,30 @@ def test_folder_holds_all_and_a_second_run_gives_equal_bytes(layout):
         "sheet-baseline.png",
         "sheet-ours.png",
     }
-    for path in [*layout.report.glob("*.png"), *layout.report.glob("*.jpg")]:
+    for path in [*reported.report.glob("*.png"), *reported.report.glob("*.jpg")]:
         Image.open(path).verify()
-    page = (layout.report / "index.html").read_text()
-    assert page.count("<img ") == 6
-    digests = sha256_of(layout.report), sha256_of(layout.stage_manifest("report"))
-    shutil.rmtree(layout.report)
-    assert run(layout).exit_code == 0
-    assert (sha256_of(layout.report), sha256_of(layout.stage_manifest("report"))) == digests
+    assert (reported.report / "index.html").read_text().count("<img ") == 6
+    succeeds(layout.root, *REPORT)
+    assert sha256_of(layout.report) == sha256_of(reported.report)
+    assert sha256_of(layout.stage_manifest("report")) == sha256_of(reported.stage_manifest("report"))
 
 
-@pytest.mark.parametrize("options", [("--variant", "ours,baseline"), ("--variant", "ours", "--variant", "baseline")])
-def test_manifest_covers_what_was_read(layout, options):
-    run(layout, *options)
+def test_manifest_covers_what_was_read_and_names_from_params_are_escaped(layout):
+    edit_params(layout.root, lambda document: document["variants"]["ours"].update(desc="<script>x</script>"))
+    succeeds(layout.root, *REPORT, "--variant", "ours", "--variant", "baseline")
     manifest = read_stage_manifest(layout.stage_manifest("report"))
     assert manifest.arguments == {"dataset": "toyworld", "variant": "ours,baseline"}
     assert manifest.counts == {"variants": 2, "images": 3}
-    assert "cache/toyworld/predictions/ours.zarr" in manifest.inputs
+    assert "cache/toyworld/detections/ours.zarr" in manifest.inputs
     assert sum(name.endswith(".png") for name in manifest.inputs) == 3  # the images that are shown
-    assert list(manifest.params) == ["report", "evaluate", "variants"]
+    assert list(manifest.params) == ["report", "variants"]
     assert differences(manifest, layout.root) == []
-
-
-def test_names_from_params_are_escaped(layout):
-    change_params(layout, lambda document: document["variants"]["ours"].update(desc="<script>x</script>"))
-    assert run(layout).exit_code == 0
     page = (layout.report / "index.html").read_text()
     assert "<script>x" not in page and "&lt;script&gt;x" in page
 
 
-def test_ablations_and_further_figures_are_shown_where_they_exist(layout):
-    assert run(layout).exit_code == 0
-    assert 'id="ablations"' not in (layout.report / "index.html").read_text()
+def test_ablations_and_further_figures_are_shown_where_they_exist(reported, layout):
+    assert 'id="ablations"' not in (reported.report / "index.html").read_text()
     header = "variant,desc,seeds,full_mean,full_std,rare_mean,rare_std,non_rare_mean,non_rare_std"
     layout.ablations("csv").write_text(
         f"{header},paper_full,paper_rare,paper_non_rare\n<i>exp1</i>,a < b,5,60.5,1.25,50,,61,2,20.75,,21\n"
@@ -94,7 +68,7 @@ def test_ablations_and_further_figures_are_shown_where_they_exist(layout):
     layout.figures.mkdir()
     layout.figures.joinpath("tsne_of_pairs.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
     layout.figures.joinpath("notes.txt").write_text("not a figure")
-    assert run(layout).exit_code == 0
+    succeeds(layout.root, *REPORT)
     page = (layout.report / "index.html").read_text()
     assert "&lt;i&gt;exp1&lt;/i&gt;" in page and "60.50 ± 1.25" in page and "<td>20.75</td><td>\N{EN DASH}</td>" in page
     assert "<h3>Tsne of pairs</h3>" in page and "data:image/svg+xml;base64," in page
@@ -102,30 +76,28 @@ def test_ablations_and_further_figures_are_shown_where_they_exist(layout):
     assert "results/toyworld/ablations.csv" in manifest.inputs
     assert "results/toyworld/figures/tsne_of_pairs.svg" in manifest.inputs
     layout.ablations("csv").write_text("variant,desc\nexp1,x\n")
-    result = run(layout)
-    assert result.exit_code == 2 and "ablations.csv: seeds, full_mean" in result.output
+    assert "ablations.csv: seeds, full_mean" in refused(layout.root, *REPORT)
 
 
 def test_one_variant_alone_has_no_comparison(layout):
-    assert run(layout, "--variant", "ours").exit_code == 0
+    succeeds(layout.root, *REPORT, "--variant", "ours")
     assert not (layout.report / "comparison.jpg").exists()
 
 
 def test_metrics_of_other_params_are_refused(layout):
-    change_params(layout, lambda document: document["toyworld"]["evaluate"].update(setting="known_object"))
-    result = run(layout)
-    assert result.exit_code == 2
-    assert 'made with evaluate.setting="default", params.yaml says "known_object"' in result.output
-    assert "weakhoi evaluate --dataset toyworld --variant baseline" in result.output
+    edit_params(layout.root, lambda document: document["toyworld"]["evaluate"].update(setting="known_object"))
+    line = refused(layout.root, *REPORT)
+    assert 'made with evaluate.setting="default", params.yaml says "known_object"' in line
+    assert "weakhoi evaluate --dataset toyworld --variant baseline" in line
     assert not layout.report.exists()
 
 
-def test_metrics_of_another_dump_are_refused(layout):
-    data = json.loads(layout.metrics(Run("ours")).read_text())
-    write_json(layout.metrics(Run("ours")), data | {"full": data["full"] + 1})
-    layout.stage_manifest("evaluate", Run("ours")).unlink(missing_ok=True)  # else their digest tells already
-    result = run(layout)
-    assert result.exit_code == 2 and "ours.json: full is" in result.output
+def test_detections_of_another_run_are_refused(layout):
+    shutil.rmtree(layout.detections(Run("ours")))
+    shutil.copytree(layout.detections(Run("baseline")), layout.detections(Run("ours")))
+    layout.stage_manifest("evaluate", Run("ours")).unlink()  # else their digest tells already
+    line = refused(layout.root, *REPORT)
+    assert "ours.zarr: " in line and 'run "weakhoi evaluate --dataset toyworld --variant ours"' in line
 
 
 @pytest.mark.parametrize(
@@ -135,14 +107,12 @@ def test_metrics_of_another_dump_are_refused(layout):
         ("per_class", "weakhoi evaluate"),
         ("weight_sweeps", "weakhoi evaluate"),
         ("training_log", "weakhoi train"),
-        ("predictions", "weakhoi infer"),
+        ("detections", "weakhoi evaluate"),
     ],
 )
 def test_missing_files_name_the_command_that_makes_them(layout, which, remedy):
     getattr(layout, which)(Run("ours")).rename(layout.root / "elsewhere")
-    result = run(layout)
-    assert result.exit_code == 2 and result.output.count("\n") == 1
-    assert f'does not exist; run "{remedy} --dataset toyworld --variant ours"' in result.output
+    assert f'does not exist; run "{remedy} --dataset toyworld --variant ours"' in refused(layout.root, *REPORT)
 
 
 @pytest.mark.parametrize(
@@ -155,6 +125,5 @@ def test_missing_files_name_the_command_that_makes_them(layout, which, remedy):
     ],
 )
 def test_run_variants_are_checked(layout, names, message):
-    change_params(layout, lambda document: document.update(run_variants=names))
-    result = run(layout)
-    assert result.exit_code == 2 and message in result.output
+    edit_params(layout.root, lambda document: document.update(run_variants=names))
+    assert message in refused(layout.root, *REPORT)

@@ -4,37 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 from pipeline.config.layout import Layout
 from pipeline.config.run import Run
 from pipeline.store.dump import read_dump, write_dump
-from stages.cli import main
-from tests.report.worlds import write_world
-from tests.stages.own_dataset import copied
+from tests.roots import copied, refused, succeeds, weakhoi
 
 pytestmark = pytest.mark.slow
 AD_HOC = "ours+model.bilevel.top_k=3+evaluate.weights.detector=2.0"
 
 
-def weakhoi(root: Path, *call: str) -> Result:
-    return CliRunner().invoke(main, [*call, "--root", str(root)])
-
-
 def runs_again(layout: Layout, *names: str) -> None:
     for name in names:
-        done = weakhoi(layout.root, "rerun", str(layout.stage_manifests / name))
-        assert done.exit_code == 0, done.output
+        done = succeeds(layout.root, "rerun", str(layout.stage_manifests / name))
         assert "byte-identical" in done.output
 
 
 @pytest.fixture
-def layout(tmp_path) -> Layout:
+def layout(layout) -> Layout:
     """A world with the files of one more row, as train and infer leave them."""
-    layout = write_world(tmp_path / "root")
     run = Run.parse(AD_HOC)
     layout.training_log(run).parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(layout.training_log(Run("ours")), layout.training_log(run))
@@ -45,31 +35,24 @@ def layout(tmp_path) -> Layout:
 
 def test_a_row_that_nobody_named_is_reported_and_its_runs_give_the_same_again(layout):
     report = ("report", "--dataset", "toyworld", "--variant", f"baseline,{AD_HOC}")
-    done = weakhoi(layout.root, *report)
-    assert done.exit_code == 2
-    assert f'run "weakhoi evaluate --dataset toyworld --variant {AD_HOC}"' in done.output
-    scored = weakhoi(layout.root, "evaluate", "--dataset", "toyworld", "--variant", AD_HOC)
-    assert scored.exit_code == 0, scored.output
-    done = weakhoi(layout.root, *report)
-    assert done.exit_code == 0, done.output
+    assert f'run "weakhoi evaluate --dataset toyworld --variant {AD_HOC}"' in refused(layout.root, *report)
+    succeeds(layout.root, "evaluate", "--dataset", "toyworld", "--variant", AD_HOC)
+    succeeds(layout.root, *report)
     assert f"| {AD_HOC} " in (layout.report / "table.md").read_text()
     assert (layout.report / f"sheet-{AD_HOC}.png").is_file()
     runs_again(layout, f"tuning/evaluate-{AD_HOC}.json", "report.json", "evaluate-baseline.json")
 
 
 def test_commas_inside_brackets_belong_to_a_value(layout):
-    done = weakhoi(
-        layout.root, "report", "--dataset", "toyworld", "--variant", "baseline,ours+train.decay_at=[0.5,0.7]"
-    )
-    assert done.exit_code == 2
-    assert "ours+train.decay_at=[0.5,0.7].json does not exist" in done.output
+    names = "baseline,ours+train.decay_at=[0.5,0.7]"
+    line = refused(layout.root, "report", "--dataset", "toyworld", "--variant", names)
+    assert "ours+train.decay_at=[0.5,0.7] does not exist" in line
 
 
 def test_infer_of_a_row_that_nobody_named_gives_the_same_again(own_dataset, tmp_path):
     layout = Layout(copied(own_dataset, tmp_path / "root"), "custom")
     shutil.copytree(layout.checkpoint(Run("ours")), layout.checkpoint(Run.parse("ours+model.bilevel.top_k=3")))
-    done = weakhoi(layout.root, "infer", "--dataset", "custom", "--variant", "ours+model.bilevel.top_k=3")
-    assert done.exit_code == 0, done.output
+    succeeds(layout.root, "infer", "--dataset", "custom", "--variant", "ours+model.bilevel.top_k=3")
     runs_again(layout, "tuning/infer-ours+model.bilevel.top_k=3-test.json", "prepare.json")
 
 
@@ -77,12 +60,10 @@ def test_the_scratch_folder_is_new_or_empty(layout, tmp_path):
     record = str(layout.stage_manifest("evaluate", Run("ours")))
     before = {path: path.read_bytes() for path in layout.root.rglob("*") if path.is_file()}
     for folder in (layout.root, layout.root / "results"):
-        done = weakhoi(layout.root, "rerun", record, "--scratch", str(folder))
-        assert done.exit_code == 2
-        assert done.output.startswith(f"Error: {folder}: not empty") and done.output.count("\n") == 1
+        line = refused(layout.root, "rerun", record, "--scratch", str(folder))
+        assert line.startswith(f"Error: {folder}: not empty")
     scratch = tmp_path / "kept"
-    done = weakhoi(layout.root, "rerun", record, "--scratch", str(scratch))
-    assert done.exit_code == 0, done.output
+    succeeds(layout.root, "rerun", record, "--scratch", str(scratch))
     assert Layout(scratch, "toyworld").metrics(Run("ours")).read_bytes() == layout.metrics(Run("ours")).read_bytes()
     assert {path: path.read_bytes() for path in layout.root.rglob("*") if path.is_file()} == before
 

@@ -7,19 +7,18 @@ import json
 import shutil
 
 import pytest
-from click.testing import CliRunner
+from click.testing import Result
 
 from pipeline.config.layout import Layout
 from pipeline.config.run import Run
 from pipeline.report.results import read_study
 from pipeline.store.dump import PredictionDump, read_dump, write_dump
-from stages.score import command
-from tests.report.worlds import VOCABULARY, write_world
+from tests.report.worlds import VOCABULARY
+from tests.roots import weakhoi
 
 
 @pytest.fixture
-def layout(tmp_path) -> Layout:
-    layout = write_world(tmp_path)
+def layout(layout) -> Layout:
     dump = read_dump(layout.predictions(Run("ours")), vocabulary=VOCABULARY)
     for variant in ("ours", "exp8"):
         write_run(layout, Run(variant, seed=3), dump)
@@ -32,9 +31,8 @@ def write_run(layout: Layout, run: Run, dump: PredictionDump, sign: float = 1) -
     write_dump(layout.predictions(run), **vars(dataclasses.replace(dump, variant=run.name, outputs=outputs)))
 
 
-def score(layout: Layout, variant: str, seed: int = 3):
-    options = ["--dataset", "toyworld", "--variant", variant, "--seed", str(seed), "--root", str(layout.root)]
-    return CliRunner().invoke(command, options)
+def score(layout: Layout, variant: str, seed: int = 3) -> Result:
+    return weakhoi(layout.root, "score", "--dataset", "toyworld", "--variant", variant, "--seed", str(seed))
 
 
 def test_rows_that_share_a_run_are_scored_from_it(layout):

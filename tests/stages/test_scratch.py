@@ -15,12 +15,6 @@ from pipeline.store.files import sha256_of
 from pipeline.store.inputs import StageInputs
 from pipeline.store.manifests import read_stage_manifest, write_stage_manifest
 from stages._scratch import build_scratch
-from tests.report.worlds import write_world
-
-
-@pytest.fixture
-def layout(tmp_path) -> Layout:
-    return write_world(tmp_path / "root")
 
 
 def recorded(layout: Layout, stage: str = "evaluate", inputs=(), outputs=None, params=None, **arguments):
@@ -122,6 +116,8 @@ def test_a_folder_that_links_to_itself_ends(layout, tmp_path):
         ({"params": {"prepare": []}}, "prepare is no section"),
         ({"params": {"variants": 1}}, "variants is no section"),
         ({"stage": "cli"}, 'no stage "cli" writes manifests'),
+        ({"stage": "../../evil"}, 'no stage "../../evil" writes manifests'),
+        ({"json": "/tmp/out"}, 'argument "json" is not one that evaluate records'),
     ],
 )
 def test_what_no_stage_records_is_refused(layout, tmp_path, hostile, told):

@@ -13,7 +13,7 @@ from pipeline.config.run import Run
 from pipeline.inference.params import InferParams
 from pipeline.inference.recipes import InferRecipe, SplitRun
 from pipeline.store.files import sha256_of
-from tests.stages.own_dataset import copied, weakhoi
+from tests.roots import copied, succeeds
 
 INPUTS = {
     "cache/custom/checkpoints/ours",
@@ -37,8 +37,7 @@ def root(own_dataset, tmp_path):
 def test_inputs_are_digested_once(stage, root, monkeypatch):
     digested = []
     monkeypatch.setattr(pipeline.store.inputs, "sha256_of", lambda path: digested.append(path) or sha256_of(path))
-    done = weakhoi(root, stage, "--dataset", "custom")
-    assert done.exit_code == 0, done.output
+    succeeds(root, stage, "--dataset", "custom")
     assert sorted(path.relative_to(root).as_posix() for path in digested) == sorted(INPUTS | MADE_BY_NO_STAGE)
     manifest = json.loads((root / f"manifests/custom/runs/{stage}-ours-test.json").read_text())
     assert manifest["inputs"] == {name: sha256_of(root / name) for name in INPUTS}

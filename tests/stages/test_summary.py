@@ -3,13 +3,12 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from click.testing import CliRunner
 
 from pipeline.config.layout import Layout
 from pipeline.config.run import Run
-from stages.summary import command
 from tests.conftest import ROOT
 from tests.report.worlds import write_metrics, write_study_run
+from tests.roots import refused, succeeds, weakhoi
 
 
 @pytest.fixture
@@ -21,8 +20,7 @@ def layout(tmp_path) -> Layout:
     return layout
 
 
-def run(layout, *options):
-    return CliRunner().invoke(command, ["--dataset", "toyworld", "--root", str(layout.root), *options])
+SUMMARY = ("summary", "--dataset", "toyworld")
 
 
 def write_study(layout) -> None:
@@ -32,20 +30,19 @@ def write_study(layout) -> None:
 
 
 def test_prints_the_run_variants_and_where_pictures_are(layout):
-    result = run(layout)
-    assert result.exit_code == 0, result.output
-    assert "**31.00**" in result.output and "| 30.00" in result.output.replace("  ", "")
-    assert "Ablations" not in result.output and "search" not in result.output
-    assert "Pictures: none; weakhoi report --dataset toyworld" in result.output
+    output = succeeds(layout.root, *SUMMARY).output
+    assert "**31.00**" in output and "| 30.00" in output.replace("  ", "")
+    assert "Ablations" not in output and "search" not in output
+    assert "Pictures: none; weakhoi report --dataset toyworld" in output
     layout.report.mkdir(parents=True)
     (layout.report / "index.html").touch()
-    assert f"Pictures: {layout.report / 'index.html'}" in run(layout).output
+    assert f"Pictures: {layout.report / 'index.html'}" in succeeds(layout.root, *SUMMARY).output
 
 
 def test_prints_study_and_search_where_there_are_any(layout):
     write_study(layout)
     write_metrics(layout, Run("ours", ("evaluate.weights.detector=3",), split="val"), 27.125, 5.0)
-    output = run(layout).output
+    output = succeeds(layout.root, *SUMMARY).output
     assert "32.00 ± 2.83" in output and "2.00 ± 1.00" in output
     assert "ours+evaluate.weights.detector=3-val | val" in output and "27.12" in output
     assert not layout.ablations("md").exists()
@@ -53,19 +50,17 @@ def test_prints_study_and_search_where_there_are_any(layout):
 
 def test_writes_the_table_over_seeds(layout):
     write_study(layout)
-    assert run(layout, "--write").exit_code == 0
+    succeeds(layout.root, *SUMMARY, "--write")
     page = layout.ablations("md").read_text(encoding="utf-8")
     assert "| ours " in page and "32.00 ± 2.83" in page and "ours - baseline" in page
     assert layout.ablations("csv").read_text().count("\n") == 3
 
 
 def test_write_without_a_study_says_how_to_make_one(layout):
-    result = run(layout, "--write")
-    assert result.exit_code == 2 and "--variant ours --seed 1" in result.output
+    done = weakhoi(layout.root, *SUMMARY, "--write")
+    assert done.exit_code == 2 and "--variant ours --seed 1" in done.output
 
 
 def test_missing_metrics_name_the_command(layout):
     layout.metrics(Run("ours")).unlink()
-    result = run(layout)
-    assert result.exit_code == 2 and result.output.count("\n") == 1
-    assert 'run "weakhoi evaluate --dataset toyworld --variant ours"' in result.output
+    assert 'run "weakhoi evaluate --dataset toyworld --variant ours"' in refused(layout.root, *SUMMARY)

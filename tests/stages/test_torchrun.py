@@ -14,7 +14,9 @@ from safetensors.torch import load_file
 
 from pipeline.data.bags import EpochSampler
 from pipeline.store.files import sha256_of
-from tests.stages.own_dataset import ROOT, SOURCE, write_params
+from tests.conftest import ROOT
+from tests.roots import copied
+from tests.stages.own_dataset import SOURCE, edit_custom
 
 pytestmark = pytest.mark.slow
 TRAIN = ("-m", "stages.train", "--dataset", "custom", "--device", "cpu")
@@ -28,11 +30,6 @@ def run(root: Path, *launcher: str) -> subprocess.CompletedProcess[str]:
 
 def two_ranks(root: Path) -> subprocess.CompletedProcess[str]:
     return run(root, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-
-
-def copied(own_dataset: Path, root: Path) -> Path:
-    shutil.copytree(own_dataset, root, symlinks=True)
-    return root
 
 
 def test_two_ranks_train_what_one_process_trains(own_dataset, tmp_path):
@@ -83,7 +80,7 @@ def test_one_process_does_not_go_on_with_what_two_ranks_began(own_dataset, tmp_p
         section["train"].update(batch_size=4, checkpoint_every=1)
         section["model"].update(bilevel={"calibrate_global_bias": False})  # which would open the last image first
 
-    write_params(root, short)
+    edit_custom(root, short)
     assert run(root).returncode == 0
     checkpoint, work = root / "cache/custom/checkpoints/ours", root / "cache/custom/work/train-ours"
     expected = sha256_of(checkpoint)

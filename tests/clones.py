@@ -1,0 +1,51 @@
+"""Copies of this repository in scratch folders, and commands in processes of their own, as a user gives them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import ROOT
+from tests.roots import edit_params
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The code of that folder, and this interpreter's programs."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    defaults = {"OMP_NUM_THREADS": "2"}
+    return defaults | os.environ | {"PATH": path, "PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1"}
+
+
+def run_in(folder: Path, *call: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(call, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)
+    assert not check or done.returncode == 0, f"{call}: {done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    return done
+
+
+def copy_repository(folder: Path) -> None:
+    """Copy the files that git tracks, as they are in the working tree."""
+    names = run_in(ROOT, "git", "ls-files", "-z").stdout.split("\0")
+    for name in filter(None, names):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    run_in(folder, "git", "init", "-q")
+
+
+def set_params(folder: Path, dataset: str, **sections: dict) -> None:
+    """Set values of a dataset's sections in params.yaml."""
+
+    def edit(document):
+        for name, values in sections.items():
+            document[dataset][name] |= values
+
+    edit_params(folder, edit)
+
+
+def stages_run(done: subprocess.CompletedProcess[str]) -> set[str]:
+    """Stages that `dvc repro` ran, as its output tells."""
+    marker = "Running stage '"
+    return {line.split(marker)[1].split("'")[0] for line in done.stdout.splitlines() if marker in line}

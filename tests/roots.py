@@ -1,0 +1,55 @@
+"""Repository roots in scratch folders, and commands that run on them in this process."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from click.testing import CliRunner, Result
+
+from stages.cli import main
+from tests.conftest import ROOT
+
+WEIGHTS = "pipeline/toyworld/weights"
+
+
+def weakhoi(root: Path, *call: str) -> Result:
+    return CliRunner().invoke(main, [*call, "--root", str(root)])
+
+
+def succeeds(root: Path, *call: str) -> Result:
+    done = weakhoi(root, *call)
+    assert done.exit_code == 0, (call, done.output, done.exception)
+    return done
+
+
+def refused(root: Path, *call: str) -> str:
+    """Run a command that the user must mend; return the one line that it prints."""
+    done = weakhoi(root, *call)
+    assert done.exit_code == 2, (call, done.output, done.exception)
+    (line,) = done.output.strip().splitlines()
+    assert line.startswith("Error: ")
+    return line
+
+
+def edit_params(root: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    path = root / "params.yaml"
+    document = yaml.safe_load(path.read_text())
+    edit(document)
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+
+
+def new_root(root: Path, edit: Callable[[dict[str, Any]], object] = lambda document: None) -> Path:
+    """The shipped params.yaml, edited, and a link to the toyworld's weights; no stage has run."""
+    shutil.copy(ROOT / "params.yaml", root)
+    edit_params(root, edit)
+    (root / WEIGHTS).parent.mkdir(parents=True)
+    (root / WEIGHTS).symlink_to(ROOT / WEIGHTS)
+    return root
+
+
+def copied(root: Path, target: Path) -> Path:
+    return Path(shutil.copytree(root, target, symlinks=True))
