@@ -46,7 +46,7 @@ def save_random_clip(path: Path, config: ClipConfig = RN50) -> Path:
 
 
 def save_random_detector(path: Path, name: str, *, seen: tuple[str, ...] = ()) -> Path:
-    """Write a torchvision detector's state dict; a Faster R-CNN's classifier favours the categories `seen`."""
+    """Write a torchvision detector's state dict; a Faster R-CNN's classifier favors the categories `seen`."""
     torch.manual_seed(0)
     model = get_model_builder(name)(weights=None, weights_backbone=None, num_classes=len(COCO_NAMES))
     for layer_name, layer in model.backbone.named_modules():

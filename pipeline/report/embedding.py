@@ -168,7 +168,7 @@ def _pair_part(opened: EmbeddedRuns, rows: IntArray, params: TsneParams, done: D
         panels[variant] = EmbeddedPoints(places, hoi_ids, _note(tables[variant], _PAIR_NOTES))
         done(1)
     chance = {name: rounded(value) for name, value in measured(first, None).items()}
-    counts = {"pairs": len(rows), "classes": len(np.unique(hoi_ids)), "neighbours": params.neighbors}
+    counts = {"pairs": len(rows), "classes": len(np.unique(hoi_ids)), "neighbors": params.neighbors}
     return panels, counts | {"chance": chance} | tables
 
 
@@ -197,4 +197,4 @@ def _note(table: Mapping[str, Any], names: Mapping[str, str]) -> str:
         estimate = Estimate(*(np.nan if value is None else 100 * value for value in values))
         if not np.isnan(estimate.mean):
             shares.append(f"{text} {estimate.text(decimals=0)} %")
-    return "nearest neighbours: " + ",\n".join(shares) if shares else ""
+    return "nearest neighbors: " + ",\n".join(shares) if shares else ""

@@ -68,7 +68,7 @@ CLAIMS = (
     Claim("exp10", "exp9", "a bank of text alone is better than a random one"),
     Claim("ours", "abl1", "training adds to CLIP's own scores"),
     Claim("abl3", "abl2", "CLIP's own scores help at inference"),
-    Claim("abl2", "abl4", "prompts as the classifier with CLIP regularisation do not help"),
+    Claim("abl2", "abl4", "prompts as the classifier with CLIP regularization do not help"),
     Claim("exp7", "exp11", "the bank helps more than the union feature"),
     Claim("exp7", "exp12", "softmax attention is better than uniform"),
     Claim("exp7", "exp13", "softmax attention is better than sigmoid"),

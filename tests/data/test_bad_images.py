@@ -20,7 +20,7 @@ from pipeline.data.split import SplitManifest
 from pipeline.store.files import sha256_of
 from pipeline.truth.datasets.folder import FolderReader
 from pipeline.truth.params import PrepareParams
-from tests.bad_images import COLOURS, LOSSY, READ, REFUSED, UNUSABLE, png_bytes, png_chunk
+from tests.bad_images import COLORS, LOSSY, READ, REFUSED, UNUSABLE, png_bytes, png_chunk
 from tests.small_split import random_proposals
 
 BAD = REFUSED | {name: (write, "sides of 8 or more, and none 50 times the other") for name, write in UNUSABLE.items()}
@@ -64,7 +64,7 @@ def test_a_bomb_is_refused_before_memory_is_taken(tmp_path, monkeypatch, name):
 def test_a_file_that_may_not_be_read(tmp_path):
     """Root may read everything, so another user tries."""
     path = tmp_path / "x.png"
-    Image.fromarray(COLOURS).save(path)
+    Image.fromarray(COLORS).save(path)
     path.chmod(0)
     user = os.geteuid()
     try:
@@ -189,7 +189,7 @@ def split(tmp_path):
 
 def test_an_image_that_changed_since_prepare(tmp_path, split):
     path = tmp_path / "own/b.png"
-    Image.fromarray(COLOURS[::-1]).save(path)
+    Image.fromarray(COLORS[::-1]).save(path)
     with pytest.raises(DataError) as caught:
         open_split_image(split, 1, tmp_path)
     expected = split.images[1].sha256
@@ -206,7 +206,7 @@ def test_links_may_lead_outside_to_the_recorded_image_and_to_no_other(tmp_path, 
     path.symlink_to(cache)
     assert open_split_image(split, 1, tmp_path).size == (32, 24)
     private = tmp_path / "private.png"
-    Image.fromarray(COLOURS[::-1]).save(private)
+    Image.fromarray(COLORS[::-1]).save(private)
     path.unlink()
     path.symlink_to(private)
     with pytest.raises(DataError, match=r"own/b.png: image has changed \(sha256"):
@@ -229,7 +229,7 @@ def test_a_wide_image_fits_the_network(tmp_path, vocabulary, images):
 def test_png_text_that_unpacks_to_gigabytes(tmp_path):
     """The image is small; a compressed comment is the bomb."""
     bomb = png_chunk(b"zTXt", b"comment\0\0" + zlib.compress(bytes(80 << 20)))
-    data = png_bytes(32, 24, depth=8, colour=0, rows=bytes(33 * 24))
+    data = png_bytes(32, 24, depth=8, color=0, rows=bytes(33 * 24))
     (tmp_path / "x.png").write_bytes(data[:33] + bomb + data[33:])
     with pytest.raises(DataError, match=r"x.png: image cannot be decoded \("):
         open_image(tmp_path / "x.png")

@@ -60,7 +60,7 @@ def test_numbers_tell_separated_classes_from_mixed_ones(draw):
     told = []
     table = draw(told=told).separation
     pairs = table["pairs"]
-    assert (pairs["pairs"], pairs["classes"], pairs["neighbours"]) == (PAIRS - 1, 4, 3)
+    assert (pairs["pairs"], pairs["classes"], pairs["neighbors"]) == (PAIRS - 1, 4, 3)
     assert pairs["apart"]["hoi_purity"] == {"mean": 1.0, "sd": 0.0, "seeds": [1.0, 1.0]}
     assert pairs["apart"]["verb_purity"]["mean"] == 1
     assert pairs["apart"]["hoi_silhouette"]["mean"] > 0.7 > 0.1 > pairs["mixed"]["hoi_silhouette"]["mean"]

@@ -93,7 +93,7 @@ def test_no_rows_score_0(hicodet):
     "box", [(-1, 0, 1, 5), (0, 0, 66, 5), (-20, -10, 40, 30), (0, 0, 96, 72), (-31, 0, 95, 48), (64, 48, 65, 49)]
 )
 def test_boxes_of_detectors_that_do_not_clip_are_scored(hicodet, box):
-    """Unclipped boxes of a 64 x 48 image: centre inside, up to half a side beyond."""
+    """Unclipped boxes of a 64 x 48 image: center inside, up to half a side beyond."""
     assert hicodet(HICODET | boxes(*box))[0].exit_code == 0
 
 

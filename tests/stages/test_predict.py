@@ -142,7 +142,7 @@ def test_other_pixel_formats_are_predicted_like_their_rgb(images, tmp_path, mode
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "1", "LA"])
-def test_grey_and_palette_images_are_predicted(images, tmp_path, mode):
+def test_gray_and_palette_images_are_predicted(images, tmp_path, mode):
     Image.open(EXAMPLE).convert("RGB").convert(mode).save(tmp_path / "x.png")
     (image,) = images(tmp_path / "x.png")
     assert (image["width"], image["height"]) == (160, 160)

@@ -61,7 +61,7 @@ function spoken(record, entry, name) {
   return [`${name}: ${record.hois[entry.hoi]}`, ...score, ...factors].join(", ");
 }
 
-/** One group per pair: line between the centres, object box, human box, each over a halo. */
+/** One group per pair: line between the centers, object box, human box, each over a halo. */
 function pairGroups(entries, size) {
   const pairs = new Map();
   for (const entry of entries) {
