@@ -80,7 +80,13 @@ def make_report(
     for name in variants:
         run = Run.parse(name)
         path = inputs.take(inputs.layout.detections(run), "evaluate", run)
-        dump = open_matched(path, run=run.name, remedy=_remedy("evaluate", inputs.layout, name))
+        remedy = _remedy("evaluate", inputs.layout, name)
+        dump = open_matched(path, run=run.name, remedy=remedy)
+        counted = records[name].metrics.counts.get("detections")
+        if counted != len(dump):  # where there are manifests, their digests tell more
+            raise ArtifactError(
+                f"{inputs.layout.metrics(run)}: of {counted} detections, but {path} holds {len(dump)}; {remedy}"
+            )
         scored[name] = read_scored(dump, split.annotated.truth, split.vocabulary.num_hois, gallery_images)
         done(1)
     refuse_other_params(inputs.chain.runs, inputs.layout.params)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -90,6 +91,15 @@ def test_metrics_of_other_params_are_refused(layout):
     assert 'made with evaluate.setting="default", params.yaml says "known_object"' in line
     assert "weakhoi evaluate --dataset toyworld --variant baseline" in line
     assert not layout.report.exists()
+
+
+def test_metrics_of_other_detections_are_refused(layout):
+    path = layout.metrics(Run("ours"))
+    data = json.loads(path.read_text())
+    data["counts"]["detections"] += 1
+    path.write_text(json.dumps(data))
+    layout.stage_manifest("evaluate", Run("ours")).unlink(missing_ok=True)  # else their digest tells already
+    assert f"ours.json: of {data['counts']['detections']} detections, but " in refused(layout.root, *REPORT)
 
 
 def test_detections_of_another_run_are_refused(layout):
