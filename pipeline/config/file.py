@@ -56,7 +56,7 @@ def read_params_file(path: Path) -> dict[str, Any]:
 
 
 def _keys_twice(node: Node | None, seen: set[int]) -> list[str]:
-    """Name keys that stand twice in a mapping; the parser, and so DVC, does not see those beside a merge ("<<")."""
+    """Name keys that occur twice in a mapping; the parser, and so DVC, does not see those beside a merge ("<<")."""
     if not isinstance(node, MappingNode) or id(node) in seen:
         return []
     seen.add(id(node))

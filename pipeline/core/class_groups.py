@@ -1,6 +1,6 @@
 """Groups of HOI classes over which scores are averaged: those of a dataset (rare, non-rare), of a class split, yours.
 
-Tables, figures and files follow these names in their order; only whoever defines a group knows what it means.
+Tables, figures and files follow these names in their order; only the code that defines a group knows what it means.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class ClassGroups:
 
     @property
     def num_hois(self) -> int:
-        """Number of HOI classes, H."""
+        """Number of HOI classes; H in shapes."""
         return len(next(iter(self.members.values())))
 
     def __iter__(self) -> Iterator[str]:

@@ -55,17 +55,17 @@ class Vocabulary:
 
     @property
     def num_verbs(self) -> int:
-        """Number of verbs, A."""
+        """Number of verbs; A in shapes."""
         return len(self.verbs)
 
     @property
     def num_objects(self) -> int:
-        """Number of object categories, C, the human one included."""
+        """Number of object categories, the human one included; C in shapes."""
         return len(self.objects)
 
     @property
     def num_hois(self) -> int:
-        """Number of HOI classes, H."""
+        """Number of HOI classes; H in shapes."""
         return len(self.hoi_classes)
 
     @property

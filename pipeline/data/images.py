@@ -87,7 +87,7 @@ def open_split_image(manifest: SplitManifest, index: int, root: Path) -> Image.I
     """Return one image of a split, RGB, turned as the manifest says: the one that `prepare` recorded, or none.
 
     The digest is checked whenever an image is read. So a link inside the image root may lead anywhere (DVC's cache, a
-    colleague's disk), while somebody else's manifest cannot make other images be read.
+    colleague's disk), while a manifest from elsewhere cannot make the stage read other images.
 
     Args:
         root: repository root that the manifest's image root is relative to.

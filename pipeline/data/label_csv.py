@@ -95,7 +95,7 @@ def _check_header(path: Path, header: list[str]) -> None:
                 f'{path} line 1: unknown column "{name}"{did_you_mean(name, (*_REQUIRED, *_OPTIONAL))}; {expected}'
             )
         if header.count(name) > 1:
-            raise DataError(f'{path} line 1: column "{name}" stands twice; {expected}')
+            raise DataError(f'{path} line 1: column "{name}" occurs twice; {expected}')
 
 
 def _image_path(text: str, where: str) -> str:

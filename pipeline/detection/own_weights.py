@@ -1,4 +1,4 @@
-"""Torchvision detectors that somebody trained: the forms in which scripts save weights, and names of their categories.
+"""Torchvision detectors that users trained: the forms in which scripts save weights, and names of their categories.
 
 A categories file is JSON: {"categories": ["__background__", "person", ...]}, the name of each label, label 0 first.
 Names that the vocabulary lacks, such as the background, are left out of proposals. Weights of other categories than the

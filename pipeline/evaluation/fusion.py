@@ -201,8 +201,8 @@ def _check_same_pairs(dump: PredictionDump, times: PredictionDump) -> None:
 class FusedDump:
     """Triplets of a dump, scored by eq. (3) once for each change of weights; `times` is the dump of `params.times_run`.
 
-    Implements `engine.ImageBlocks`: whoever gets one opens the dumps anew. `digests` are those of the dumps as the
-    caller found them, for workers that may see other files under the same paths; a dump without one is taken as it is.
+    Implements `engine.ImageBlocks`: each process that gets one opens the dumps itself. `digests` are those that the
+    caller found, for workers that may see other files under the same paths; a dump without one is not checked.
     """
 
     path: Path

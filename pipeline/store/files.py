@@ -177,7 +177,7 @@ def read_json(path: Path, *, remedy: str) -> Any:
 
 
 def refuse_links(folder: Path) -> None:
-    """Refuse a folder that holds a link: its target may be anybody's, and may change.
+    """Refuse a folder that holds a link: its target may belong to someone else, and may change.
 
     A link into a DVC cache passes if the file there has the MD5 that its name says.
 

@@ -107,7 +107,7 @@ def check_proposals(boxes: FloatArray, scores: FloatArray, object_ids: IntArray,
 def _check_order(split: SplitProposals) -> None:
     """Refuse scores that rise within an image: `SplitProposals.image` takes the best by position."""
     rises = np.flatnonzero(np.diff(split.scores) > 0) + 1
-    rises = rises[~np.isin(rises, split.offsets)]  # a new image starts anew
+    rises = rises[~np.isin(rises, split.offsets)]  # between two images a score may rise
     if len(rises):
         image_id = split.image_ids[int(np.searchsorted(split.offsets, rises[0], side="right")) - 1]
         raise DataError(f'scores of image "{image_id}" are not in falling order; expected the best first')

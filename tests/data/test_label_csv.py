@@ -51,7 +51,7 @@ def test_quoted_names_and_images_without_interaction(read):
         ("image,verb\na.jpg,ride\n", 'labels.csv line 1: no column "object" in "image,verb"'),
         ("image;verb;object\na;b;c\n", 'no column "image" in "image;verb;object"; line 1 must be image,verb,object'),
         ("image,verb,object,splt\na,b,c,val\n", 'line 1: unknown column "splt", did you mean "split"?'),
-        ("image,verb,object,verb\na,b,c,d\n", 'line 1: column "verb" stands twice'),
+        ("image,verb,object,verb\na,b,c,d\n", 'line 1: column "verb" occurs twice'),
         (HEAD + "a.jpg,ride,horse\na.jpg,ride\n", "labels.csv line 3: 2 cells, expected 3"),
         (HEAD + "a.jpg,ride,horse,b\n", "labels.csv line 2: 4 cells, expected 3"),
         (HEAD + 'a.jpg,"ride,horse\n', "not CSV"),

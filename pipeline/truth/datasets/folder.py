@@ -120,7 +120,7 @@ def _check_files(source: Path, csv_file: Path, labeled: dict[str, LabeledImage])
     """Refuse rows without an image and images without a row."""
     names = [path.relative_to(source).as_posix() for path in images_in(source, below=True)]
     for image in labeled.values():
-        if not os.path.lexists(source / image.path):  # what it is, a broken link for one, whoever opens it says
+        if not os.path.lexists(source / image.path):  # a broken link is reported where the image is opened
             elsewhere = [name for name in names if Path(name).name == Path(image.path).name]
             raise DataError(
                 f'{csv_file} line {image.line}: image "{image.path}" is not in {source}'
