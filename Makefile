@@ -35,7 +35,7 @@ figures: setup
 	dvc --cd study repro figures/dvc.yaml
 
 test: setup
-	python -m pytest -n auto --dist loadfile
+	python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 unit: setup
 	python -m pytest -m "not slow" -n auto --dist loadfile

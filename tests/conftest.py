@@ -29,6 +29,12 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("seed", range(count), indirect=True, scope="session", ids="seed{}".format)
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come first, so that no worker ends with the longest of them while others have nothing."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def seed(request) -> int:
     """Seed of a test's random weights, images and boxes: 0, or each that `--seeds` asks for (CONTRIBUTING.md)."""
