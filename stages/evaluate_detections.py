@@ -18,8 +18,8 @@ from pipeline.evaluation.detections_file import (
 )
 from pipeline.evaluation.engine import evaluate_hicodet, evaluate_rankings
 from pipeline.evaluation.exchange_vcoco import read_vcoco_pickle
-from pipeline.evaluation.hicodet import HicoDetResult, Rules, Setting
-from pipeline.evaluation.vcoco import Ties, evaluate_vcoco
+from pipeline.evaluation.hicodet import SETTINGS, HicoDetResult, Rules, Setting
+from pipeline.evaluation.vcoco import TIES, Ties, evaluate_vcoco
 from pipeline.store.files import write_json
 from pipeline.store.targets import check_json_target
 from pipeline.truth.ground_truth import check_scored_boxes
@@ -54,7 +54,7 @@ _OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role")) 
 )
 @click.option(
     "--setting",
-    type=click.Choice(["default", "known_object", "explanation_hoi"]),
+    type=click.Choice(SETTINGS),
     default="default",
     show_default=True,
     help="hicodet only. explanation_hoi reproduces an inflated protocol, for comparison.",
@@ -65,7 +65,7 @@ _OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role")) 
 )
 @click.option(
     "--ties",
-    type=click.Choice(["row_order", "official"]),
+    type=click.Choice(TIES),
     default="row_order",
     show_default=True,
     help="vcoco only: which of equal scores comes first. row_order: the first row. official: as vsrl_eval.py has them "

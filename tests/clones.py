@@ -45,6 +45,19 @@ def set_params(folder: Path, dataset: str, **sections: dict) -> None:
     edit_params(folder, edit)
 
 
+def copy_small_toyworld(folder: Path, *run_variants: str, num_test: int) -> None:
+    """Copy the repository with a toyworld of a few images, on which `run_variants` train for one epoch."""
+    copy_repository(folder)
+    edit_params(folder, lambda document: document.update(run_variants=list(run_variants)))
+    set_params(
+        folder,
+        "toyworld",
+        prepare={"num_images": {"train": 12, "val": 1, "test": num_test}},
+        train={"epochs": 1, "batch_size": 4},
+        report={"num_images": 2, "gallery_images": 2},
+    )
+
+
 def stages_run(done: subprocess.CompletedProcess[str]) -> set[str]:
     """Stages that `dvc repro` ran, as its output tells."""
     marker = "Running stage '"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clones import copy_repository, run_in, set_params, stages_run
+from tests.clones import copy_small_toyworld, run_in, stages_run
 from tests.roots import edit_params
 
 pytestmark = pytest.mark.slow
@@ -18,15 +18,7 @@ def full(root: Path, row: str) -> float:
 
 
 def test_abl3_is_scored_again_when_abl1_changes(tmp_path):
-    copy_repository(tmp_path)
-    edit_params(tmp_path, lambda document: document.update(run_variants=["abl3", "abl1"]))
-    set_params(
-        tmp_path,
-        "toyworld",
-        prepare={"num_images": {"train": 12, "val": 1, "test": 8}},
-        train={"epochs": 1, "batch_size": 4},
-        report={"num_images": 2, "gallery_images": 2},
-    )
+    copy_small_toyworld(tmp_path, "abl3", "abl1", num_test=8)
     run_in(tmp_path, "dvc", "repro")  # to the report, though Abl 1 is not trained
     before = full(tmp_path, "abl3")
     edit_params(tmp_path, lambda d: d["variants"]["abl1"]["model"].update(clip_resnet={"roi_size": 1}))

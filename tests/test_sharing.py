@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.clones import copy_repository, run_in, set_params, stages_run
+from tests.clones import copy_small_toyworld, run_in, set_params, stages_run
 from tests.conftest import ROOT
-from tests.roots import edit_params
 
 pytestmark = pytest.mark.slow
 
@@ -35,15 +34,7 @@ def remote(tmp_path_factory) -> Path:
 def colleague(tmp_path_factory, remote) -> Path:
     """A repository with a commit, whose artifacts up to the proposals and the bank are made and pushed."""
     folder = tmp_path_factory.mktemp("colleague")
-    copy_repository(folder)
-    edit_params(folder, lambda document: document.update(run_variants=["ours"]))
-    set_params(
-        folder,
-        "toyworld",
-        prepare={"num_images": {"train": 12, "val": 1, "test": 4}},
-        train={"epochs": 1, "batch_size": 4},
-        report={"num_images": 2, "gallery_images": 2},
-    )
+    copy_small_toyworld(folder, "ours", num_test=4)
     run_in(folder, "dvc", "remote", "add", "--default", "shared", str(remote))
     run_in(folder, "dvc", "repro", "detect@toyworld-train", "detect@toyworld-test", "encode_prompts@toyworld")
     run_in(folder, "dvc", "push")
