@@ -69,6 +69,13 @@ def counts_of(batch: BagBatch, pairs: PairIndex) -> BatchCounts:
     return BatchCounts(len(batch), len(pairs.bags))
 
 
+def with_class_probabilities(batch: BagBatch, vocabulary: Vocabulary, *, seed: int = 0) -> BagBatch:
+    """The batch as a method gets it that asks for class probabilities: random ones."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.rand(len(batch.boxes), vocabulary.num_objects, generator=generator).softmax(1)
+    return dataclasses.replace(batch, class_probabilities=rows)
+
+
 def images_of(batch: BagBatch, images: list[int]) -> BagBatch:
     """The given images of a batch without annotated pairs, in that order."""
     offsets = batch.proposal_offsets
