@@ -168,10 +168,8 @@ def command(rows: tuple[str, ...], reference: str, runs: int, threads: int, writ
     for row, cost in costs.items():
         cost["ratio"] = cost["images_per_second"] / costs[reference]["images_per_second"]
         trained = f"{cost['images_per_second']:.1f} images/s in training (x {cost['ratio']:.2f})"
-        click.echo(
-            f"{row:18} {cost['parameters'] / 1e6:6.2f} M parameters, {cost['inference_ms']:6.2f} ms/image in inference; "
-            f"{trained if cost['trained'] else 'not trained'}"
-        )
+        size, inference = f"{cost['parameters'] / 1e6:.2f} M parameters", f"{cost['inference_ms']:.2f} ms/image"
+        click.echo(f"{row:18} {size}, {inference} in inference; {trained if cost['trained'] else 'not trained'}")
     write_report({**describe_machine(), "runs": runs, "reference": reference, "rows": costs}, output)
     if write:
         write_text(Layout(ROOT, "toyworld").costs, costs_csv(costs))
