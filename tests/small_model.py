@@ -83,7 +83,7 @@ def small_loss(model: HoiModel, vocabulary: Vocabulary, params: TrainParams, pre
 
 def counts_of(batch: BagBatch, pairs: PairIndex) -> BatchCounts:
     """A batch that no other rank shares."""
-    return BatchCounts(len(batch), len(pairs.bags))
+    return BatchCounts(len(batch), len(pairs.bags), int(batch.labels.sum()))
 
 
 def images_of(batch: BagBatch, images: list[int]) -> BagBatch:

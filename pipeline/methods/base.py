@@ -82,10 +82,12 @@ class BatchCounts:
     Attributes:
         images: I.
         bags: images that have a pair, a number or an int64 scalar.
+        labels: ones in `BagBatch.labels`, likewise.
     """
 
     images: int
     bags: int | Tensor
+    labels: int | Tensor
 
 
 class Losses(nn.Module, ABC):

@@ -59,8 +59,7 @@ def read_bank(
             raise DataError(f"it has no {', '.join(missing)}; files of earlier versions hold HOI classes alone")
         fields: dict[str, Any] = {name: read_texts(file, name) for name in _PROMPTS}
         bank = KnowledgeBank(
-            **fields,
-            **read_columns(file, _EMBEDDINGS),
+            **(fields | read_columns(file, _EMBEDDINGS)),
             clip_name=read_text(file, "clip_name"),
             clip_digest=read_text(file, "clip_digest"),
         )

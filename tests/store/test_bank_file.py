@@ -31,7 +31,7 @@ def test_texts_as_h5py_writes_them_other_types_and_other_classes(tmp_path):
     [
         (Vocabulary(("person", "cup"), ("hold",), ((0, 1), (0, 0))), "has 3 HOI classes, expected 2"),
         (Vocabulary(("person", "a", "b"), ("hold",), HOIS), "has 2 object categories, expected 3"),
-        (Vocabulary(("person", "a"), ("hold", "lift"), HOIS[:2] + ((1, 0),)), "has 1 verbs, expected 2"),
+        (Vocabulary(("person", "a"), ("hold", "lift"), (*HOIS[:2], (1, 0))), "has 1 verbs, expected 2"),
     ],
 )
 def test_banks_of_another_vocabulary_are_refused(tmp_path, vocabulary, part):
