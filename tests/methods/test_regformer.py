@@ -40,13 +40,12 @@ class TokenImages(Backbone):
     """Takes an image's pixels [E, g, g] for the tokens of its patches: mirrored images have mirrored tokens."""
 
     Params = dict
-    config = {}
 
     def __init__(self, width):
         super().__init__()
         self.embed_dim = self.patch_width = width
 
-    build = from_config = global_embedding = region_embedding = None
+    build = from_config = config = global_embedding = region_embedding = None
 
     def forward(self, images):
         return images
@@ -321,7 +320,7 @@ def test_the_clamp_at_inference_holds_the_instance_score_in_the_logits(small, vo
 def test_the_loss_before_the_first_step(vocabulary, seed, clamp, loss):
     """With the published constants all probabilities begin near 1e-7; clamped, hardly any gradient passes."""
     torch.manual_seed(seed)
-    network = new_network(vocabulary, RegFormerParams(clamp_training=clamp), text_width=64, patch_width=32).train()
+    network = new_network(vocabulary, RegFormerParams(clamp_training=clamp), text_width=512, patch_width=32).train()
     batch = dataclasses.replace(make_batch([0] * 4, vocabulary), images=torch.randn(4, 32, 6, 6))
     pairs, outputs = outputs_of(network, vocabulary, batch)
     found = RegFormer(network.params).losses(vocabulary)(outputs, batch, pairs, counts_of(batch, pairs))["focal"]
