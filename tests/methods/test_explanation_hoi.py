@@ -104,7 +104,7 @@ def test_worked_example_loss(example):
     batch.labels[:] = torch.tensor([[1.0, 0, 0]])
     assert ImageLabelMasks(vocabulary).verbs(batch.labels)[0].tolist() == INPUTS["image_verbs"]
     outputs = {"verb_logits": example.logits()}
-    terms = ExplanationHoiLosses(vocabulary)(outputs, batch, example.pairs, BatchCounts(1, 1))
+    terms = ExplanationHoiLosses(vocabulary)(outputs, batch, example.pairs, BatchCounts(images=1, bags=1, labels=1))
     assert terms["verb"].item() == pytest.approx(EXPECTED["loss"], abs=1e-6)
 
 
@@ -303,16 +303,18 @@ def test_images_without_an_edge_are_left_out_of_the_mean(vocabulary, model, batc
     pairs, outputs = run(model, vocabulary, batch)
     assert pairs.bags.tolist() == [0, 2]
     losses = model.method.losses(vocabulary)
-    found = losses(outputs, batch, pairs, BatchCounts(3, 2))["verb"]
+    found = losses(outputs, batch, pairs, BatchCounts(images=3, bags=2, labels=1))["verb"]
     alone = []
     for image in (0, 2):
         one = images_of(batch, [image])
         pairs, outputs = run(model, vocabulary, one)
-        alone.append(losses(outputs, one, pairs, BatchCounts(3, 2))["verb"])  # a rank's part of the batch
+        alone.append(
+            losses(outputs, one, pairs, BatchCounts(images=3, bags=2, labels=1))["verb"]
+        )  # a rank's part of the batch
     torch.testing.assert_close(found, alone[0] + alone[1])
     none = images_of(batch, [1])
     pairs, outputs = run(model, vocabulary, none)
-    assert losses(outputs, none, pairs, BatchCounts(1, 0))["verb"] == 0
+    assert losses(outputs, none, pairs, BatchCounts(images=1, bags=0, labels=1))["verb"] == 0
 
 
 def test_the_backbone_is_frozen_with_its_norms(vocabulary, model, batch):
@@ -321,7 +323,7 @@ def test_the_backbone_is_frozen_with_its_norms(vocabulary, model, batch):
     pairs = PairRule.of(vocabulary).pair(batch)
     outputs = network(batch, pairs)
     assert (outputs["relevance_logs"] == FLOOR).all()
-    model.method.losses(vocabulary)(outputs, batch, pairs, BatchCounts(3, 2))["verb"].backward()
+    model.method.losses(vocabulary)(outputs, batch, pairs, BatchCounts(images=3, bags=2, labels=1))["verb"].backward()
     assert all(value.grad is None for value in network.backbone.parameters())
     assert all(value.grad is not None and value.grad.isfinite().all() for value in network.graph.parameters())
     assert all(torch.equal(value, before[name]) for name, value in network.backbone.state_dict().items())
