@@ -175,18 +175,45 @@ class Proposals:
 
 
 @dataclass(frozen=True)
-class KnowledgeBank:
-    """Text embedding of every HOI class, float32 [H, D], unit length, with all that made it."""
+class BankPrompts:
+    """The sentences of a knowledge bank: of HOI classes, of object categories (the human among them) and of verbs."""
+
+    prompts: tuple[str, ...]
+    object_prompts: tuple[str, ...]
+    verb_prompts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class KnowledgeBank(BankPrompts):
+    """Text embeddings of the sentences, with the text encoder that made them.
+
+    Attributes:
+        hoi_embeddings: of `prompts`, float32 [H, D], unit length.
+        object_embeddings: of `object_prompts`, float32 [C, D], unit length.
+        verb_embeddings: of `verb_prompts`, float32 [A, D], unit length.
+        clip_name, clip_digest: of the text encoder.
+    """
 
     hoi_embeddings: FloatArray
-    prompts: tuple[str, ...]
+    object_embeddings: FloatArray
+    verb_embeddings: FloatArray
     clip_name: str
     clip_digest: str
 
     def __post_init__(self) -> None:
-        check_record(self, {"hoi_embeddings": ("H", "D")})
-        if len(self.prompts) != len(self.hoi_embeddings):
-            raise DataError(f"KnowledgeBank: {len(self.prompts)} prompts for {len(self.hoi_embeddings)} embeddings")
+        axes: dict[str, tuple[int | str, ...]] = {
+            "hoi_embeddings": ("H", "D"),
+            "object_embeddings": ("C", "D"),
+            "verb_embeddings": ("A", "D"),
+        }
+        check_record(self, axes)
+        for prompts, embeddings in (
+            (self.prompts, self.hoi_embeddings),
+            (self.object_prompts, self.object_embeddings),
+            (self.verb_prompts, self.verb_embeddings),
+        ):
+            if len(prompts) != len(embeddings):
+                raise DataError(f"KnowledgeBank: {len(prompts)} prompts for {len(embeddings)} embeddings")
 
 
 @dataclass(frozen=True)

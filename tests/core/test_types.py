@@ -47,6 +47,6 @@ def test_wrong_proposals_are_refused(columns, part):
 
 def test_axes_of_one_name_must_agree_across_arrays():
     with pytest.raises(DataError, match="1 prompts for 2 embeddings"):
-        KnowledgeBank(np.zeros((2, 3), np.float32), ("a",), "clip", "0")
+        KnowledgeBank(("a", "b"), ("a",), ("a", "b"), *np.zeros((3, 2, 3), np.float32), "clip", "0")
     with pytest.raises(DataError, match=r"Detections.scores is float32 \[1\]; expected floating \[T = 2\]"):
         Detections(IDS.astype(np.int32), IDS.astype(np.int16), BOXES, BOXES, SCORES[:1])
