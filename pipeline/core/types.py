@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ _LARGEST_NUMBER = 1 << 63
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 FloatArray = NDArray[np.float32]
+HalfArray = NDArray[np.float16]
 IntArray = NDArray[np.int64]
 
 
@@ -133,14 +134,23 @@ class ImageLabels:
 
 @dataclass(frozen=True)
 class Proposals:
-    """Detections of one image: boxes float32 [N, 4], scores float32 [N] in 0..1, object_ids int64 [N]."""
+    """Detections of one image: boxes float32 [N, 4], scores float32 [N] in 0..1, object_ids int64 [N].
+
+    `class_probabilities` float16 [N, C] are the detector's, of every category (the background is left out, so that rows
+    add up to less than 1); None where they are not known or not asked for.
+    """
 
     boxes: FloatArray
     scores: FloatArray
     object_ids: IntArray
+    class_probabilities: HalfArray | None = None
 
     def __post_init__(self) -> None:
         check_record(self, {"boxes": ("N", 4), "scores": ("N",), "object_ids": ("N",)}, ids=["object_ids"])
+        if self.class_probabilities is not None:
+            check_record(self, {"scores": ("N",), "class_probabilities": ("N", "C")})
+            if not ((self.class_probabilities >= 0) & (self.class_probabilities <= 1)).all():
+                raise DataError("Proposals.class_probabilities: outside 0..1; expected probabilities")
         check_boxes(self.boxes, "Proposals.boxes")
         if not ((self.scores >= 0) & (self.scores <= 1)).all():
             raise DataError("Proposals.scores: outside 0..1; expected probabilities")
@@ -149,6 +159,14 @@ class Proposals:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def with_class_probabilities(self, num_objects: int) -> Proposals:
+        """The same proposals; where the detector's are not known, the score for the category and zeros elsewhere."""
+        if self.class_probabilities is not None:
+            return self
+        probabilities = np.zeros((len(self), num_objects), np.float16)
+        probabilities[np.arange(len(self)), self.object_ids] = self.scores
+        return replace(self, class_probabilities=probabilities)
 
     @classmethod
     def empty(cls) -> Proposals:
