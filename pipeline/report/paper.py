@@ -1,7 +1,4 @@
-"""The paper's own figures on HICO-DET (test mAP in percent: Full, Rare, Non-rare), and what it concludes from them.
-
-Other methods have the figures of their own papers.
-"""
+"""The paper's own figures on HICO-DET (test mAP in percent: Full, Rare, Non-rare), and what it concludes from them."""
 
 from __future__ import annotations
 
@@ -37,16 +34,11 @@ PAPER: dict[str, Figures] = {
     "rn50": (22.89, 22.41, 23.03),
     "rn101": (25.70, 24.52, 26.05),
 }
-# Methods of other papers, by their own figures on HICO-DET.
-OTHERS: dict[str, dict[str, float]] = {
-    # arXiv 2604.00507: RN50, boxes of Faster R-CNN. It gives 33.33 with DINO ViT-B, 38.14 with a stronger detector too.
-    "regformer": {"full": 25.08},
-}
 
 
 def figures(row: str) -> dict[str, float]:
-    """The paper's mAP of a row by group of classes, or another paper's where the row is its method; else empty."""
-    return dict(zip(GROUPS, PAPER[row], strict=True)) if row in PAPER else OTHERS.get(row, {})
+    """The paper's mAP of a row by group of classes; empty where the paper has no such row."""
+    return dict(zip(GROUPS, PAPER[row], strict=True)) if row in PAPER else {}
 
 
 @dataclass(frozen=True)

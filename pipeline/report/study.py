@@ -57,8 +57,7 @@ def rows_csv(study: Study, descriptions: Mapping[str, str]) -> str:
     for name in _ordered(study, descriptions):
         estimates = [_over_seeds(study, name, group) for group in groups]
         ours = ["" if np.isnan(x) else f"{x:.4f}" for one in estimates for x in (one.mean, one.spread)]
-        found = figures(name)
-        paper = [f"{found[group]:.2f}" if group in found else "" for group in GROUPS]
+        paper = [f"{value:.2f}" for value in figures(name).values()] or [""] * len(GROUPS)
         writer.writerow([name, descriptions.get(name, ""), len(study[name]), *ours, *paper])
     return stream.getvalue()
 

@@ -57,13 +57,6 @@ def test_rows_stand_beside_the_papers_figures_in_the_order_of_params():
     assert rows[4] == ["extra", "", "1", "1.00", "\N{EN DASH}", "1.00", *["\N{EN DASH}"] * 3]
 
 
-def test_another_papers_method_has_the_figures_that_are_known():
-    study = {"regformer": runs({0: 20.0})}
-    assert cells(rows_table(study, {}))[2][-3:] == ["25.08", *["\N{EN DASH}"] * 2]
-    row = next(csv.DictReader(io.StringIO(rows_csv(study, {}))))
-    assert (row["paper_full"], row["paper_rare"], row["paper_non_rare"]) == ("25.08", "", "")
-
-
 def test_csv_has_the_same_numbers():
     first, *_ = csv.DictReader(io.StringIO(rows_csv(STUDY, {"ours": "whole"})))
     assert (first["variant"], first["desc"], first["seeds"]) == ("ours", "whole", "2")
