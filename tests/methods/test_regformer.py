@@ -370,3 +370,16 @@ def test_a_backbone_that_is_not_frozen_gets_gradients(vocabulary, model_params, 
 def test_heads_must_divide_the_width(vocabulary, model_params, small_visual):
     with pytest.raises(ParamError, match=r"model\.regformer\.width is 16; expected a multiple of the 3 heads"):
         small_model(vocabulary, chosen(model_params, method="regformer", heads=3), small_visual)
+
+
+def test_mixed_precision_is_near(vocabulary, model_params, small_visual):
+    """Cosines, which are multiplied by 20, and all that follows the decoder stay in float32."""
+    model = small_model(vocabulary, chosen(model_params, method="regformer"), small_visual)
+    batch = make_batch([4, 3], vocabulary)
+    pairs, expected = run(model, vocabulary, batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = model.network(batch, pairs)
+    for name, values in expected.items():
+        assert found[name].dtype == torch.float32
+        torch.testing.assert_close(found[name], values, atol=0.3, rtol=0.05)
+    assert not torch.equal(found["image_logits"], expected["image_logits"])
