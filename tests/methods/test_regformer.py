@@ -313,6 +313,11 @@ def test_the_clamp_at_inference_holds_the_instance_score_in_the_logits(small, vo
     assert {column.name for column in RegFormer(network.params).columns} == set(clamped) | {"image_logits"}
 
 
+def test_as_many_parameters_as_the_published_network(vocabulary):
+    network = new_network(vocabulary, RegFormerParams(), text_width=512, patch_width=384)
+    assert sum(value.numel() for value in network.parameters()) == 12_932_616
+
+
 # Training
 
 
