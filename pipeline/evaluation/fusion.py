@@ -53,6 +53,7 @@ def pair_scores(logits: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDAr
 LINKS: dict[str, Callable[[PredictionDump, FloatArray], DoubleArray]] = {
     "sigmoid": lambda dump, logits: sigmoid(logits),
     "softmax": lambda dump, logits: pair_scores(logits, dump.pair_offsets),
+    "exp": lambda dump, logarithms: np.exp(logarithms.astype(np.float64)),
 }
 
 

@@ -156,6 +156,16 @@ def test_equals_the_loop(vocabulary, params):
         np.testing.assert_allclose(found.scores, [row[4] for row in expected], rtol=1e-5)
 
 
+def test_a_column_of_logarithms_is_the_factor_itself(two_pairs):
+    params = dataclasses.replace(
+        WHOLE, links={"pairwise": "exp"}, weights={"pairwise": 0.5, "global": 0, "detector": 0}
+    )
+    expected = [
+        math.exp(logit / 2) * logistic(relatedness) for logit, relatedness in ((2, 1), (1, 1), (3, -2), (0.5, -2))
+    ]
+    assert sorted(fuse(two_pairs, params).scores) == pytest.approx(sorted(expected))
+
+
 def test_pairs_with_an_object_of_no_class_are_left_out_but_count_in_the_softmax(vocabulary):
     dump = dump_of(vocabulary, [[0, 3, 2]], [[(0, 1), (0, 2)]])  # a lamp, a cup
     found = fuse(dump, WHOLE)
@@ -239,7 +249,7 @@ OBJECTS = [[0, 1, 2, 0], [0], [0, 1], [], [0, 0]]
 
 
 @pytest.mark.parametrize("cuts", [(0, 5), (0, 1, 2, 5), (0, 3, 4, 5)])
-@pytest.mark.parametrize("link", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("link", ["softmax", "sigmoid", "exp"])
 def test_ranges_of_images_give_the_detections_of_the_whole(vocabulary, tmp_path, cuts, link):
     params = dataclasses.replace(WHOLE, links={"pairwise": link})
     dump, times = (dump_of(vocabulary, OBJECTS, PAIRS, seed=seed) for seed in (1, 2))
