@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.core.errors import ArtifactError, ParamError
 from pipeline.core.plugins import load_plugin, outside_files
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.data.split import SplitManifest
 from pipeline.truth import datasets
-from pipeline.truth.datasets.base import DatasetReader
+from pipeline.truth.datasets.base import DatasetReader, ReadsTrainingBoxes
+from pipeline.truth.ground_truth import GroundTruth
 from pipeline.truth.params import PrepareParams
 
 
@@ -19,3 +23,26 @@ def open_reader(params: PrepareParams, *, dataset: str, root: Path) -> tuple[Dat
     reader: type[DatasetReader] = load_plugin(datasets, params.reader, "READER", f"{dataset}.prepare.reader")
     opened = reader(params, dataset=dataset, root=root)
     return opened, [*opened.inputs, *outside_files(params.reader)]
+
+
+def read_training_boxes(
+    reader: DatasetReader, params: PrepareParams, manifest: SplitManifest, vocabulary: Vocabulary
+) -> GroundTruth:
+    """Return the annotated pairs of the training images that `prepare` wrote down.
+
+    Raises:
+        ParamError: the reader gives no boxes of training images.
+        ArtifactError: the annotations are of other images or classes than `manifest` and `vocabulary`.
+    """
+    if not isinstance(reader, ReadsTrainingBoxes):
+        raise ParamError(
+            f"{manifest.dataset}.prepare.reader: {params.reader} gives no boxes of training images, which training "
+            "with boxes needs; keep train.supervision: labels, or add a method training_boxes to the reader"
+        )
+    boxes = reader.training_boxes()
+    changed = f'the annotations have changed since; run "dvc repro prepare@{manifest.dataset}"'
+    if reader.vocabulary != vocabulary:
+        raise ArtifactError(f"{manifest.dataset}: vocabulary.json lists other classes than the annotations: {changed}")
+    if boxes.image_ids != manifest.image_ids:
+        raise ArtifactError(f"{manifest.dataset}: train.json lists other images than the annotations: {changed}")
+    return boxes.truth
