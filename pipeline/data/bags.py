@@ -23,6 +23,7 @@ from pipeline.core.seeding import numpy_generator, torch_generator
 from pipeline.core.types import Proposals
 from pipeline.data.images import normalize_pixels, open_split_image, square_pixels
 from pipeline.data.split import SplitManifest
+from pipeline.store.pair_labels_file import SplitPairLabels
 from pipeline.store.proposals_file import SplitProposals
 from pipeline.store.ragged import offsets_of
 
@@ -61,6 +62,8 @@ class BagDataset(Dataset[Bag]):
         root: repository root.
         image_side: pixels of the network's square input.
         max_proposals: kept per image, best scores first.
+        pair_labels: of the same proposals; None under image-level labels.
+        has_boxes: bool [I], images whose pair labels are used; none by default.
     """
 
     def __init__(
@@ -72,9 +75,13 @@ class BagDataset(Dataset[Bag]):
         root: Path,
         image_side: int,
         max_proposals: int,
+        pair_labels: SplitPairLabels | None = None,
+        has_boxes: NDArray[np.bool_] | None = None,
     ) -> None:
         self.manifest, self.proposals, self.labels = manifest, proposals, labels
         self.root, self.image_side, self.max_proposals = root, image_side, max_proposals
+        self.pair_labels = pair_labels
+        self.has_boxes = np.zeros(len(manifest), np.bool_) if has_boxes is None else has_boxes
 
     def __len__(self) -> int:
         return len(self.manifest)
@@ -88,7 +95,13 @@ class BagDataset(Dataset[Bag]):
             size=(record.width, record.height),
             proposals=self.proposals.image(index, self.max_proposals),
             labels=self.labels[index],
+            pair_labels=self._pair_labels(index),
         )
+
+    def _pair_labels(self, index: int) -> NDArray[np.int64] | None:
+        if self.pair_labels is None or not self.has_boxes[index]:
+            return None
+        return self.pair_labels.image(index, self.max_proposals)
 
 
 def collate_bags(bags: Sequence[Bag]) -> BagBatch:

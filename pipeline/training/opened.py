@@ -22,10 +22,12 @@ from pipeline.methods.params import ModelParams
 from pipeline.prompts.clip_bank import clip_inputs, clip_of, encode_prompts, open_clip, read_dataset_bank
 from pipeline.prompts.params import ClipParams, PromptParams
 from pipeline.store.clip_checkpoint import ClipCheckpoint
+from pipeline.store.pair_labels_file import read_pair_labels
 from pipeline.store.proposals_file import SplitProposals, read_proposals
 from pipeline.store.source_files import code_digest
 from pipeline.store.stage_run import StageRun
 from pipeline.training.params import TrainParams
+from pipeline.training.supervision import check_supervision, images_with_boxes
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,11 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
     if choice.method.needs_proposals:
         path = stage.take(layout.proposals("train"), "detect", "train")
         proposals = read_proposals(path, image_ids=manifest.image_ids, objects=vocabulary.objects)
+    check_supervision(params, chosen.method, takes_boxes=choice.method.takes_boxes)
+    pair_labels = None
+    if params.supervision != "labels":
+        path = stage.take(layout.pair_labels("train"), "label_pairs")
+        pair_labels = read_pair_labels(path, proposals, vocabulary)
     clip_model, bank = _clip_and_bank(stage, clip_of(clip, chosen.clip), chosen, vocabulary)
     labels = manifest.label_matrix(vocabulary.num_hois)
     bags = BagDataset(
@@ -77,6 +84,8 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
         root=layout.root,
         image_side=chosen.image_size,
         max_proposals=params.max_proposals,
+        pair_labels=pair_labels,
+        has_boxes=images_with_boxes(params, len(manifest)),
     )
 
     def detector() -> tuple[FasterRCNN, dict[str, Any]]:

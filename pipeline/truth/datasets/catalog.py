@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.core.errors import ArtifactError, ParamError
 from pipeline.core.plugins import load_plugin, outside_files
 from pipeline.core.vocabulary import Vocabulary
@@ -45,4 +47,13 @@ def read_training_boxes(
         raise ArtifactError(f"{manifest.dataset}: vocabulary.json lists other classes than the annotations: {changed}")
     if boxes.image_ids != manifest.image_ids:
         raise ArtifactError(f"{manifest.dataset}: train.json lists other images than the annotations: {changed}")
+    if boxes.truth.image_hois is None and not _same_labels(boxes.truth, manifest, vocabulary.num_hois):
+        raise ArtifactError(f"{manifest.dataset}: train.json lists other labels than the annotations: {changed}")
     return boxes.truth
+
+
+def _same_labels(truth: GroundTruth, manifest: SplitManifest, num_hois: int) -> bool:
+    """Whether the images' labels are the classes of their pairs, as they are where they were made from these."""
+    shown = np.zeros((len(manifest), num_hois), np.bool_)
+    shown[truth.image_index, truth.hoi_id] = True
+    return bool((shown == manifest.label_mask(num_hois)).all())
