@@ -1,29 +1,26 @@
-"""Labels of annotated pairs as losses use them: which verbs each pair of a batch does.
-
-L labels, M pairs, N proposals, A verbs, H HOI classes.
-"""
+"""Annotated pairs as losses use them: which verbs each pair of a batch does. M pairs, A verbs, H HOI classes."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from pipeline.core.bags import BagBatch
 from pipeline.methods.pairing import PairIndex
 
 
-def pair_verbs(pair_labels: Tensor, pairs: PairIndex, hoi_verb_ids: Tensor, num_verbs: int) -> Tensor:
-    """Verbs that each pair is annotated with, float32 [M, A] of zeros and ones.
+def annotated_verbs(batch: BagBatch, pairs: PairIndex, hoi_to_verb: Tensor) -> Tensor:
+    """Verbs that each pair is annotated with, float32 [M, A]: zeros and ones; zeros where an image has no boxes.
 
     Args:
-        pair_labels: int64 [L, 3], rows (human proposal, object proposal, HOI id); each is one of `pairs`.
-        pairs: of the batch; they are in order of human, then object, so that a label's pair is found by bisection.
-        hoi_verb_ids: verb of each HOI class, int64 [H].
+        pairs: all pairs of the batch; `pair_labels` names some of them. They are in order of human, then object, so
+            that a label's pair is found by bisection.
+        hoi_to_verb: float32 [H, A], one-hot rows.
     """
-    human, partner, hoi_id = pair_labels.unbind(1)
-    targets = torch.zeros(len(pairs), num_verbs, device=pairs.human.device)
+    human, partner, hoi_id = batch.pair_labels.unbind(1)
+    verbs = hoi_to_verb.new_zeros(len(pairs), hoi_to_verb.shape[1])
     if not len(pairs):
-        return targets
-    width = 1 + int(1e9)
-    row = torch.searchsorted(pairs.human * width + pairs.object, human * width + partner)
-    targets[row, hoi_verb_ids[hoi_id]] = 1
-    return targets
+        return verbs
+    proposals = len(batch.object_ids)
+    row = torch.searchsorted(pairs.human * proposals + pairs.object, human * proposals + partner)
+    return verbs.index_add(0, row, hoi_to_verb[hoi_id]).clamp(max=1)

@@ -22,7 +22,7 @@ from pipeline.methods.params import ModelParams
 from pipeline.prompts.clip_bank import clip_inputs, clip_of, encode_prompts, open_clip, read_dataset_bank
 from pipeline.prompts.params import ClipParams, PromptParams
 from pipeline.store.clip_checkpoint import ClipCheckpoint
-from pipeline.store.pair_labels_file import read_pair_labels
+from pipeline.store.pair_labels_file import SplitPairLabels, read_pair_labels
 from pipeline.store.proposals_file import SplitProposals, read_proposals
 from pipeline.store.source_files import code_digest
 from pipeline.store.stage_run import StageRun
@@ -65,16 +65,17 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
     if seed is not None:
         params = stage.sections["train"] = dataclasses.replace(params, seed=seed)
     choice, stage.sections["model"] = ModelChoice.of(chosen), chosen.used()
+    check_supervision(params, chosen.method, takes_boxes=choice.method.takes_boxes)
     vocabulary, manifest = take_split(stage.inputs, "train")
     proposals = SplitProposals.none(manifest.image_ids, vocabulary.objects)
     if choice.method.needs_proposals:
         path = stage.take(layout.proposals("train"), "detect", "train")
-        proposals = read_proposals(path, image_ids=manifest.image_ids, objects=vocabulary.objects)
-    check_supervision(params, chosen.method, takes_boxes=choice.method.takes_boxes)
-    pair_labels = None
-    if params.supervision != "labels":
-        path = stage.take(layout.pair_labels("train"), "label_pairs")
-        pair_labels = read_pair_labels(path, proposals, vocabulary)
+        proposals = read_proposals(
+            path,
+            image_ids=manifest.image_ids,
+            objects=vocabulary.objects,
+            class_probabilities=choice.method.needs_class_probabilities,
+        )
     clip_model, bank = _clip_and_bank(stage, clip_of(clip, chosen.clip), chosen, vocabulary)
     labels = manifest.label_matrix(vocabulary.num_hois)
     bags = BagDataset(
@@ -84,7 +85,8 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
         root=layout.root,
         image_side=chosen.image_size,
         max_proposals=params.max_proposals,
-        pair_labels=pair_labels,
+        class_probabilities=choice.method.needs_class_probabilities,
+        pair_labels=_pair_labels(stage, params, proposals, vocabulary),
         has_boxes=images_with_boxes(params, len(manifest)),
     )
 
@@ -103,6 +105,15 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
     )
     stage.note(*model.outside_files)
     return OpenedTraining(params, vocabulary, bags, model)
+
+
+def _pair_labels(
+    stage: StageRun, params: TrainParams, proposals: SplitProposals, vocabulary: Vocabulary
+) -> SplitPairLabels | None:
+    """Annotated pairs of the training split, where the run asks for them."""
+    if params.supervision == "labels":
+        return None
+    return read_pair_labels(stage.take(stage.layout.pair_labels("train"), "label_pairs"), proposals, vocabulary)
 
 
 def _clip_and_bank(
