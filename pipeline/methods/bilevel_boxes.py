@@ -2,12 +2,12 @@
 
 Of an image with boxes, it is known which pair does a verb. The losses of image-level labels stay, and two learn more:
 
-- L_x, of the boxes. A pair's verb score is s = sigmoid(best of the image) x softmax over the image's pairs (sec. 3.2.5).
+- L_x. The verb score of a pair is sigmoid(best pair of the image) x softmax over the pairs of the image (sec. 3.2.5).
   L_p trains the first factor, and L_x the second: cross-entropy of the softmax with the annotated pairs.
 - L_b takes the annotated pairs for its labels, in place of pseudo labels.
 
-Binary cross-entropy of each pair and verb, in place of L_p and L_x, is the common choice and does worse here: most of it
-is spent on pairs that do nothing, and it trains sigmoids of single pairs, not the score by which pairs are ranked.
+Binary cross-entropy of each pair and verb, in place of L_p and L_x, is the common choice and does worse here: it trains
+sigmoids of single pairs, which is not the score that pairs are ranked by.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ Mixed supervision: some training images have boxes, the others image-level label
 - Element swapping: the object of a pair that interacts is swapped with a region of another image. A person never
   interacts with what is in another image, so such pairs are negatives, and hard ones: the person still does something.
 
-What the paper leaves open is chosen here: the backbone and the pairs are those of all methods, swapped are the annotated
-pairs, or the best pair of each labeled verb without boxes, and the region comes with its place from the next image of
+What the paper leaves open is chosen here: backbone and pairs are those of all methods; swapped are the annotated pairs,
+or the best pair of each labeled verb where there are no boxes; the region comes with its place from the next image of
 the batch that has a pair.
 """
 

@@ -44,11 +44,15 @@ def read_training_boxes(
     boxes = reader.training_boxes()
     changed = f'the annotations have changed since; run "dvc repro prepare@{manifest.dataset}"'
     if reader.vocabulary != vocabulary:
-        raise ArtifactError(f"{manifest.dataset}: vocabulary.json lists other classes than the annotations: {changed}")
+        raise ArtifactError(f"{manifest.dataset}: the vocabulary lists other classes than the annotations: {changed}")
     if boxes.image_ids != manifest.image_ids:
-        raise ArtifactError(f"{manifest.dataset}: train.json lists other images than the annotations: {changed}")
+        raise ArtifactError(
+            f"{manifest.dataset}: the training manifest lists other images than the annotations: {changed}"
+        )
     if boxes.truth.image_hois is None and not _same_labels(boxes.truth, manifest, vocabulary.num_hois):
-        raise ArtifactError(f"{manifest.dataset}: train.json lists other labels than the annotations: {changed}")
+        raise ArtifactError(
+            f"{manifest.dataset}: the training manifest lists other labels than the annotations: {changed}"
+        )
     return boxes.truth
 
 
