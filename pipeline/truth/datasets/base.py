@@ -30,7 +30,7 @@ Advance = Callable[[], None]  # called after each image
 
 @dataclass(frozen=True)
 class PreparedSplit:
-    """One split; `annotated` is None for training splits, whose boxes nobody may see, and where there are none.
+    """One split; `annotated` is None for training splits, whose boxes `prepare` never writes, and where there are none.
 
     `people` is what the V-COCO protocol scores against, for that dataset's official files only.
     """
