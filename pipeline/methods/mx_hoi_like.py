@@ -11,7 +11,7 @@ Mixed supervision: some training images have boxes, the others image-level label
 
 What the paper leaves open is chosen here: backbone and pairs are those of all methods; swapped are the annotated pairs,
 or the best pair of each labeled verb where there are no boxes; the region comes with its place from the next image of
-the batch that has a pair.
+the batch that has a pair. Where ranks share a batch, it is the next image of the rank: there, ranks change the result.
 """
 
 from __future__ import annotations
