@@ -25,22 +25,26 @@ class BilevelLosses(Losses):
 
     def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:
         """Return the terms whose parts are switched on."""
-        verbs, objects = self.masks.verbs(batch.labels), self.masks.objects(batch.labels)
         terms = {}
         if self.params.hoi_recognition:
             terms["global"] = _summed_bce(outputs["image_logits"], batch.labels) / whole.images
+        verbs = self.masks.verbs(batch.labels)
         terms["pair"] = mil_loss(outputs["interaction_logits"], pairs, verbs) / whole.images
         if self.params.relatedness:
-            labels = pseudo_relatedness(
-                outputs["interaction_logits"],
-                pairs,
-                batch.object_ids[pairs.object],
-                image_verbs=verbs,
-                image_objects=objects,
-                top_k=self.params.top_k,
-            )
+            labels = self.related_pairs(outputs, batch, pairs)
             terms["relatedness"] = _summed_bce(outputs["relatedness_logits"], labels) / whole.images
         return terms
+
+    def related_pairs(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex) -> Tensor:
+        """Labels of relatedness, float32 [M]: pseudo labels."""
+        return pseudo_relatedness(
+            outputs["interaction_logits"],
+            pairs,
+            batch.object_ids[pairs.object],
+            image_verbs=self.masks.verbs(batch.labels),
+            image_objects=self.masks.objects(batch.labels),
+            top_k=self.params.top_k,
+        )
 
 
 def _summed_bce(logits: Tensor, targets: Tensor) -> Tensor:
