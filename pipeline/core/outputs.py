@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from pipeline.core.vocabulary import Vocabulary
 
-Link = Literal["sigmoid", "softmax"]
+Link = Literal["sigmoid", "softmax", "category_softmax"]
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class OutputColumn:
         per: "image" (a row an image) or "pair" (a row a human-object pair).
         classes: columns of a row: "hois", "verbs", or None for one number.
         factor: name of the factor of the score that it becomes; `evaluate.weights` gives each its exponent.
-        link: from logits to the factor: "sigmoid", or "softmax", sigmoid(maximum over the image's pairs) times the
-            softmax over them (sec. 3.2.5).
+        link: from logits to the factor: "sigmoid"; "softmax", sigmoid(maximum over the image's pairs) times the
+            softmax over them (sec. 3.2.5); or "category_softmax", the same over those of one object category.
     """
 
     name: str
