@@ -37,6 +37,7 @@ from benchmarks.local_branch import SIZES
 from benchmarks.measure import ROOT, describe_machine, json_option, measure_pairs, write_report
 from benchmarks.synthetic_bags import random_model, vocabulary_of
 from pipeline.config.params import Params, load_params
+from pipeline.core.bags import BagBatch
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset
@@ -45,7 +46,6 @@ from pipeline.detection.batches import batches_of_one_size, padded_size, resized
 from pipeline.detection.detectors import SMALL, Detector, build_architecture, load_detector
 from pipeline.detection.params import DetectParams
 from pipeline.detection.proposals import DetectWork, proposal_columns
-from pipeline.inference.bag_work import LoadedBags
 from pipeline.inference.pair_outputs import InferWork, dump_columns
 from pipeline.inference.params import InferParams
 from pipeline.methods.params import ModelParams
@@ -177,8 +177,8 @@ def infer_stage(size: str, params: Params, manifest: SplitManifest, folder: Path
             **dump_columns(outputs, parts.column),
         )
 
-    def forward(loaded: LoadedBags) -> object:
-        return network(loaded.batch, work.rule.pair(loaded.batch))
+    def forward(batch: BagBatch) -> object:
+        return network(batch, work.rule.pair(batch))
 
     return Stage(work, params[InferParams].part_size, forward, write)
 

@@ -57,8 +57,12 @@ def random_bags(images: Tensor, vocabulary: Vocabulary, categories: Tensor) -> B
         image_sizes=torch.full((num_images, 2), _IMAGE_SIDE),
         proposal_offsets=torch.arange(num_images + 1) * categories.shape[1],
         boxes=torch.cat([corner, corner + extent], 1),
+        scores=torch.ones(rows),
         object_ids=categories.flatten(),
+        class_probabilities=torch.zeros(rows, 0),
         labels=_labels(vocabulary, categories),
+        pair_labels=torch.zeros(0, 3, dtype=torch.int64),
+        has_boxes=torch.zeros(num_images, dtype=torch.bool),
         image_index=torch.arange(num_images),
     )
 

@@ -112,7 +112,11 @@ def make_batch(counts: list[int], vocabulary: Vocabulary, *, side: int = 64, see
         image_sizes=torch.tensor([[100.0, 90.0]]).repeat(len(counts), 1),
         proposal_offsets=torch.tensor([0, *counts]).cumsum(0),
         boxes=torch.cat([corner, corner + extent], 1),
+        scores=torch.linspace(1, 0.5, total),
         object_ids=torch.where(rows % 2 == 0, human, others[rows // 2 % len(others)]),
+        class_probabilities=torch.zeros(total, 0),
         labels=((torch.arange(len(counts))[:, None] + hois) % 3 == 0).float(),
+        pair_labels=torch.zeros(0, 3, dtype=torch.int64),
+        has_boxes=torch.zeros(len(counts), dtype=torch.bool),
         image_index=torch.arange(len(counts)),
     )

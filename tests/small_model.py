@@ -70,7 +70,7 @@ def counts_of(batch: BagBatch, pairs: PairIndex) -> BatchCounts:
 
 
 def images_of(batch: BagBatch, images: list[int]) -> BagBatch:
-    """The given images of a batch, in that order."""
+    """The given images of a batch without annotated pairs, in that order."""
     offsets = batch.proposal_offsets
     rows = torch.cat([torch.arange(int(offsets[image]), int(offsets[image + 1])) for image in images])
     return BagBatch(
@@ -78,8 +78,12 @@ def images_of(batch: BagBatch, images: list[int]) -> BagBatch:
         image_sizes=batch.image_sizes[images],
         proposal_offsets=torch.cat([offsets[:1], offsets.diff()[images]]).cumsum(0),
         boxes=batch.boxes[rows],
+        scores=batch.scores[rows],
         object_ids=batch.object_ids[rows],
+        class_probabilities=batch.class_probabilities[rows],
         labels=batch.labels[images],
+        pair_labels=batch.pair_labels[:0],
+        has_boxes=batch.has_boxes[images],
         image_index=batch.image_index[images],
     )
 

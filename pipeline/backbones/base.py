@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torchvision.models.detection import FasterRCNN
 
+from pipeline.core.errors import ParamError
 from pipeline.store.clip_checkpoint import ClipCheckpoint
 
 Features = Any  # what `forward` makes of images, and the embeddings are read from
@@ -46,12 +47,14 @@ class Backbone(nn.Module, ABC):
         recompute: recompute inner activations in the backward pass rather than keep them (saves memory).
         from_scratch: prefixes of parameters that start from random weights; the others are pretrained, and train at
             `train.backbone_learning_rate`.
+        patch_width: E of `patches`; 0 where there are none.
     """
 
     Params: ClassVar[type]
     embed_dim: int
     recompute: bool = False
     from_scratch: ClassVar[tuple[str, ...]] = ()
+    patch_width: int = 0
 
     @classmethod
     @abstractmethod
@@ -71,6 +74,14 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def forward(self, images: Tensor) -> Features:
         """Map images [I, 3, S, S], normalized as CLIP expects, to features."""
+
+    def patches(self, features: Features) -> Tensor:
+        """Tokens [I, P, E] of a square grid, row by row.
+
+        Raises:
+            ParamError: this backbone has none.
+        """
+        raise ParamError(f"model.backbone: {type(self).__name__} has no patches; take another one, e.g. clip_resnet")
 
     @abstractmethod
     def global_embedding(self, features: Features) -> Tensor:

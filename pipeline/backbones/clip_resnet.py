@@ -83,6 +83,7 @@ class ClipResNet(Backbone):
         visual = copy.deepcopy(visual)
         self.embed_dim = visual.output_dim
         self.attnpool: AttentionPool2d = visual.attnpool
+        self.patch_width = visual.attnpool.k_proj.in_features
         if params.last_stride == 16:
             first = visual.layer4[0]
             first.avgpool = nn.Identity()
@@ -115,10 +116,14 @@ class ClipResNet(Backbone):
         features: Tensor = self.trunk(images)
         return features
 
+    def patches(self, features: Tensor) -> Tensor:
+        """The map's cells, [I, P, E]."""
+        return features.flatten(2).transpose(1, 2)
+
     def global_embedding(self, features: Tensor) -> Tensor:
         """v_g [I, D] of whole maps; at CLIP's own size and stride this is `encode_image`."""
         grid = (features.shape[2], features.shape[3])
-        return attention_pool(self.attnpool, features.flatten(2).transpose(1, 2), grid)
+        return attention_pool(self.attnpool, self.patches(features), grid)
 
     def region_embedding(self, features: Tensor, boxes: Tensor, image: Tensor) -> Tensor:
         """RoIAlign, then the attention pool: [R, D] of boxes [R, 4] in 0..1 of their images, maps `image` [R]."""

@@ -23,6 +23,8 @@ from pipeline.config.types import KnownKeys
 from pipeline.core.bags import CLIP_MEAN, CLIP_STD
 from pipeline.detection.detectors import build_architecture
 
+_PATCH_STRIDE = 16  # pixels, as of clip_resnet
+
 
 @dataclass(frozen=True)
 class DetectorFpnParams(KnownKeys):
@@ -62,7 +64,8 @@ class DetectorFpn(Backbone):
         # From CLIP's normalization to the detector's, in one step.
         self.register_buffer("pixel_scale", (torch.tensor(CLIP_STD) / std).view(3, 1, 1))
         self.register_buffer("pixel_shift", ((torch.tensor(CLIP_MEAN) - mean) / std).view(3, 1, 1))
-        empty = torch.zeros(1, int(detector.backbone.out_channels), self.roi_size, self.roi_size)
+        self.patch_width = int(detector.backbone.out_channels)
+        empty = torch.zeros(1, self.patch_width, self.roi_size, self.roi_size)
         with torch.no_grad():
             width = self.box_head(empty).shape[1]
         self.projection = nn.Linear(width, embed_dim)
@@ -91,6 +94,11 @@ class DetectorFpn(Backbone):
         pixels = images * self.pixel_scale + self.pixel_shift
         levels = recomputed(pixels, self.pyramid) if self.recompute else self.pyramid(pixels)
         return [levels[name] for name in self.level_names]
+
+    def patches(self, features: list[Tensor]) -> Tensor:
+        """Cells [I, P, E] of the finest level with a stride of at least 16, or else of the coarsest level."""
+        coarse = [level for level in features if self.image_size // level.shape[3] >= _PATCH_STRIDE]
+        return (coarse or features[-1:])[0].flatten(2).transpose(1, 2)
 
     def global_embedding(self, features: list[Tensor]) -> Tensor:
         """v_g [I, D]: the region that covers the image."""

@@ -1,6 +1,7 @@
 """A batch of bags: images with their proposals, flat, and the image-level labels. What the network and losses see.
 
-I images, N proposals of all of them, H HOI classes. No annotated boxes can enter here.
+I images, N proposals of all of them, C object categories, H HOI classes, L labels of pairs. Annotated boxes enter as
+labels of proposals' pairs, and only where a run asks for them (`train.supervision`).
 """
 
 from __future__ import annotations
@@ -41,8 +42,12 @@ class BagBatch(TensorFields):
         image_sizes: float32 [I, 2], original (width, height) in pixels.
         proposal_offsets: int64 [I + 1]; rows offsets[i]:offsets[i + 1] belong to image i.
         boxes: float32 [N, 4] xyxy, original pixels.
+        scores: float32 [N], the detector's.
         object_ids: int64 [N].
+        class_probabilities: float32 [N, C], the detector's; [N, 0] where the method does not ask for them.
         labels: float32 [I, H], 1 where the HOI class occurs in the image; zeros at inference.
+        pair_labels: int64 [L, 3], annotated pairs: rows of the human's and the object's proposal, and the HOI class.
+        has_boxes: bool [I], images whose pairs are annotated; none under image-level labels.
         image_index: int64 [I], rows of the split's manifest.
     """
 
@@ -50,8 +55,12 @@ class BagBatch(TensorFields):
     image_sizes: Tensor
     proposal_offsets: Tensor
     boxes: Tensor
+    scores: Tensor
     object_ids: Tensor
+    class_probabilities: Tensor
     labels: Tensor
+    pair_labels: Tensor
+    has_boxes: Tensor
     image_index: Tensor
 
     def __len__(self) -> int:

@@ -10,20 +10,21 @@ from typing import Literal, get_args
 
 from pipeline.core.vocabulary import Vocabulary
 
-Link = Literal["sigmoid", "softmax", "category_softmax"]
+Link = Literal["sigmoid", "softmax", "category_softmax", "exp"]
 
 
 @dataclass(frozen=True)
 class OutputColumn:
-    """One array of logits, float32.
+    """One array, float32.
 
     Attributes:
         name: of the array, in the network's outputs and in the dump.
         per: "image" (a row an image) or "pair" (a row a human-object pair).
         classes: columns of a row: "hois", "verbs", or None for one number.
         factor: name of the factor of the score that it becomes; `evaluate.weights` gives each its exponent.
-        link: from logits to the factor: "sigmoid"; "softmax", sigmoid(maximum over the image's pairs) times the
-            softmax over them (sec. 3.2.5); or "category_softmax", the same over those of one object category.
+        link: from the array to the factor: "sigmoid" of logits; "softmax", sigmoid(maximum over the image's pairs)
+            times the softmax over them (sec. 3.2.5); "category_softmax", the same over its pairs of each object
+            category; "exp" of logarithms.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """Bags: an image, its proposals and its image-level labels, one item per image, collated ragged.
 
-This is all that training reads of a dataset: no annotated boxes.
+This is all that training reads of a dataset.
 """
 
 from __future__ import annotations
@@ -20,23 +20,35 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 from pipeline.core.bags import BagBatch
 from pipeline.core.errors import ResourceError, UserError, resource_error
 from pipeline.core.seeding import numpy_generator, torch_generator
+from pipeline.core.types import Proposals
 from pipeline.data.images import normalize_pixels, open_split_image, square_pixels
 from pipeline.data.split import SplitManifest
 from pipeline.store.proposals_file import SplitProposals
+from pipeline.store.ragged import offsets_of
 
+_NO_PAIRS = np.zeros((0, 3), np.int64)
 _MORE_SHARED_MEMORY = "enlarge it, or set train.num_workers to 0"
 
 
 @dataclass(frozen=True)
 class Bag:
-    """One image: pixels uint8 [3, S, S], original size (width, height), proposals, labels float32 [H]."""
+    """One image.
+
+    Attributes:
+        index: row of the split's manifest.
+        pixels: uint8 [3, S, S].
+        size: original width and height.
+        proposals: its own.
+        labels: float32 [H].
+        pair_labels: int64 [L, 3], rows of two of its proposals and an HOI class; None where its boxes are not known.
+    """
 
     index: int
     pixels: Tensor
     size: tuple[int, int]
-    boxes: NDArray[np.float32]
-    object_ids: NDArray[np.int64]
+    proposals: Proposals
     labels: NDArray[np.float32]
+    pair_labels: NDArray[np.int64] | None = None
 
 
 class BagDataset(Dataset[Bag]):
@@ -70,27 +82,35 @@ class BagDataset(Dataset[Bag]):
     def __getitem__(self, index: int) -> Bag:
         record = self.manifest.images[index]
         image = open_split_image(self.manifest, index, self.root)
-        found = self.proposals.image(index, self.max_proposals)
         return Bag(
             index=index,
             pixels=square_pixels(image, self.image_side),
             size=(record.width, record.height),
-            boxes=found.boxes,
-            object_ids=found.object_ids,
+            proposals=self.proposals.image(index, self.max_proposals),
             labels=self.labels[index],
         )
 
 
 def collate_bags(bags: Sequence[Bag]) -> BagBatch:
     """Join bags into one ragged batch."""
-    counts = torch.tensor([0, *(len(bag.object_ids) for bag in bags)])
+    proposals = [bag.proposals for bag in bags]
+    offsets = offsets_of(np.array([len(found) for found in proposals], np.int64))
+    labeled = [
+        bag.pair_labels + np.array([first, first, 0])
+        for bag, first in zip(bags, offsets[:-1], strict=True)
+        if bag.pair_labels is not None
+    ]
     return BagBatch(
         images=normalize_pixels(torch.stack([bag.pixels for bag in bags])),
         image_sizes=torch.tensor([bag.size for bag in bags], dtype=torch.float32),
-        proposal_offsets=counts.cumsum(0),
-        boxes=torch.from_numpy(np.concatenate([bag.boxes for bag in bags])),
-        object_ids=torch.from_numpy(np.concatenate([bag.object_ids for bag in bags])),
+        proposal_offsets=torch.from_numpy(offsets),
+        boxes=torch.from_numpy(np.concatenate([found.boxes for found in proposals])),
+        scores=torch.from_numpy(np.concatenate([found.scores for found in proposals])),
+        object_ids=torch.from_numpy(np.concatenate([found.object_ids for found in proposals])),
+        class_probabilities=torch.zeros(int(offsets[-1]), 0),
         labels=torch.from_numpy(np.stack([bag.labels for bag in bags])),
+        pair_labels=torch.from_numpy(np.concatenate([_NO_PAIRS, *labeled])),
+        has_boxes=torch.tensor([bag.pair_labels is not None for bag in bags]),
         image_index=torch.tensor([bag.index for bag in bags]),
     )
 

@@ -67,6 +67,7 @@ LINKS: dict[str, Callable[[PredictionDump, FloatArray], DoubleArray]] = {
     "sigmoid": lambda dump, logits: sigmoid(logits),
     "softmax": lambda dump, logits: pair_scores(logits, dump.pair_offsets),
     "category_softmax": lambda dump, logits: category_scores(logits, dump.pair_offsets, pair_objects(dump)),
+    "exp": lambda dump, logarithms: np.exp(logarithms.astype(np.float64)),
 }
 
 

@@ -22,14 +22,6 @@ from pipeline.store.ragged import offsets_of
 
 
 @dataclass(frozen=True)
-class LoadedBags:
-    """One batch of images; `scores` float32 [N] are the detector's of its proposals."""
-
-    batch: BagBatch
-    scores: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
 class BagWork(ABC):
     """Work over the bags of a split.
 
@@ -66,14 +58,13 @@ class BagWork(ABC):
         """Images start..stop in order: the network's input is a square of one size, whatever the image's."""
         return [range(low, min(low + self.batch_size, stop)) for low in range(start, stop, self.batch_size)]
 
-    def load(self, images: Sequence[int]) -> LoadedBags:
+    def load(self, images: Sequence[int]) -> BagBatch:
         """Decode and collate one batch; in page-locked memory for CUDA."""
         batch = collate_bags([self.bags[index] for index in images])
-        scores = [self.bags.proposals.image(index, self.bags.max_proposals).scores for index in images]
-        return LoadedBags(batch.pin_memory() if self.device.type == "cuda" else batch, np.concatenate(scores))
+        return batch.pin_memory() if self.device.type == "cuda" else batch
 
     @abstractmethod
-    def run(self, images: Sequence[int], loaded: LoadedBags) -> list[Arrays]:
+    def run(self, images: Sequence[int], batch: BagBatch) -> list[Arrays]:
         """Compute one batch: the arrays of each image."""
 
 

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from pipeline.core.bags import BagBatch
 from pipeline.core.outputs import OutputColumn
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.inference.bag_work import BagWork, LoadedBags, cut_by_image
+from pipeline.inference.bag_work import BagWork, cut_by_image
 from pipeline.methods.base import check_columns
 from pipeline.methods.model import HoiModel
 from pipeline.methods.pairing import PairRule
@@ -25,32 +24,30 @@ PROPOSAL_ARRAYS = ("boxes", "proposal_scores", "object_ids")  # one row per prop
 _PAIR_INDICES = ("human_index", "object_index")
 
 
-@torch.inference_mode()
-def batch_outputs(
-    model: HoiModel, vocabulary: Vocabulary, batch: BagBatch, scores: NDArray[np.float32], device: torch.device
-) -> Arrays:
+def batch_outputs(model: HoiModel, vocabulary: Vocabulary, batch: BagBatch, device: torch.device) -> Arrays:
     """What a dump keeps of one batch, flat, with per-image counts of proposals and pairs.
 
     Args:
-        batch: on the host; `scores` float32 [N] are the detector's of its proposals.
+        batch: on the host.
 
     Raises:
         ParamError: the network's outputs are not those that the method declares.
     """
     pairs = PairRule.of(vocabulary).pair(batch)
     first = batch.proposal_offsets[pairs.image]
-    outputs = model.network(batch.to(device, non_blocking=True), pairs.to(device, non_blocking=True))
+    with torch.inference_mode(not model.method.needs_gradients):
+        outputs = model.network(batch.to(device, non_blocking=True), pairs.to(device, non_blocking=True))
     check_columns(outputs, batch, pairs, model.method, vocabulary)
     tensors = {
         "proposal_counts": batch.proposal_offsets.diff(),
         "boxes": batch.boxes,
+        "proposal_scores": batch.scores,
         "object_ids": batch.object_ids,
         "pair_counts": pairs.offsets.diff(),
         "human_index": pairs.human - first,
         "object_index": pairs.object - first,
     } | {column.name: outputs[column.name].float() for column in model.method.columns}
-    arrays: Arrays = {name: value.cpu().numpy() for name, value in tensors.items()}
-    return arrays | {"proposal_scores": scores}
+    return {name: value.detach().cpu().numpy() for name, value in tensors.items()}
 
 
 @dataclass(frozen=True)
@@ -62,9 +59,9 @@ class InferWork(BagWork):
         """Zero rows of every array of `batch_outputs`."""
         return empty_outputs(self.model.method.columns, self.vocabulary)
 
-    def run(self, images: Sequence[int], loaded: LoadedBags) -> list[Arrays]:
+    def run(self, images: Sequence[int], batch: BagBatch) -> list[Arrays]:
         """Run the network on a batch."""
-        arrays = batch_outputs(self.model, self.vocabulary, loaded.batch, loaded.scores, self.device)
+        arrays = batch_outputs(self.model, self.vocabulary, batch, self.device)
         per_proposal = dict.fromkeys(PROPOSAL_ARRAYS, arrays["proposal_counts"])
         return cut_by_image(
             arrays, per_proposal | dict.fromkeys(pair_arrays(self.model.method.columns), arrays["pair_counts"])

@@ -67,8 +67,7 @@ def predict_images(
         images = [image for _, image in opened]
         found = [_best(entry, params.max_proposals) for entry in _detected(detector, images, mapping, device)]
         bags = [_bag(row, images[row], found[row], model.image_size, vocabulary) for row in range(len(images))]
-        scores = np.concatenate([entry.scores for entry in found])
-        arrays = batch_outputs(model, vocabulary, collate_bags(bags), scores, device)
+        arrays = batch_outputs(model, vocabulary, collate_bags(bags), device)
         names = tuple(path.as_posix() for path, _ in opened)
         dump = dump_of(arrays, model.method.columns, vocabulary, names, "predict")
         yield PredictedBatch(tuple(path for path, _ in opened), tuple(images), dump)
@@ -105,7 +104,6 @@ def _bag(row: int, image: Image.Image, found: Proposals, side: int, vocabulary: 
         index=row,
         pixels=square_pixels(image, side),
         size=image.size,
-        boxes=found.boxes,
-        object_ids=found.object_ids,
+        proposals=found,
         labels=np.zeros(vocabulary.num_hois, np.float32),
     )

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.core.bags import BagBatch
 from pipeline.core.errors import DataError, ParamError
 from pipeline.core.types import IntArray
-from pipeline.inference.bag_work import BagWork, LoadedBags, cut_by_image
+from pipeline.inference.bag_work import BagWork, cut_by_image
 from pipeline.inference.params import RepresentParams
 from pipeline.store.parts import Arrays, FinishedParts
 from pipeline.store.ragged import Column, offsets_of
@@ -58,11 +59,11 @@ class RepresentWork(BagWork):
         }
 
     @torch.inference_mode()
-    def run(self, images: Sequence[int], loaded: LoadedBags) -> list[Arrays]:
+    def run(self, images: Sequence[int], batch: BagBatch) -> list[Arrays]:
         """Run the network on a batch and keep each image's best pairs."""
-        batch, pairs = loaded.batch, self.rule.pair(loaded.batch)
+        pairs = self.rule.pair(batch)
         outputs = self.model.network(batch.to(self.device, non_blocking=True), pairs.to(self.device))
-        scores, offsets = loaded.scores, pairs.offsets.numpy()
+        scores, offsets = batch.scores.numpy(), pairs.offsets.numpy()
         human, partner = pairs.human.numpy(), pairs.object.numpy()
         kept = best_of_images(scores[human] * scores[partner], offsets, self.params.pairs_per_image)
         boxes = batch.boxes.numpy()

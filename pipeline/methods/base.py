@@ -96,10 +96,18 @@ class Method(ABC):
 
     Attributes:
         needs_teacher: build the backbone a second time, frozen, for the losses.
+        needs_proposals: train on pairs of proposals; without, on images and their labels alone.
+        needs_class_probabilities: batches hold the detector's probability of each category.
+        needs_gradients: the outputs at inference come from gradients; parameters that need none should ask for none.
+        takes_boxes: the losses read `pair_labels`, where `train.supervision` asks for annotated boxes.
     """
 
     Params: ClassVar[type]
     needs_teacher: bool = False
+    needs_proposals: bool = True
+    needs_class_probabilities: bool = False
+    needs_gradients: bool = False
+    takes_boxes: bool = False
 
     def __init__(self, params: Any) -> None:
         self.params = params

@@ -50,6 +50,12 @@ class SplitProposals:
         rows = slice(start, stop if limit is None else min(stop, start + limit))
         return Proposals(self.boxes[rows], self.scores[rows], self.object_ids[rows])
 
+    @classmethod
+    def none(cls, image_ids: tuple[str, ...], objects: tuple[str, ...]) -> SplitProposals:
+        """No proposal in any image: what a method is trained on that learns from images alone."""
+        none, offsets = Proposals.empty(), np.zeros(len(image_ids) + 1, np.int64)
+        return cls(image_ids, objects, "none", offsets, none.boxes, none.scores, none.object_ids)
+
     def kept(self, rows: NDArray[np.bool_]) -> SplitProposals:
         """Return the chosen proposals, bool [N], of the same images."""
         counts = np.bincount(row_owner(self.offsets)[rows], minlength=len(self))

@@ -76,7 +76,9 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
     per_epoch = _sampler(dataset, params, 0).batches_per_epoch
     iterations = per_epoch * params.epochs
     rule = PairRule.of(vocabulary)
-    _check_pairs(rule, dataset)
+    _check_labels(dataset)
+    if model.method.needs_proposals:
+        _check_pairs(rule, dataset)
     weights = loss_weights(model.method.loss_names, params)
     state, log = _start(model, dataset, run, iterations)
     if not iterations:  # keep the weights that training would start from (Abl 1)
@@ -164,10 +166,14 @@ def _sampler(dataset: BagDataset, params: TrainParams, start: int) -> EpochSampl
     )
 
 
-def _check_pairs(rule: PairRule, dataset: BagDataset) -> None:
-    """Refuse a split in which no human has a partner, or nothing is labeled: there would be nothing to learn from."""
+def _check_labels(dataset: BagDataset) -> None:
+    """Refuse a split in which nothing is labeled: there would be nothing to learn from."""
     if len(dataset) and not dataset.labels.any():
         raise DataError(f"training: none of {len(dataset)} images has a label; label some and prepare again")
+
+
+def _check_pairs(rule: PairRule, dataset: BagDataset) -> None:
+    """Refuse a split in which no human has a partner."""
     proposals = dataset.proposals
     image, pairable = row_owner(proposals.offsets), rule.pairable.numpy()
     humans = np.bincount(image[proposals.object_ids == rule.human_object_id], minlength=len(dataset))

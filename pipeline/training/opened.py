@@ -1,4 +1,4 @@
-"""A training run, opened: inputs checked and read, the model built. No annotated boxes are read."""
+"""A training run, opened: inputs checked and read, the model built."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pipeline.methods.params import ModelParams
 from pipeline.prompts.clip_bank import clip_inputs, clip_of, encode_prompts, open_clip, read_dataset_bank
 from pipeline.prompts.params import ClipParams, PromptParams
 from pipeline.store.clip_checkpoint import ClipCheckpoint
-from pipeline.store.proposals_file import read_proposals
+from pipeline.store.proposals_file import SplitProposals, read_proposals
 from pipeline.store.source_files import code_digest
 from pipeline.store.stage_run import StageRun
 from pipeline.training.params import TrainParams
@@ -64,11 +64,10 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
         params = stage.sections["train"] = dataclasses.replace(params, seed=seed)
     choice, stage.sections["model"] = ModelChoice.of(chosen), chosen.used()
     vocabulary, manifest = take_split(stage.inputs, "train")
-    proposals = read_proposals(
-        stage.take(layout.proposals("train"), "detect", "train"),
-        image_ids=manifest.image_ids,
-        objects=vocabulary.objects,
-    )
+    proposals = SplitProposals.none(manifest.image_ids, vocabulary.objects)
+    if choice.method.needs_proposals:
+        path = stage.take(layout.proposals("train"), "detect", "train")
+        proposals = read_proposals(path, image_ids=manifest.image_ids, objects=vocabulary.objects)
     clip_model, bank = _clip_and_bank(stage, clip_of(clip, chosen.clip), chosen, vocabulary)
     labels = manifest.label_matrix(vocabulary.num_hois)
     bags = BagDataset(

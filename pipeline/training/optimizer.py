@@ -1,17 +1,19 @@
-"""AdamW with its parameter groups and the step schedule (sec. 4.2)."""
+"""Adam with its parameter groups, and the schedule of the learning rate (sec. 4.2)."""
 
 from __future__ import annotations
 
+import math
+
 import torch
-from torch.optim import AdamW
+from torch.optim import Adam, AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from pipeline.methods.base import HoiNetwork
 from pipeline.training.params import TrainParams
 
 
-def build_optimizer(network: HoiNetwork, params: TrainParams) -> AdamW:
-    """AdamW over two groups: the pretrained backbone at its own learning rate, everything else at the other.
+def build_optimizer(network: HoiNetwork, params: TrainParams) -> Adam:
+    """AdamW, or Adam, over two groups: the pretrained backbone at its own learning rate, everything else at the other.
 
     Biases, norms, scales and the knowledge bank are not decayed: they are no weights of a layer. On a GPU the update is
     one fused kernel.
@@ -23,7 +25,8 @@ def build_optimizer(network: HoiNetwork, params: TrainParams) -> AdamW:
             pretrained = name.startswith("backbone.") and not name.startswith(from_scratch)
             key = (pretrained, parameter.ndim >= 2 and name not in network.not_decayed)
             groups.setdefault(key, []).append(parameter)
-    return AdamW(
+    kind = {"adamw": AdamW, "adam": Adam}[params.optimizer]
+    return kind(
         [
             {
                 "params": members,
@@ -37,11 +40,20 @@ def build_optimizer(network: HoiNetwork, params: TrainParams) -> AdamW:
 
 
 def build_schedule(optimizer: torch.optim.Optimizer, params: TrainParams, iterations: int) -> LambdaLR:
-    """Linear warm-up, then a factor of `decay_factor` at each fraction in `decay_at` of all iterations."""
+    """Linear warm-up, then the learning rate falls.
+
+    By steps: a factor of `decay_factor` at each fraction in `decay_at` of all iterations. By half a cosine: from the
+    end of the warm-up to `final_factor` at the last iteration.
+    """
     steps = [round(fraction * iterations) for fraction in params.decay_at]
+    warmup = params.warmup_iterations
 
-    def factor(iteration: int) -> float:
-        warmup = min(1.0, (iteration + 1) / params.warmup_iterations) if params.warmup_iterations else 1.0
-        return warmup * params.decay_factor ** sum(iteration >= step for step in steps)
+    def by_steps(iteration: int) -> float:
+        return params.decay_factor ** sum(iteration >= step for step in steps)
 
-    return LambdaLR(optimizer, factor)
+    def by_cosine(iteration: int) -> float:
+        done = max(0, iteration - warmup) / max(1, iterations - 1 - warmup)
+        return params.final_factor + (1 - params.final_factor) * (1 + math.cos(math.pi * done)) / 2
+
+    falling = {"steps": by_steps, "cosine": by_cosine}[params.schedule]
+    return LambdaLR(optimizer, lambda done: (min(1.0, (done + 1) / warmup) if warmup else 1.0) * falling(done))

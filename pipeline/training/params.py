@@ -33,6 +33,9 @@ class TrainParams(KnownKeys):
     warmup_iterations: Annotated[Whole, within(0, 1_000_000_000)]
     checkpoint_every: Annotated[Whole, within(1, 1_000_000_000)]  # iterations
     num_workers: Annotated[Whole, within(0, 256)]
+    optimizer: Literal["adamw", "adam"] = "adamw"  # adam: weight decay is part of the gradient (L2)
+    schedule: Literal["steps", "cosine"] = "steps"  # after the warm-up: steps at `decay_at`, or half a cosine
+    final_factor: Fraction = 0.01  # cosine: the last step's part of the learning rate
     precision: Literal["float32", "bfloat16"] = "float32"
     shuffle_labels: Switch = False  # control: image-level labels permuted among the images
     freeze_batch_norm: Switch = True

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW
+from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
 from pipeline.core.errors import ArtifactError
@@ -29,7 +29,7 @@ class TrainingState:
     """
 
     network: nn.Module
-    optimizer: AdamW
+    optimizer: Adam
     schedule: LambdaLR
     device: torch.device
     ranks: Ranks

@@ -28,3 +28,11 @@ def test_last_stride_doubles_the_map_and_leaves_the_given_module_alone(small_vis
     assert backbone_of(small_visual, 16)(torch.zeros(1, 3, 64, 64)).shape[2:] == (4, 4)
     assert small_visual.layer4[0].avgpool.__class__.__name__ == "AvgPool2d"
     assert all(torch.equal(value, small_visual.state_dict()[name]) for name, value in before.items())
+
+
+def test_patches_are_the_maps_cells_row_by_row(small_visual):
+    backbone = backbone_of(small_visual, 16)
+    features = backbone(torch.randn(2, 3, 64, 64))
+    patches = backbone.patches(features)
+    assert patches.shape == (2, 16, backbone.patch_width)
+    assert torch.equal(patches[1, 4 * 2 + 3], features[1, :, 2, 3])

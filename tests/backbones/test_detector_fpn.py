@@ -60,3 +60,11 @@ def test_it_trains_though_detectors_are_loaded_frozen_and_leaves_the_detector_al
 def test_no_regions_at_all(backbone):
     features = backbone(torch.randn(1, 3, 160, 160))
     assert backbone.region_embedding(features, torch.zeros(0, 4), torch.zeros(0, dtype=torch.long)).shape == (0, 24)
+
+
+def test_patches_are_of_the_level_with_the_stride_of_clip_resnet(backbone):
+    features = backbone(torch.randn(2, 3, 160, 160))
+    assert [160 // level.shape[3] for level in features] == [8, 16, 32]
+    patches = backbone.patches(features)
+    assert patches.shape == (2, 100, backbone.patch_width)
+    assert torch.equal(patches[1, 10 * 2 + 3], features[1][1, :, 2, 3])

@@ -7,31 +7,34 @@ from PIL import Image
 
 from pipeline.core.bags import BagBatch
 from pipeline.core.errors import DataError
+from pipeline.core.types import Proposals
 from pipeline.data.bags import Bag, EpochSampler, collate_bags, flip_batch, permuted_labels
 from pipeline.data.images import CLIP_MEAN, CLIP_STD
 from tests.conftest import make_batch
 from tests.small_split import small_bags
 
 
-def bag(index: int, boxes: list, object_ids: list[int], gray: int) -> Bag:
+def bag(index: int, boxes: list, object_ids: list[int], gray: int, pair_labels: list | None = None) -> Bag:
+    scores = np.linspace(1, 0.5, len(boxes)).astype(np.float32)
     return Bag(
         index=index,
         pixels=torch.full((3, 2, 2), gray, dtype=torch.uint8),
         size=(10 + index, 20),
-        boxes=np.array(boxes, np.float32).reshape(-1, 4),
-        object_ids=np.array(object_ids, np.int64),
+        proposals=Proposals(np.array(boxes, np.float32).reshape(-1, 4), scores, np.array(object_ids, np.int64)),
         labels=np.array([index, 1], np.float32),
+        pair_labels=None if pair_labels is None else np.array(pair_labels, np.int64).reshape(-1, 3),
     )
 
 
 def test_collation_by_hand():
-    batch = collate_bags(
-        [bag(0, [[0, 0, 1, 1], [1, 2, 3, 4]], [2, 0], 255), bag(3, [], [], 0), bag(1, [[5, 5, 6, 6]], [1], 0)]
-    )
+    two, one = [[0, 0, 1, 1], [1, 2, 3, 4]], [[5, 5, 6, 6]]
+    batch = collate_bags([bag(0, two, [2, 0], 255), bag(3, [], [], 0, pair_labels=[]), bag(1, one, [1], 0)])
     assert batch.proposal_offsets.tolist() == [0, 2, 2, 3]
     assert batch.proposal_image.tolist() == [0, 0, 2]
     assert batch.boxes.tolist() == [[0, 0, 1, 1], [1, 2, 3, 4], [5, 5, 6, 6]]
+    assert batch.scores.tolist() == [1, 0.5, 1]
     assert batch.object_ids.tolist() == [2, 0, 1]
+    assert batch.class_probabilities.shape == (3, 0)
     assert batch.image_sizes.tolist() == [[10, 20], [13, 20], [11, 20]]
     assert batch.labels.tolist() == [[0, 1], [3, 1], [1, 1]]
     assert batch.image_index.tolist() == [0, 3, 1]
@@ -39,15 +42,23 @@ def test_collation_by_hand():
     assert batch.images[0, :, 1, 0].tolist() == pytest.approx(white)
     kinds = {field.name: getattr(batch, field.name).dtype for field in dataclasses.fields(BagBatch)}
     ids = {name for name, dtype in kinds.items() if dtype == torch.int64}
-    assert ids == {"proposal_offsets", "object_ids", "image_index"}
-    assert {dtype for name, dtype in kinds.items() if name not in ids} == {torch.float32}
+    assert ids == {"proposal_offsets", "object_ids", "pair_labels", "image_index"}
+    assert {dtype for name, dtype in kinds.items() if name not in ids | {"has_boxes"}} == {torch.float32}
+
+
+def test_pair_labels_are_rows_of_the_batch():
+    two = [[0, 0, 1, 1], [1, 2, 3, 4]]
+    labeled = [bag(0, two, [0, 2], 0), bag(1, two, [0, 1], 0, [[0, 1, 5], [0, 1, 6]]), bag(2, two, [0, 1], 0, [])]
+    batch = collate_bags(labeled)
+    assert batch.pair_labels.tolist() == [[2, 3, 5], [2, 3, 6]]
+    assert batch.has_boxes.tolist() == [False, True, True]
 
 
 def test_bags_hold_the_best_proposals_of_their_image(tmp_path, vocabulary):
     dataset = small_bags(tmp_path, vocabulary, [6, 0, 3], max_proposals=4)
     assert len(dataset) == 3
-    assert [len(dataset[i].object_ids) for i in range(3)] == [4, 0, 3]
-    np.testing.assert_array_equal(dataset[2].boxes, dataset.proposals.boxes[6:9])
+    assert [len(dataset[i].proposals) for i in range(3)] == [4, 0, 3]
+    np.testing.assert_array_equal(dataset[2].proposals.boxes, dataset.proposals.boxes[6:9])
     assert dataset[1].labels.tolist() == [0, 1, 0, 0]
     assert dataset[0].pixels.shape == (3, 64, 64)
 

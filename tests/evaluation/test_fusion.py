@@ -143,7 +143,7 @@ def loop(dump: PredictionDump, params: EvaluateParams) -> list[tuple]:
 
 
 def test_softmax_over_the_pairs_of_a_category_by_hand(vocabulary):
-    """Two people with a bicycle, one with a cup: of "hold", pairs with the bicycle share one softmax, the cup's is alone."""
+    """Two people with a bicycle, one with a cup: pairs with the bicycle share one softmax, that with the cup is alone."""
     dump = dump_of(vocabulary, [[0, 1, 2, 0]], [[(0, 1), (0, 2), (3, 1)]])
     logits = np.array([[0, 1, 0], [0, 5, 0], [0, 2, 0]], np.float32)
     dump = dataclasses.replace(dump, outputs={**dump.outputs, "interaction_logits": logits})
@@ -171,6 +171,16 @@ def test_equals_the_loop(vocabulary, params):
         np.testing.assert_array_equal(found.human_boxes, dump.boxes[np.array(humans, np.int64)])
         np.testing.assert_array_equal(found.object_boxes, dump.boxes[np.array(partners, np.int64)])
         np.testing.assert_allclose(found.scores, [row[4] for row in expected], rtol=1e-5)
+
+
+def test_a_column_of_logarithms_is_the_factor_itself(two_pairs):
+    params = dataclasses.replace(
+        WHOLE, links={"pairwise": "exp"}, weights={"pairwise": 0.5, "global": 0, "detector": 0}
+    )
+    expected = [
+        math.exp(logit / 2) * logistic(relatedness) for logit, relatedness in ((2, 1), (1, 1), (3, -2), (0.5, -2))
+    ]
+    assert sorted(fuse(two_pairs, params).scores) == pytest.approx(sorted(expected))
 
 
 def test_pairs_with_an_object_of_no_class_are_left_out_but_count_in_the_softmax(vocabulary):
@@ -257,7 +267,7 @@ OBJECTS = [[0, 1, 2, 0], [0], [0, 1], [], [0, 0]]
 
 
 @pytest.mark.parametrize("cuts", [(0, 5), (0, 1, 2, 5), (0, 3, 4, 5)])
-@pytest.mark.parametrize("link", ["softmax", "sigmoid", "category_softmax"])
+@pytest.mark.parametrize("link", ["softmax", "sigmoid", "category_softmax", "exp"])
 def test_ranges_of_images_give_the_detections_of_the_whole(vocabulary, tmp_path, cuts, link):
     params = dataclasses.replace(WHOLE, links={"pairwise": link})
     dump, times = (dump_of(vocabulary, OBJECTS, PAIRS, seed=seed) for seed in (1, 2))

@@ -37,6 +37,14 @@ class Forked:
         self._process.join(seconds)
         return self._process.exitcode
 
+    def pause(self) -> None:
+        """Stop the whole group where it is, until `go_on`."""
+        os.killpg(self.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let a paused group run again."""
+        os.killpg(self.pid, signal.SIGCONT)
+
     def kill(self) -> int | None:
         """kill -9 of the whole group."""
         try:

@@ -14,11 +14,12 @@ TRAIN = ("train", *RUN)
 
 
 def started(root: Path, output: Path) -> Forked:
-    """A training run, once it holds its lock."""
+    """A training run that holds its lock, paused: on a busy machine it could be done before another has started."""
     process = Forked(arguments(root, *TRAIN), output)
     lock = root / "cache/locks/toyworld-train-ours.lock"
     while process.wait(0.01) is None:
         if lock.exists() and str(process.pid) in lock.read_text():
+            process.pause()
             return process
     raise AssertionError(output.read_text())
 
@@ -32,6 +33,7 @@ def test_the_same_run_is_refused_and_another_is_not(root, tmp_path):
     assert f"process {first.pid} is doing this already" in output
     code, output = run_forked(arguments(root, "detect", "--split", "val"), tmp_path / "other")
     assert code == 0, output
+    first.go_on()
     assert first.wait() == 0, first.output.read_text()
     assert (root / "manifests/toyworld/runs/train-ours.json").read_bytes() == before
     assert run_forked(arguments(root, *TRAIN), tmp_path / "third")[0] == 0

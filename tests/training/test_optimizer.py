@@ -74,3 +74,19 @@ def test_the_papers_steps(params):
 def test_warm_up_is_linear_and_ends_at_the_full_rate(params):
     warm = dataclasses.replace(params, warmup_iterations=4, decay_at=())
     assert [row[1] for row in rates(warm, 6)] == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1])
+
+
+def test_half_a_cosine_after_the_warm_up(params):
+    cosine = dataclasses.replace(params, schedule="cosine", final_factor=0.1, warmup_iterations=2)
+    assert [row[1] for row in rates(cosine, 7)] == pytest.approx([0.5, 1, 1, 0.8682, 0.55, 0.2318, 0.1], abs=1e-4)
+
+
+@pytest.mark.parametrize(("optimizer", "expected"), [("adamw", 2 - 0.02), ("adam", 1.0)])
+def test_adam_takes_the_decay_as_gradient(params, optimizer, expected):
+    """With no other gradient, the first step of Adam is the learning rate; AdamW shrinks a weight by rate x decay."""
+    network = Tiny()
+    network.head.weight.data.fill_(2)
+    step = build_optimizer(network, dataclasses.replace(params, optimizer=optimizer))
+    network.head.weight.grad = torch.zeros(3, 2)
+    step.step()
+    torch.testing.assert_close(network.head.weight.data, torch.full((3, 2), expected))
