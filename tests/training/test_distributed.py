@@ -72,7 +72,12 @@ def test_standing_by_ends_with_the_exit_code_of_a_mistake(monkeypatch):
     assert ended.value.code == 2
 
 
-@pytest.mark.parametrize("changes", [{}, {"method": "ppr_fcn"}, {"method": "prompt_classifier", "classifier": "mlp"}])
+REFINED = {"bags": "category", "refinement_heads": 2}
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, REFINED, {"method": "ppr_fcn"}, {"method": "prompt_classifier", "classifier": "mlp"}]
+)
 def test_losses_of_parts_add_up_to_the_batchs(build, bags_of, vocabulary, params, changes):
     """By the whole batch's counts, not each part's own; the second part has an image without pairs."""
     model = build(**changes)
@@ -161,6 +166,7 @@ LOSSES = {
     "ours": {},
     "abl4": {"method": "prompt_classifier", "classifier": "mlp"},
     "baseline": {"hoi_recognition": False, "ktn": "none", "relatedness": False},
+    "refined": REFINED,
 }
 DROPOUT = {"dropout": 0.2}  # so that the random numbers of both ranks matter
 SCENARIOS = {  # changes of the model, work folder, iterations until it is interrupted
