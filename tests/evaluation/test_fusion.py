@@ -143,7 +143,7 @@ def loop(dump: PredictionDump, params: EvaluateParams) -> list[tuple]:
 
 
 def test_softmax_over_the_pairs_of_a_category_by_hand(vocabulary):
-    """Two people with a bicycle, one with a cup: pairs with the bicycle share one softmax, that with the cup is alone."""
+    """Two people with a bicycle, one with a cup: the bicycle's pairs share one softmax, the cup's is alone."""
     dump = dump_of(vocabulary, [[0, 1, 2, 0]], [[(0, 1), (0, 2), (3, 1)]])
     logits = np.array([[0, 1, 0], [0, 5, 0], [0, 2, 0]], np.float32)
     dump = dataclasses.replace(dump, outputs={**dump.outputs, "interaction_logits": logits})
