@@ -93,6 +93,13 @@ def test_every_pair_of_a_category_is_taught(bags):
     assert refinement_loss(LOGITS, targets, bags).item() == pytest.approx(bicycles + cups, rel=1e-5)
 
 
+def test_logits_that_are_no_numbers_are_not_hidden(bags):
+    broken = LOGITS.clone()
+    broken[0, 0] = torch.nan
+    assert bag_loss(broken, bags).isnan()
+    assert refinement_targets(broken, bags, HUMANS, THINGS, 0.5).shape == (5, 3)
+
+
 def test_no_pairs(vocabulary):
     none = torch.zeros(0, dtype=torch.int64)
     pairs = PairIndex(none, none, none, torch.zeros(4, dtype=torch.int64), none)

@@ -63,7 +63,7 @@ def bag_loss(logits: Tensor, bags: CategoryBags) -> Tensor:
     A bag without any pair adds nothing.
     """
     best = segment_max(logits, bags.of_pair, len(bags))
-    counted = bags.classes & best.isfinite()
+    counted = bags.classes & (bags.sizes > 0)[:, None]
     return _summed_bce(best.masked_fill(~counted, 0), bags.labels, counted)
 
 
@@ -93,6 +93,7 @@ def refinement_targets(
     candidates = torch.where(is_best, rows, len(teacher))
     none = torch.full(bags.labels.shape, len(teacher), device=teacher.device)
     best = none.scatter_reduce(0, bags.of_pair[:, None].expand_as(candidates), candidates, "amin")[bags.of_pair]
+    best = best.clamp(max=len(teacher) - 1)  # where logits are not numbers, none is best; the loss will tell
     overlaps = [box_iou(boxes[:, None], boxes[best]) >= min_iou for boxes in (human_boxes, object_boxes)]
     return ((overlaps[0] & overlaps[1]) | (rows == best)) & bags.labels[bags.of_pair]
 
