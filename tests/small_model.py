@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
+from collections.abc import Callable
+from contextlib import suppress
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pipeline import backbones, methods
 from pipeline.backbones.base import Sources
+from pipeline.backbones.catalog import backbone_class
 from pipeline.core.bags import BagBatch
+from pipeline.core.errors import ParamError
+from pipeline.core.plugins import names_of
 from pipeline.core.types import KnowledgeBank
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 from pipeline.methods.base import BatchCounts, Outputs
+from pipeline.methods.catalog import method_class
 from pipeline.methods.model import HoiModel, ModelChoice, new_model
 from pipeline.methods.pairing import PairIndex, PairRule
 from pipeline.methods.params import ModelParams
@@ -25,6 +32,19 @@ from pipeline.training.params import TrainParams
 from pipeline.training.step import BatchLoss
 
 WIDTH = 24  # of the bank
+
+
+def defined(room: ModuleType, load: Callable[[str], type]) -> list[str]:
+    """Modules of a room that `load` accepts."""
+    names = []
+    for name in names_of(room):
+        with suppress(ParamError):
+            load(name)
+            names.append(name)
+    return names
+
+
+METHODS, BACKBONES = defined(methods, method_class), defined(backbones, backbone_class)
 
 
 def chosen(
@@ -38,8 +58,7 @@ def chosen(
 def small_model(vocabulary: Vocabulary, params: ModelParams, visual: ModifiedResNet, *, seed: int = 7) -> HoiModel:
     """A model of a random bank, the same for the same seed; `detector_fpn` takes the toyworld's architecture."""
     generator = torch.Generator().manual_seed(seed + 100)
-    rows = torch.nn.functional.normalize(torch.randn(vocabulary.num_hois, WIDTH, generator=generator), dim=1)
-    bank = KnowledgeBank(rows.numpy(), ("",) * len(rows), "small", "0")
+    bank = random_bank(vocabulary, generator)
     clip = SimpleNamespace(model=SimpleNamespace(visual=visual, logit_scale=torch.tensor(2.0)))
 
     def detector() -> tuple[Any, dict[str, Any]]:
@@ -50,6 +69,24 @@ def small_model(vocabulary: Vocabulary, params: ModelParams, visual: ModifiedRes
 
     sources = Sources(clip, detector, WIDTH, params.image_size)  # type: ignore[arg-type]
     return new_model(ModelChoice.of(params), sources, bank, vocabulary, seed=seed)
+
+
+def random_bank(vocabulary: Vocabulary, generator: torch.Generator) -> KnowledgeBank:
+    """Unit rows of random numbers, without sentences."""
+    sizes = (vocabulary.num_hois, vocabulary.num_objects, vocabulary.num_verbs)
+    hois, objects, verbs = (
+        torch.nn.functional.normalize(torch.randn(rows, WIDTH, generator=generator), dim=1).numpy() for rows in sizes
+    )
+    return KnowledgeBank(
+        prompts=("",) * sizes[0],
+        object_prompts=("",) * sizes[1],
+        verb_prompts=("",) * sizes[2],
+        hoi_embeddings=hois,
+        object_embeddings=objects,
+        verb_embeddings=verbs,
+        clip_name="small",
+        clip_digest="0",
+    )
 
 
 def run(model: HoiModel, vocabulary: Vocabulary, batch: BagBatch) -> tuple[PairIndex, Outputs]:
@@ -66,7 +103,14 @@ def small_loss(model: HoiModel, vocabulary: Vocabulary, params: TrainParams, pre
 
 def counts_of(batch: BagBatch, pairs: PairIndex) -> BatchCounts:
     """A batch that no other rank shares."""
-    return BatchCounts(len(batch), len(pairs.bags))
+    return BatchCounts(len(batch), len(pairs.bags), int(batch.labels.sum()))
+
+
+def with_class_probabilities(batch: BagBatch, vocabulary: Vocabulary, *, seed: int = 0) -> BagBatch:
+    """The batch as a method gets it that asks for class probabilities: random ones."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.rand(len(batch.boxes), vocabulary.num_objects, generator=generator).softmax(1)
+    return dataclasses.replace(batch, class_probabilities=rows)
 
 
 def images_of(batch: BagBatch, images: list[int]) -> BagBatch:

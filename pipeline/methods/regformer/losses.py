@@ -1,0 +1,34 @@
+"""The focal loss of image-level HOI logits."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.core.bags import BagBatch
+from pipeline.methods.base import BatchCounts, Losses, Outputs, at_least_one
+from pipeline.methods.pairing import PairIndex
+from pipeline.methods.regformer.params import RegFormerParams
+
+
+class RegFormerLosses(Losses):
+    """One term, over images alone."""
+
+    def __init__(self, params: RegFormerParams) -> None:
+        super().__init__()
+        self.params = params
+
+    def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:
+        """The summed focal loss over the number of labels of the whole batch."""
+        loss = focal_loss(
+            outputs["image_logits"], batch.labels, alpha=self.params.focal_alpha, gamma=self.params.focal_gamma
+        )
+        return {"focal": loss.sum() / at_least_one(whole.labels)}
+
+
+def focal_loss(logits: Tensor, labels: Tensor, *, alpha: float, gamma: float) -> Tensor:
+    """alpha_t (1 - p_t)^gamma times binary cross-entropy, by entry, [I, H]; alpha is the weight of labeled entries."""
+    entropy = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    wrong = (labels - logits.sigmoid()).abs()  # 1 - p_t
+    weight = alpha * labels + (1 - alpha) * (1 - labels)
+    return weight * wrong**gamma * entropy
