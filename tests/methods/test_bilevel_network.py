@@ -1,7 +1,10 @@
+import copy
+
 import pytest
 import torch
 
 from pipeline.backbones.base import freeze_batch_norm
+from pipeline.methods.model import model_from_config
 from pipeline.methods.pair_trunk import bank_logits, union_embeddings
 from tests.conftest import make_batch
 from tests.small_model import chosen, images_of, run, small_model
@@ -30,6 +33,21 @@ def test_bank_gets_no_gradient_from_the_local_branch_when_detached(small_visual,
     bank = model.network.bank
     reaches = bank.grad is not None and bool(bank.grad.abs().sum() > 0)
     assert reaches == (not detach and ktn in ("softmax", "sigmoid", "uniform"))
+
+
+def test_a_checkpoint_from_before_the_options_beyond_the_paper_is_loaded(small_visual, vocabulary, model_params):
+    model = small_model(vocabulary, model_params, small_visual)
+    state, config = model.network.state_dict(), copy.deepcopy(model.config)
+    del config["flip_at_inference"]
+    for name in ("bags", "refinement_heads", "refinement_iou", "refinement_ramp", "union_score"):
+        del config["method"]["settings"][name]
+    assert not [name for name in state if name.startswith(("refinement", "sentences"))]
+    loaded = model_from_config(config, state)
+    assert not loaded.flips
+    batch = make_batch([4], vocabulary)
+    (_, ours), (_, theirs) = run(model, vocabulary, batch), run(loaded, vocabulary, batch)
+    assert ours.keys() == theirs.keys() == {"representation", *(column.name for column in model.method.columns)}
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
 
 
 def test_the_union_score_is_the_softmax_over_the_sentences_before_training(small_visual, vocabulary, model_params):
