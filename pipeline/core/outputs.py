@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from pipeline.core.vocabulary import Vocabulary
 
-Link = Literal["sigmoid", "softmax", "exp"]
+Link = Literal["sigmoid", "softmax", "category_softmax", "exp"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class OutputColumn:
         classes: columns of a row: "hois", "verbs", or None for one number.
         factor: name of the factor of the score that it becomes; `evaluate.weights` gives each its exponent.
         link: from the array to the factor: "sigmoid" of logits; "softmax", sigmoid(maximum over the image's pairs)
-            times the softmax over them (sec. 3.2.5); "exp" of logarithms.
+            times the softmax over them (sec. 3.2.5); "category_softmax", the same over its pairs of each object
+            category; "exp" of logarithms.
     """
 
     name: str

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import ArtifactError, ParamError, did_you_mean
 from pipeline.core.outputs import OutputColumn
-from pipeline.core.types import Detections, FloatArray
+from pipeline.core.types import Detections, FloatArray, IntArray
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.store.cluster import check_seen
 from pipeline.store.dump import DumpReader, PredictionDump, open_dump
@@ -50,11 +50,31 @@ def pair_scores(logits: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDAr
     return sigmoid(top)[image] * weights / np.add.reduceat(weights, starts, axis=0)[image]
 
 
+def category_scores(
+    logits: NDArray[np.float32], offsets: NDArray[np.int64], object_ids: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """`pair_scores` over the image's pairs of one object category at a time, float64 [M, A]; object_ids int64 [M]."""
+    image = row_owner(offsets)
+    order = np.lexsort((object_ids, image))
+    same = (np.diff(image[order]) == 0) & (np.diff(object_ids[order]) == 0)
+    bounds = np.concatenate(([0], np.flatnonzero(~same) + 1, [len(logits)]))
+    scores = np.empty(logits.shape)
+    scores[order] = pair_scores(logits[order], bounds)
+    return scores
+
+
 LINKS: dict[str, Callable[[PredictionDump, FloatArray], DoubleArray]] = {
     "sigmoid": lambda dump, logits: sigmoid(logits),
     "softmax": lambda dump, logits: pair_scores(logits, dump.pair_offsets),
+    "category_softmax": lambda dump, logits: category_scores(logits, dump.pair_offsets, pair_objects(dump)),
     "exp": lambda dump, logarithms: np.exp(logarithms.astype(np.float64)),
 }
+
+
+def pair_objects(dump: PredictionDump) -> IntArray:
+    """Object category of each pair, int64 [M]."""
+    first = dump.proposal_offsets[row_owner(dump.pair_offsets)]
+    return dump.object_ids[first + dump.object_index]
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pipeline.core.bags import BagBatch
 from pipeline.core.outputs import OutputColumn
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.data.bags import flip_batch
 from pipeline.inference.bag_work import BagWork, cut_by_image
 from pipeline.methods.base import check_columns
 from pipeline.methods.model import HoiModel
-from pipeline.methods.pairing import PairRule
+from pipeline.methods.pairing import PairIndex, PairRule
 from pipeline.store.dump import PredictionDump
 from pipeline.store.parts import Arrays
 from pipeline.store.ragged import Column, offsets_of
@@ -35,9 +37,12 @@ def batch_outputs(model: HoiModel, vocabulary: Vocabulary, batch: BagBatch, devi
     """
     pairs = PairRule.of(vocabulary).pair(batch)
     first = batch.proposal_offsets[pairs.image]
-    with torch.inference_mode(not model.method.needs_gradients):
-        outputs = model.network(batch.to(device, non_blocking=True), pairs.to(device, non_blocking=True))
-    check_columns(outputs, batch, pairs, model.method, vocabulary)
+    on_device = batch.to(device, non_blocking=True), pairs.to(device, non_blocking=True)
+    outputs = _columns(model, vocabulary, *on_device)
+    if model.flips:
+        mirrored = flip_batch(on_device[0], torch.ones(len(batch), dtype=torch.bool, device=device))
+        others = _columns(model, vocabulary, mirrored, on_device[1])
+        outputs = {name: (value + others[name]) / 2 for name, value in outputs.items()}
     tensors = {
         "proposal_counts": batch.proposal_offsets.diff(),
         "boxes": batch.boxes,
@@ -46,8 +51,16 @@ def batch_outputs(model: HoiModel, vocabulary: Vocabulary, batch: BagBatch, devi
         "pair_counts": pairs.offsets.diff(),
         "human_index": pairs.human - first,
         "object_index": pairs.object - first,
-    } | {column.name: outputs[column.name].float() for column in model.method.columns}
-    return {name: value.detach().cpu().numpy() for name, value in tensors.items()}
+    } | outputs
+    return {name: value.cpu().numpy() for name, value in tensors.items()}
+
+
+def _columns(model: HoiModel, vocabulary: Vocabulary, batch: BagBatch, pairs: PairIndex) -> dict[str, Tensor]:
+    """The declared columns of a batch, float32."""
+    with torch.inference_mode(not model.method.needs_gradients):
+        outputs = model.network(batch, pairs)
+    check_columns(outputs, batch, pairs, model.method, vocabulary)
+    return {column.name: outputs[column.name].detach().float() for column in model.method.columns}
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,12 @@ class Losses(nn.Module, ABC):
 
     Each is summed over its classes or pairs and divided by counts of the whole batch. Where ranks share a batch, each
     rank sums over its own images, so that the ranks' terms add up to the batch's.
+
+    Attributes:
+        progress: part of all iterations that is done, 0..1; training sets it before each step.
     """
+
+    progress: float = 1.0
 
     @abstractmethod
     def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:

@@ -93,6 +93,11 @@ class HoiModel:
         return int(self.config["image_size"])
 
     @property
+    def flips(self) -> bool:
+        """Whether outputs at inference are the means over each image and its mirror image."""
+        return bool(self.config.get("flip_at_inference", False))
+
+    @property
     def outside_files(self) -> list[Path]:
         """Files of method and backbone where they are the user's own modules: they are inputs of a run."""
         return outside_files(self.config["method"]["name"], self.config["backbone"]["name"])
@@ -147,6 +152,7 @@ def new_model(
         "method": {"name": params.method, "settings": asdict(method.params)},
         "backbone": {"name": params.backbone, **backbone.config},
         "image_size": params.image_size,
+        "flip_at_inference": params.flip_at_inference,
         "bank_shape": list(embeddings.shape),
         "vocabulary": vocabulary.to_json(),
         "origin": dict(origin or {}),

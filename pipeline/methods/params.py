@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar
 
 from pipeline.config.file import build_section
-from pipeline.config.types import KnownKeys, Text, Whole, within
+from pipeline.config.types import KnownKeys, Switch, Text, Whole, within
 
 Settings = TypeVar("Settings")
 
@@ -21,6 +21,7 @@ class ModelParams(KnownKeys):
     image_size: Annotated[Whole, within(32, 4096)]  # pixels; images are resized to a square of this side
     clip: Text | None = None  # another CLIP than `clip.weights`, for this variant alone (RN101)
     bank: Literal["clip", "random", "roberta"] = "clip"
+    flip_at_inference: Switch = False  # outputs are the means over each image and its mirror image
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)  # by name; in params.yaml directly under `model`
 
     @property

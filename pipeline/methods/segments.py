@@ -28,11 +28,11 @@ def segment_rank(values: Tensor, segment: Tensor, offsets: Tensor) -> Tensor:
 
     Args:
         values: [M, A].
-        segment: int64 [M], non-decreasing.
-        offsets: int64 [num_segments + 1] of the segments' rows.
+        segment: int64 [M].
+        offsets: int64 [num_segments + 1] of the segments' rows, once these are sorted by segment.
     """
     by_value = torch.argsort(values, dim=0, descending=True, stable=True)
     by_segment = torch.argsort(segment[by_value], dim=0, stable=True)
     order = by_value.gather(0, by_segment)  # rows by segment, then falling value
-    position = torch.arange(len(values), device=values.device)[:, None] - offsets[segment][:, None]
+    position = torch.arange(len(values), device=values.device)[:, None] - offsets[segment.sort().values][:, None]
     return torch.empty_like(order).scatter_(0, order, position.expand_as(order))

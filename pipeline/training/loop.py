@@ -103,6 +103,7 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
     for iteration, batch in enumerate(feed, start):
         if isinstance(state.optimizer, SeparateMomentsAdam):
             state.optimizer.has_boxes = bool(dataset.has_boxes[batch.image_index[0]])
+        losses.progress = iteration / iterations
         figures = optimizer_step(batch_loss, state.optimizer, batch, ranks, gradient_clip=params.gradient_clip)
         state.schedule.step()
         seen = watch.add(iteration, [dataset.manifest.image_ids[index] for index in batch.image_index], figures)

@@ -22,6 +22,7 @@ WHOLE = EvaluateParams(protocol="hicodet", setting="default", links={}, times_ru
 PLAIN = dataclasses.replace(
     WHOLE, links={"pairwise": "sigmoid"}, weights={"global": 0.0, "relatedness": 0.0, "detector": 0.0}
 )
+BY_CATEGORY = dataclasses.replace(WHOLE, links={"pairwise": "category_softmax"}, weights={"global": 0.5, "detector": 2})
 MIXED = dataclasses.replace(WHOLE, links={"pairwise": "sigmoid"}, weights={"global": 0.5, "detector": 2.8})
 
 
@@ -124,10 +125,14 @@ def loop(dump: PredictionDump, params: EvaluateParams) -> list[tuple]:
             for hoi_id, (verb, object_id) in enumerate(dump.vocabulary.hoi_classes):
                 if object_id != dump.object_ids[partner]:
                     continue
-                logits = [float(dump.outputs["interaction_logits"][row, verb]) for row in range(low, high)]
+                link, rows_of = params.links.get("pairwise", "softmax"), range(low, high)
+                if link == "category_softmax":
+                    partners = dump.proposal_offsets[image] + dump.object_index[low:high]
+                    rows_of = low + np.flatnonzero(dump.object_ids[partners] == object_id)
+                logits = [float(dump.outputs["interaction_logits"][row, verb]) for row in rows_of]
                 own = float(dump.outputs["interaction_logits"][pair, verb])
                 score = logistic(own)
-                if params.links.get("pairwise", "softmax") == "softmax":
+                if link != "sigmoid":
                     score = logistic(max(logits)) * math.exp(own) / sum(math.exp(other) for other in logits)
                 weight = {"global": 1, "relatedness": 1} | params.weights
                 score *= float(dump.proposal_scores[human] * dump.proposal_scores[partner]) ** weight["detector"]
@@ -137,7 +142,19 @@ def loop(dump: PredictionDump, params: EvaluateParams) -> list[tuple]:
     return rows
 
 
-@pytest.mark.parametrize("params", [WHOLE, PLAIN, MIXED])
+def test_softmax_over_the_pairs_of_a_category_by_hand(vocabulary):
+    """Two people with a bicycle, one with a cup: the bicycle's pairs share one softmax, the cup's is alone."""
+    dump = dump_of(vocabulary, [[0, 1, 2, 0]], [[(0, 1), (0, 2), (3, 1)]])
+    logits = np.array([[0, 1, 0], [0, 5, 0], [0, 2, 0]], np.float32)
+    dump = dataclasses.replace(dump, outputs={**dump.outputs, "interaction_logits": logits})
+    _, factors = fuse_factors(dump, BY_CATEGORY)
+    first, second = weight(2, 1, 2), weight(2, 2, 1)
+    ride, drink = logistic(0) / 2, logistic(0)
+    expected = [ride, first, logistic(5), drink, ride, second]
+    assert factors.values["pairwise"].tolist() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("params", [WHOLE, PLAIN, MIXED, BY_CATEGORY])
 def test_equals_the_loop(vocabulary, params):
     rng = np.random.default_rng(5)
     for seed in range(10):
@@ -175,9 +192,10 @@ def test_pairs_with_an_object_of_no_class_are_left_out_but_count_in_the_softmax(
 
 def test_no_pairs(vocabulary):
     for dump in (dump_of(vocabulary, [[], [0]], [[], []]), dump_of(vocabulary, [], [])):
-        found = fuse(dump, WHOLE)
-        assert len(found) == 0
-        assert found.human_boxes.shape == (0, 4)
+        for params in (WHOLE, BY_CATEGORY):
+            found = fuse(dump, params)
+            assert len(found) == 0
+            assert found.human_boxes.shape == (0, 4)
 
 
 def test_extreme_logits_stay_finite():
@@ -249,7 +267,7 @@ OBJECTS = [[0, 1, 2, 0], [0], [0, 1], [], [0, 0]]
 
 
 @pytest.mark.parametrize("cuts", [(0, 5), (0, 1, 2, 5), (0, 3, 4, 5)])
-@pytest.mark.parametrize("link", ["softmax", "sigmoid", "exp"])
+@pytest.mark.parametrize("link", ["softmax", "sigmoid", "category_softmax", "exp"])
 def test_ranges_of_images_give_the_detections_of_the_whole(vocabulary, tmp_path, cuts, link):
     params = dataclasses.replace(WHOLE, links={"pairwise": link})
     dump, times = (dump_of(vocabulary, OBJECTS, PAIRS, seed=seed) for seed in (1, 2))

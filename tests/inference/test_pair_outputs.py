@@ -1,10 +1,12 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from pipeline.core.device import place
 from pipeline.data.bags import BagDataset, collate_bags
-from pipeline.inference.pair_outputs import InferWork, dump_columns
+from pipeline.inference.pair_outputs import InferWork, batch_outputs, dump_columns
 from pipeline.store.dump import read_dump, write_dump
 from pipeline.store.files import sha256_of
 from pipeline.store.part_work import compute_parts
@@ -63,6 +65,24 @@ def test_rows_are_the_networks_own_image_by_image(infer, model, vocabulary, bags
     assert len(dump.human_index) > 10
     for name in ("interaction_logits", "relatedness_logits"):
         assert dump.outputs[name].std(0).min() > 10 * ATOL  # else other rows would pass as well
+
+
+def test_outputs_of_image_and_mirror_image_are_averaged_where_asked_for(model, vocabulary, bags):
+    batch = collate_bags([bags[0], bags[2]])
+    x1, y1, x2, y2 = batch.boxes.unbind(1)
+    width = batch.image_sizes[batch.proposal_image, 0]
+    mirror = dataclasses.replace(
+        batch, images=batch.images.flip(3), boxes=torch.stack([width - x2, y1, width - x1, y2], 1)
+    )
+    flipping = dataclasses.replace(model, config={**model.config, "flip_at_inference": True})
+    cpu = torch.device("cpu")
+    plain, other, both = (
+        batch_outputs(one, vocabulary, bags, cpu) for one, bags in ((model, batch), (model, mirror), (flipping, batch))
+    )
+    for column in model.method.columns:
+        np.testing.assert_allclose(both[column.name], (plain[column.name] + other[column.name]) / 2, atol=ATOL)
+    assert np.abs(plain["interaction_logits"] - other["interaction_logits"]).max() > 10 * ATOL
+    np.testing.assert_array_equal(both["boxes"], batch.boxes)
 
 
 def test_parts_do_not_change_a_bit(infer, tmp_path):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
+from pipeline.methods.bilevel.category_bags import category_bags, refinement_loss, refinement_targets
 from pipeline.methods.bilevel.losses import BilevelLosses, calibrated_bias
 from pipeline.methods.bilevel.params import BilevelParams
 from pipeline.methods.bilevel.pseudo_labels import pseudo_relatedness
@@ -64,6 +65,42 @@ def test_terms_equal_the_paper_image_by_image(outputs, batch, vocabulary):
 def test_switched_off_parts_have_no_term(outputs, batch, vocabulary):
     losses = losses_of(vocabulary, hoi_recognition=False, relatedness=False)
     assert set(losses(outputs, batch, PAIRS, counts_of(batch, PAIRS))) == {"pair"}
+
+
+@pytest.fixture
+def refined(outputs):
+    """The same with two refinement heads."""
+    generator = torch.Generator().manual_seed(5)
+    more = torch.randn(2, 3, 3, generator=generator, requires_grad=True)
+    return outputs | {"bag_logits": outputs["interaction_logits"], "refinement_logits": more}
+
+
+def test_terms_of_category_bags(outputs, batch, vocabulary):
+    """The first image's pairs are with a bicycle and a cup, the third's is with a cup; labels: see `batch`."""
+    terms = losses_of(vocabulary, bags="category")(outputs, batch, PAIRS, counts_of(batch, PAIRS))
+    logits = outputs["interaction_logits"]
+    bicycle, cups = bce(logits[0, :2], torch.tensor([1.0, 0]), reduction="sum"), torch.tensor([[0.0, 1], [1, 0]])
+    expected = (bicycle + bce(logits[1:, 1:], cups, reduction="sum")) / 3  # hold and drink with, of two images
+    assert terms["pair"].item() == pytest.approx(expected.item(), rel=1e-5)
+    expected = bce(outputs["relatedness_logits"], torch.ones(3), reduction="sum") / 3  # each alone in its bag
+    assert terms["relatedness"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("ramp", "progress", "share"), [(0.5, 0, 0), (0.5, 0.25, 0.5), (0.5, 0.9, 1), (0, 0, 1)])
+@pytest.mark.parametrize("bags", ["verb", "category"])
+def test_each_refinement_head_learns_from_the_one_before(refined, batch, vocabulary, ramp, progress, share, bags):
+    losses = losses_of(vocabulary, bags=bags, refinement_heads=2, refinement_ramp=ramp)
+    losses.progress = progress
+    object_ids, hoi_of = batch.object_ids[PAIRS.object], losses.verbs_of_pairs.hoi_of
+    sorted_pairs = category_bags(batch.labels, PAIRS, object_ids, hoi_of)
+    boxes, expected = (batch.boxes[PAIRS.human], batch.boxes[PAIRS.object]), 0
+    first, second = refined["refinement_logits"]
+    for teacher, head in ((refined["bag_logits"], first), (first, second)):
+        targets = refinement_targets(teacher, sorted_pairs, *boxes, 0.5)
+        expected += refinement_loss(head, targets, sorted_pairs).item() / 3
+    terms = losses(refined, batch, PAIRS, counts_of(batch, PAIRS))
+    assert terms["refinement"].item() == pytest.approx(share * expected, rel=1e-5)
+    assert expected > 0.5
 
 
 def test_gradient_reaches_only_the_best_pair_of_a_bag(outputs):

@@ -1,7 +1,11 @@
+import copy
+
 import pytest
 import torch
 
 from pipeline.backbones.base import freeze_batch_norm
+from pipeline.methods.model import model_from_config
+from pipeline.methods.pair_trunk import bank_logits, union_embeddings
 from tests.conftest import make_batch
 from tests.small_model import chosen, images_of, run, small_model
 
@@ -29,6 +33,46 @@ def test_bank_gets_no_gradient_from_the_local_branch_when_detached(small_visual,
     bank = model.network.bank
     reaches = bank.grad is not None and bool(bank.grad.abs().sum() > 0)
     assert reaches == (not detach and ktn in ("softmax", "sigmoid", "uniform"))
+
+
+def test_a_checkpoint_from_before_the_options_beyond_the_paper_is_loaded(small_visual, vocabulary, model_params):
+    model = small_model(vocabulary, model_params, small_visual)
+    state, config = model.network.state_dict(), copy.deepcopy(model.config)
+    del config["flip_at_inference"]
+    for name in ("bags", "refinement_heads", "refinement_iou", "refinement_ramp", "union_score"):
+        del config["method"]["settings"][name]
+    assert not [name for name in state if name.startswith(("refinement", "sentences"))]
+    loaded = model_from_config(config, state)
+    assert not loaded.flips
+    batch = make_batch([4], vocabulary)
+    (_, ours), (_, theirs) = run(model, vocabulary, batch), run(loaded, vocabulary, batch)
+    assert ours.keys() == theirs.keys() == {"representation", *(column.name for column in model.method.columns)}
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def test_the_union_score_is_the_softmax_over_the_sentences_before_training(small_visual, vocabulary, model_params):
+    model = small_model(vocabulary, chosen(model_params, union_score=True, ktn="none"), small_visual)
+    network, batch = model.network, make_batch([2], vocabulary)
+    batch.object_ids[:] = torch.tensor([0, 2])  # a person and a cup
+    sentences = network.bank.detach().clone()
+    with torch.no_grad():
+        network.bank.zero_()  # training moves it
+    pairs, outputs = run(model, vocabulary, batch)
+    union = union_embeddings(network.backbone, network.backbone(batch.images), batch, pairs, network.params)
+    shares = bank_logits(union, sentences, network.logit_scale, network.params).softmax(1)
+    found = outputs["union_log_probabilities"].exp()
+    torch.testing.assert_close(found[:, 1:], shares[:, 2:], atol=1e-6, rtol=1e-4)  # hold, drink with
+    assert found[0, 0] < 1e-8  # nobody rides a cup
+
+
+def test_refinement_heads_score_in_place_of_the_one_that_bags_teach(small_visual, vocabulary, model_params):
+    model = small_model(vocabulary, chosen(model_params, bags="category", refinement_heads=2), small_visual)
+    _, outputs = run(model, vocabulary, make_batch([4, 4], vocabulary))
+    network, refined = model.network, outputs["refinement_logits"]
+    torch.testing.assert_close(outputs["bag_logits"], network.interaction_head(outputs["representation"]))
+    for head, logits in zip(network.refinement_heads, refined, strict=True):
+        torch.testing.assert_close(logits, head(outputs["representation"]))
+    torch.testing.assert_close(outputs["interaction_logits"], (refined[0] + refined[1]) / 2)
 
 
 def test_parts_that_are_switched_off_put_nothing_out(small_visual, vocabulary, model_params):

@@ -192,7 +192,7 @@ def test_pairs_of_the_worked_example(example):
 
 def test_scores_of_the_worked_example(example):
     network, vocabulary, batch = example
-    model = SimpleNamespace(method=RegFormer(network.params), network=network)
+    model = SimpleNamespace(method=RegFormer(network.params), network=network, flips=False)
     arrays = batch_outputs(model, vocabulary, batch, torch.device("cpu"))
     dump = dump_of(arrays, model.method.columns, vocabulary, ("x",), "regformer")
     found = fuse(dump, EvaluateParams(protocol="hicodet", weights=WEIGHTS))

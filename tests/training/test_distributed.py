@@ -72,9 +72,18 @@ def test_standing_by_ends_with_the_exit_code_of_a_mistake(monkeypatch):
     assert ended.value.code == 2
 
 
+REFINED = {"bags": "category", "refinement_heads": 2}
+
+
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"method": "ppr_fcn"}, {"method": "prompt_classifier", "classifier": "mlp"}, {"method": "regformer"}],
+    [
+        {},
+        REFINED,
+        {"method": "ppr_fcn"},
+        {"method": "prompt_classifier", "classifier": "mlp"},
+        {"method": "regformer"},
+    ],
 )
 def test_losses_of_parts_add_up_to_the_batchs(build, bags_of, vocabulary, params, changes):
     """By the whole batch's counts, not each part's own; the second part has an image without pairs."""
@@ -165,6 +174,7 @@ LOSSES = {
     "abl4": {"method": "prompt_classifier", "classifier": "mlp"},
     "baseline": {"hoi_recognition": False, "ktn": "none", "relatedness": False},
     "regformer": {"method": "regformer"},
+    "refined": REFINED,
 }
 DROPOUT = {"dropout": 0.2}  # so that the random numbers of both ranks matter
 SCENARIOS = {  # changes of the model, work folder, iterations until it is interrupted

@@ -33,10 +33,10 @@ def bags(tmp_path, vocabulary, seed):
 def start(tmp_path, vocabulary, model_params, small_visual, bags, params, seed):
     """Train a fresh copy of the same network; returns (network, log, iterations done in this call)."""
 
-    def run(work="work", digest="x", stop=None, tell=None, **changes):
+    def run(work="work", digest="x", stop=None, tell=None, settings=(), **changes):
         section = dataclasses.replace(params, **changes)
         # Dropout on, so that the global generator's state matters as well.
-        model = small_model(vocabulary, chosen(model_params, dropout=0.2), small_visual, seed=seed)
+        model = small_model(vocabulary, chosen(model_params, dropout=0.2, **dict(settings)), small_visual, seed=seed)
         steps = []
 
         def progress(losses):
@@ -99,12 +99,16 @@ def cut(start, stop, **changes):
     torch.manual_seed(999)  # a new process starts from elsewhere
 
 
+REFINED = (("bags", "category"), ("refinement_heads", 2), ("refinement_ramp", 1.0))
+
+
 @pytest.mark.parametrize(
     ("stops", "left", "changes"),
     [
         ([1], 6, {}), ([3], 4, {}), ([4], 2, {}), ([5], 2, {}),
         ([3, 2], 2, {}),  # twice
         ([3], 4, {"freeze_batch_norm": False}),
+        ([3], 4, {"settings": REFINED}),  # a loss that grows with the progress of training
     ],
 )  # fmt: skip
 def test_resume_is_bit_exact(start, straight, stops, left, changes):

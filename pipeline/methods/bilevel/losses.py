@@ -9,42 +9,72 @@ from torch.nn import functional
 from pipeline.core.bags import BagBatch
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import BatchCounts, Losses, Outputs
+from pipeline.methods.bilevel.category_bags import (
+    CategoryBags,
+    bag_loss,
+    category_bags,
+    refinement_loss,
+    refinement_targets,
+    related_pairs,
+)
 from pipeline.methods.bilevel.params import BilevelParams
 from pipeline.methods.bilevel.pseudo_labels import pseudo_relatedness
 from pipeline.methods.image_labels import ImageLabelMasks, mil_loss
+from pipeline.methods.pair_trunk import VerbsOfPairs
 from pipeline.methods.pairing import PairIndex
 
 
 class BilevelLosses(Losses):
-    """L_g, L_p and L_b from the network's outputs and image-level labels."""
+    """L_g, L_p and L_b from the network's outputs and image-level labels, and what refinement heads add."""
 
     def __init__(self, vocabulary: Vocabulary, params: BilevelParams) -> None:
         super().__init__()
         self.params = params
         self.masks = ImageLabelMasks(vocabulary)
+        self.verbs_of_pairs = VerbsOfPairs(vocabulary)
 
     def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:
         """Return the terms whose parts are switched on."""
+        params, object_ids = self.params, batch.object_ids[pairs.object]
+        bags = category_bags(batch.labels, pairs, object_ids, self.verbs_of_pairs.hoi_of)
+        taught = outputs.get("bag_logits", outputs["interaction_logits"])
         terms = {}
-        if self.params.hoi_recognition:
-            terms["global"] = _summed_bce(outputs["image_logits"], batch.labels) / whole.images
-        verbs = self.masks.verbs(batch.labels)
-        terms["pair"] = mil_loss(outputs["interaction_logits"], pairs, verbs) / whole.images
-        if self.params.relatedness:
-            labels = self.related_pairs(outputs, batch, pairs)
-            terms["relatedness"] = _summed_bce(outputs["relatedness_logits"], labels) / whole.images
-        return terms
+        if params.hoi_recognition:
+            terms["global"] = _summed_bce(outputs["image_logits"], batch.labels)
+        if params.bags == "category":
+            terms["pair"] = bag_loss(taught, bags)
+        else:
+            terms["pair"] = mil_loss(taught, pairs, self.masks.verbs(batch.labels))
+        if params.relatedness:
+            related = self.relatedness_labels(outputs["interaction_logits"], batch, pairs, bags)
+            terms["relatedness"] = _summed_bce(outputs["relatedness_logits"], related)
+        if params.refinement_heads:
+            terms["refinement"] = self._refinement(outputs, batch, pairs, bags)
+        return {name: term / whole.images for name, term in terms.items()}
 
-    def related_pairs(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex) -> Tensor:
-        """Labels of relatedness, float32 [M]: pseudo labels."""
+    def relatedness_labels(self, logits: Tensor, batch: BagBatch, pairs: PairIndex, bags: CategoryBags) -> Tensor:
+        """Labels of relatedness, float32 [M]: pseudo labels from the pairs' verb logits [M, A]."""
+        if self.params.bags == "category":
+            return related_pairs(logits, bags, self.params.top_k)
         return pseudo_relatedness(
-            outputs["interaction_logits"],
+            logits,
             pairs,
             batch.object_ids[pairs.object],
             image_verbs=self.masks.verbs(batch.labels),
             image_objects=self.masks.objects(batch.labels),
             top_k=self.params.top_k,
         )
+
+    def _refinement(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, bags: CategoryBags) -> Tensor:
+        """Loss of the refinement heads, each against the best pairs of the one before; grows from 0 to its whole."""
+        boxes, teacher = (batch.boxes[pairs.human], batch.boxes[pairs.object]), outputs["bag_logits"]
+        loss = teacher.new_zeros(())
+        for logits in outputs["refinement_logits"]:
+            targets = refinement_targets(teacher, bags, *boxes, self.params.refinement_iou)
+            loss = loss + refinement_loss(logits, targets, bags)
+            teacher = logits
+        ramp = self.params.refinement_ramp
+        return loss * (min(1.0, self.progress / ramp) if ramp else 1.0)
 
 
 def _summed_bce(logits: Tensor, targets: Tensor) -> Tensor:

@@ -30,12 +30,19 @@ class Bilevel(Method):
             columns.append(OutputColumn("image_logits", "image", "hois", "global"))
         if self.params.relatedness:
             columns.append(OutputColumn("relatedness_logits", "pair", None, "relatedness"))
+        if self.params.union_score:
+            columns.append(OutputColumn("union_log_probabilities", "pair", "verbs", "union", "exp"))
         return tuple(columns)
 
     @property
     def loss_names(self) -> tuple[str, ...]:
         """L_g, L_p and L_b, those that are switched on."""
-        used = {"global": self.params.hoi_recognition, "pair": True, "relatedness": self.params.relatedness}
+        used = {
+            "global": self.params.hoi_recognition,
+            "pair": True,
+            "relatedness": self.params.relatedness,
+            "refinement": self.params.refinement_heads > 0,
+        }
         return tuple(name for name, is_used in used.items() if is_used)
 
     def build(self, parts: Parts) -> BilevelNetwork:

@@ -13,7 +13,15 @@ from pipeline.backbones.base import Features
 from pipeline.core.bags import BagBatch
 from pipeline.methods.base import HoiNetwork, Outputs, Parts
 from pipeline.methods.bilevel.params import BilevelParams
-from pipeline.methods.pair_trunk import PairTrunk, bank_logits, mlp, set_output_bias, to_mlp, union_embeddings
+from pipeline.methods.pair_trunk import (
+    PairTrunk,
+    VerbsOfPairs,
+    bank_logits,
+    mlp,
+    set_output_bias,
+    to_mlp,
+    union_embeddings,
+)
 from pipeline.methods.pairing import PairIndex
 
 
@@ -21,8 +29,10 @@ class BilevelNetwork(HoiNetwork):
     """HOI recognition, knowledge transfer and pairwise classification networks on a backbone.
 
     Outputs: image_logits s_g [I, H], interaction_logits s_p [M, A], relatedness_logits s_b [M], and the relation-aware
-    representation of eq. (1) [M, D].
+    representation of eq. (1) [M, D]; with `union_score`, union_log_probabilities [M, A].
     """
+
+    sentences: Tensor  # W_T as it was before training, [H, D]
 
     def __init__(self, parts: Parts, params: BilevelParams) -> None:
         super().__init__()
@@ -38,15 +48,33 @@ class BilevelNetwork(HoiNetwork):
         self.relatedness_head = mlp(width, params.pair_hidden, 1, params.dropout)  # F_B
         set_output_bias(self.interaction_head, params.verb_bias)
         set_output_bias(self.relatedness_head, params.relatedness_bias)
+        heads = [mlp(width, params.pair_hidden, num_verbs, params.dropout) for _ in range(params.refinement_heads)]
+        for head in heads:
+            set_output_bias(head, params.verb_bias)
+        self.refinement_heads = nn.ModuleList(heads)
+        if params.union_score:
+            self.register_buffer("sentences", parts.bank.clone())
+            self.verbs_of_pairs = VerbsOfPairs(parts.vocabulary)
 
     def forward(self, batch: BagBatch, pairs: PairIndex) -> Outputs:
         """Run both branches over a batch."""
         features = self.backbone(batch.images)
-        representation = self._representation(batch, features, pairs)
+        embedded = self.trunk(self.backbone, features, batch, pairs)  # v_p
+        union = self._union(batch, features, pairs)
+        representation = self._representation(embedded, union)
         outputs = {
             "representation": representation,
             "interaction_logits": self.interaction_head(representation),
         }
+        if self.refinement_heads:
+            refined = torch.stack([head(representation) for head in self.refinement_heads])
+            outputs |= {
+                "bag_logits": outputs["interaction_logits"],
+                "refinement_logits": refined,
+                "interaction_logits": refined.mean(0),
+            }
+        if union is not None and self.params.union_score:
+            outputs["union_log_probabilities"] = self._sentence_log_probabilities(union, batch.object_ids[pairs.object])
         if self.params.hoi_recognition:
             outputs["image_logits"] = self.image_logits(features)
         if self.params.relatedness:
@@ -57,16 +85,24 @@ class BilevelNetwork(HoiNetwork):
         """s_g [I, H] (sec. 3.2.2): the bank as a classifier of v_g."""
         return self._bank_logits(self.backbone.global_embedding(features), self.bank) + self.global_bias
 
-    def _representation(self, batch: BagBatch, features: Features, pairs: PairIndex) -> Tensor:
-        """The representation of eq. (1), [M, D]."""
-        embedded = self.trunk(self.backbone, features, batch, pairs)
-        if self.params.ktn != "none":
+    def _union(self, batch: BagBatch, features: Features, pairs: PairIndex) -> Tensor | None:
+        """v_u [M, D], where something reads it."""
+        if self.params.ktn == "none" and not self.params.union_score:
+            return None
+        return union_embeddings(self.backbone, features, batch, pairs, self.params)
+
+    def _representation(self, embedded: Tensor, union: Tensor | None) -> Tensor:
+        """The representation of eq. (1), [M, D], from v_p and v_u."""
+        if union is not None and self.params.ktn != "none":
             bank = self.bank.detach() if self.params.detach_bank else self.bank
-            union = union_embeddings(self.backbone, features, batch, pairs, self.params)
             meta = meta_embedding(union, bank, self._bank_logits(union, bank), mode=self.params.ktn)
             embedded = embedded + to_mlp(meta, self.params)
         fused: Tensor = self.fusion(embedded)
         return fused
+
+    def _sentence_log_probabilities(self, union: Tensor, pair_object_ids: Tensor) -> Tensor:
+        """Logarithm of the softmax over all HOI sentences of v_u's similarity to them, [M, A]."""
+        return self.verbs_of_pairs(self._bank_logits(union, self.sentences).log_softmax(1), pair_object_ids)
 
     def _bank_logits(self, embeddings: Tensor, bank: Tensor) -> Tensor:
         return bank_logits(embeddings, bank, self.logit_scale, self.params)
