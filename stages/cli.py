@@ -36,6 +36,7 @@ _GROUPS = {
         "represent": "Write representations of a split's best-detected pairs (HDF5).",
         "tsne": "Draw t-SNE of representations and knowledge banks.",
         "code": "Write the digests of the source files that commands can reach.",
+        "rows": "Write the digests of what each row depends on.",
     },
 }
 _COMMANDS = {name for commands in _GROUPS.values() for name in commands}

@@ -10,6 +10,7 @@ from pipeline.config.layout import Layout
 from pipeline.config.params import load_params, load_run_variants, load_variants
 from pipeline.config.run import Run
 from pipeline.core.errors import ArtifactError
+from pipeline.report.methods import methods_table, read_costs
 from pipeline.report.results import read_metrics, read_study, read_tuning
 from pipeline.report.study import rows_csv, study_page
 from pipeline.report.table import headline_markdown, tuning_markdown
@@ -41,8 +42,10 @@ def command(dataset: str, write: bool, root: Path) -> None:
     click.echo(headline_markdown(runs, descriptions))
 
     study = read_study(layout.studies)
-    page = study_page(study, descriptions, f"Ablations: {dataset}") if study else ""
-    if page:
+    page = ""
+    if study:
+        methods = methods_table(study, read_costs(layout.costs))
+        page = study_page(study, descriptions, f"Ablations: {dataset}", methods)
         click.echo(page)
     if tuning := read_tuning(layout.tuning):
         click.echo(f"# Parameter search: {dataset}\n\n{tuning_markdown(tuning)}")

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
+from collections.abc import Callable
+from contextlib import suppress
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pipeline import backbones, methods
 from pipeline.backbones.base import Sources
+from pipeline.backbones.catalog import backbone_class
 from pipeline.core.bags import BagBatch
+from pipeline.core.errors import ParamError
+from pipeline.core.plugins import names_of
 from pipeline.core.types import KnowledgeBank
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 from pipeline.methods.base import BatchCounts, Outputs
+from pipeline.methods.catalog import method_class
 from pipeline.methods.model import HoiModel, ModelChoice, new_model
 from pipeline.methods.pairing import PairIndex, PairRule
 from pipeline.methods.params import ModelParams
@@ -25,6 +32,19 @@ from pipeline.training.params import TrainParams
 from pipeline.training.step import BatchLoss
 
 WIDTH = 24  # of the bank
+
+
+def defined(room: ModuleType, load: Callable[[str], type]) -> list[str]:
+    """Modules of a room that `load` accepts."""
+    names = []
+    for name in names_of(room):
+        with suppress(ParamError):
+            load(name)
+            names.append(name)
+    return names
+
+
+METHODS, BACKBONES = defined(methods, method_class), defined(backbones, backbone_class)
 
 
 def chosen(

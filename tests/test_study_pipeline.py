@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+import shutil
 from itertools import product
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import yaml
 
 from pipeline.config.layout import Layout
 from pipeline.config.run import Run
+from pipeline.store.study_rows import COMMANDS, row_inputs
 from tests.import_graph import ROOT, closure, modules
+from tests.roots import edit_params
 from tests.test_dvc import PARAMS, fill, overlaps, section_reads
 from tests.test_dvc import RUNS as MAIN_RUNS
 from tests.test_dvc import STAGES as MAIN_STAGES
@@ -20,8 +23,13 @@ FILES = {
     name: yaml.safe_load((ROOT / name / "dvc.yaml").read_text())["stages"]
     for name in ("study", "study/figures", "study/weights")
 }
-STAGES = {(file, name): stage for file, stages in FILES.items() for name, stage in stages.items() if name != "code"}
-CODE = FILES["study"]["code"]
+STAGES = {
+    (file, name): stage
+    for file, stages in FILES.items()
+    for name, stage in stages.items()
+    if name not in ("code", "rows")
+}
+CODE, ROWS = FILES["study"]["code"], FILES["study"]["rows"]
 COMMAND = re.compile(r"cd \.\. && python -m stages\.(\w+) (.*)")
 PARAMS_FILE = "../params.yaml"
 
@@ -68,28 +76,78 @@ def commands(run: dict) -> set[str]:
     return {name for name, _ in run["calls"]}
 
 
-def test_the_code_of_every_command_is_a_dep_and_no_other():
+def rows_in(run: dict) -> set[str]:
+    """Rows that a run of the study trains, infers or scores; none for the other stages."""
+    if not commands(run) <= {*COMMANDS, "evaluate"} or ("seed" in run["item"] and run["stage"] == "train"):
+        return set()
+    words = [arguments.split() for _, arguments in run["calls"]]
+    return {words[words.index("--variant") + 1].partition("+")[0] for words in words}
+
+
+def test_a_run_depends_on_its_rows_or_on_the_code_of_its_commands():
+    assert any(len(rows_in(run)) == 2 for run in RUNS)
     for run in RUNS:
-        code = {dep for dep in run["deps"] if dep.startswith("study/code/")}
-        assert code == {f"study/code/{name}.json" for name in commands(run)}
+        own = {dep for dep in run["deps"] if dep.startswith("study/")}
+        rows = {f"study/rows/{row}.json" for row in rows_in(run)}
+        assert own == (rows or {f"study/code/{name}.json" for name in commands(run)}), run
     name, arguments = COMMAND.fullmatch(CODE["cmd"]).groups()
     *listed, _, folder = arguments.split()
     assert (name, folder) == ("code", "study/code") and CODE["always_changed"]
-    assert set(listed) == {name for run in RUNS for name in commands(run)}
+    assert set(listed) == {name for run in RUNS if not rows_in(run) for name in commands(run)}
     assert [next(iter(out)) for out in CODE["outs"]] == [f"code/{name}.json" for name in listed]
+    assert ROWS["cmd"].endswith("stages.rows --dataset toyworld --folder study/rows") and ROWS["always_changed"]
 
 
-@pytest.mark.parametrize("command", sorted({name for run in RUNS for name in commands(run)}))
+def test_the_inputs_of_a_row_cover_what_its_commands_read():
+    """Params by section, data by the stages that make them, and the code of the row's own method."""
+    found = row_inputs(Layout(ROOT, "toyworld"), "exp4")
+    assert set(found["evaluate"]) == {"exp4", "exp3"}
+    read = set().union(*(section_reads(f"stages.{command}") for command in COMMANDS))
+    sections = {key.removeprefix("<dataset>.") for key in read if key.startswith("<dataset>.")}
+    assert sections == {*found["params"], "evaluate"}
+    made = [
+        run
+        for run in MAIN_RUNS
+        if "-".join([run["stage"], *run["item"].get("split", "").split()]) in found["artifacts"]
+    ]
+    outs = [out for run in made for out in run["outs"]]
+    for run in MAIN_RUNS:
+        if run["stage"] in ("train", "infer", "evaluate") and run["item"]["variant"] in PARAMS["run_variants"]:
+            data = [dep for dep in run["deps"] if dep.startswith(("cache", "manifests"))]
+            others = [dep for dep in data if not any(overlaps(dep, out) for out in outs)]
+            assert all("checkpoints" in dep or "predictions" in dep for dep in others)
+
+
+def test_another_method_or_row_leaves_a_rows_inputs_as_they_are(tmp_path):
+    for name in ("pipeline", "stages"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "weights", "assets"))
+    shutil.copytree(ROOT / "manifests", tmp_path / "manifests")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    layout = Layout(tmp_path, "toyworld")
+
+    def inputs():
+        return {row: row_inputs(layout, row) for row in ("ours", "ppr_fcn")}
+
+    before = inputs()
+    method = tmp_path / "pipeline/methods/ppr_fcn.py"
+    method.write_text(method.read_text() + "# more\n")
+    edit_params(tmp_path, lambda document: document["variants"].update(mine={"desc": "a new row"}))
+    after = inputs()
+    assert after["ours"] == before["ours"]
+    assert {key for key in after["ppr_fcn"] if after["ppr_fcn"][key] != before["ppr_fcn"][key]} == {"code"}
+    edit_params(tmp_path, lambda document: document["variants"]["exp7"]["evaluate"].update(weights={"detector": 1}))
+    assert {key for key in before["ours"] if inputs()["ours"][key] != before["ours"][key]} == {"evaluate"}
+
+
+@pytest.mark.parametrize("command", sorted({name for run in RUNS if not rows_in(run) for name in commands(run)}))
 def test_params_cover_the_sections_that_the_command_reads(command):
     source = modules()[f"stages.{command}"].read_text()
     read = section_reads(f"stages.{command}")
     read |= {key for key in ("figure_variants", "figure_seeds") if f"load_{key}(" in source}
-    for run in [run for run in RUNS if command in commands(run)]:
+    for run in [run for run in RUNS if command in commands(run) and not rows_in(run)]:
         item = {"dataset": "toyworld", "variant": "none"} | run["item"]
         wanted = {key.replace("<dataset>", item["dataset"]).replace("<variant>", item["variant"]) for key in read}
-        wanted = {
-            key for key in wanted if "none" not in key and key != "variants"
-        }  # `score`: its rows are in the matrix
+        wanted = {key for key in wanted if "none" not in key}
         assert not [key for key in wanted if not any(f"{key}.".startswith(f"{own}.") for own in run["params"])], run
 
 
@@ -101,16 +159,6 @@ def test_training_for_the_figures_is_that_of_the_main_pipeline_with_a_seed():
     assert [in_root(dep) for dep in own["deps"]] == ["study/code/train.json", *data]
 
 
-def test_a_run_is_stale_when_what_the_pipelines_own_run_reads_is():
-    """Of the study's rows: their data are those of train and infer, and the annotations that score them."""
-    data = {dep for name in ("train", "infer") for dep in MAIN_STAGES[name]["deps"] if "pipeline/" not in dep}
-    data = {dep.replace("${item.dataset}", "toyworld") for dep in data if not dep.startswith("stages/")}
-    data = {dep for dep in data if "checkpoints" not in dep} | {"cache/toyworld/ground_truth"}
-    for run in RUNS:
-        if "score" in commands(run):
-            assert data <= set(run["deps"]), run
-
-
 def test_every_command_is_accepted_by_its_stage():
     for run in RUNS:
         for name, arguments in run["calls"]:
@@ -120,7 +168,7 @@ def test_every_command_is_accepted_by_its_stage():
 
 def test_every_dep_is_made_by_a_stage_and_every_param_exists():
     made = [out for run in [*MAIN_RUNS, *RUNS] for out in run["outs"]]
-    made += [in_root(next(iter(out))) for out in CODE["outs"]]
+    made += [in_root(next(iter(out))) for stage in (CODE, ROWS) for out in stage["outs"]]
     for run in RUNS:
         for dep in run["deps"]:
             assert any(overlaps(dep, out) for out in made), dep

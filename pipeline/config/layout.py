@@ -148,6 +148,11 @@ class Layout:
         """The study's tables, Markdown or CSV: the report shows the latter where it exists."""
         return self._results / f"ablations.{suffix}"
 
+    @property
+    def costs(self) -> Path:
+        """What training and inference of each method cost."""
+        return self._results / "costs.csv"
+
     def sweep(self, factor: str) -> Path:
         """The mAP as a function of a factor's weight, over seeded runs, CSV."""
         return self._results / f"sweep-{factor}.csv"

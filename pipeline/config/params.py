@@ -24,6 +24,8 @@ from pipeline.core.names import MAX_SEED, name_fault
 Section = TypeVar("Section")
 # Top-level key of a params file that `weakhoi rerun` writes from a manifest: it holds only the sections of one stage.
 RERUN_MARK = "rerun_of"
+# Lists of what `dvc repro` trains, by what the training reads: proposals, images alone, boxes of pairs.
+RUN_VARIANTS = ("run_variants", "run_image_variants", "run_boxes_variants")
 _NO_DATASET = ("variants", "execution")  # sections that are no dataset's
 
 
@@ -196,12 +198,12 @@ def load_execution(path: Path) -> ExecutionParams:
 
 
 def load_run_variants(path: Path) -> tuple[str, ...]:
-    """Return the names under `run_variants`: what `dvc repro` trains, evaluates and reports, in that order.
+    """Return what `dvc repro` trains, evaluates and reports, in order: the names under `run_variants` and its likes.
 
     Raises:
-        ParamError: not a list of names, a name twice, or one that `variants` does not have.
+        ParamError: no list of names, no name at all, a name twice, or one that `variants` does not have.
     """
-    return _variant_names(path, "run_variants")
+    return _variant_names(path, *RUN_VARIANTS)
 
 
 def load_figure_variants(path: Path) -> tuple[str, ...]:
@@ -229,19 +231,26 @@ def load_figure_seeds(path: Path) -> tuple[int, ...]:
     return tuple(seeds)
 
 
-def _variant_names(path: Path, key: str) -> tuple[str, ...]:
-    names, variants = read_params_file(path).get(key), load_variants(path)
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise ParamError(f"{path.name}: {key} is {names!r}; expected a list of names of variants")
-    faults = [
-        f'no variant "{name}"{did_you_mean(name, variants)}; it has {", ".join(variants)}'
-        for name in names
-        if name not in variants
-    ]
-    faults += [f'"{name}" is listed twice' for name in dict.fromkeys(names) if names.count(name) > 1]
+def _variant_names(path: Path, *keys: str) -> tuple[str, ...]:
+    """Names under the keys, in order; each once."""
+    document, variants = read_params_file(path), load_variants(path)
+    found: dict[str, str] = {}
+    faults = []
+    for key in keys:
+        names = document.get(key, [])
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ParamError(f"{path.name}: {key} is {names!r}; expected a list of names of variants")
+        for name in names:
+            if name not in variants:
+                faults.append(f'{key}: no variant "{name}"{did_you_mean(name, variants)}; it has {", ".join(variants)}')
+            if name in found:
+                faults.append(f'{key}: "{name}" is listed twice')
+            found[name] = key
     if faults:
-        raise ParamError(f"{path.name}: {key}: " + "; ".join(faults))
-    return tuple(names)
+        raise ParamError(f"{path.name}: " + "; ".join(faults))
+    if not found:
+        raise ParamError(f"{path.name}: {keys[0]} is empty; expected a list of names of variants")
+    return tuple(found)
 
 
 def _variants(document: Mapping[str, Any], faults: list[str]) -> dict[str, Variant]:

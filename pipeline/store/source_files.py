@@ -6,7 +6,7 @@ Their digest names the code that runs: finished parts and resume points depend o
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -66,10 +66,13 @@ def _module_of(name: str, modules: Mapping[str, Path]) -> str:
     return name
 
 
-def reachable_modules(starts: set[str], modules: Mapping[str, Path]) -> set[str]:
+def reachable_modules(
+    starts: set[str], modules: Mapping[str, Path], plugins: Collection[str] | None = None
+) -> set[str]:
     """Return the modules of the project that these reach, themselves included, the layout of folders not.
 
-    A module that loads plugins reaches all of its room, since only params say which plugin is used.
+    A module that loads plugins reaches those of its room that `plugins` names; None: all of its room, since only params
+    say which plugin is used.
 
     Raises:
         ValueError: as `imported_modules`.
@@ -83,7 +86,8 @@ def reachable_modules(starts: set[str], modules: Mapping[str, Path]) -> set[str]
             imported = imported_modules(modules[module], modules)
             if _PLUGINS in imported:
                 room = f"{module.rpartition('.')[0]}."
-                imported |= {name for name in modules if name.startswith(room)}
+                own = {name for name in modules if name.startswith(room)}
+                imported |= {n for n in own if plugins is None or n.removeprefix(room).partition(".")[0] in plugins}
             waiting += [name for name in imported if name in modules and name != _PATHS]
     return seen
 

@@ -74,6 +74,7 @@ def test_the_repositorys_own_file_loads_for_every_dataset_and_variant(monkeypatc
     [
         ("run_variants", ["our"], 'run_variants: no variant "our", did you mean "ours"'),
         ("figure_variants", ["ours", "ours"], 'figure_variants: "ours" is listed twice'),
+        ("run_variants", [], "run_variants is empty; expected a list of names"),
         ("figure_variants", "ours", "figure_variants is 'ours'; expected a list of names"),
         ("figure_seeds", [0, "1"], "expected a list of whole numbers"),
         ("figure_seeds", [True], "expected a list of whole numbers"),
@@ -86,6 +87,15 @@ def test_lists_of_runs_are_checked(tmp_path, key, value, message):
     path.write_text(yaml.safe_dump({**DOCUMENT, key: value}))
     with pytest.raises(ParamError, match=re.escape(message)):
         getattr(pipeline.config.params, f"load_{key}")(path)
+
+
+def test_variants_to_run_are_those_of_three_lists(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump({**DOCUMENT, "run_variants": ["ours"], "run_boxes_variants": ["exp1"]}))
+    assert load_run_variants(path) == ("ours", "exp1")
+    path.write_text(yaml.safe_dump({**DOCUMENT, "run_variants": ["ours"], "run_image_variants": ["exp1", "ours"]}))
+    with pytest.raises(ParamError, match='run_image_variants: "ours" is listed twice'):
+        load_run_variants(path)
 
 
 def test_sections_become_what_the_file_says(load, document):

@@ -1,33 +1,16 @@
 """What every method must do, whatever it is: each file and folder of pipeline/methods, on each backbone."""
 
 import dataclasses
-from contextlib import suppress
 
 import pytest
 import torch
 
-from pipeline import backbones, methods
-from pipeline.backbones.catalog import backbone_class
 from pipeline.core.errors import ArtifactError, ParamError
-from pipeline.core.plugins import names_of
 from pipeline.methods.base import trained_state
 from pipeline.methods.catalog import method_class
 from pipeline.methods.model import ModelChoice, model_from_config
 from tests.conftest import make_batch
-from tests.small_model import chosen, counts_of, run, small_model
-
-
-def defined(room, load):
-    """Modules of a room that `load` accepts."""
-    names = []
-    for name in names_of(room):
-        with suppress(ParamError):
-            load(name)
-            names.append(name)
-    return names
-
-
-METHODS, BACKBONES = defined(methods, method_class), defined(backbones, backbone_class)
+from tests.small_model import BACKBONES, METHODS, chosen, counts_of, run, small_model
 
 
 @pytest.fixture(params=METHODS)
