@@ -72,12 +72,12 @@ class AlignFormerLosses(Losses):
     def targets(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex) -> PairTargets:
         """Choose the pair of each labeled class, and let the geometric statistics learn from the candidates.
 
-        `prior_statistics` is a buffer of the network and changes in place: it is saved and resumed with the weights.
+        In training `prior_statistics` is the network's buffer, which changes in place: it is saved with the weights.
         """
         human, partner = batch.boxes[pairs.human], batch.boxes[pairs.object]
         categories, statistics = batch.object_ids[pairs.object], outputs["prior_statistics"]
-        hoi_ids = self.classes.hoi_of[categories]  # [M, A]
-        candidate = (batch.labels[pairs.image].gather(1, hoi_ids.clamp(min=0)) > 0) & (hoi_ids >= 0)
+        hoi_ids = self.classes.hoi_of[categories]  # [M, A], -1 where verb and category form no class
+        candidate = (batch.labels[pairs.image[:, None], hoi_ids.clamp(min=0)] > 0) & (hoi_ids >= 0)
         geometry = pair_geometry(human, partner)
         log_prior = geometric_log_prior(geometry, statistics) + outputs["visual_log_prior"]
         classes = candidate, pairs.image * self.num_objects + categories, len(batch) * self.num_objects

@@ -47,7 +47,8 @@ class AlignFormerNetwork(HoiNetwork):
             outputs["interaction_logits"] = self._pair_logits(outputs, batch, pairs)
             if self.teacher is not None:
                 outputs["visual_log_prior"] = self._visual_log_prior(self.teacher, batch, pairs)
-        outputs["prior_statistics"] = self.prior_statistics
+        # The losses change it, and evaluation must change nothing.
+        outputs["prior_statistics"] = self.prior_statistics if self.training else self.prior_statistics.clone()
         return outputs
 
     def _visual_log_prior(self, teacher: nn.Module, batch: BagBatch, pairs: PairIndex) -> Tensor:

@@ -1,0 +1,57 @@
+import dataclasses
+
+import pytest
+import torch
+
+from pipeline.methods.alignformer_like.network import best_query, log_agreement
+from pipeline.methods.base import trained_state
+from pipeline.methods.pairing import PairRule
+from tests.conftest import make_batch
+from tests.small_model import chosen, counts_of, run, small_model
+
+
+@pytest.fixture
+def model(vocabulary, model_params, small_visual):
+    return small_model(vocabulary, chosen(model_params, method="alignformer_like"), small_visual)
+
+
+def test_agreement_and_best_query_by_hand():
+    box, half, other = [0.0, 0, 0.4, 0.4], [0.0, 0, 0.2, 0.4], [0.6, 0.6, 0.9, 0.9]
+    pair = torch.tensor([[box, other]])
+    queries = torch.tensor([[[half, other], [box, box], [box, other]]])  # IoUs 1/2 x 1, 1 x 0, 1 x 1
+    agreement = log_agreement(pair, queries, torch.tensor([0]), "iou")
+    assert agreement.exp().tolist() == [pytest.approx([0.5, 1e-3, 1])]
+    log_verbs = torch.tensor([[[0.6, 0.9], [0.9, 0.9], [0.2, 0.5]]]).log()
+    best = best_query(agreement, log_verbs, torch.tensor([0]))
+    assert best.exp().tolist() == [pytest.approx([0.3, 0.5])]
+
+
+def test_scores_do_not_depend_on_the_order_of_proposals(model, vocabulary):
+    batch = make_batch([6, 5], vocabulary)
+    order = torch.tensor([4, 2, 5, 0, 1, 3, 9, 6, 10, 8, 7])
+    shuffled = dataclasses.replace(batch, boxes=batch.boxes[order], object_ids=batch.object_ids[order])
+    (pairs, ours), (others, theirs) = run(model, vocabulary, batch), run(model, vocabulary, shuffled)
+    rows = {(int(human), int(partner)): row for row, (human, partner) in enumerate(zip(pairs.human, pairs.object))}
+    same = [rows[int(order[human]), int(order[partner])] for human, partner in zip(others.human, others.object)]
+    assert len(set(same)) == len(pairs) > 5
+    logits = ours["interaction_logits"]
+    assert logits.std() > 0.01
+    torch.testing.assert_close(theirs["interaction_logits"], logits[same])
+
+
+def test_only_training_moves_the_statistics_and_nothing_moves_the_teacher(model, vocabulary):
+    batch, network = make_batch([6, 5], vocabulary), model.network
+    pairs, losses = PairRule.of(vocabulary).pair(batch), model.method.losses(vocabulary)
+
+    def moved():
+        before = network.prior_statistics.clone()
+        terms = losses(network(batch, pairs), batch, pairs, counts_of(batch, pairs))
+        sum(terms.values()).backward()
+        return not torch.equal(network.prior_statistics, before)
+
+    network.eval()
+    assert not moved()
+    network.train()
+    assert moved()
+    assert all(parameter.grad is None for parameter in network.teacher.parameters())
+    assert "prior_statistics" in trained_state(network)
