@@ -99,7 +99,8 @@ class Problem:
         """The whole batch in one ragged pass."""
         pairs = PairRule.of(self.vocabulary).pair(self.batch)
         outputs = self.network(self.batch, pairs)
-        terms = self.losses(outputs, self.batch, pairs, BatchCounts(len(self.batch), len(pairs.bags)))
+        counts = BatchCounts(len(self.batch), len(pairs.bags), int(self.batch.labels.sum()))
+        terms = self.losses(outputs, self.batch, pairs, counts)
         return per_pair.LocalBranch(
             outputs["interaction_logits"], outputs["relatedness_logits"], terms["pair"], terms["relatedness"]
         )

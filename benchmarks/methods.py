@@ -15,12 +15,13 @@ import csv
 import io
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 import torch
+from torch.nn import functional
 from torchvision.models.detection import FasterRCNN
 
 from benchmarks.measure import ROOT, describe_machine, json_option, seconds_of, write_report
@@ -77,12 +78,16 @@ class Problem:
         return cls(params, new_model(ModelChoice.of(model_params), sources, bank, vocabulary, seed=0), vocabulary)
 
     def bags(self, num_images: int, *, with_proposals: bool = True) -> BagBatch:
-        """Random images, with or without proposals."""
+        """Random images, with or without proposals, and with class probabilities where the method asks for them."""
         side, humans, things = self.params[ModelParams].image_size, _HUMANS, _THINGS
         if not with_proposals:
             humans = things = 0
         categories = random_categories(self.vocabulary, num_images, humans=humans, things=things)
-        return random_bags(torch.randn(num_images, 3, side, side), self.vocabulary, categories)
+        bags = random_bags(torch.randn(num_images, 3, side, side), self.vocabulary, categories)
+        if not self.model.method.needs_class_probabilities:
+            return bags
+        certain = functional.one_hot(bags.object_ids, self.vocabulary.num_objects).float()
+        return replace(bags, class_probabilities=certain)
 
     def step(self) -> tuple[Callable[[], object], int] | None:
         """A training step and its number of images; None for a method that is not trained."""

@@ -34,8 +34,18 @@ def vocabulary_of(dataset: str) -> Vocabulary:
 def random_model(visual: ModifiedResNet, params: ModelParams, vocabulary: Vocabulary) -> HoiModel:
     """The method of params on CLIP's visual encoder, with a random knowledge bank."""
     choice = ModelChoice.of(params)
-    bank = functional.normalize(torch.randn(vocabulary.num_hois, visual.output_dim), dim=1)
-    parts = Parts(ClipResNet(visual, choice.backbone_settings), bank, _LOGIT_SCALE, vocabulary)
+    bank, objects, verbs = (
+        functional.normalize(torch.randn(rows, visual.output_dim), dim=1)
+        for rows in (vocabulary.num_hois, vocabulary.num_objects, vocabulary.num_verbs)
+    )
+    parts = Parts(
+        backbone=ClipResNet(visual, choice.backbone_settings),
+        bank=bank,
+        object_bank=objects,
+        verb_bank=verbs,
+        logit_scale=_LOGIT_SCALE,
+        vocabulary=vocabulary,
+    )
     return HoiModel(choice.method, choice.method.build(parts), {"image_size": params.image_size})
 
 

@@ -58,8 +58,7 @@ def chosen(
 def small_model(vocabulary: Vocabulary, params: ModelParams, visual: ModifiedResNet, *, seed: int = 7) -> HoiModel:
     """A model of a random bank, the same for the same seed; `detector_fpn` takes the toyworld's architecture."""
     generator = torch.Generator().manual_seed(seed + 100)
-    rows = torch.nn.functional.normalize(torch.randn(vocabulary.num_hois, WIDTH, generator=generator), dim=1)
-    bank = KnowledgeBank(rows.numpy(), ("",) * len(rows), "small", "0")
+    bank = random_bank(vocabulary, generator)
     clip = SimpleNamespace(model=SimpleNamespace(visual=visual, logit_scale=torch.tensor(2.0)))
 
     def detector() -> tuple[Any, dict[str, Any]]:
@@ -70,6 +69,24 @@ def small_model(vocabulary: Vocabulary, params: ModelParams, visual: ModifiedRes
 
     sources = Sources(clip, detector, WIDTH, params.image_size)  # type: ignore[arg-type]
     return new_model(ModelChoice.of(params), sources, bank, vocabulary, seed=seed)
+
+
+def random_bank(vocabulary: Vocabulary, generator: torch.Generator) -> KnowledgeBank:
+    """Unit rows of random numbers, without sentences."""
+    sizes = (vocabulary.num_hois, vocabulary.num_objects, vocabulary.num_verbs)
+    hois, objects, verbs = (
+        torch.nn.functional.normalize(torch.randn(rows, WIDTH, generator=generator), dim=1).numpy() for rows in sizes
+    )
+    return KnowledgeBank(
+        prompts=("",) * sizes[0],
+        object_prompts=("",) * sizes[1],
+        verb_prompts=("",) * sizes[2],
+        hoi_embeddings=hois,
+        object_embeddings=objects,
+        verb_embeddings=verbs,
+        clip_name="small",
+        clip_digest="0",
+    )
 
 
 def run(model: HoiModel, vocabulary: Vocabulary, batch: BagBatch) -> tuple[PairIndex, Outputs]:
@@ -86,7 +103,14 @@ def small_loss(model: HoiModel, vocabulary: Vocabulary, params: TrainParams, pre
 
 def counts_of(batch: BagBatch, pairs: PairIndex) -> BatchCounts:
     """A batch that no other rank shares."""
-    return BatchCounts(len(batch), len(pairs.bags))
+    return BatchCounts(len(batch), len(pairs.bags), int(batch.labels.sum()))
+
+
+def with_class_probabilities(batch: BagBatch, vocabulary: Vocabulary, *, seed: int = 0) -> BagBatch:
+    """The batch as a method gets it that asks for class probabilities: random ones."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.rand(len(batch.boxes), vocabulary.num_objects, generator=generator).softmax(1)
+    return dataclasses.replace(batch, class_probabilities=rows)
 
 
 def images_of(batch: BagBatch, images: list[int]) -> BagBatch:

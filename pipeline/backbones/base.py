@@ -48,6 +48,7 @@ class Backbone(nn.Module, ABC):
         from_scratch: prefixes of parameters that start from random weights; the others are pretrained, and train at
             `train.backbone_learning_rate`.
         patch_width: E of `patches`; 0 where there are none.
+        region_map_shape: channels E and side s of `region_maps`; 0 where there are none.
     """
 
     Params: ClassVar[type]
@@ -55,6 +56,7 @@ class Backbone(nn.Module, ABC):
     recompute: bool = False
     from_scratch: ClassVar[tuple[str, ...]] = ()
     patch_width: int = 0
+    region_map_shape: tuple[int, int] = (0, 0)
 
     @classmethod
     @abstractmethod
@@ -90,6 +92,16 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def region_embedding(self, features: Features, boxes: Tensor, image: Tensor) -> Tensor:
         """Embeddings [R, D] of boxes [R, 4], xyxy in 0..1 of their images; `image` int64 [R] are rows of the batch."""
+
+    def region_maps(self, features: Features, boxes: Tensor, image: Tensor) -> Tensor:
+        """RoI-aligned maps [R, E, s, s] of boxes, as `region_embedding` takes them; optional.
+
+        Raises:
+            ParamError: this backbone has none.
+        """
+        raise ParamError(
+            f"model.backbone: {type(self).__name__} has no maps of regions; take another one, e.g. detector_fpn"
+        )
 
 
 def recomputed(features: Tensor, stage: nn.Module) -> Any:

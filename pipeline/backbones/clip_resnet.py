@@ -91,6 +91,7 @@ class ClipResNet(Backbone):
         stem = [getattr(visual, f"{kind}{row}") for row in (1, 2, 3) for kind in ("conv", "bn", "relu")]
         stem.append(visual.avgpool)
         self.trunk = nn.Sequential(*stem, visual.layer1, visual.layer2, visual.layer3, visual.layer4)
+        self.region_map_shape = self.patch_width, params.roi_size
 
     @classmethod
     def build(cls, sources: Sources, params: ClipResNetParams) -> Self:
@@ -127,11 +128,18 @@ class ClipResNet(Backbone):
 
     def region_embedding(self, features: Tensor, boxes: Tensor, image: Tensor) -> Tensor:
         """RoIAlign, then the attention pool: [R, D] of boxes [R, 4] in 0..1 of their images, maps `image` [R]."""
-        cells = map_cells(boxes, features)
-        tokens = roi_tokens(
-            features, cells, image, roi_size=self.params.roi_size, sampling_ratio=self.params.sampling_ratio
-        )
+        tokens = self._region_tokens(features, boxes, image)
         return attention_pool(self.attnpool, tokens, (self.params.roi_size, self.params.roi_size))
+
+    def region_maps(self, features: Tensor, boxes: Tensor, image: Tensor) -> Tensor:
+        """RoIAlign of the feature map: [R, C, s, s]."""
+        tokens = self._region_tokens(features, boxes, image)
+        return tokens.transpose(1, 2).reshape(-1, tokens.shape[2], self.params.roi_size, self.params.roi_size)
+
+    def _region_tokens(self, features: Tensor, boxes: Tensor, image: Tensor) -> Tensor:
+        """RoIAlign to tokens [R, s * s, C]."""
+        size, samples = self.params.roi_size, self.params.sampling_ratio
+        return roi_tokens(features, map_cells(boxes, features), image, roi_size=size, sampling_ratio=samples)
 
 
 BACKBONE = ClipResNet

@@ -65,7 +65,8 @@ class DetectorFpn(Backbone):
         self.register_buffer("pixel_scale", (torch.tensor(CLIP_STD) / std).view(3, 1, 1))
         self.register_buffer("pixel_shift", ((torch.tensor(CLIP_MEAN) - mean) / std).view(3, 1, 1))
         self.patch_width = int(detector.backbone.out_channels)
-        empty = torch.zeros(1, self.patch_width, self.roi_size, self.roi_size)
+        self.region_map_shape = self.patch_width, self.roi_size
+        empty = torch.zeros(1, *self.region_map_shape, self.roi_size)
         with torch.no_grad():
             width = self.box_head(empty).shape[1]
         self.projection = nn.Linear(width, embed_dim)
@@ -108,6 +109,11 @@ class DetectorFpn(Backbone):
 
     def region_embedding(self, features: list[Tensor], boxes: Tensor, image: Tensor) -> Tensor:
         """Embeddings [R, D] of boxes [R, 4] in 0..1 of their images, maps `image` [R]."""
+        embedded: Tensor = self.projection(self.box_head(self.region_maps(features, boxes, image)))
+        return embedded
+
+    def region_maps(self, features: list[Tensor], boxes: Tensor, image: Tensor) -> Tensor:
+        """What the box head sees [R, C, s, s]: each box from the pyramid level that the detector would take."""
         level = self._level(boxes, features)
         channels = features[0].shape[1]
         pooled = boxes.new_zeros(len(boxes), channels, self.roi_size, self.roi_size)
@@ -117,8 +123,7 @@ class DetectorFpn(Backbone):
             tokens = roi_tokens(cells, placed, image[rows], roi_size=self.roi_size, sampling_ratio=self.sampling_ratio)
             grid = tokens.transpose(1, 2).reshape(-1, channels, self.roi_size, self.roi_size)
             pooled = pooled.index_copy(0, rows, grid.to(pooled.dtype))
-        embedded: Tensor = self.projection(self.box_head(pooled))
-        return embedded
+        return pooled
 
     def _level(self, boxes: Tensor, features: list[Tensor]) -> Tensor:
         """Row of `features` that each box is pooled from, int64 [R]: eq. (1) of Lin et al. 2017."""

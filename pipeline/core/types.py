@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ _LARGEST_NUMBER = 1 << 63
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 FloatArray = NDArray[np.float32]
+HalfArray = NDArray[np.float16]
 IntArray = NDArray[np.int64]
 
 
@@ -133,14 +134,23 @@ class ImageLabels:
 
 @dataclass(frozen=True)
 class Proposals:
-    """Detections of one image: boxes float32 [N, 4], scores float32 [N] in 0..1, object_ids int64 [N]."""
+    """Detections of one image: boxes float32 [N, 4], scores float32 [N] in 0..1, object_ids int64 [N].
+
+    `class_probabilities` float16 [N, C] are the detector's, of every category (the background is left out, so that rows
+    add up to less than 1); None where they are not known or not asked for.
+    """
 
     boxes: FloatArray
     scores: FloatArray
     object_ids: IntArray
+    class_probabilities: HalfArray | None = None
 
     def __post_init__(self) -> None:
         check_record(self, {"boxes": ("N", 4), "scores": ("N",), "object_ids": ("N",)}, ids=["object_ids"])
+        if self.class_probabilities is not None:
+            check_record(self, {"scores": ("N",), "class_probabilities": ("N", "C")})
+            if not ((self.class_probabilities >= 0) & (self.class_probabilities <= 1)).all():
+                raise DataError("Proposals.class_probabilities: outside 0..1; expected probabilities")
         check_boxes(self.boxes, "Proposals.boxes")
         if not ((self.scores >= 0) & (self.scores <= 1)).all():
             raise DataError("Proposals.scores: outside 0..1; expected probabilities")
@@ -150,6 +160,14 @@ class Proposals:
     def __len__(self) -> int:
         return len(self.scores)
 
+    def with_class_probabilities(self, num_objects: int) -> Proposals:
+        """The same proposals; where the detector's are not known, the score for the category and zeros elsewhere."""
+        if self.class_probabilities is not None:
+            return self
+        probabilities = np.zeros((len(self), num_objects), np.float16)
+        probabilities[np.arange(len(self)), self.object_ids] = self.scores
+        return replace(self, class_probabilities=probabilities)
+
     @classmethod
     def empty(cls) -> Proposals:
         """Proposals of an image in which nothing was found."""
@@ -157,18 +175,45 @@ class Proposals:
 
 
 @dataclass(frozen=True)
-class KnowledgeBank:
-    """Text embedding of every HOI class, float32 [H, D], unit length, with all that made it."""
+class BankPrompts:
+    """The sentences of a knowledge bank: of HOI classes, of object categories (the human among them) and of verbs."""
+
+    prompts: tuple[str, ...]
+    object_prompts: tuple[str, ...]
+    verb_prompts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class KnowledgeBank(BankPrompts):
+    """Text embeddings of the sentences, with the text encoder that made them.
+
+    Attributes:
+        hoi_embeddings: of `prompts`, float32 [H, D], unit length.
+        object_embeddings: of `object_prompts`, float32 [C, D], unit length.
+        verb_embeddings: of `verb_prompts`, float32 [A, D], unit length.
+        clip_name, clip_digest: of the text encoder.
+    """
 
     hoi_embeddings: FloatArray
-    prompts: tuple[str, ...]
+    object_embeddings: FloatArray
+    verb_embeddings: FloatArray
     clip_name: str
     clip_digest: str
 
     def __post_init__(self) -> None:
-        check_record(self, {"hoi_embeddings": ("H", "D")})
-        if len(self.prompts) != len(self.hoi_embeddings):
-            raise DataError(f"KnowledgeBank: {len(self.prompts)} prompts for {len(self.hoi_embeddings)} embeddings")
+        axes: dict[str, tuple[int | str, ...]] = {
+            "hoi_embeddings": ("H", "D"),
+            "object_embeddings": ("C", "D"),
+            "verb_embeddings": ("A", "D"),
+        }
+        check_record(self, axes)
+        for prompts, embeddings in (
+            (self.prompts, self.hoi_embeddings),
+            (self.object_prompts, self.object_embeddings),
+            (self.verb_prompts, self.verb_embeddings),
+        ):
+            if len(prompts) != len(embeddings):
+                raise DataError(f"KnowledgeBank: {len(prompts)} prompts for {len(embeddings)} embeddings")
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ class BagDataset(Dataset[Bag]):
         root: repository root.
         image_side: pixels of the network's square input.
         max_proposals: kept per image, best scores first.
+        class_probabilities: batches hold them; as far as scores and categories tell where `proposals` has none.
     """
 
     def __init__(
@@ -72,9 +73,11 @@ class BagDataset(Dataset[Bag]):
         root: Path,
         image_side: int,
         max_proposals: int,
+        class_probabilities: bool = False,
     ) -> None:
         self.manifest, self.proposals, self.labels = manifest, proposals, labels
         self.root, self.image_side, self.max_proposals = root, image_side, max_proposals
+        self.class_probabilities = class_probabilities
 
     def __len__(self) -> int:
         return len(self.manifest)
@@ -82,11 +85,14 @@ class BagDataset(Dataset[Bag]):
     def __getitem__(self, index: int) -> Bag:
         record = self.manifest.images[index]
         image = open_split_image(self.manifest, index, self.root)
+        found = self.proposals.image(index, self.max_proposals)
+        if self.class_probabilities:
+            found = found.with_class_probabilities(len(self.proposals.objects))
         return Bag(
             index=index,
             pixels=square_pixels(image, self.image_side),
             size=(record.width, record.height),
-            proposals=self.proposals.image(index, self.max_proposals),
+            proposals=found,
             labels=self.labels[index],
         )
 
@@ -107,12 +113,19 @@ def collate_bags(bags: Sequence[Bag]) -> BagBatch:
         boxes=torch.from_numpy(np.concatenate([found.boxes for found in proposals])),
         scores=torch.from_numpy(np.concatenate([found.scores for found in proposals])),
         object_ids=torch.from_numpy(np.concatenate([found.object_ids for found in proposals])),
-        class_probabilities=torch.zeros(int(offsets[-1]), 0),
+        class_probabilities=torch.from_numpy(np.concatenate([_probabilities(found) for found in proposals])),
         labels=torch.from_numpy(np.stack([bag.labels for bag in bags])),
         pair_labels=torch.from_numpy(np.concatenate([_NO_PAIRS, *labeled])),
         has_boxes=torch.tensor([bag.pair_labels is not None for bag in bags]),
         image_index=torch.tensor([bag.index for bag in bags]),
     )
+
+
+def _probabilities(found: Proposals) -> NDArray[np.float32]:
+    """Class probabilities [n, C], or [n, 0] where there are none."""
+    if found.class_probabilities is None:
+        return np.zeros((len(found), 0), np.float32)
+    return found.class_probabilities.astype(np.float32)
 
 
 def flip_batch(batch: BagBatch, chosen: Tensor) -> BagBatch:

@@ -9,7 +9,7 @@ import json
 import pickle
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -22,6 +22,7 @@ from torchvision.models import detection as torchvision_detection
 from torchvision.models.detection import FasterRCNN
 
 from pipeline.core.errors import WeightsError, did_you_mean, resource_error
+from pipeline.detection.class_probabilities import keep_class_probabilities
 from pipeline.detection.own_weights import categories_beside, check_num_categories, read_categories, weights_of
 from pipeline.detection.params import DetectParams
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
@@ -39,6 +40,7 @@ class Detector:
     Attributes:
         categories: name of each label, label 0 (the background) first.
         architecture: JSON values from which `build_architecture` makes the same network.
+        gives_class_probabilities: whether `detect` also returns them.
     """
 
     model: nn.Module
@@ -47,10 +49,14 @@ class Detector:
     digest: str
     trained_on: str
     architecture: dict[str, Any]
+    gives_class_probabilities: bool = False
 
     @torch.inference_mode()
     def detect(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
-        """Return per image boxes [n, 4] xyxy pixels, labels [n], scores [n], by falling score."""
+        """Return per image boxes [n, 4] xyxy pixels, labels [n], scores [n], by falling score.
+
+        And `class_probabilities` [n, L], the background first, where `gives_class_probabilities` says so.
+        """
         found: list[dict[str, Tensor]] = self.model(images)
         return found
 
@@ -79,7 +85,7 @@ def load_detector(params: DetectParams, *, root: Path) -> Detector:
         detector = _load_torchvision(params.detector, params.weights, path, params.trained_on)
     configure_thresholds(detector.model, params)
     detector.model.eval().requires_grad_(False)
-    return detector
+    return replace(detector, gives_class_probabilities=keep_class_probabilities(detector.model))
 
 
 def detector_files(params: DetectParams, *, root: Path) -> list[Path]:

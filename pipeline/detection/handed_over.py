@@ -37,7 +37,9 @@ def read_handed_over(source: Path, split_path: Path, manifest: SplitManifest, vo
             are named.
         DataError: boxes that are outside their image or in fractions of it; no human in any image.
     """
-    proposals = read_proposals(source, image_ids=manifest.image_ids, objects=vocabulary.objects)
+    proposals = read_proposals(
+        source, image_ids=manifest.image_ids, objects=vocabulary.objects, class_probabilities=True
+    )
     for record in files_handed_over(source, manifest.split)[1:]:
         _check_record(record, source, split_path)
     where = f"{source}: boxes"

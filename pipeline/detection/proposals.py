@@ -17,11 +17,12 @@ from pipeline.config.sections import digest_of
 from pipeline.core.boxes import clip_boxes, has_extent
 from pipeline.core.device import open_device, place
 from pipeline.core.errors import DataError, did_you_mean
-from pipeline.core.types import Proposals
+from pipeline.core.types import HalfArray, Proposals
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.images import open_split_image
 from pipeline.data.split import SplitManifest, read_split
 from pipeline.detection.batches import batches_of_one_size
+from pipeline.detection.class_probabilities import CLASS_PROBABILITIES
 from pipeline.detection.detectors import Detector, load_detector
 from pipeline.detection.params import DetectParams
 from pipeline.store.parts import Arrays, FinishedParts
@@ -101,9 +102,12 @@ class DetectWork:
 
     @property
     def empty(self) -> Arrays:
-        """Zero rows of counts, boxes, scores, object_ids."""
+        """Zero rows of counts, boxes, scores, object_ids, and class_probabilities where the detector gives them."""
         flat_int, flat = np.zeros(0, np.int64), np.zeros(0, np.float32)
-        return {"counts": flat_int, "boxes": flat.reshape(0, 4), "scores": flat, "object_ids": flat_int}
+        arrays: Arrays = {"counts": flat_int, "boxes": flat.reshape(0, 4), "scores": flat, "object_ids": flat_int}
+        if self.detector.gives_class_probabilities:
+            arrays["class_probabilities"] = np.zeros((0, self.vocabulary.num_objects), np.float16)
+        return arrays
 
     def batches(self, start: int, stop: int) -> list[list[int]]:
         """Images start..stop in batches of one padded size."""
@@ -119,12 +123,8 @@ class DetectWork:
     def run(self, images: Sequence[int], loaded: list[Tensor]) -> list[Arrays]:
         """Detect on a batch."""
         return [
-            {
-                "counts": np.array([len(found)], np.int64),
-                "boxes": found.boxes,
-                "scores": found.scores,
-                "object_ids": found.object_ids,
-            }
+            {"counts": np.array([len(found)], np.int64)}
+            | {name: value for name, value in vars(found).items() if value is not None}
             for found in detect_tensors(self.detector, loaded, self.mapping, self.device)
         ]
 
@@ -162,7 +162,7 @@ class DetectRecipe:
 def proposal_columns(parts: FinishedParts) -> dict[str, Column]:
     """The columns of a proposals file, from parts of `DetectWork`."""
     offsets = offsets_of(parts.column("counts").read())
-    return {"offsets": Column.of(offsets)} | {name: parts.column(name) for name in ("boxes", "scores", "object_ids")}
+    return {"offsets": Column.of(offsets)} | {name: parts.column(name) for name in parts.empty if name != "counts"}
 
 
 def count_humans(object_ids: Column, work: DetectWork) -> int:
@@ -220,4 +220,14 @@ def _keep_known(found: dict[str, Tensor], mapping: NDArray[np.int64], *, width: 
     boxes = clip_boxes(found["boxes"].float().cpu().numpy(), width, height)
     order = np.argsort(-scores, kind="stable")
     order = order[(object_ids[order] >= 0) & has_extent(boxes[order])]
-    return Proposals(boxes[order].astype(np.float32), scores[order], object_ids[order])
+    rows = found.get(CLASS_PROBABILITIES)
+    probabilities = None if rows is None else _of_categories(rows.float().cpu().numpy(), mapping)[order]
+    return Proposals(boxes[order].astype(np.float32), scores[order], object_ids[order], probabilities)
+
+
+def _of_categories(rows: NDArray[np.float32], mapping: NDArray[np.int64]) -> HalfArray:
+    """Probabilities of labels [n, L] as those of the vocabulary's categories [n, C]; every category has a label."""
+    known = np.flatnonzero(mapping >= 0)
+    probabilities = np.zeros((len(rows), int(mapping.max()) + 1), np.float16)
+    probabilities[:, mapping[known]] = rows[:, known]
+    return probabilities

@@ -7,7 +7,7 @@ padded size only, so that one image's boxes never depend on the images beside it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +66,10 @@ def predict_images(
             continue
         images = [image for _, image in opened]
         found = [_best(entry, params.max_proposals) for entry in _detected(detector, images, mapping, device)]
+        if model.method.needs_class_probabilities:
+            found = [entry.with_class_probabilities(vocabulary.num_objects) for entry in found]
+        else:
+            found = [replace(entry, class_probabilities=None) for entry in found]
         bags = [_bag(row, images[row], found[row], model.image_size, vocabulary) for row in range(len(images))]
         arrays = batch_outputs(model, vocabulary, collate_bags(bags), device)
         names = tuple(path.as_posix() for path, _ in opened)
@@ -96,7 +100,9 @@ def _detected(
 
 
 def _best(found: Proposals, limit: int) -> Proposals:
-    return Proposals(found.boxes[:limit], found.scores[:limit], found.object_ids[:limit])
+    rows = found.class_probabilities
+    rows = None if rows is None else rows[:limit]
+    return Proposals(found.boxes[:limit], found.scores[:limit], found.object_ids[:limit], rows)
 
 
 def _bag(row: int, image: Image.Image, found: Proposals, side: int, vocabulary: Vocabulary) -> Bag:

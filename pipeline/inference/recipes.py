@@ -49,7 +49,13 @@ class SplitRun:
         model = model_from_config(config, state)
         for path in model.outside_files:
             inputs.note(path)
-        proposals = read_proposals(layout.proposals(split), image_ids=manifest.image_ids, objects=vocabulary.objects)
+        class_probabilities = model.method.needs_class_probabilities
+        proposals = read_proposals(
+            layout.proposals(split),
+            image_ids=manifest.image_ids,
+            objects=vocabulary.objects,
+            class_probabilities=class_probabilities,
+        )
         bags = BagDataset(
             manifest=manifest,
             proposals=proposals,
@@ -57,6 +63,7 @@ class SplitRun:
             root=layout.root,
             image_side=model.image_size,
             max_proposals=sizes.max_proposals,
+            class_probabilities=class_probabilities,
         )
         device = open_device(self.device)
         place(model.network, device, channels_last=self.channels_last).eval()

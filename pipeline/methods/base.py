@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from pipeline.backbones.base import Backbone
+from pipeline.backbones.clip_text import ClipText
 from pipeline.core.bags import BagBatch
 from pipeline.core.errors import ParamError
 from pipeline.core.names import name_fault
@@ -24,6 +25,7 @@ from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.pairing import PairIndex
 
 _OWN_LOSSES = ("iteration", "epoch", "loss")  # further columns of the training log
+_TRAINING_ONLY = ("teacher.", "text_encoder.")  # modules of a network that no checkpoint keeps
 _OWN_FACTORS = ("detector", "times")  # of every score, whatever the method
 Outputs = dict[str, Tensor]  # of a network, by name: the declared columns, and what its losses and `represent` read
 
@@ -35,16 +37,23 @@ class Parts:
     Attributes:
         backbone: the visual encoder, pretrained or not.
         bank: initial knowledge bank W_T, float32 [H, D], unit rows.
+        object_bank: embeddings of the sentences of object categories, float32 [C, D], unit rows.
+        verb_bank: embeddings of the sentences of verbs, float32 [A, D], unit rows.
         logit_scale: CLIP's temperature as a logarithm.
         vocabulary: HOI classes and the human category.
         teacher: a second backbone, where `Method.needs_teacher` asks for it in training; None elsewhere.
+        text_encoder: CLIP's text encoder over the sentences of verbs, where `Method.needs_text_encoder` asks for it in
+            training; None elsewhere.
     """
 
     backbone: Backbone
     bank: Tensor
+    object_bank: Tensor
+    verb_bank: Tensor
     logit_scale: float
     vocabulary: Vocabulary
     teacher: Backbone | None = None
+    text_encoder: ClipText | None = None
 
 
 class HoiNetwork(nn.Module, ABC):
@@ -73,10 +82,12 @@ class BatchCounts:
     Attributes:
         images: I.
         bags: images that have a pair, a number or an int64 scalar.
+        labels: ones in `BagBatch.labels`, likewise.
     """
 
     images: int
     bags: int | Tensor
+    labels: int | Tensor
 
 
 class Losses(nn.Module, ABC):
@@ -96,6 +107,7 @@ class Method(ABC):
 
     Attributes:
         needs_teacher: build the backbone a second time, frozen, for the losses.
+        needs_text_encoder: training changes the sentences of verbs.
         needs_proposals: train on pairs of proposals; without, on images and their labels alone.
         needs_class_probabilities: batches hold the detector's probability of each category.
         needs_gradients: the outputs at inference come from gradients; parameters that need none should ask for none.
@@ -104,6 +116,7 @@ class Method(ABC):
 
     Params: ClassVar[type]
     needs_teacher: bool = False
+    needs_text_encoder: bool = False
     needs_proposals: bool = True
     needs_class_probabilities: bool = False
     needs_gradients: bool = False
@@ -195,8 +208,8 @@ def check_columns(
 
 
 def trained_state(network: HoiNetwork) -> dict[str, Tensor]:
-    """Parameters and buffers that inference needs: all but a teacher's."""
-    return {name: value for name, value in network.state_dict().items() if not name.startswith("teacher.")}
+    """Parameters and buffers that inference needs: all but those of a teacher and of a text encoder."""
+    return {name: value for name, value in network.state_dict().items() if not name.startswith(_TRAINING_ONLY)}
 
 
 def at_least_one(count: int | Tensor) -> int | Tensor:

@@ -19,8 +19,10 @@ from pipeline import backbones, methods
 from pipeline.backbones.base import Sources
 from pipeline.backbones.catalog import backbone_class
 from pipeline.backbones.clip_resnet import ClipResNet, ClipResNetParams
+from pipeline.backbones.clip_text import ClipText
 from pipeline.core.errors import ArtifactError, DataError, ParamError, did_you_mean, resource_error
 from pipeline.core.plugins import names_of, outside_files
+from pipeline.core.seeding import torch_generator
 from pipeline.core.types import KnowledgeBank
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import HoiNetwork, Method, Parts, declaration_faults
@@ -111,17 +113,35 @@ def new_model(
 
     Args:
         origin: what the weights start from, for the config.
+
+    Raises:
+        ParamError: the method trains CLIP's text encoder, and the bank is not CLIP's.
     """
     params, method = choice.params, choice.method
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         embeddings = torch.from_numpy(bank.hoi_embeddings)
+        objects, verbs = torch.from_numpy(bank.object_embeddings), torch.from_numpy(bank.verb_embeddings)
         if params.bank == "random":
             embeddings = functional.normalize(torch.randn(embeddings.shape), dim=1)
+            objects, verbs = (
+                functional.normalize(torch.randn(rows.shape, generator=torch_generator(seed, name)), dim=1)
+                for name, rows in (("objects", objects), ("verbs", verbs))
+            )
         backbone = backbone_class(params.backbone).build(sources, choice.backbone_settings)
         teacher = None if choice.teacher_settings is None else ClipResNet.build(sources, choice.teacher_settings)
         scale = float(sources.clip.model.logit_scale.detach())
-        network = method.build(Parts(backbone, embeddings, scale, vocabulary, teacher))
+        parts = Parts(
+            backbone=backbone,
+            bank=embeddings,
+            object_bank=objects,
+            verb_bank=verbs,
+            logit_scale=scale,
+            vocabulary=vocabulary,
+            teacher=teacher,
+            text_encoder=_text_encoder(choice, sources, bank),
+        )
+        network = method.build(parts)
     config = {
         "schema_version": SCHEMA_VERSION,
         "method": {"name": params.method, "settings": asdict(method.params)},
@@ -132,6 +152,18 @@ def new_model(
         "origin": dict(origin or {}),
     }
     return HoiModel(method, network, config)
+
+
+def _text_encoder(choice: ModelChoice, sources: Sources, bank: KnowledgeBank) -> ClipText | None:
+    """CLIP's text encoder over the sentences of verbs, where the method trains it along."""
+    if not choice.method.needs_text_encoder:
+        return None
+    if choice.params.bank != "clip":
+        raise ParamError(
+            f"model.bank is {choice.params.bank}, but {choice.params.method} with these settings trains CLIP's text "
+            "encoder; set model.bank to clip, or the method's settings so that texts stay as they are"
+        )
+    return ClipText(sources.clip.model, sources.clip.tokenize(bank.verb_prompts))
 
 
 def model_from_config(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> HoiModel:
@@ -151,7 +183,11 @@ def model_from_config(config: Mapping[str, Any], state: Mapping[str, Tensor]) ->
         ) from None
     except (ParamError, DataError) as error:
         raise ArtifactError(f'checkpoint: config.json: {error}; run "dvc repro train"') from None
-    network = method.build(Parts(backbone, bank, 0.0, vocabulary))
+    objects, verbs = (bank.new_zeros(rows, bank.shape[1]) for rows in (vocabulary.num_objects, vocabulary.num_verbs))
+    parts = Parts(
+        backbone=backbone, bank=bank, object_bank=objects, verb_bank=verbs, logit_scale=0.0, vocabulary=vocabulary
+    )
+    network = method.build(parts)
     try:
         network.load_state_dict(dict(state))
     except RuntimeError as error:

@@ -56,13 +56,13 @@ def hoi_prompts(
         ParamError: as `fill_template`; or `verb_forms` names a verb that the vocabulary lacks, or gives no text.
         DataError: verbs without an -ing form, all of them in one message.
     """
-    forms = _checked_forms(verb_forms or {}, [_without_role(verb) for verb in vocabulary.verbs])
+    forms = checked_forms(verb_forms or {}, [without_role(verb) for verb in vocabulary.verbs])
     prompts, faults = [], {}
     for verb_id, object_id in vocabulary.hoi_classes:
         name = vocabulary.verbs[verb_id]
-        verb, chosen = _without_role(name), instrument_template if name.endswith(INSTRUMENT) else template
+        verb, chosen = without_role(name), instrument_template if name.endswith(INSTRUMENT) else template
         try:
-            prompts.append(fill_template(chosen, verb, vocabulary.objects[object_id], forms.get(_key(verb))))
+            prompts.append(fill_template(chosen, verb, vocabulary.objects[object_id], forms.get(verb_key(verb))))
         except DataError as error:
             faults[readable(verb)] = str(error)
     if faults:
@@ -75,23 +75,32 @@ def hoi_prompts(
     return tuple(prompts)
 
 
-def _without_role(verb: str) -> str:
+def without_role(verb: str) -> str:
+    """Return a verb of V-COCO without its role: "cut instr" to "cut"; other verbs stay."""
     return verb.removesuffix(INSTRUMENT).removesuffix(OBJECT)
 
 
-def _key(verb: str) -> str:
-    """A verb as `verb_forms` is searched for it: "sit_on" and "Sit on" are the same."""
+def verb_key(verb: str) -> str:
+    """Return a verb as `verb_forms` is searched for it: "sit_on" and "Sit on" are the same."""
     return " ".join(readable(verb).lower().split())
 
 
-def _checked_forms(verb_forms: Mapping[str, str], verbs: list[str]) -> dict[str, str]:
-    known = {_key(verb) for verb in verbs}
+def checked_forms(verb_forms: Mapping[str, str], verbs: list[str]) -> dict[str, str]:
+    """Return `verb_forms` by `verb_key`, their spaces tidied.
+
+    Args:
+        verbs: of the vocabulary, without roles.
+
+    Raises:
+        ParamError: a verb that is not in the vocabulary, or one without text.
+    """
+    known = {verb_key(verb) for verb in verbs}
     for verb, form in verb_forms.items():
-        if _key(str(verb)) not in known:
+        if (key := verb_key(str(verb))) not in known:
             raise ParamError(
-                f'encode_prompts.verb_forms: no verb "{verb}" in the vocabulary{did_you_mean(_key(str(verb)), known)}; '
+                f'encode_prompts.verb_forms: no verb "{verb}" in the vocabulary{did_you_mean(key, known)}; '
                 f"expected one of its {len(known)} verbs"
             )
         if not form.strip():
             raise ParamError(f'encode_prompts.verb_forms: "{verb}" has no form; expected text as "looking at"')
-    return {_key(verb): " ".join(form.split()) for verb, form in verb_forms.items()}
+    return {verb_key(verb): " ".join(form.split()) for verb, form in verb_forms.items()}

@@ -1,23 +1,25 @@
 """Knowledge banks of text alone, which no image has shaped (Exp 10): RoBERTa's, or a stand-in without a download.
 
-Both give unit rows float32 [H, D] of a bank's prompts.
+Both give unit rows float32 [*, D] of a bank's sentences.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pipeline.core.errors import WeightsError, resource_error
-from pipeline.core.types import KnowledgeBank
+from pipeline.core.types import BankPrompts, FloatArray, KnowledgeBank
 
 WORDS = "words"
 
 
-def encode_text_only(text_encoder: str, prompts: tuple[str, ...], width: int) -> KnowledgeBank:
+def encode_text_only(text_encoder: str, prompts: BankPrompts, width: int) -> KnowledgeBank:
     """Encode prompts without CLIP.
 
     Args:
@@ -28,10 +30,21 @@ def encode_text_only(text_encoder: str, prompts: tuple[str, ...], width: int) ->
     Raises:
         WeightsError: transformers is not installed, or the model is neither on disk nor downloadable.
     """
-    rows = _word_vectors(prompts, width) if text_encoder == WORDS else _fit(_sentences(text_encoder, prompts), width)
-    embeddings = torch.nn.functional.normalize(rows, dim=1).numpy()
-    digest = hashlib.sha256(np.ascontiguousarray(embeddings).tobytes()).hexdigest()
-    return KnowledgeBank(hoi_embeddings=embeddings, prompts=prompts, clip_name=text_encoder, clip_digest=digest)
+    encode = partial(_word_vectors, width=width) if text_encoder == WORDS else _sentence_encoder(text_encoder, width)
+
+    def rows(texts: tuple[str, ...]) -> FloatArray:
+        unit: FloatArray = torch.nn.functional.normalize(encode(texts), dim=1).numpy()
+        return unit
+
+    hoi_embeddings = rows(prompts.prompts)
+    return KnowledgeBank(
+        **vars(prompts),
+        hoi_embeddings=hoi_embeddings,
+        object_embeddings=rows(prompts.object_prompts),
+        verb_embeddings=rows(prompts.verb_prompts),
+        clip_name=text_encoder,
+        clip_digest=hashlib.sha256(np.ascontiguousarray(hoi_embeddings).tobytes()).hexdigest(),
+    )
 
 
 def _word_vectors(prompts: tuple[str, ...], width: int) -> Tensor:
@@ -47,9 +60,8 @@ def _vector(word: str, width: int) -> Tensor:
     return torch.from_numpy(np.random.default_rng(seed).standard_normal(width).astype(np.float32))
 
 
-@torch.no_grad()
-def _sentences(name: str, prompts: tuple[str, ...]) -> Tensor:
-    """Mean of the last layer over each prompt's tokens, [H, W]."""
+def _sentence_encoder(name: str, width: int) -> Callable[[tuple[str, ...]], Tensor]:
+    """Mean of a model's last layer over the tokens of each text, at another width: texts to [n, D]."""
     try:
         from transformers import AutoModel, AutoTokenizer  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
@@ -65,11 +77,15 @@ def _sentences(name: str, prompts: tuple[str, ...]) -> Tensor:
         raise resource_error(error) or WeightsError(
             f'encode_prompts.text_encoder: "{name}" is neither on disk nor downloadable ({reason}); give a folder'
         ) from None
-    tokens = tokenizer(list(prompts), padding=True, return_tensors="pt")
-    hidden = model(**tokens).last_hidden_state.float()
-    mask = tokens["attention_mask"][..., None].float()
-    mean: Tensor = (hidden * mask).sum(1) / mask.sum(1)
-    return mean
+
+    @torch.no_grad()
+    def encode(texts: tuple[str, ...]) -> Tensor:
+        tokens = tokenizer(list(texts), padding=True, return_tensors="pt")
+        hidden = model(**tokens).last_hidden_state.float()
+        mask = tokens["attention_mask"][..., None].float()
+        return _fit((hidden * mask).sum(1) / mask.sum(1), width)
+
+    return encode
 
 
 def _fit(rows: Tensor, width: int) -> Tensor:

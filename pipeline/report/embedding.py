@@ -67,7 +67,7 @@ def open_embedded_runs(inputs: StageInputs, variants: Sequence[str], seeds: Sequ
     truth = read_ground_truth(inputs.take(layout.ground_truth("test"), "prepare"), manifest, vocabulary.num_hois).truth
     prompts = read_bank(
         inputs.take(layout.knowledge_bank, "encode_prompts"),
-        num_hois=vocabulary.num_hois,
+        vocabulary=vocabulary,
         remedy=f'run "weakhoi encode-prompts --dataset {dataset}"',
     ).hoi_embeddings
     runs: dict[str, list[SplitRepresentations]] = {name: [] for name in variants}

@@ -1,6 +1,7 @@
-"""Proposals of a split in HDF5: offsets, boxes, scores, object_ids and image_id.
+"""Proposals of a split in HDF5: offsets, boxes, scores, object_ids and image_id, and optionally class_probabilities.
 
-Attributes hold the category names and the detector, so that a file from elsewhere can be checked before use.
+Class probabilities take 2 C bytes a box, most of a file; they are read on request. Attributes hold the category names
+and the detector, so that a file from elsewhere can be checked before use.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Form
 from pipeline.core.errors import DataError
-from pipeline.core.types import FloatArray, IntArray, Proposals
+from pipeline.core.types import FloatArray, HalfArray, IntArray, Proposals
 from pipeline.store.hdf5_file import encode_strings, open_hdf5, read_columns, read_text, read_texts, write_hdf5
 from pipeline.store.ragged import Column, check_made_for, offsets_of, reading, row_owner
 
@@ -26,12 +27,16 @@ _FORMS = {
     "scores": Form(np.float32, ("N",)),
     "object_ids": Form(np.int64, ("N",)),
 }
+_PROBABILITIES = {"class_probabilities": Form(np.float16, ("N", "C"))}  # of those that have them
 _REMEDY = 'run "dvc repro detect", or "weakhoi import-proposals" on detections of others'
 
 
 @dataclass(frozen=True)
 class SplitProposals:
-    """Proposals of a whole split: offsets int64 [I + 1] cut boxes [N, 4], scores [N], object_ids [N] by image."""
+    """Proposals of a whole split: offsets int64 [I + 1] cut boxes [N, 4], scores [N], object_ids [N] by image.
+
+    `class_probabilities` float16 [N, C] as in `Proposals`.
+    """
 
     image_ids: tuple[str, ...]
     objects: tuple[str, ...]
@@ -40,6 +45,7 @@ class SplitProposals:
     boxes: FloatArray
     scores: FloatArray
     object_ids: IntArray
+    class_probabilities: HalfArray | None = None
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -48,7 +54,8 @@ class SplitProposals:
         """Return one image's proposals, at most the `limit` best (they are in order of falling score)."""
         start, stop = int(self.offsets[index]), int(self.offsets[index + 1])
         rows = slice(start, stop if limit is None else min(stop, start + limit))
-        return Proposals(self.boxes[rows], self.scores[rows], self.object_ids[rows])
+        probabilities = None if self.class_probabilities is None else self.class_probabilities[rows]
+        return Proposals(self.boxes[rows], self.scores[rows], self.object_ids[rows], probabilities)
 
     @classmethod
     def none(cls, image_ids: tuple[str, ...], objects: tuple[str, ...]) -> SplitProposals:
@@ -59,26 +66,41 @@ class SplitProposals:
     def kept(self, rows: NDArray[np.bool_]) -> SplitProposals:
         """Return the chosen proposals, bool [N], of the same images."""
         counts = np.bincount(row_owner(self.offsets)[rows], minlength=len(self))
-        columns = {name: getattr(self, name)[rows] for name in ("boxes", "scores", "object_ids")}
-        return replace(self, offsets=offsets_of(counts), **columns)
+        columns = {name: getattr(self, name) for name in ("boxes", "scores", "object_ids", *_PROBABILITIES)}
+        chosen = {name: column[rows] for name, column in columns.items() if column is not None}
+        return replace(self, offsets=offsets_of(counts), **chosen)
 
 
 def write_proposals(
-    path: Path, *, image_ids: Sequence[str], objects: Sequence[str], detector: str, **columns: Column | NDArray[Any]
+    path: Path,
+    *,
+    image_ids: Sequence[str],
+    objects: Sequence[str],
+    detector: str,
+    class_probabilities: Column | NDArray[Any] | None = None,
+    **columns: Column | NDArray[Any],
 ) -> None:
     """Write a proposals file atomically: the fields of `SplitProposals`, each array in memory or a `Column`."""
+    optional = {} if class_probabilities is None else {"class_probabilities": class_probabilities}
     write_hdf5(
         path,
-        {name: columns[name] for name in _FORMS} | {"image_id": encode_strings(image_ids)},
+        {name: columns[name] for name in _FORMS} | optional | {"image_id": encode_strings(image_ids)},
         attributes={"objects": encode_strings(objects), "detector": detector},
         chunk_rows=_ROWS_PER_CHUNK,
     )
 
 
 def read_proposals(
-    path: Path, *, image_ids: tuple[str, ...] | None = None, objects: tuple[str, ...] | None = None
+    path: Path,
+    *,
+    image_ids: tuple[str, ...] | None = None,
+    objects: tuple[str, ...] | None = None,
+    class_probabilities: bool = False,
 ) -> SplitProposals:
     """Read a proposals file, and check it against the manifest and vocabulary that will use it.
+
+    Args:
+        class_probabilities: read them too, where the file has them.
 
     Raises:
         ArtifactError: missing, truncated or damaged file; a dataset of another type or shape; scores that rise within
@@ -86,12 +108,14 @@ def read_proposals(
     """
     with reading(path, "not a proposals file", _REMEDY), open_hdf5(path) as file:
         found_ids = read_texts(file, "image_id")
+        optional = _PROBABILITIES if class_probabilities and "class_probabilities" in file else {}
         split = SplitProposals(
             image_ids=found_ids,
             objects=read_texts(file.attrs, "objects"),
             detector=read_text(file, "detector"),
-            **read_columns(file, _FORMS, len(found_ids)),
+            **read_columns(file, _FORMS | optional, len(found_ids)),
         )
+        _check_probabilities(split)
         check_proposals(split.boxes, split.scores, split.object_ids, len(split.objects))
         _check_order(split)
     check_made_for(path, "images", split.image_ids, image_ids, _REMEDY)
@@ -108,6 +132,14 @@ def check_proposals(boxes: FloatArray, scores: FloatArray, object_ids: IntArray,
     Proposals(boxes, scores, object_ids)  # its own checks
     if object_ids.max(initial=0) >= num_objects:
         raise DataError(f"object_ids holds {object_ids.max()}, expected 0..{num_objects - 1}")
+
+
+def _check_probabilities(split: SplitProposals) -> None:
+    """Refuse what are no probabilities of the file's own categories."""
+    found = split.class_probabilities
+    if found is not None and found.shape[1] != len(split.objects):
+        raise DataError(f"class_probabilities has {found.shape[1]} columns; expected {len(split.objects)} categories")
+    Proposals(split.boxes, split.scores, split.object_ids, found)  # its own checks
 
 
 def _check_order(split: SplitProposals) -> None:

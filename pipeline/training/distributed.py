@@ -66,11 +66,11 @@ class Ranks:
         warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
         return DistributedDataParallel(module, find_unused_parameters=True)
 
-    def sum(self, count: int, device: torch.device) -> int | Tensor:
+    def sum(self, count: int | Tensor, device: torch.device) -> int | Tensor:
         """Sum a count over the ranks: int64 scalar, or the count itself where there is one rank."""
         if self.size == 1:
             return count
-        total = torch.full((), count, dtype=torch.int64, device=device)
+        total = torch.zeros((), dtype=torch.int64, device=device) + count
         distributed.all_reduce(total)
         return total
 

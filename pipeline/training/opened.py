@@ -67,7 +67,12 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
     proposals = SplitProposals.none(manifest.image_ids, vocabulary.objects)
     if choice.method.needs_proposals:
         path = stage.take(layout.proposals("train"), "detect", "train")
-        proposals = read_proposals(path, image_ids=manifest.image_ids, objects=vocabulary.objects)
+        proposals = read_proposals(
+            path,
+            image_ids=manifest.image_ids,
+            objects=vocabulary.objects,
+            class_probabilities=choice.method.needs_class_probabilities,
+        )
     clip_model, bank = _clip_and_bank(stage, clip_of(clip, chosen.clip), chosen, vocabulary)
     labels = manifest.label_matrix(vocabulary.num_hois)
     bags = BagDataset(
@@ -77,6 +82,7 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
         root=layout.root,
         image_side=chosen.image_size,
         max_proposals=params.max_proposals,
+        class_probabilities=choice.method.needs_class_probabilities,
     )
 
     def detector() -> tuple[FasterRCNN, dict[str, Any]]:

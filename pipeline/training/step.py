@@ -89,7 +89,12 @@ def optimizer_step(
     Args:
         batch_loss: a `BatchLoss`, as `Ranks.share` wraps it.
     """
-    whole = BatchCounts(len(batch.image_index), ranks.sum(len(batch.pairs.bags), batch.bags.images.device))
+    device = batch.bags.images.device
+    whole = BatchCounts(
+        images=len(batch.image_index),
+        bags=ranks.sum(len(batch.pairs.bags), device),
+        labels=ranks.sum(torch.count_nonzero(batch.bags.labels), device),
+    )
     total, terms = batch_loss(batch.bags, batch.pairs, whole)
     optimizer.zero_grad(set_to_none=True)
     # Ranks take the mean of their gradients, while the terms add up.

@@ -1,5 +1,6 @@
 import torch
 from clip.model import CLIP
+from torchvision.ops import roi_align
 
 from pipeline.backbones.clip_resnet import ClipResNet, ClipResNetParams
 
@@ -36,3 +37,13 @@ def test_patches_are_the_maps_cells_row_by_row(small_visual):
     patches = backbone.patches(features)
     assert patches.shape == (2, 16, backbone.patch_width)
     assert torch.equal(patches[1, 4 * 2 + 3], features[1, :, 2, 3])
+
+
+def test_maps_of_regions_equal_torchvisions_roi_align(small_visual):
+    backbone = backbone_of(small_visual, 16)
+    features = backbone(torch.randn(2, 3, 64, 64))
+    boxes, image = torch.tensor([[0.1, 0.2, 0.9, 0.7], [0, 0, 1, 1], [0.5, 0.25, 0.75, 1]]), torch.tensor([1, 0, 1])
+    rows = torch.cat([image[:, None].float(), boxes * 4], 1)  # a map of 4 x 4 cells
+    maps = backbone.region_maps(features, boxes, image)
+    assert maps.shape[1:] == (*backbone.region_map_shape, backbone.region_map_shape[1])
+    torch.testing.assert_close(maps, roi_align(features, rows, 2, sampling_ratio=2, aligned=True))

@@ -28,6 +28,8 @@ def test_regions_equal_torchvisions_pooler_and_the_detectors_own_head(detector, 
     levels = dict(zip(("0", "1", "2"), backbone(images), strict=True))
     pixels = [BOXES[index == IMAGE] * 160 for index in (0, 1)]
     pooled = detector.roi_heads.box_roi_pool(levels, pixels, [(160, 160)] * 2)
+    torch.testing.assert_close(backbone.region_maps(backbone(images), BOXES, IMAGE), pooled, atol=1e-4, rtol=1e-4)
+    assert pooled.shape[1:] == (*backbone.region_map_shape, backbone.region_map_shape[1])
     theirs = backbone.projection(detector.roi_heads.box_head(pooled))
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
     chosen = backbone._level(BOXES, backbone(images)).tolist()

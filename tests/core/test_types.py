@@ -14,6 +14,14 @@ def test_proposals_hold_what_they_are_given_and_may_be_empty():
     assert len(Proposals.empty()) == 0
 
 
+def test_class_probabilities_that_are_not_known_follow_from_score_and_category():
+    found = Proposals(BOXES, SCORES, IDS).with_class_probabilities(3)
+    assert found.class_probabilities.dtype == np.float16
+    assert found.class_probabilities.tolist() == [[pytest.approx(0.9, abs=1e-3), 0, 0], [0, 0.5, 0]]
+    assert found.with_class_probabilities(3) is found
+    assert Proposals.empty().with_class_probabilities(3).class_probabilities.shape == (0, 3)
+
+
 @pytest.mark.parametrize(
     ("columns", "part"),
     [
@@ -27,6 +35,9 @@ def test_proposals_hold_what_they_are_given_and_may_be_empty():
         ((BOXES + np.float32("inf"), SCORES, IDS), "box 0 is"),
         ((BOXES[:, [2, 1, 0, 3]], SCORES, IDS), r"box 0 is \[2.0, 0.0, 0.0, 2.0\]; expected finite x1 <= x2"),
         ((BOXES[:, [0, 3, 2, 1]], SCORES, IDS), "y1 <= y2"),
+        ((BOXES, SCORES, IDS, np.zeros((1, 3), np.float16)), r"class_probabilities is float16 \[1, 3\]"),
+        ((BOXES, SCORES, IDS, np.full((2, 3), 1.5, np.float16)), "class_probabilities: outside 0..1"),
+        ((BOXES, SCORES, IDS, np.full((2, 3), np.nan, np.float16)), "class_probabilities: outside 0..1"),
     ],
 )
 def test_wrong_proposals_are_refused(columns, part):
@@ -36,6 +47,6 @@ def test_wrong_proposals_are_refused(columns, part):
 
 def test_axes_of_one_name_must_agree_across_arrays():
     with pytest.raises(DataError, match="1 prompts for 2 embeddings"):
-        KnowledgeBank(np.zeros((2, 3), np.float32), ("a",), "clip", "0")
+        KnowledgeBank(("a", "b"), ("a",), ("a", "b"), *np.zeros((3, 2, 3), np.float32), "clip", "0")
     with pytest.raises(DataError, match=r"Detections.scores is float32 \[1\]; expected floating \[T = 2\]"):
         Detections(IDS.astype(np.int32), IDS.astype(np.int16), BOXES, BOXES, SCORES[:1])

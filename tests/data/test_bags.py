@@ -63,6 +63,19 @@ def test_bags_hold_the_best_proposals_of_their_image(tmp_path, vocabulary):
     assert dataset[0].pixels.shape == (3, 64, 64)
 
 
+def test_class_probabilities_are_handed_on_where_they_are_asked_for(tmp_path, vocabulary):
+    dataset = small_bags(tmp_path, vocabulary, [2, 0, 3])
+    assert collate_bags([dataset[0], dataset[2]]).class_probabilities.shape == (5, 0)
+    dataset.class_probabilities = True  # none in the file: scores and categories
+    batch = collate_bags([dataset[index] for index in range(3)])
+    expected = torch.zeros(5, vocabulary.num_objects).scatter(1, batch.object_ids[:, None], batch.scores[:, None])
+    torch.testing.assert_close(batch.class_probabilities, expected, atol=1e-3, rtol=0)
+    rows = np.random.default_rng(0).random((5, vocabulary.num_objects)).astype(np.float16)
+    dataset.proposals = dataclasses.replace(dataset.proposals, class_probabilities=rows)
+    batch = collate_bags([dataset[2], dataset[0]])
+    np.testing.assert_array_equal(batch.class_probabilities, rows[[2, 3, 4, 0, 1]].astype(np.float32))
+
+
 def test_an_image_that_changed_since_prepare(tmp_path, vocabulary):
     dataset = small_bags(tmp_path, vocabulary, [2])
     Image.new("RGB", (64, 32)).save(tmp_path / "images" / "0.png")

@@ -58,7 +58,7 @@ def run(tmp_path, manifest, vocabulary, toyworld_params):
         humans = count_humans(columns["object_ids"], work)
         path = tmp_path / "proposals.h5"
         write_proposals(path, image_ids=manifest.image_ids, objects=vocabulary.objects, detector="x", **columns)
-        found = read_proposals(path)
+        found = read_proposals(path, class_probabilities=True)
         assert humans == (found.object_ids == vocabulary.human_object_id).sum()
         return found
 
@@ -92,6 +92,23 @@ def test_proposals_are_known_categories_clipped_by_falling_score(run, detector, 
         assert image.scores.tolist() == pytest.approx([score for _, score in expected])
         assert image.boxes.tolist() == [[0, 2, 30, 48]] * len(expected)
     assert len({len(found.image(i)) for i in range(7)}) > 1
+
+
+def test_class_probabilities_are_of_the_vocabularys_categories(run, detector, manifest, vocabulary):
+    """Labels of the detector in their own order, two of them unknown; rows follow the boxes' order."""
+
+    class WithRows(Stub):
+        def one(self, image):
+            found = super().one(image)
+            rows = torch.arange(8) / 64 + found["scores"][:, None] / 4
+            return found | {"class_probabilities": rows}
+
+    assert run(detector).class_probabilities is None
+    found = run(dataclasses.replace(detector, model=WithRows(), digest="1e", gives_class_probabilities=True))
+    labels = [CATEGORIES.index(name) for name in vocabulary.objects]
+    expected = np.array(labels) / 64 + found.scores[:, None] / 4
+    assert found.class_probabilities.dtype == np.float16
+    np.testing.assert_allclose(found.class_probabilities, expected, atol=1e-3)
 
 
 def test_boxes_without_width_or_height_are_no_proposals():

@@ -18,12 +18,17 @@ def model(vocabulary, model_params, small_visual):
 def test_agreement_and_best_query_by_hand():
     box, half, other = [0.0, 0, 0.4, 0.4], [0.0, 0, 0.2, 0.4], [0.6, 0.6, 0.9, 0.9]
     pair = torch.tensor([[box, other]])
-    queries = torch.tensor([[[half, other], [box, box], [box, other]]])  # IoUs 1/2 x 1, 1 x 0, 1 x 1
-    agreement = log_agreement(pair, queries, torch.tensor([0]), "iou")
-    assert agreement.exp().tolist() == [pytest.approx([0.5, 1e-3, 1])]
-    log_verbs = torch.tensor([[[0.6, 0.9], [0.9, 0.9], [0.2, 0.5]]]).log()
+    queries = torch.tensor([[[half, other], [box, box], [box, other]]])  # GIoUs 1/2, 1; 1, 1/4 / 0.81 - 1; 1, 1
+    agreement = log_agreement(pair, queries, torch.tensor([0]))
+    assert agreement.exp().tolist() == [pytest.approx([0.75, 0.125 / 0.81, 1])]
+    log_verbs = torch.tensor([[[0.6, 0.3], [0.9, 0.9], [0.2, 0.5]]]).log()
     best = best_query(agreement, log_verbs, torch.tensor([0]))
-    assert best.exp().tolist() == [pytest.approx([0.3, 0.5])]
+    assert best.exp().tolist() == [pytest.approx([0.45, 0.5])]
+
+
+def members_of(pairs, proposals):
+    """Numbers of each pair's human and object."""
+    return list(zip(proposals[pairs.human].tolist(), proposals[pairs.object].tolist(), strict=True))
 
 
 def test_scores_do_not_depend_on_the_order_of_proposals(model, vocabulary):
@@ -31,8 +36,8 @@ def test_scores_do_not_depend_on_the_order_of_proposals(model, vocabulary):
     order = torch.tensor([4, 2, 5, 0, 1, 3, 9, 6, 10, 8, 7])
     shuffled = dataclasses.replace(batch, boxes=batch.boxes[order], object_ids=batch.object_ids[order])
     (pairs, ours), (others, theirs) = run(model, vocabulary, batch), run(model, vocabulary, shuffled)
-    rows = {(int(human), int(partner)): row for row, (human, partner) in enumerate(zip(pairs.human, pairs.object))}
-    same = [rows[int(order[human]), int(order[partner])] for human, partner in zip(others.human, others.object)]
+    rows = {members: row for row, members in enumerate(members_of(pairs, torch.arange(11)))}
+    same = [rows[members] for members in members_of(others, order)]
     assert len(set(same)) == len(pairs) > 5
     logits = ours["interaction_logits"]
     assert logits.std() > 0.01

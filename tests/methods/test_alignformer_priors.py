@@ -68,7 +68,7 @@ def test_statistics_find_the_arrangement_that_a_verb_has_in_common():
 
 
 def test_choice_by_hand():
-    """Verb 0 forms a labeled class with segment 0 (three pairs) and with segment 1 (two), verb 1 with segment 1 alone."""
+    """Verb 0 forms a labeled class with segment 0 (three pairs) and with segment 1 (two), verb 1 with the latter."""
     log_prior = torch.tensor([[-1.0, 5], [-3, 0], [-0.5, 0], [2, -4], [2, -3]])
     segment = torch.tensor([0, 1, 0, 0, 1])  # pairs of a category need not be neighbors
     candidate = torch.tensor([[True, False], [True, True], [True, False], [True, False], [True, True]])

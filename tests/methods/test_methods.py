@@ -10,7 +10,7 @@ from pipeline.methods.base import trained_state
 from pipeline.methods.catalog import method_class
 from pipeline.methods.model import ModelChoice, model_from_config
 from tests.conftest import make_batch
-from tests.small_model import BACKBONES, METHODS, chosen, counts_of, run, small_model
+from tests.small_model import BACKBONES, METHODS, chosen, counts_of, run, small_model, with_class_probabilities
 
 
 @pytest.fixture(params=METHODS)
@@ -23,6 +23,13 @@ def model(request, method, vocabulary, model_params, small_visual):
     return small_model(vocabulary, chosen(model_params, method=method, backbone=request.param), small_visual)
 
 
+def batch_for(model, counts, vocabulary):
+    """A batch that holds what the method asks for."""
+    batch = make_batch(counts, vocabulary)
+    asks = model.method.needs_class_probabilities
+    return with_class_probabilities(batch, vocabulary) if asks else batch
+
+
 def test_there_are_some():
     assert {"bilevel", "ppr_fcn", "clip_zero_shot", "prompt_classifier"} <= set(METHODS)
     assert {"clip_resnet", "detector_fpn"} <= set(BACKBONES)
@@ -30,7 +37,7 @@ def test_there_are_some():
 
 @pytest.mark.parametrize("counts", [[4, 0, 6, 1], [0, 0]])
 def test_outputs_have_the_declared_shapes(model, vocabulary, counts):
-    batch = make_batch(counts, vocabulary)
+    batch = batch_for(model, counts, vocabulary)
     batch.object_ids[0::3] = vocabulary.human_object_id
     pairs, outputs = run(model, vocabulary, batch)
     assert model.method.columns
@@ -46,20 +53,22 @@ def test_losses_are_the_declared_ones_finite_and_reach_the_network(model, vocabu
         with pytest.raises(ParamError, match="is not trained"):
             model.method.losses(vocabulary)
         return
-    batch = make_batch(counts, vocabulary)
+    batch = batch_for(model, counts, vocabulary)
     batch.object_ids[0::3] = vocabulary.human_object_id
     pairs, outputs = run(model, vocabulary, batch)
     terms = model.method.losses(vocabulary)(outputs, batch, pairs, counts_of(batch, pairs))
     assert tuple(terms) == model.method.loss_names
     assert all(torch.isfinite(term) and term.shape == () for term in terms.values())
     sum(terms.values()).backward()
-    if len(pairs):
-        assert any(value.grad is not None and value.grad.any() for value in model.network.backbone.parameters())
+    trained = [value for value in model.network.parameters() if value.requires_grad]
+    from_backbone = [value for value in model.network.backbone.parameters() if value.requires_grad]
+    if len(pairs):  # a method may freeze its backbone
+        assert any(value.grad is not None and value.grad.any() for value in from_backbone or trained)
 
 
 def test_config_and_weights_rebuild_the_same_model(model, vocabulary):
     twin = model_from_config(model.config, trained_state(model.network))
-    batch = make_batch([4, 3], vocabulary)
+    batch = batch_for(model, [4, 3], vocabulary)
     batch.object_ids[0] = vocabulary.human_object_id
     (_, ours), (_, theirs) = run(model, vocabulary, batch), run(twin, vocabulary, batch)
     assert twin.image_size == 64
@@ -69,11 +78,12 @@ def test_config_and_weights_rebuild_the_same_model(model, vocabulary):
 
 
 def test_settings_are_checked_all_at_once(model_params, method):
-    settings = {**model_params.settings, method: {"unheard_of": 1, "pair_hidden": 0}, "bilevl": {}}
+    size = next(item.name for item in dataclasses.fields(method_class(method).Params) if type(item.default) is int)
+    settings = {**model_params.settings, method: {"unheard_of": 1, size: 0}, "bilevl": {}}
     params = dataclasses.replace(model_params, method=method, settings=settings)
     with pytest.raises(ParamError) as caught:
         ModelChoice.of(params)
-    faults = (f'unknown key "model.{method}.unheard_of"', f"model.{method}.pair_hidden is 0", 'section "model.bilevl"')
+    faults = (f'unknown key "model.{method}.unheard_of"', f"model.{method}.{size} is 0", 'section "model.bilevl"')
     assert all(fault in str(caught.value) for fault in faults)
 
 

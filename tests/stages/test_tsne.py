@@ -8,11 +8,11 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from pipeline.config.layout import Layout
 from pipeline.config.run import Run
-from pipeline.core.types import KnowledgeBank
 from pipeline.data.split import write_split
 from pipeline.store.bank_file import write_bank
 from pipeline.store.checkpoint import save_checkpoint
@@ -25,7 +25,7 @@ from pipeline.truth.ground_truth_file import AnnotatedSplit, write_ground_truth
 from tests.conftest import ROOT, random_visual
 from tests.evaluation.worlds import ground_truth
 from tests.roots import copied, edit_params, new_root, refused, succeeds
-from tests.small_model import small_model
+from tests.small_model import random_bank, small_model
 from tests.small_split import random_proposals, write_split_images
 
 pytestmark = pytest.mark.slow
@@ -56,7 +56,8 @@ def drawn_once(tmp_path_factory, vocabulary, seed, model_params) -> Layout:
     annotated = AnnotatedSplit(ground_truth(rows, IMAGES), np.full(vocabulary.num_hois, 20))
     write_ground_truth(layout.ground_truth("test"), annotated, manifest)
     embeddings = np.random.default_rng(5).normal(size=(vocabulary.num_hois, 24)).astype(np.float32)
-    write_bank(layout.knowledge_bank, KnowledgeBank(embeddings, tuple("abcd"), "clip", "0"))
+    bank = random_bank(vocabulary, torch.Generator().manual_seed(5))
+    write_bank(layout.knowledge_bank, dataclasses.replace(bank, hoi_embeddings=embeddings))
     visual = random_visual(seed)
     for number, (variant, seed) in enumerate((variant, seed) for variant in VARIANTS for seed in SEEDS):
         model = small_model(vocabulary, model_params, visual, seed=number)

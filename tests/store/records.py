@@ -65,8 +65,18 @@ def make_proposals() -> SplitProposals:
 
 
 def make_bank() -> KnowledgeBank:
-    embeddings = np.random.default_rng(0).standard_normal((3, 40)).astype(np.float32)
-    return KnowledgeBank(embeddings, ("riding a bike", "überholen", "c"), "tiny", "0f")
+    rng = np.random.default_rng(0)
+    hois, objects, verbs = (rng.standard_normal((rows, 40)).astype(np.float32) for rows in (3, 2, 1))
+    return KnowledgeBank(
+        prompts=("riding a bike", "überholen", "c"),
+        object_prompts=("a photo of a person", "a photo of an äpfel"),
+        verb_prompts=("a photo of a person is riding the object",),
+        hoi_embeddings=hois,
+        object_embeddings=objects,
+        verb_embeddings=verbs,
+        clip_name="tiny",
+        clip_digest="0f",
+    )
 
 
 def make_representations(dtype="float32", pairs=3) -> SplitRepresentations:

@@ -29,6 +29,39 @@ def test_round_trip(path, proposals):
     assert len(found.image(1, limit=7)) == 0
 
 
+@pytest.fixture
+def with_rows(proposals):
+    rows = np.random.default_rng(1).random((90, 2)).astype(np.float16)
+    return dataclasses.replace(proposals, class_probabilities=rows)
+
+
+def test_class_probabilities_are_read_on_request(tmp_path, path, proposals, with_rows):
+    write_proposals(tmp_path / "rows.h5", **vars(with_rows))
+    assert_equal(read_proposals(tmp_path / "rows.h5"), proposals)
+    found = read_proposals(tmp_path / "rows.h5", class_probabilities=True)
+    assert_equal(found, with_rows)
+    np.testing.assert_array_equal(found.image(2, limit=7).class_probabilities, with_rows.class_probabilities[50:57])
+    high = with_rows.scores > 0.5
+    np.testing.assert_array_equal(found.kept(high).class_probabilities, with_rows.class_probabilities[high])
+    assert_equal(read_proposals(path, class_probabilities=True), proposals)  # a file without them
+
+
+@pytest.mark.parametrize(
+    ("rows", "part"),
+    [
+        (np.zeros((90, 3), np.float16), "class_probabilities has 3 columns; expected 2 categories"),
+        (np.full((90, 2), 2, np.float16), r"class_probabilities: outside 0\.\.1"),
+        (np.zeros((89, 2), np.float16), r"class_probabilities is float16 \[89, 2\]"),
+    ],
+)
+def test_wrong_class_probabilities_are_refused(tmp_path, with_rows, rows, part):
+    path = tmp_path / "rows.h5"
+    write_proposals(path, **vars(with_rows))
+    replace_datasets(path, class_probabilities=rows)
+    with pytest.raises(ArtifactError, match=part):
+        read_proposals(path, class_probabilities=True)
+
+
 def test_a_flipped_byte_in_the_data_is_noticed(path, proposals):
     whole = bytearray(path.read_bytes())
     at = whole.find(proposals.boxes.tobytes()[:64])

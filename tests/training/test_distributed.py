@@ -72,7 +72,10 @@ def test_standing_by_ends_with_the_exit_code_of_a_mistake(monkeypatch):
     assert ended.value.code == 2
 
 
-@pytest.mark.parametrize("changes", [{}, {"method": "ppr_fcn"}, {"method": "prompt_classifier", "classifier": "mlp"}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"method": "ppr_fcn"}, {"method": "prompt_classifier", "classifier": "mlp"}, {"method": "regformer"}],
+)
 def test_losses_of_parts_add_up_to_the_batchs(build, bags_of, vocabulary, params, changes):
     """By the whole batch's counts, not each part's own; the second part has an image without pairs."""
     model = build(**changes)
@@ -83,7 +86,7 @@ def test_losses_of_parts_add_up_to_the_batchs(build, bags_of, vocabulary, params
         pairs, outputs = run(model, vocabulary, part)
         return len(pairs.bags), torch.stack([*losses(outputs, part, pairs, counts or counts_of(part, pairs)).values()])
 
-    counts = BatchCounts(images=5, bags=torch.tensor(4))
+    counts = BatchCounts(images=5, bags=torch.tensor(4), labels=7)
     parts = [terms_of(images, counts) for images in ([0, 1, 3], [4, 2])]
     assert [bags for bags, _ in parts] == [3, 1]
     _, expected = terms_of([0, 1, 3, 4, 2])

@@ -22,6 +22,7 @@ def build(request, vocabulary, model_params, small_visual, seed):
 def test_resume_is_bit_exact(build, bags, params, vocabulary, tmp_path):
     def run(work, stop=None):
         model, steps = build(), []
+        bags.class_probabilities = model.method.needs_class_probabilities
         if not model.method.needs_proposals:
             bags.proposals = SplitProposals.none(bags.proposals.image_ids, vocabulary.objects)
 

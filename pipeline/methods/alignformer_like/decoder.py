@@ -36,8 +36,8 @@ class PairDecoder(nn.Module):
         self.boxes = mlp(width, width, 8, 0.0)
         self.categories = nn.Linear(width, vocabulary.num_objects)
         self.verbs = mlp(width, params.pair_hidden, vocabulary.num_verbs, params.dropout)
-        nn.init.zeros_(self.boxes[-1].weight)
-        nn.init.zeros_(self.boxes[-1].bias)
+        for parameter in self.boxes[-1].parameters():  # refinement starts at none
+            nn.init.zeros_(parameter)
         set_output_bias(self.verbs, params.verb_bias)
 
     def forward(self, patches: Tensor) -> dict[str, Tensor]:
@@ -51,9 +51,9 @@ class PairDecoder(nn.Module):
         memory, memory_position = self.patches(patches), self.patch_position(_waves(centers))
         hidden = self.content.expand(len(patches), -1, -1)
         boxes = self.anchors.sigmoid().expand(len(patches), -1, -1, -1)  # [I, Q, 2, 4]
-        found = []
+        found: list[tuple[Tensor, Tensor, Tensor]] = []
         for layer in self.layers:
-            start = boxes.detach() if found else boxes
+            start = boxes.detach() if found else boxes  # the first layer trains the anchors, too
             position = self.box_position(_waves(start.flatten(2)))
             nearness = _nearness(start, centers, self.heads)
             hidden = layer(hidden, position, memory, memory_position, nearness)

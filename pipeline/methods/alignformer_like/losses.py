@@ -24,10 +24,12 @@ from pipeline.methods.alignformer_like.priors import (
     updated_statistics,
 )
 from pipeline.methods.base import BatchCounts, Losses, Outputs
+from pipeline.methods.focal import focal_loss
 from pipeline.methods.pair_trunk import VerbsOfPairs
 from pipeline.methods.pairing import PairIndex
 
 LOSS_NAMES = ("box", "giou", "category", "verb")
+_FOCAL_ALPHA, _FOCAL_GAMMA = 0.25, 2.0  # those of Lin et al. 2017
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class AlignFormerLosses(Losses):
         self.classes = VerbsOfPairs(vocabulary)
 
     def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:
-        """Return the terms, each summed over targets and decoder layers and divided by the number of images."""
+        """Return the terms, summed over targets and decoder layers and divided by the numbers of images and copies."""
         targets = self.targets(outputs, batch, pairs)
         terms = torch.stack(
             [
@@ -66,7 +68,7 @@ class AlignFormerLosses(Losses):
                 )
             ]
         ).sum(0)
-        return dict(zip(LOSS_NAMES, terms / whole.images, strict=True))
+        return dict(zip(LOSS_NAMES, terms / (whole.images * self.params.copies), strict=True))
 
     @torch.no_grad()
     def targets(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex) -> PairTargets:
@@ -103,34 +105,17 @@ def set_losses(boxes: Tensor, categories: Tensor, verbs: Tensor, targets: PairTa
     category = functional.cross_entropy(categories[image, query], targets.categories[target], reduction="sum")
     verb_targets = torch.zeros_like(verbs)
     verb_targets[image, query] = targets.verbs[target]
-    return torch.stack([box / copies, giou / copies, category / copies, focal_loss(verbs, verb_targets) / copies])
+    verb = focal_loss(verbs, verb_targets, alpha=_FOCAL_ALPHA, gamma=_FOCAL_GAMMA).sum()
+    return torch.stack([box, giou, category, verb])
 
 
 def _match(boxes: Tensor, categories: Tensor, verbs: Tensor, targets: PairTargets, copies: int) -> list[Tensor]:
-    """Image, query and target of each match, int64 each."""
-    found = []
-    counts = torch.bincount(targets.image, minlength=len(boxes)).tolist()
-    start = 0
-    for image, count in enumerate(counts):
+    """Image, query and target of each match, int64 each; images are matched one by one, on the host."""
+    found, start = [], 0
+    for image, count in enumerate(torch.bincount(targets.image, minlength=len(boxes)).tolist()):
         rows = slice(start, start + count)
-        costs = matching_costs(
-            boxes[image],
-            categories[image],
-            verbs[image],
-            targets.boxes[rows],
-            targets.categories[rows],
-            targets.verbs[rows],
-        )
-        query, target = matched(costs, copies)
+        wanted = targets.boxes[rows], targets.categories[rows], targets.verbs[rows]
+        query, target = matched(matching_costs(boxes[image], categories[image], verbs[image], *wanted), copies)
         found.append(torch.stack([torch.full_like(query, image), query, target + start]))
         start += count
     return list(torch.cat(found, 1).to(boxes.device))
-
-
-def focal_loss(logits: Tensor, targets: Tensor, *, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
-    """Sigmoid focal loss (Lin et al. 2017), summed."""
-    entropy = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    probability = torch.sigmoid(logits)
-    wrong = torch.where(targets > 0, 1 - probability, probability)
-    weight = torch.where(targets > 0, alpha, 1 - alpha)
-    return (weight * wrong**gamma * entropy).sum()

@@ -47,7 +47,12 @@ def matching_costs(
 
 
 def matched(costs: Tensor, copies: int = 1) -> tuple[Tensor, Tensor]:
-    """Return queries and targets of the cheapest assignment of costs [Q, T], int64 [min(Q, T)] each."""
-    num_targets = costs.shape[1]
-    queries, targets = linear_sum_assignment(costs.detach().cpu().repeat(1, copies).numpy())
-    return torch.from_numpy(queries), torch.from_numpy(targets) % max(1, num_targets)
+    """Return queries and targets of the cheapest assignment, int64 [min(Q, copies * T)] each, on the host.
+
+    Args:
+        costs: [Q, T].
+        copies: how many queries a target is matched with. More than one trains more queries, as in H-DETR (Jia et al.
+            2023); it does not hurt here, since a pair takes the score of its best query.
+    """
+    queries, targets = linear_sum_assignment(costs.cpu().repeat(1, copies).numpy())
+    return torch.from_numpy(queries), torch.from_numpy(targets) % max(1, costs.shape[1])

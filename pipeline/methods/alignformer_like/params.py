@@ -11,13 +11,11 @@ from pipeline.methods.pair_trunk import PairTrunkParams
 
 @dataclass(frozen=True)
 class AlignFormerParams(PairTrunkParams):
-    """`model.alignformer_like`; of the shared settings, `pair_hidden` is the width inside MLPs."""
+    """`model.alignformer_like`; `pair_hidden` is the width inside the decoder's MLPs, and `spatial_*` are not used."""
 
     queries: Annotated[Whole, within(1, 1000)] = 100  # pairs that an image can hold
     layers: Annotated[Whole, within(1, 12)] = 6  # of the decoder; each has its own loss
     width: Annotated[Whole, within(16, 2048)] = 256
     heads: Annotated[Whole, within(2, 64)] = 8
-    copies: Annotated[Whole, within(1, 100)] = 1
+    copies: Annotated[Whole, within(1, 100)] = 1  # queries that one target is matched with
     prior_decay: Annotated[Real, within(0, 1)] = 0.98  # of the geometric statistics, for each further label of a verb
-    agreement: str = "iou"
-    agreement_power: Annotated[Real, within(0, 100)] = 1.0
