@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 import torch
 
+from pipeline.core.errors import ParamError
 from pipeline.methods.alignformer_like.network import best_query, log_agreement
 from pipeline.methods.base import trained_state
 from pipeline.methods.pairing import PairRule
@@ -60,3 +61,22 @@ def test_only_training_moves_the_statistics_and_nothing_moves_the_teacher(model,
     assert moved()
     assert all(parameter.grad is None for parameter in network.teacher.parameters())
     assert "prior_statistics" in trained_state(network)
+
+
+@pytest.mark.parametrize("heads", [3, 6])
+def test_heads_are_even_and_divide_the_width(vocabulary, model_params, small_visual, heads):
+    with pytest.raises(ParamError, match=rf"alignformer_like\.heads is {heads}; expected .* divides the width 16"):
+        small_model(vocabulary, chosen(model_params, method="alignformer_like", heads=heads), small_visual)
+
+
+def test_mixed_precision_gives_the_losses_of_float32(model, vocabulary):
+    batch = make_batch([6, 5], vocabulary)
+    pairs, losses = PairRule.of(vocabulary).pair(batch), model.method.losses(vocabulary)
+    found = {}
+    for mixed in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            outputs = model.network(batch, pairs)
+        outputs = {name: value.float() for name, value in outputs.items()}
+        found[mixed] = losses(outputs, batch, pairs, counts_of(batch, pairs))
+    for name, term in found[False].items():
+        assert found[True][name].item() == pytest.approx(term.item(), rel=0.1), name

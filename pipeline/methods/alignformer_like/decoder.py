@@ -60,7 +60,8 @@ class PairDecoder(nn.Module):
             boxes = torch.sigmoid(_logit(start) + self.boxes(hidden).unflatten(2, (2, 4)))
             found.append((boxes, self.categories(hidden), self.verbs(hidden)))
         names = ("query_boxes", "query_categories", "query_verbs")
-        return {name: torch.stack(values) for name, values in zip(names, zip(*found, strict=True), strict=True)}
+        stacked = [torch.stack(values) for values in zip(*found, strict=True)]
+        return dict(zip(names, stacked, strict=True))
 
 
 class DecoderLayer(nn.Module):
