@@ -26,7 +26,7 @@ class AlignFormerNetwork(HoiNetwork):
     Outputs: the decoder's, interaction_logits [M, A], prior_statistics and, in training, visual_log_prior [M, A].
     """
 
-    not_decayed = frozenset({"bank", "decoder.anchors", "decoder.content"})
+    not_decayed = frozenset({"decoder.anchors", "decoder.content"})
     prior_statistics: Tensor
     bank: Tensor
     logit_scale: Tensor
