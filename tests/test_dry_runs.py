@@ -7,6 +7,7 @@ the one before it wrote, at the real sizes of vocabulary and networks, is what t
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,22 @@ from tests.clones import copy_repository, run_in, set_params
 from tests.downloads import hicodet_download, vcoco_download
 from tests.real_weights import save_random_clip, save_random_detector
 from tests.roots import edit_params
+from tests.small_model import METHODS
 
 pytestmark = pytest.mark.slow
 SEEN = ("person", "bicycle", "skateboard", "knife")  # by the random detectors
+ROWS = {  # a row of each further method
+    "clip_zero_shot": "abl1", "ppr_fcn": "ppr_fcn", "prompt_classifier": "abl4", "explanation_hoi": "explanation_hoi",
+    "mx_hoi_like": "mx_hoi_like_25", "alignformer_like": "alignformer_like", "regformer": "regformer",
+    "bilevel_boxes": "supervised", "bilevel": "ours_plus",
+}  # fmt: skip
+CALLS = """
+import json, sys
+from stages.cli import main
+for call in json.loads(sys.argv[1]):
+    print(*call, flush=True)
+    main([*call, "--dataset", sys.argv[2]], standalone_mode=False)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +43,13 @@ def weights(tmp_path_factory) -> Path:
 def reduced_copy(folder: Path, dataset: str, download: Path, weights: Path, detector: str) -> Path:
     """The repository with one dataset, one variant, one epoch; all else as params.yaml has it for that dataset."""
     copy_repository(folder)
-    edit_params(folder, lambda document: document.update(datasets=[dataset], run_variants=["ours"]))
+
+    def one_epoch(document):
+        document.update(datasets=[dataset], run_variants=["ours"])
+        for row in ROWS.values():
+            document["variants"][row]["train"]["epochs"] = min(1, document["variants"][row]["train"].get("epochs", 1))
+
+    edit_params(folder, one_epoch)
     detector_file = save_random_detector(weights / f"{detector}.pt", detector, seen=SEEN)
     detect = {"weights": str(detector_file), "max_per_image": 8, "score_threshold": 0.01, "batch_size": 2}
     set_params(
@@ -43,6 +63,19 @@ def reduced_copy(folder: Path, dataset: str, download: Path, weights: Path, dete
         report={"num_images": 4},
     )
     return folder
+
+
+def run_every_method(folder: Path, dataset: str) -> None:
+    """Train, infer and evaluate a row of each method, in one process: starting one takes as long as its few steps."""
+    assert set(ROWS) == set(METHODS)
+    calls = [["label-pairs"]]
+    calls += [[stage, "--variant", row] for row in ROWS.values() for stage in ("train", "infer", "evaluate")]
+    run_in(folder, sys.executable, "-c", CALLS, json.dumps(calls), dataset)
+    for row in ROWS.values():
+        metrics = json.loads((folder / f"results/{dataset}/{row}.json").read_text())
+        assert metrics["counts"]["detections"] > 0 and 0 <= metrics["full"] <= 100
+    inputs = json.loads((folder / f"manifests/{dataset}/runs/train-regformer.json").read_text())["inputs"]
+    assert not any("proposals" in path for path in inputs)
 
 
 def test_hicodet(tmp_path, weights):
@@ -71,6 +104,7 @@ def test_hicodet(tmp_path, weights):
     assert any(image["detections"] for image in predicted["images"])
     bank = json.loads((folder / "manifests/hicodet/runs/encode_prompts.json").read_text())["counts"]
     assert bank == {"hoi_classes": 600, "width": 1024}
+    run_every_method(folder, "hicodet")
 
 
 def test_vcoco(tmp_path, weights):
@@ -96,3 +130,4 @@ def test_vcoco(tmp_path, weights):
     official = json.loads((folder / "m.json").read_text())
     for name in ("ap_role_s1", "ap_role_s2"):
         assert 100 * official[name] == pytest.approx(metrics[name], abs=0.01)
+    run_every_method(folder, "vcoco")

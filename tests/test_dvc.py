@@ -21,7 +21,11 @@ from pipeline.config.sections import OVERRIDDEN, SECTIONS
 from tests.import_graph import ROOT, closure, modules
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
-LISTED = {"run_image_variants": ["exp1"], "run_boxes_variants": ["exp2"]}  # so that their stages are tested
+LISTED = {
+    "run_image_variants": ["exp1"],
+    "run_boxes_variants": ["exp2"],
+    "boxes_datasets": ["toyworld"],
+}  # so that their stages are tested
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
 
