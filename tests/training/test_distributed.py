@@ -174,8 +174,6 @@ LOSSES = {
     "ours": {},
     "abl4": {"method": "prompt_classifier", "classifier": "mlp"},
     "baseline": {"hoi_recognition": False, "ktn": "none", "relatedness": False},
-    # Its published scales begin where gradients are next to nothing (RegFormerParams).
-    "regformer": {"method": "regformer", "activation_bias": 0.0, "verb_scale": 5.0, "verb_bias": -2.0},
     "refined": REFINED,
 }
 DROPOUT = {"dropout": 0.2}  # so that the random numbers of both ranks matter
