@@ -174,7 +174,6 @@ LOSSES = {
     "ours": {},
     "abl4": {"method": "prompt_classifier", "classifier": "mlp"},
     "baseline": {"hoi_recognition": False, "ktn": "none", "relatedness": False},
-    "regformer": {"method": "regformer"},
     "refined": REFINED,
 }
 DROPOUT = {"dropout": 0.2}  # so that the random numbers of both ranks matter

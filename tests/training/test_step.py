@@ -12,7 +12,7 @@ from pipeline.backbones.detector_fpn import DetectorFpn
 from pipeline.config.params import ExecutionParams
 from pipeline.core.errors import ParamError
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
-from pipeline.training.distributed import ALONE
+from pipeline.training.distributed import ALONE, Ranks
 from pipeline.training.optimizer import build_optimizer
 from pipeline.training.step import optimizer_step, place_network
 from tests.small_model import chosen, counts_of, fed, run, small_loss, small_model
@@ -145,3 +145,20 @@ def test_steps_lower_the_loss(vocabulary, model_params, small_visual, params, ba
         for _ in range(24)
     ]
     assert losses[-1] < 0.9 * losses[0]
+
+
+class AsOften(Ranks):
+    """One of two ranks with as many pairs and labels as the other."""
+
+    def sum(self, count, device):
+        return torch.as_tensor(count, device=device) * 2
+
+
+def test_terms_are_divided_by_the_counts_of_all_ranks(vocabulary, model_params, small_visual, params, batch):
+    model = small_model(vocabulary, chosen(model_params, method="regformer"), small_visual)
+    batch_loss, given = small_loss(model, vocabulary, params), fed(batch, vocabulary, CPU)
+    stop = torch.optim.SGD(model.network.parameters(), lr=0.0)
+    alone, shared = (
+        optimizer_step(batch_loss, stop, given, ranks, gradient_clip=1.0)[0] for ranks in (ALONE, AsOften(0, 2, 0))
+    )
+    torch.testing.assert_close(shared, alone / 2)
