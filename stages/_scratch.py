@@ -25,6 +25,7 @@ STAGES = (
     "prepare",
     "detect",
     "import_proposals",
+    "label_pairs",
     "encode_prompts",
     "train",
     "infer",

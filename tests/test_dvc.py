@@ -107,7 +107,11 @@ def test_outs_are_paths_of_the_layout():
         known |= {layout.checkpoint(variant), layout.predictions(variant), layout.training_log(variant)}
         known |= {layout.metrics(variant), layout.per_class(variant), layout.precision_recall(variant)}
         known |= {layout.weight_sweeps(variant), layout.detections(variant)}
-        known |= {kind(split) for kind in (layout.split, layout.proposals) for split in ("train", "val", "test")}
+        known |= {
+            kind(split)
+            for kind in (layout.split, layout.proposals, layout.pair_labels)
+            for split in ("train", "val", "test")
+        }
         of = variant if "variant" in run["item"] else run["item"].get("split")
         known.add(layout.stage_manifest(run["stage"], of))
         assert {Path(out) for out in run["outs"]} <= known
@@ -229,7 +233,7 @@ AFTER_TRAIN = {"train", "infer", "evaluate", "report"}
         ("model.bilevel", AFTER_TRAIN),
         ("encode_prompts.template", {"encode_prompts"} | AFTER_TRAIN),
         ("clip.weights", {"encode_prompts"} | AFTER_TRAIN),
-        ("detect.score_threshold", {"detect"} | AFTER_TRAIN),
+        ("detect.score_threshold", {"detect", "label_pairs"} | AFTER_TRAIN),
         ("prepare.seed", {run["stage"] for run in RUNS}),
     ],
 )
@@ -265,23 +269,29 @@ def test_a_row_is_scored_again_when_the_run_that_it_multiplies_by_changes():
 @pytest.mark.parametrize(
     ("room", "stages"),
     [
-        ("pipeline/truth", {"prepare", "evaluate", "report"}),
+        ("pipeline/truth", {"prepare", "label_pairs", "evaluate", "report"}),
         ("pipeline/evaluation", {"evaluate", "report"}),
         ("pipeline/report", {"report"}),
     ],
 )
 def test_a_change_of_how_results_are_judged_trains_nothing_again(room, stages):
-    """What `prepare` writes without boxes keeps its bytes when only the boxes are parsed in another way."""
+    """What `prepare` writes without boxes keeps its bytes when only the boxes are parsed in another way.
+
+    Rows that are trained with boxes are trained again, and no others.
+    """
     readers = [run for run in RUNS if any(overlaps(room, dep) for dep in run["deps"])]
     assert {run["stage"] for run in readers} == stages
-    judged = [run for run in readers if run["stage"] != "prepare"]
+    labeled = downstream([run for run in readers if run["stage"] == "label_pairs"])
+    trained = {run["item"]["variant"] for run in labeled if run["stage"] == "train"}
+    assert trained == (set(fill("${run_boxes_variants}")) if "label_pairs" in stages else set())
+    judged = [run for run in readers if run["stage"] not in ("prepare", "label_pairs")]
     assert {run["stage"] for run in [*judged, *downstream(judged)]} == stages & {"evaluate", "report"}
 
 
 @pytest.mark.parametrize(
     ("section", "stages"),
     [
-        ("prepare", {"prepare", "evaluate", "report"}),
+        ("prepare", {"prepare", "label_pairs", "evaluate", "report"}),
         ("detect", {"detect", "train", "infer"}),
         ("encode_prompts", {"encode_prompts", "train"}),
         ("model", {"train", "infer"}),

@@ -88,6 +88,10 @@ class Layout:
         """Proposals made from a peer's detections, HDF5: what `detect.source` may name."""
         return self._cache / "imported" / f"{split}.h5"
 
+    def pair_labels(self, split: str) -> Path:
+        """Labels of a split's proposed pairs from annotated boxes, HDF5."""
+        return self._cache / "pair_labels" / f"{split}.h5"
+
     @property
     def knowledge_bank(self) -> Path:
         """Knowledge bank of the dataset's own CLIP, HDF5."""

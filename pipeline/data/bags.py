@@ -23,6 +23,7 @@ from pipeline.core.seeding import numpy_generator, torch_generator
 from pipeline.core.types import Proposals
 from pipeline.data.images import normalize_pixels, open_split_image, square_pixels
 from pipeline.data.split import SplitManifest
+from pipeline.store.pair_labels_file import SplitPairLabels
 from pipeline.store.proposals_file import SplitProposals
 from pipeline.store.ragged import offsets_of
 
@@ -62,6 +63,8 @@ class BagDataset(Dataset[Bag]):
         image_side: pixels of the network's square input.
         max_proposals: kept per image, best scores first.
         class_probabilities: batches hold them; as far as scores and categories tell where `proposals` has none.
+        pair_labels: of the same proposals; None under image-level labels.
+        has_boxes: bool [I], images whose pair labels are used; none by default.
     """
 
     def __init__(
@@ -74,10 +77,14 @@ class BagDataset(Dataset[Bag]):
         image_side: int,
         max_proposals: int,
         class_probabilities: bool = False,
+        pair_labels: SplitPairLabels | None = None,
+        has_boxes: NDArray[np.bool_] | None = None,
     ) -> None:
         self.manifest, self.proposals, self.labels = manifest, proposals, labels
         self.root, self.image_side, self.max_proposals = root, image_side, max_proposals
         self.class_probabilities = class_probabilities
+        self.pair_labels = pair_labels
+        self.has_boxes = np.zeros(len(manifest), np.bool_) if has_boxes is None else has_boxes
 
     def __len__(self) -> int:
         return len(self.manifest)
@@ -94,7 +101,13 @@ class BagDataset(Dataset[Bag]):
             size=(record.width, record.height),
             proposals=found,
             labels=self.labels[index],
+            pair_labels=self._pair_labels(index),
         )
+
+    def _pair_labels(self, index: int) -> NDArray[np.int64] | None:
+        if self.pair_labels is None or not self.has_boxes[index]:
+            return None
+        return self.pair_labels.image(index, self.max_proposals)
 
 
 def collate_bags(bags: Sequence[Bag]) -> BagBatch:
@@ -147,16 +160,37 @@ class EpochSampler(Sampler[list[int]]):
         seed: root seed.
         start: iterations to skip over all epochs (resume).
         epochs: epochs in total.
+        kinds: bool [I]; a batch then holds images of one kind, and batches of both kinds take turns, evenly. None, or
+            all alike: all images are of one kind.
     """
 
-    def __init__(self, *, num_images: int, batch_size: int, seed: int, start: int, epochs: int) -> None:
-        self.num_images, self.batch_size, self.seed = num_images, batch_size, seed
-        self.start, self.epochs = start, epochs
+    def __init__(
+        self,
+        *,
+        num_images: int,
+        batch_size: int,
+        seed: int,
+        start: int,
+        epochs: int,
+        kinds: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self.batch_size, self.seed, self.start, self.epochs = batch_size, seed, start, epochs
+        chosen = np.zeros(num_images, np.bool_) if kinds is None else kinds
+        rows = [torch.from_numpy(np.flatnonzero(chosen == kind)) for kind in (False, True)]
+        self._rows = [images for images in rows if len(images)] or rows[:1]
 
     @property
     def batches_per_epoch(self) -> int:
         """Iterations in one epoch."""
-        return max(1, self.num_images // self.batch_size)
+        return sum(self._batches_of(images) for images in self._rows)
+
+    @property
+    def smallest_batch(self) -> int:
+        """Images of the smallest batch."""
+        return min(min(self.batch_size, len(images)) for images in self._rows)
+
+    def _batches_of(self, images: Tensor) -> int:
+        return max(1, len(images) // self.batch_size)
 
     def __len__(self) -> int:
         return self.epochs * self.batches_per_epoch - self.start
@@ -165,8 +199,19 @@ class EpochSampler(Sampler[list[int]]):
         for iteration in range(self.start, self.epochs * self.batches_per_epoch):
             epoch, batch = divmod(iteration, self.batches_per_epoch)
             if batch == 0 or iteration == self.start:
-                order = torch.randperm(self.num_images, generator=torch_generator(self.seed, "sampler", epoch))
-            yield order[batch * self.batch_size : (batch + 1) * self.batch_size].tolist()
+                batches = self._epoch(epoch)
+            yield batches[batch]
+
+    def _epoch(self, epoch: int) -> list[list[int]]:
+        """Batches of an epoch; those of each kind at even distances."""
+        placed = []
+        for kind, images in enumerate(self._rows):
+            stream = ("sampler", epoch, kind) if len(self._rows) > 1 else ("sampler", epoch)
+            order = images[torch.randperm(len(images), generator=torch_generator(self.seed, *stream))]
+            count = self._batches_of(images)
+            parts = order[: count * self.batch_size].split(self.batch_size)
+            placed += [((place + 0.5) / count, kind, part.tolist()) for place, part in enumerate(parts)]
+        return [part for _, _, part in sorted(placed)]
 
 
 def load_batches(

@@ -117,6 +117,8 @@ class Method(ABC):
         needs_class_probabilities: batches hold the detector's probability of each category.
         needs_gradients: the outputs at inference come from gradients; parameters that need none should ask for none.
         takes_boxes: the losses read `pair_labels`, where `train.supervision` asks for annotated boxes.
+        separates_supervision: where some images have boxes, a batch holds images of one kind, with boxes or without,
+            and the optimizer keeps moments of its own for each kind.
     """
 
     Params: ClassVar[type]
@@ -126,6 +128,7 @@ class Method(ABC):
     needs_class_probabilities: bool = False
     needs_gradients: bool = False
     takes_boxes: bool = False
+    separates_supervision: bool = False
 
     def __init__(self, params: Any) -> None:
         self.params = params

@@ -48,11 +48,18 @@ class PairTrunk(nn.Module):
 
     def forward(self, backbone: Backbone, features: Features, batch: BagBatch, pairs: PairIndex) -> Tensor:
         """v_p [M, D]."""
-        regions = _regions(backbone, features, batch, batch.boxes, batch.proposal_image, self.params)
-        appearance = to_mlp(regions, self.params)  # v_h and v_o, [N, D]
-        encoding = spatial_encoding(batch.boxes[pairs.human], batch.boxes[pairs.object], batch.image_sizes[pairs.image])
-        terms = [appearance[pairs.human], appearance[pairs.object], self.spatial(encoding)]
-        embedded: Tensor = self.pair_embedding(torch.cat(terms, 1))
+        appearance = self.appearance(backbone, features, batch)
+        boxes = batch.boxes[pairs.human], batch.boxes[pairs.object]
+        return self.join(appearance[pairs.human], appearance[pairs.object], *boxes, batch.image_sizes[pairs.image])
+
+    def appearance(self, backbone: Backbone, features: Features, batch: BagBatch) -> Tensor:
+        """v_h and v_o of all proposals, [N, D]."""
+        return to_mlp(_regions(backbone, features, batch, batch.boxes, batch.proposal_image, self.params), self.params)
+
+    def join(self, human: Tensor, partner: Tensor, human_boxes: Tensor, object_boxes: Tensor, sizes: Tensor) -> Tensor:
+        """v_p [M, D] of appearances [M, D] and boxes [M, 4], pixels, in images of sizes [M, 2]."""
+        layout = self.spatial(spatial_encoding(human_boxes, object_boxes, sizes))
+        embedded: Tensor = self.pair_embedding(torch.cat([human, partner, layout], 1))
         return embedded
 
 

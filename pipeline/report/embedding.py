@@ -17,7 +17,7 @@ from pipeline.core.seeding import numpy_generator
 from pipeline.core.types import FloatArray, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import take_split
-from pipeline.evaluation.pair_labels import label_pairs
+from pipeline.evaluation.shown_classes import shown_classes
 from pipeline.report.embedding_plot import EmbeddedPoints, draw_embedding
 from pipeline.report.number_text import Estimate
 from pipeline.report.params import TsneParams
@@ -86,7 +86,9 @@ def open_embedded_runs(inputs: StageInputs, variants: Sequence[str], seeds: Sequ
                     f"{layout.representations(run)}: holds other pairs than {first.run}'s "
                     f'({len(split)} and {len(first)}); run "weakhoi represent" for both from the same proposals'
                 )
-    labels = label_pairs(first.image_index, first.human_boxes, first.object_boxes, first.object_ids, truth, vocabulary)
+    labels = shown_classes(
+        first.image_index, first.human_boxes, first.object_boxes, first.object_ids, truth, vocabulary
+    )
     return EmbeddedRuns(vocabulary, runs, labels, prompts)
 
 

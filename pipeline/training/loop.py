@@ -29,7 +29,7 @@ from pipeline.store.ragged import row_owner
 from pipeline.training.distributed import ALONE, Ranks, check_shares
 from pipeline.training.feed import Feed
 from pipeline.training.log import TrainingLog
-from pipeline.training.optimizer import build_optimizer, build_schedule
+from pipeline.training.optimizer import SeparateMomentsAdam, build_optimizer, build_schedule
 from pipeline.training.params import TrainParams
 from pipeline.training.resume import TrainingState
 from pipeline.training.step import BatchLoss, optimizer_step, place_network
@@ -73,7 +73,8 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
         ArtifactError: the ranks see different resume points.
     """
     params, ranks, network = run.params, run.ranks, model.network
-    per_epoch = _sampler(dataset, params, 0).batches_per_epoch
+    separates = model.method.separates_supervision
+    per_epoch = _sampler(dataset, params, 0, separates=separates).batches_per_epoch
     iterations = per_epoch * params.epochs
     rule = PairRule.of(vocabulary)
     _check_labels(dataset)
@@ -87,7 +88,7 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
     start = len(log.rows)
     feed = Feed(
         dataset,
-        _sampler(dataset, params, start),
+        _sampler(dataset, params, start, separates=separates),
         rule,
         params,
         device=run.device,
@@ -101,6 +102,8 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
     watch = LossWatch(ranks, whole_loss.figures, lag=1 if run.device.type == "cuda" else 0, tell=run.tell)
     for iteration, batch in enumerate(feed, start):
         losses.progress = iteration / iterations
+        if isinstance(state.optimizer, SeparateMomentsAdam):
+            state.optimizer.has_boxes = bool(dataset.has_boxes[batch.image_index[0]])
         figures = optimizer_step(batch_loss, state.optimizer, batch, ranks, gradient_clip=params.gradient_clip)
         state.schedule.step()
         seen = watch.add(iteration, [dataset.manifest.image_ids[index] for index in batch.image_index], figures)
@@ -139,11 +142,13 @@ def _start(
     """State and log before the next iteration, whose number is the length of the log."""
     params, ranks, moving_norms = run.params, run.ranks, not run.params.freeze_batch_norm
     network = model.network
-    check_shares(ranks, batch_size=min(params.batch_size, len(dataset)), moving_norms=moving_norms)
+    separates = model.method.separates_supervision
+    smallest = _sampler(dataset, params, 0, separates=separates).smallest_batch
+    check_shares(ranks, batch_size=smallest, moving_norms=moving_norms)
     if not moving_norms:
         freeze_batch_norm(network)
     place_network(network, run.execution, run.device, moving_norms=moving_norms)
-    optimizer = build_optimizer(network, params)
+    optimizer = build_optimizer(network, params, separate_moments=separates)
     state = TrainingState(network, optimizer, build_schedule(optimizer, params, iterations), run.device, ranks)
     # Dropout draws from a stream of the rank's own.
     torch.manual_seed(torch_seed(params.seed, "training", *([ranks.rank] if ranks.rank else [])))
@@ -161,9 +166,15 @@ def _resume_path(run: TrainingRun) -> Path:
     return run.work / "resume.safetensors"
 
 
-def _sampler(dataset: BagDataset, params: TrainParams, start: int) -> EpochSampler:
+def _sampler(dataset: BagDataset, params: TrainParams, start: int, *, separates: bool) -> EpochSampler:
+    """Batches of all images, or, where the method separates them, each of images with boxes or of images without."""
     return EpochSampler(
-        num_images=len(dataset), batch_size=params.batch_size, seed=params.seed, start=start, epochs=params.epochs
+        num_images=len(dataset),
+        batch_size=params.batch_size,
+        seed=params.seed,
+        start=start,
+        epochs=params.epochs,
+        kinds=dataset.has_boxes if separates else None,
     )
 
 
@@ -193,9 +204,10 @@ def _calibrate(model: HoiModel, dataset: BagDataset, run: TrainingRun) -> None:
     model.network.eval()
 
     def first_batches() -> Iterator[BagBatch]:
+        params = replace(run.params, epochs=max(1, run.params.epochs))  # without epochs as well
         batches = load_batches(
             dataset,
-            _sampler(dataset, replace(run.params, epochs=max(1, run.params.epochs)), 0),  # without epochs as well
+            _sampler(dataset, params, 0, separates=False),
             num_workers=run.params.num_workers,
             pin_memory=run.device.type == "cuda",
             generator=torch_generator(run.params.seed, "loader"),

@@ -22,10 +22,12 @@ from pipeline.methods.params import ModelParams
 from pipeline.prompts.clip_bank import clip_inputs, clip_of, encode_prompts, open_clip, read_dataset_bank
 from pipeline.prompts.params import ClipParams, PromptParams
 from pipeline.store.clip_checkpoint import ClipCheckpoint
+from pipeline.store.pair_labels_file import SplitPairLabels, read_pair_labels
 from pipeline.store.proposals_file import SplitProposals, read_proposals
 from pipeline.store.source_files import code_digest
 from pipeline.store.stage_run import StageRun
 from pipeline.training.params import TrainParams
+from pipeline.training.supervision import check_supervision, images_with_boxes
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
     if seed is not None:
         params = stage.sections["train"] = dataclasses.replace(params, seed=seed)
     choice, stage.sections["model"] = ModelChoice.of(chosen), chosen.used()
+    check_supervision(params, chosen.method, takes_boxes=choice.method.takes_boxes)
     vocabulary, manifest = take_split(stage.inputs, "train")
     proposals = SplitProposals.none(manifest.image_ids, vocabulary.objects)
     if choice.method.needs_proposals:
@@ -83,6 +86,8 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
         image_side=chosen.image_size,
         max_proposals=params.max_proposals,
         class_probabilities=choice.method.needs_class_probabilities,
+        pair_labels=_pair_labels(stage, params, proposals, vocabulary),
+        has_boxes=images_with_boxes(params, len(manifest)),
     )
 
     def detector() -> tuple[FasterRCNN, dict[str, Any]]:
@@ -100,6 +105,15 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
     )
     stage.note(*model.outside_files)
     return OpenedTraining(params, vocabulary, bags, model)
+
+
+def _pair_labels(
+    stage: StageRun, params: TrainParams, proposals: SplitProposals, vocabulary: Vocabulary
+) -> SplitPairLabels | None:
+    """Annotated pairs of the training split, where the run asks for them."""
+    if params.supervision == "labels":
+        return None
+    return read_pair_labels(stage.take(stage.layout.pair_labels("train"), "label_pairs"), proposals, vocabulary)
 
 
 def _clip_and_bank(

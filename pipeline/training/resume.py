@@ -93,7 +93,9 @@ class TrainingState:
         self.optimizer.load_state_dict({"state": moments, "param_groups": layout})
         for parameter, state in self.optimizer.state.items():
             for name, value in state.items():
-                if name != "step":  # moments in the parameter's memory format, which one kernel for all expects
+                if not name.endswith(
+                    "step"
+                ):  # moments in the parameter's memory format, which one kernel for all expects
                     state[name] = torch.empty_like(parameter).copy_(value)
 
     def _random_states(self) -> dict[str, Tensor]:

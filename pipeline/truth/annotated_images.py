@@ -43,6 +43,11 @@ class AnnotatedImages:
             truth=self.truth.take_images(rows),
         )
 
+    @property
+    def image_ids(self) -> tuple[str, ...]:
+        """File names without folder and suffix."""
+        return tuple(Path(name).stem for name in self.filenames)
+
     def image_labels(self) -> tuple[ImageLabels, ...]:
         """HOI classes of each image without any box: from image-level labels where read, else from the pairs."""
         shown = self.truth.image_hois
@@ -50,8 +55,8 @@ class AnnotatedImages:
             shown = np.zeros((len(self), self.vocabulary.num_hois), dtype=np.bool_)
             shown[self.truth.image_index, self.truth.hoi_id] = True
         return tuple(
-            ImageLabels(image_id=Path(name).stem, hoi_ids=np.flatnonzero(row))
-            for name, row in zip(self.filenames, shown, strict=True)
+            ImageLabels(image_id=image_id, hoi_ids=np.flatnonzero(row))
+            for image_id, row in zip(self.image_ids, shown, strict=True)
         )
 
 

@@ -10,6 +10,7 @@ from pipeline.core.errors import DataError
 from pipeline.core.types import Proposals
 from pipeline.data.bags import Bag, EpochSampler, collate_bags, flip_batch, permuted_labels
 from pipeline.data.images import CLIP_MEAN, CLIP_STD
+from pipeline.store.pair_labels_file import SplitPairLabels
 from tests.conftest import make_batch
 from tests.small_split import small_bags
 
@@ -106,6 +107,17 @@ def test_flipping_twice_is_the_identity_and_touches_nothing_else(vocabulary):
     assert not torch.equal(once.boxes[:3], batch.boxes[:3])
 
 
+def test_bags_hold_the_pair_labels_of_images_with_boxes(tmp_path, vocabulary):
+    dataset = small_bags(tmp_path, vocabulary, [6, 2, 3], max_proposals=4)
+    labels = np.array([[0, 1, 0], [0, 4, 2], [0, 1, 1], [0, 1, 2]])
+    dataset.pair_labels = SplitPairLabels(dataset.manifest.image_ids, np.array([0, 2, 3, 4]), labels)
+    assert [dataset[index].pair_labels for index in range(3)] == [None] * 3
+    dataset.has_boxes[:2] = True
+    assert dataset[0].pair_labels.tolist() == [[0, 1, 0]]  # the fifth proposal is left out
+    assert dataset[1].pair_labels.tolist() == [[0, 1, 1]]
+    assert dataset[2].pair_labels is None
+
+
 def sampler(start=0, **changes) -> EpochSampler:
     return EpochSampler(**({"num_images": 11, "batch_size": 3, "seed": 0, "epochs": 4} | changes), start=start)
 
@@ -128,6 +140,31 @@ def test_a_resumed_sampler_is_the_tail(start):
 def test_seeds_differ_and_a_split_smaller_than_a_batch_is_one_batch():
     assert list(sampler()) != list(sampler(seed=1))
     assert [sorted(batch) for batch in sampler(num_images=2, epochs=2)] == [[0, 1], [0, 1]]
+
+
+def test_batches_of_two_kinds_take_turns_evenly():
+    kinds = np.isin(np.arange(23), [1, 4, 9, 16, 17, 18, 20])  # 7 of one kind make 2 batches, 16 of the other 5
+    batches = list(sampler(num_images=23, kinds=kinds))
+    assert len(batches) == len(sampler(num_images=23, kinds=kinds)) == 4 * 7
+    for epoch in range(4):
+        own = batches[7 * epoch : 7 * epoch + 7]
+        found = [set(kinds[batch]) for batch in own]
+        assert [len(kind) for kind in found] == [1] * 7
+        assert [kind == {True} for kind in found] == [False, True, False, False, False, True, False]
+        assert len({index for batch in own for index in batch}) == 21
+    assert list(sampler(9, num_images=23, kinds=kinds)) == batches[9:]
+
+
+@pytest.mark.parametrize("kind", [False, True])
+def test_images_of_one_kind_come_as_without_kinds(kind):
+    assert list(sampler(kinds=np.full(11, kind))) == list(sampler())
+
+
+def test_a_kind_with_few_images_is_one_small_batch():
+    kinds = np.arange(11) < 2
+    assert sampler(kinds=kinds).smallest_batch == 2
+    assert [sorted(batch) for batch in sampler(kinds=kinds, epochs=1) if kinds[batch].all()] == [[0, 1]]
+    assert sampler().smallest_batch == 3
 
 
 def test_permuted_labels_keep_their_rows():

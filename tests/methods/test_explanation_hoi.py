@@ -10,7 +10,6 @@ from pipeline.core.vocabulary import Vocabulary
 from pipeline.evaluation.fusion import fuse
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.inference.pair_outputs import batch_outputs, dump_of
-from pipeline.methods.base import BatchCounts
 from pipeline.methods.explanation_hoi.explanation import FLOOR, relevance_logs, relevances
 from pipeline.methods.explanation_hoi.graph import Graph, edge_geometry, node_geometry
 from pipeline.methods.explanation_hoi.method import ExplanationHoiLosses
@@ -19,7 +18,7 @@ from pipeline.methods.explanation_hoi.params import ExplanationHoiParams
 from pipeline.methods.image_labels import ImageLabelMasks
 from pipeline.methods.pairing import PairIndex, PairRule, pair_proposals
 from tests.conftest import make_batch
-from tests.small_model import chosen, images_of, run, small_model, with_class_probabilities
+from tests.small_model import chosen, counts_of, images_of, run, small_model, with_class_probabilities
 
 EXAMPLE = json.loads((Path(__file__).parent / "explanation_hoi_example.json").read_text())
 INPUTS, EXPECTED = EXAMPLE["inputs"], EXAMPLE["expected"]
@@ -104,7 +103,7 @@ def test_worked_example_loss(example):
     batch.labels[:] = torch.tensor([[1.0, 0, 0]])
     assert ImageLabelMasks(vocabulary).verbs(batch.labels)[0].tolist() == INPUTS["image_verbs"]
     outputs = {"verb_logits": example.logits()}
-    terms = ExplanationHoiLosses(vocabulary)(outputs, batch, example.pairs, BatchCounts(1, 1))
+    terms = ExplanationHoiLosses(vocabulary)(outputs, batch, example.pairs, counts_of(batch, example.pairs))
     assert terms["verb"].item() == pytest.approx(EXPECTED["loss"], abs=1e-6)
 
 
@@ -302,17 +301,17 @@ def dump_of_batch(model, vocabulary, batch):
 def test_images_without_an_edge_are_left_out_of_the_mean(vocabulary, model, batch):
     pairs, outputs = run(model, vocabulary, batch)
     assert pairs.bags.tolist() == [0, 2]
-    losses = model.method.losses(vocabulary)
-    found = losses(outputs, batch, pairs, BatchCounts(3, 2))["verb"]
+    losses, whole = model.method.losses(vocabulary), counts_of(batch, pairs)
+    found = losses(outputs, batch, pairs, whole)["verb"]
     alone = []
     for image in (0, 2):
         one = images_of(batch, [image])
         pairs, outputs = run(model, vocabulary, one)
-        alone.append(losses(outputs, one, pairs, BatchCounts(3, 2))["verb"])  # a rank's part of the batch
+        alone.append(losses(outputs, one, pairs, whole)["verb"])  # a rank's part of the batch
     torch.testing.assert_close(found, alone[0] + alone[1])
     none = images_of(batch, [1])
     pairs, outputs = run(model, vocabulary, none)
-    assert losses(outputs, none, pairs, BatchCounts(1, 0))["verb"] == 0
+    assert losses(outputs, none, pairs, counts_of(none, pairs))["verb"] == 0
 
 
 def test_the_backbone_is_frozen_with_its_norms(vocabulary, model, batch):
@@ -321,7 +320,7 @@ def test_the_backbone_is_frozen_with_its_norms(vocabulary, model, batch):
     pairs = PairRule.of(vocabulary).pair(batch)
     outputs = network(batch, pairs)
     assert (outputs["relevance_logs"] == FLOOR).all()
-    model.method.losses(vocabulary)(outputs, batch, pairs, BatchCounts(3, 2))["verb"].backward()
+    model.method.losses(vocabulary)(outputs, batch, pairs, counts_of(batch, pairs))["verb"].backward()
     assert all(value.grad is None for value in network.backbone.parameters())
     assert all(value.grad is not None and value.grad.isfinite().all() for value in network.graph.parameters())
     assert all(torch.equal(value, before[name]) for name, value in network.backbone.state_dict().items())

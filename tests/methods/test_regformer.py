@@ -313,6 +313,11 @@ def test_the_clamp_at_inference_holds_the_instance_score_in_the_logits(small, vo
     assert {column.name for column in RegFormer(network.params).columns} == set(clamped) | {"image_logits"}
 
 
+def test_as_many_parameters_as_the_published_network(vocabulary):
+    network = new_network(vocabulary, RegFormerParams(), text_width=512, patch_width=384)
+    assert sum(value.numel() for value in network.parameters()) == 12_932_616
+
+
 # Training
 
 
@@ -370,3 +375,16 @@ def test_a_backbone_that_is_not_frozen_gets_gradients(vocabulary, model_params, 
 def test_heads_must_divide_the_width(vocabulary, model_params, small_visual):
     with pytest.raises(ParamError, match=r"model\.regformer\.width is 16; expected a multiple of the 3 heads"):
         small_model(vocabulary, chosen(model_params, method="regformer", heads=3), small_visual)
+
+
+def test_mixed_precision_is_near(vocabulary, model_params, small_visual):
+    """Cosines, which are multiplied by 20, and all that follows the decoder stay in float32."""
+    model = small_model(vocabulary, chosen(model_params, method="regformer"), small_visual)
+    batch = make_batch([4, 3], vocabulary)
+    pairs, expected = run(model, vocabulary, batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = model.network(batch, pairs)
+    for name, values in expected.items():
+        assert found[name].dtype == torch.float32
+        torch.testing.assert_close(found[name], values, atol=0.3, rtol=0.05)
+    assert not torch.equal(found["image_logits"], expected["image_logits"])

@@ -17,8 +17,11 @@ from pipeline.methods.regformer.lora import AdaptedText
 from pipeline.prompts.role_sentences import verb_sentences
 from pipeline.store.clip_architecture import ClipConfig, build_clip
 from pipeline.store.clip_checkpoint import ClipCheckpoint
+from pipeline.training.loop import TrainingRun, train
+from pipeline.training.params import TrainParams
 from tests.conftest import make_batch
-from tests.small_model import WIDTH, chosen, counts_of, random_bank, run
+from tests.small_model import WIDTH, chosen, counts_of, random_bank, run, short_run
+from tests.small_split import small_bags
 
 
 @pytest.fixture
@@ -101,6 +104,33 @@ def test_training_moves_the_sentences_and_the_checkpoint_keeps_them_alone(model,
     twin = model_from_config(trained.config, state)
     (_, ours), (_, theirs) = run(trained, vocabulary, batch), run(twin, vocabulary, batch)
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_resume_is_bit_exact(model, vocabulary, toyworld_params, tmp_path, seed):
+    bags = small_bags(tmp_path / "split", vocabulary, [2, 1, 0, 2, 3, 1, 2], seed=seed)
+    params = short_run(toyworld_params[TrainParams], epochs=3, batch_size=3)
+
+    def trained(work, stop=None):
+        fresh, steps = model("output"), []
+
+        def progress(losses):
+            if len(steps) == stop:
+                raise KeyboardInterrupt
+            steps.append(losses)
+
+        train(fresh, vocabulary, bags, TrainingRun(params, "x", tmp_path / work, torch.device("cpu"), progress))
+        return fresh.network, len(steps)
+
+    straight, _ = trained("straight")
+    with pytest.raises(KeyboardInterrupt):
+        trained("cut", stop=3)
+    torch.manual_seed(999)  # a new process starts from elsewhere
+    resumed, steps = trained("cut")
+    assert steps == 4
+    expected = straight.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in resumed.state_dict().items())
+    moved = resumed.verb_bank - model("output").network.eval().verb_bank
+    assert moved.abs().max() > 1e-4
 
 
 def test_without_lora_sentences_are_those_of_the_bank(model, vocabulary):

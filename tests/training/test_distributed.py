@@ -174,6 +174,7 @@ LOSSES = {
     "abl4": {"method": "prompt_classifier", "classifier": "mlp"},
     "baseline": {"hoi_recognition": False, "ktn": "none", "relatedness": False},
     "refined": REFINED,
+    "regformer": {"method": "regformer"},
 }
 DROPOUT = {"dropout": 0.2}  # so that the random numbers of both ranks matter
 SCENARIOS = {  # changes of the model, work folder, iterations until it is interrupted

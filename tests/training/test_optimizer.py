@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from pipeline.training.optimizer import build_optimizer, build_schedule
+from pipeline.training.optimizer import SeparateMomentsAdam, build_optimizer, build_schedule
 from pipeline.training.params import TrainParams
 
 
@@ -90,3 +90,42 @@ def test_adam_takes_the_decay_as_gradient(params, optimizer, expected):
     network.head.weight.grad = torch.zeros(3, 2)
     step.step()
     torch.testing.assert_close(network.head.weight.data, torch.full((3, 2), expected))
+
+
+def stepped(params, kinds, gradients, **options):
+    """The network after a step by each gradient, of batches with boxes or without."""
+    torch.manual_seed(0)
+    network = Tiny()
+    optimizer = build_optimizer(network, params, **options)
+    for has_boxes, gradient in zip(kinds, gradients, strict=True):
+        for parameter in network.parameters():
+            parameter.grad = torch.full_like(parameter, gradient) if parameter.requires_grad else None
+        if options:
+            optimizer.has_boxes = has_boxes
+        optimizer.step()
+    return network, optimizer
+
+
+@pytest.mark.parametrize("kind", [False, True])
+@pytest.mark.parametrize("optimizer", ["adamw", "adam"])
+def test_separate_moments_of_one_kind_are_plain_adam(params, kind, optimizer):
+    params = dataclasses.replace(params, optimizer=optimizer)
+    found, expected = (
+        stepped(params, [kind] * 3, [0.5, -1, 2], **options)[0] for options in ({"separate_moments": True}, {})
+    )
+    for name, value in expected.state_dict().items():
+        assert torch.equal(found.state_dict()[name], value), name
+
+
+def test_the_gradients_of_one_kind_do_not_move_the_other_kinds_moments(params):
+    """Without decay, a step depends on the moments alone: those of a kind are as if the other had never been."""
+    params = dataclasses.replace(params, weight_decay=0.0)
+    _, mixed = stepped(params, [False, True, True, False], [0.5, 3, -7, -1], separate_moments=True)
+    _, weak = stepped(params, [False, False], [0.5, -1])
+    _, strong = stepped(params, [True, True], [3, -7])
+    assert isinstance(mixed, SeparateMomentsAdam)
+    states = (list(optimizer.state.values()) for optimizer in (mixed, weak, strong))
+    for both, own, boxes in zip(*states, strict=True):
+        assert both.keys() == own.keys() | {f"boxes.{name}" for name in boxes}
+        assert all(torch.equal(both[name], value) for name, value in own.items())
+        assert all(torch.equal(both[f"boxes.{name}"], value) for name, value in boxes.items())

@@ -39,7 +39,10 @@ class NoWaiting(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("recompute", [False, True])
-@pytest.mark.parametrize("changes", [{}, {"method": "ppr_fcn"}, {"method": "prompt_classifier", "classifier": "mlp"}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"method": "ppr_fcn"}, {"method": "prompt_classifier", "classifier": "mlp"}, {"method": "regformer"}],
+)
 def test_forward_losses_and_backward_never_wait(
     vocabulary, model_params, small_visual, params, batch, changes, recompute
 ):

@@ -12,10 +12,10 @@ from pipeline.methods.base import BatchCounts, Losses, Outputs
 from pipeline.methods.bilevel.category_bags import (
     CategoryBags,
     bag_loss,
+    best_of_bags,
     category_bags,
     refinement_loss,
     refinement_targets,
-    related_pairs,
 )
 from pipeline.methods.bilevel.params import BilevelParams
 from pipeline.methods.bilevel.pseudo_labels import pseudo_relatedness
@@ -35,39 +35,42 @@ class BilevelLosses(Losses):
 
     def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:
         """Return the terms whose parts are switched on."""
-        params, object_ids = self.params, batch.object_ids[pairs.object]
-        bags = category_bags(batch.labels, pairs, object_ids, self.verbs_of_pairs.hoi_of)
+        params = self.params
         taught = outputs.get("bag_logits", outputs["interaction_logits"])
         terms = {}
         if params.hoi_recognition:
             terms["global"] = _summed_bce(outputs["image_logits"], batch.labels)
         if params.bags == "category":
-            terms["pair"] = bag_loss(taught, bags)
+            terms["pair"] = bag_loss(taught, self._bags(batch, pairs))
         else:
             terms["pair"] = mil_loss(taught, pairs, self.masks.verbs(batch.labels))
         if params.relatedness:
-            related = self._related(outputs["interaction_logits"], batch, pairs, bags)
-            terms["relatedness"] = _summed_bce(outputs["relatedness_logits"], related)
+            terms["relatedness"] = _summed_bce(outputs["relatedness_logits"], self.related_pairs(outputs, batch, pairs))
         if params.refinement_heads:
-            terms["refinement"] = self._refinement(outputs, batch, pairs, bags)
+            terms["refinement"] = self._refinement(outputs, batch, pairs)
         return {name: term / whole.images for name, term in terms.items()}
 
-    def _related(self, logits: Tensor, batch: BagBatch, pairs: PairIndex, bags: CategoryBags) -> Tensor:
-        """Pseudo relatedness labels, float32 [M]."""
+    def related_pairs(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex) -> Tensor:
+        """Labels of relatedness, float32 [M]: pseudo labels."""
+        logits, top_k = outputs["interaction_logits"], self.params.top_k
         if self.params.bags == "category":
-            return related_pairs(logits, bags, self.params.top_k)
+            return best_of_bags(logits, self._bags(batch, pairs), top_k)
         return pseudo_relatedness(
             logits,
             pairs,
             batch.object_ids[pairs.object],
             image_verbs=self.masks.verbs(batch.labels),
             image_objects=self.masks.objects(batch.labels),
-            top_k=self.params.top_k,
+            top_k=top_k,
         )
 
-    def _refinement(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, bags: CategoryBags) -> Tensor:
+    def _bags(self, batch: BagBatch, pairs: PairIndex) -> CategoryBags:
+        return category_bags(batch.labels, pairs, batch.object_ids[pairs.object], self.verbs_of_pairs.hoi_of)
+
+    def _refinement(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex) -> Tensor:
         """Loss of the refinement heads, each against the best pairs of the one before; grows from 0 to its whole."""
-        boxes, teacher = (batch.boxes[pairs.human], batch.boxes[pairs.object]), outputs["bag_logits"]
+        bags, boxes = self._bags(batch, pairs), (batch.boxes[pairs.human], batch.boxes[pairs.object])
+        teacher = outputs["bag_logits"]
         loss = teacher.new_zeros(())
         for logits in outputs["refinement_logits"]:
             targets = refinement_targets(teacher, bags, *boxes, self.params.refinement_iou)

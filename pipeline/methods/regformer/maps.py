@@ -100,5 +100,5 @@ def box_patches(boxes: Tensor, image_sizes: Tensor, grid: int) -> Tensor:
     empty = (low >= high).any(1, keepdim=True)
     low, high = torch.where(empty, center, low), torch.where(empty, center + 1, high)
     steps = torch.arange(grid, device=boxes.device)
-    columns, rows = ((low[:, [axis]] <= steps) & (steps < high[:, [axis]]) for axis in (0, 1))  # [N, grid] each
+    columns, rows = ((low[:, axis, None] <= steps) & (steps < high[:, axis, None]) for axis in (0, 1))  # [N, grid] each
     return (rows[:, :, None] & columns[:, None, :]).flatten(1)

@@ -5,8 +5,10 @@ I images, N proposals, M pairs, P patches, A verbs, C object categories, H HOI c
 
 from __future__ import annotations
 
-import itertools
+import math
 from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self
 
 import torch
@@ -78,78 +80,59 @@ class RegFormerNetwork(HoiNetwork):
         return self
 
     def forward(self, batch: BagBatch, pairs: PairIndex) -> Outputs:
-        """Image-level logits, and those of the batch's pairs where it has some."""
+        """Logits of images, and of the batch's pairs where it has some."""
+        scenes = self._scenes(batch.images)
+        return {"image_logits": self._image_logits(scenes)} | self._pair_outputs(scenes, batch, pairs)
+
+    def _scenes(self, images: Tensor) -> _Scenes:
         with torch.no_grad() if self.params.freeze_backbone else nullcontext():
-            patches = self.backbone.patches(self.backbone(batch.images))
-        tokens = self.projector(patches)  # [I, P, D]
-        memory = self.decoder.memory(tokens)
-        with torch.autocast(batch.images.device.type, enabled=False):  # cosines are multiplied by 20: no bfloat16
-            verbs = self.text_encoder() if self.training and self.text_encoder is not None else self.verb_bank
+            patches = self.backbone.patches(self.backbone(images))
+        tokens = self.projector(patches)
+        keys, values = self.decoder.memory(tokens)
+        with torch.autocast(images.device.type, enabled=False):  # cosines are multiplied by 20: no bfloat16
             tokens = tokens.to(self.object_bank.dtype)
-            human = self.human_head(tokens, self.object_bank[self.human : self.human + 1])  # [I, 1, P]
-            objects = self.object_head(tokens, self.object_bank)  # [I, C, P]
-        image_logits = self.image_logits(tokens, human, objects, memory, verbs)
-        return {"image_logits": image_logits} | self.pair_outputs(batch, pairs, tokens, human, objects, memory, verbs)
+            human = self.human_head(tokens, self.object_bank[self.human : self.human + 1])
+            objects = self.object_head(tokens, self.object_bank)
+            verbs = self.text_encoder() if self.training and self.text_encoder is not None else self.verb_bank
+        return _Scenes(tokens, keys, values, human, objects, verbs)
 
-    def image_logits(
-        self, tokens: Tensor, human: RoleMaps, objects: RoleMaps, memory: tuple[Tensor, Tensor], verbs: Tensor
-    ) -> Tensor:
-        """eta [I, H]: one query per object category, and the instance score of human and category (sections 5.5-5.10).
-
-        Args:
-            tokens: [I, P, D].
-            human, objects: maps [I, 1, P] and [I, C, P].
-            memory: of the decoder.
-            verbs: omega [A, T].
-        """
-        queries = self.query(
-            self.query.human_part(human.relevance @ tokens), self.query.object_part(objects.relevance @ tokens)
-        )
-        verb_logits = self._verb_logits(self.decoder(queries, *memory), verbs)  # [I, C, A]
-        log_instance = human.log_score + objects.log_score  # [I, C]
-        logits, instance = verb_logits[:, self.hoi_object, self.hoi_verb], log_instance[:, self.hoi_object]
-        log_probability = functional.logsigmoid(logits) + self.params.kappa * instance
+    def _image_logits(self, scenes: _Scenes) -> Tensor:
+        """eta [I, H]: a query per object category, and the instance score of human and category (sec. 5.5 to 5.10)."""
+        human_part = self.query.human_part(scenes.human.relevance @ scenes.tokens)  # [I, 1, D]
+        object_part = self.query.object_part(scenes.objects.relevance @ scenes.tokens)  # [I, C, D]
+        decoded = self.decoder(self.query(human_part, object_part), scenes.keys, scenes.values)
+        verb_logits = self._verb_logits(decoded, scenes.verbs)[:, self.hoi_object, self.hoi_verb]  # [I, H]
+        log_instance = (scenes.human.log_score + scenes.objects.log_score)[:, self.hoi_object]
+        log_probability = functional.logsigmoid(verb_logits) + self.params.kappa * log_instance
         if self.training and self.params.clamp_training:
             return clamped_logit(log_probability.exp())
         return logit_of_log(log_probability)
 
-    def pair_outputs(
-        self,
-        batch: BagBatch,
-        pairs: PairIndex,
-        tokens: Tensor,
-        human: RoleMaps,
-        objects: RoleMaps,
-        memory: tuple[Tensor, Tensor],
-        verbs: Tensor,
-    ) -> Outputs:
-        """Logits of pairs (section 7); what belongs to one box and role is computed once per proposal."""
-        image, offsets = batch.proposal_image, batch.proposal_offsets.tolist()
-        mask = box_patches(batch.boxes, batch.image_sizes[image], round(tokens.shape[1] ** 0.5))
-        of_human = human.rows(image, torch.zeros_like(image))  # [N, P]
-        of_object = objects.rows(image, batch.object_ids)
-        boxed_human, boxed_object = of_human.within(mask), of_object.within(mask)
-        human_part = self.query.human_part(_region_features(boxed_human.relevance, tokens, offsets))  # [N, D]
-        object_part = self.query.object_part(_region_features(boxed_object.relevance, tokens, offsets))
-        logits = []
-        for index, (start, stop) in enumerate(_ranges(pairs.offsets.tolist())):
-            keys, values = (rows[index : index + 1] for rows in memory)
+    def _pair_outputs(self, scenes: _Scenes, batch: BagBatch, pairs: PairIndex) -> Outputs:
+        """Outputs [M, *] (sec. 7); what belongs to one box and role is computed once per proposal."""
+        image = batch.proposal_image
+        mask = box_patches(batch.boxes, batch.image_sizes[image], round(scenes.tokens.shape[1] ** 0.5))
+        human, human_features = _in_boxes(scenes.human.rows(image, torch.zeros_like(image)), mask, scenes, batch)
+        partner, object_features = _in_boxes(scenes.objects.rows(image, batch.object_ids), mask, scenes, batch)
+        human_part = self.query.human_part(human_features)  # [N, D]
+        object_part = self.query.object_part(object_features)
+        verb_logits = self._logits_of_pairs(scenes, human_part, object_part, pairs)
+        local, mass = (human[pairs.human] + partner[pairs.object]).unbind(1)
+        if not self.params.clamp_inference:
+            return {"interaction_logits": verb_logits, "local_logs": local, "mass_logs": mass}
+        log_probability = functional.logsigmoid(verb_logits) + self.params.kappa * (local + mass)[:, None]
+        return {"interaction_logits": logit_of_log(log_probability.clamp(min=math.log(SMALLEST)))}
+
+    def _logits_of_pairs(self, scenes: _Scenes, human_part: Tensor, object_part: Tensor, pairs: PairIndex) -> Tensor:
+        """z [M, A], image by image; its queries are cut for memory, which changes nothing."""
+        found = [scenes.tokens.new_zeros(0, len(scenes.verbs))]
+        for image, start, stop in _ranges(pairs.offsets, len(pairs)):
             for low in range(start, stop, _PAIRS_AT_ONCE):
                 rows = slice(low, min(low + _PAIRS_AT_ONCE, stop))
                 queries = self.query(human_part[pairs.human[rows]], object_part[pairs.object[rows]])
-                logits.append(self._verb_logits(self.decoder(queries[None], keys, values)[0], verbs))
-        verb_logits = torch.cat([tokens.new_zeros(0, len(verbs)), *logits])  # z [M, A]
-        local, mass = (
-            of_pairs[pairs.human] + others[pairs.object]
-            for of_pairs, others in (
-                (boxed_human.log_score, boxed_object.log_score),
-                (_log_mass(boxed_human, of_human), _log_mass(boxed_object, of_object)),
-            )
-        )
-        if self.params.clamp_inference:
-            log_probability = functional.logsigmoid(verb_logits) + self.params.kappa * (local + mass)[:, None]
-            return {"interaction_logits": logit_of_log(log_probability.exp().clamp(min=SMALLEST).log())}
-        return {"interaction_logits": verb_logits, "local_logs": local, "mass_logs": mass}
+                decoded = self.decoder(queries[None], scenes.keys[image, None], scenes.values[image, None])
+                found.append(self._verb_logits(decoded[0], scenes.verbs))
+        return torch.cat(found)
 
     def _verb_logits(self, decoded: Tensor, verbs: Tensor) -> Tensor:
         with torch.autocast(decoded.device.type, enabled=False):
@@ -157,21 +140,40 @@ class RegFormerNetwork(HoiNetwork):
         return logits
 
 
+@dataclass(frozen=True)
+class _Scenes:
+    """What image-level logits and pairs share of a batch.
+
+    Attributes:
+        tokens: t [I, P, D].
+        keys, values: of the decoder, [I, heads, P, D / heads].
+        human, objects: maps [I, 1, P] and [I, C, P].
+        verbs: omega [A, T].
+    """
+
+    tokens: Tensor
+    keys: Tensor
+    values: Tensor
+    human: RoleMaps
+    objects: RoleMaps
+    verbs: Tensor
+
+
 def clamped_logit(probability: Tensor) -> Tensor:
     """Logit of a probability whose two sides are at least 1e-5."""
     return torch.log(probability.clamp(min=SMALLEST) / (1 - probability).clamp(min=SMALLEST))
 
 
-def _ranges(offsets: list[int]) -> list[tuple[int, int]]:
-    return list(itertools.pairwise(offsets))
+def _in_boxes(whole: RoleMaps, mask: Tensor, scenes: _Scenes, batch: BagBatch) -> tuple[Tensor, Tensor]:
+    """One role of each proposal: (log L, log G) [N, 2], and F, its tokens' sum by relevance, [N, D]."""
+    boxed = whole.within(mask)
+    log_mass = (boxed.log_total - whole.log_total).clamp(max=0)  # a part of all: rounding must not make it more
+    features = [scenes.tokens.new_zeros(0, scenes.tokens.shape[2])]
+    for image, start, stop in _ranges(batch.proposal_offsets, len(batch.boxes)):
+        features.append(boxed.relevance[start:stop] @ scenes.tokens[image])
+    return torch.stack([boxed.log_score, log_mass], 1), torch.cat(features)
 
 
-def _region_features(relevance: Tensor, tokens: Tensor, offsets: list[int]) -> Tensor:
-    """Sum of an image's tokens by relevance [N, P], [N, D]."""
-    regions = [relevance[start:stop] @ tokens[image] for image, (start, stop) in enumerate(_ranges(offsets))]
-    return torch.cat([tokens.new_zeros(0, tokens.shape[2]), *regions])
-
-
-def _log_mass(boxed: RoleMaps, whole: RoleMaps) -> Tensor:
-    """log G [N]: the part of the image's relevance that lies in the box; rounding must not make it more than all."""
-    return (boxed.log_total - whole.log_total).clamp(max=0)
+def _ranges(offsets: Tensor, rows: int) -> list[tuple[int, int, int]]:
+    """Image, first row and end of each image's rows; without any row the host does not wait for a GPU's offsets."""
+    return [(image, *ends) for image, ends in enumerate(pairwise(offsets.tolist()))] if rows else []

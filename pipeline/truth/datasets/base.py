@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ Advance = Callable[[], None]  # called after each image
 
 @dataclass(frozen=True)
 class PreparedSplit:
-    """One split; `annotated` is None for training splits, whose boxes nobody may see, and where there are none.
+    """One split; `annotated` is None for training splits, whose boxes `prepare` never writes, and where there are none.
 
     `people` is what the V-COCO protocol scores against, for that dataset's official files only.
     """
@@ -65,6 +65,25 @@ class DatasetReader(Protocol):
 
     def read(self, drawn_images: Path, advance: Advance) -> list[PreparedSplit]:
         """Return all splits; a dataset that draws its images writes them under `drawn_images`, others a note."""
+
+
+@dataclass(frozen=True)
+class TrainingBoxes:
+    """Annotated pairs of the training split, for training with boxes; `truth` is of the images `image_ids`, in order.
+
+    No box is checked against its image: one that nothing matches labels nothing.
+    """
+
+    image_ids: tuple[str, ...]
+    truth: GroundTruth
+
+
+@runtime_checkable
+class ReadsTrainingBoxes(Protocol):
+    """What `label_pairs` asks of a reader beyond `DatasetReader`; a reader without it is for image-level labels."""
+
+    def training_boxes(self) -> TrainingBoxes:
+        """Return the pairs of the same training images as `read`, without opening an image."""
 
 
 @dataclass(frozen=True)

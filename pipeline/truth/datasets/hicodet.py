@@ -14,7 +14,14 @@ from pathlib import Path
 
 from pipeline.core.errors import DataError, ParamError
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.truth.datasets.base import Advance, PreparedSplit, hold_out, prepare_splits, source_folder
+from pipeline.truth.datasets.base import (
+    Advance,
+    PreparedSplit,
+    TrainingBoxes,
+    hold_out,
+    prepare_splits,
+    source_folder,
+)
 from pipeline.truth.hicodet_annotations import HicoDetAnnotations, read_hicodet_json
 from pipeline.truth.hicodet_mat import Split, read_hicodet_mat, with_image_labels
 from pipeline.truth.params import PrepareParams
@@ -46,10 +53,20 @@ class HicoDetReader:
 
     def read(self, drawn_images: Path, advance: Advance) -> list[PreparedSplit]:
         """Check every image and return train, val and test; only the last two keep boxes."""
-        train_rows, val_rows = hold_out(len(self._train), self._val_fraction, seed=self._seed, dataset=DATASET)
-        splits = {"train": self._train.take(train_rows), "val": self._train.take(val_rows), "test": self._test}
+        train, val = self._held_out()
+        splits = {"train": train, "val": val, "test": self._test}
         rare = self._test.rare
         return prepare_splits(splits, self._train.truth, self._source, DATASET, drawn_images, advance, rare=rare)
+
+    def training_boxes(self) -> TrainingBoxes:
+        """Pairs of the training images that are not held out."""
+        train, _ = self._held_out()
+        return TrainingBoxes(train.image_ids, train.truth)
+
+    def _held_out(self) -> tuple[HicoDetAnnotations, HicoDetAnnotations]:
+        """Train and val."""
+        train_rows, val_rows = hold_out(len(self._train), self._val_fraction, seed=self._seed, dataset=DATASET)
+        return self._train.take(train_rows), self._train.take(val_rows)
 
 
 def _annotation_files(source: Path) -> list[Path]:

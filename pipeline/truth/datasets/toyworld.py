@@ -18,7 +18,7 @@ from pipeline.data.split import SplitManifest
 from pipeline.store.files import sha256_of
 from pipeline.toyworld.scenes import Scene, render_scene
 from pipeline.toyworld.vocabulary import toyworld_vocabulary
-from pipeline.truth.datasets.base import Advance, PreparedSplit
+from pipeline.truth.datasets.base import Advance, PreparedSplit, TrainingBoxes
 from pipeline.truth.ground_truth import GroundTruth
 from pipeline.truth.ground_truth_file import AnnotatedSplit
 from pipeline.truth.params import PrepareParams
@@ -68,16 +68,29 @@ class ToyworldReader:
         folder.mkdir()
         drawn = []
         for index in range(self._counts[split]):
-            exponent = float(self._exponents[split])
-            scene = render_scene(split, index, root_seed=self._seed, size=self._size, exponent=exponent)
+            scene = self._scene(split, index)
             file = folder / f"{index:06d}.png"
             scene.image.save(file, compress_level=1)
             record = ImageRecord(
-                f"{split}-{index:06d}", f"{split}/{file.name}", *scene.image.size, sha256=sha256_of(file)
+                _image_id(split, index), f"{split}/{file.name}", *scene.image.size, sha256=sha256_of(file)
             )
             drawn.append((record, dataclasses.replace(scene, image=_ON_DISK)))
             advance()
         return drawn
+
+    def training_boxes(self) -> TrainingBoxes:
+        """Pairs of the training images, which are drawn again, since boxes follow from the drawing; none is written."""
+        indices = range(self._counts["train"])
+        scenes = [dataclasses.replace(self._scene("train", index), image=_ON_DISK) for index in indices]
+        return TrainingBoxes(tuple(_image_id("train", index) for index in indices), _ground_truth(scenes))
+
+    def _scene(self, split: Split, index: int) -> Scene:
+        exponent = float(self._exponents[split])
+        return render_scene(split, index, root_seed=self._seed, size=self._size, exponent=exponent)
+
+
+def _image_id(split: Split, index: int) -> str:
+    return f"{split}-{index:06d}"
 
 
 def _ground_truth(scenes: list[Scene]) -> GroundTruth:

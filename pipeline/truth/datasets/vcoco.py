@@ -20,7 +20,14 @@ from pipeline.core.errors import DataError
 from pipeline.core.types import IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.truth.annotated_images import AnnotatedImages
-from pipeline.truth.datasets.base import Advance, PreparedSplit, hold_out, prepare_splits, source_folder
+from pipeline.truth.datasets.base import (
+    Advance,
+    PreparedSplit,
+    TrainingBoxes,
+    hold_out,
+    prepare_splits,
+    source_folder,
+)
 from pipeline.truth.params import PrepareParams
 from pipeline.truth.vcoco_annotations import VCocoAnnotations, read_vcoco
 from pipeline.truth.vcoco_pairs import official_pairs, read_vcoco_pairs, vcoco_vocabulary
@@ -49,13 +56,25 @@ class VCocoReader:
     def read(self, drawn_images: Path, advance: Advance) -> list[PreparedSplit]:
         """Check every image and return train, val and test; only the last two keep boxes."""
         splits, people = self._splits, self._people
-        training = splits["train" if self._val_fraction is None else "trainval"]
+        training = self._training
         if self._val_fraction is not None:
             train_rows, val_rows = hold_out(len(training), self._val_fraction, seed=self._seed, dataset=DATASET)
             splits = {"train": training.take(train_rows), "val": training.take(val_rows), "test": splits["test"]}
             if people:
                 people = {"val": people["trainval"].take_images(val_rows), "test": people["test"]}
         return prepare_splits(splits, training.truth, self._source, DATASET, drawn_images, advance, people=people)
+
+    def training_boxes(self) -> TrainingBoxes:
+        """Pairs of the training images that are not held out."""
+        train = self._training
+        if self._val_fraction is not None:
+            train = train.take(hold_out(len(train), self._val_fraction, seed=self._seed, dataset=DATASET)[0])
+        return TrainingBoxes(train.image_ids, train.truth)
+
+    @property
+    def _training(self) -> AnnotatedImages:
+        """Images before val is held out."""
+        return self._splits["train" if self._val_fraction is None else "trainval"]
 
 
 def _annotation_files(source: Path, names: Sequence[str]) -> tuple[bool, list[Path]]:

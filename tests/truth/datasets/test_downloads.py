@@ -11,10 +11,14 @@ from PIL import Image
 from scipy.io import savemat
 
 from pipeline.config.layout import Layout
+from pipeline.config.params import load_params
+from pipeline.core.errors import ArtifactError
 from pipeline.data.split import read_split
 from pipeline.store.files import sha256_of
 from pipeline.store.vocabulary_file import read_vocabulary
+from pipeline.truth.datasets.catalog import open_reader, read_training_boxes
 from pipeline.truth.ground_truth_file import read_ground_truth
+from pipeline.truth.params import PrepareParams
 from pipeline.truth.vcoco_people_file import read_people
 from stages.cli import main
 from tests.conftest import ROOT
@@ -95,6 +99,33 @@ def test_training_manifests_hold_no_box(prepare, hicodet_folder, vcoco_folder):
         }  # fmt: skip
         assert not layout.ground_truth("train").exists()
         assert not layout.people("train").exists()
+
+
+@pytest.mark.parametrize("val_fraction", [0.0, 0.34])
+@pytest.mark.parametrize("dataset", ["hicodet", "vcoco"])
+def test_boxes_of_training_images_are_those_of_the_annotations(
+    prepare, hicodet_folder, vcoco_folder, dataset, val_fraction
+):
+    """They are read for the images of train.json; the labels there are the classes of the pairs."""
+    folder = {"hicodet": hicodet_folder, "vcoco": vcoco_folder}[dataset]
+    _, layout = prepare(dataset, folder, val_fraction=val_fraction)
+    vocabulary = read_vocabulary(layout.vocabulary)
+    manifest = read_split(layout.split("train"), vocabulary)
+    params = load_params(layout.params, dataset)[PrepareParams]
+    reader, _ = open_reader(params, dataset=dataset, root=layout.root)
+    truth = read_training_boxes(reader, params, manifest, vocabulary)
+    assert len(truth) > 0
+    shown = [np.unique(truth.hoi_id[truth.image_index == row]).tolist() for row in range(len(manifest))]
+    assert shown == [labels.hoi_ids.tolist() for labels in manifest.labels]
+    if dataset == "hicodet":
+        form = json.loads((folder / "instances_train2015.json").read_text())
+        entry = form["annotation"][form["filenames"].index(f"{manifest.image_ids[0]}.jpg")]
+        expected = np.array(entry["boxes_h"]) - (1, 1, 0, 0)
+        assert truth.human_boxes[truth.image_index == 0].tolist() == expected.tolist()
+    if val_fraction:
+        _, layout = prepare(dataset, folder, val_fraction=0.5)
+        with pytest.raises(ArtifactError, match="other images than the annotations"):
+            read_training_boxes(reader, params, read_split(layout.split("train"), vocabulary), vocabulary)
 
 
 def test_hicodet_validation_images_are_held_out_of_train(prepare, hicodet_folder):

@@ -14,7 +14,7 @@ from pipeline.evaluation.matching import TruthIndex, best_pairs, cell_index, fir
 from pipeline.truth.ground_truth import GroundTruth
 
 
-def label_pairs(
+def shown_classes(
     image_index: IntArray,
     human_boxes: FloatArray,
     object_boxes: FloatArray,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.evaluation.pair_labels import label_pairs
+from pipeline.evaluation.shown_classes import shown_classes
 from tests.evaluation.worlds import ground_truth
 
 # HOI classes of the fixture: 0 ride bicycle, 1 hold bicycle, 2 hold cup, 3 drink_with cup; objects 1 bicycle, 2 cup.
@@ -13,7 +13,7 @@ def label(vocabulary, pairs, truth):
     """Pairs as (image, human box, object box, object id)."""
     image, human, partner, objects = zip(*pairs, strict=True)
     boxes = [np.array(side, np.float32) for side in (human, partner)]
-    return label_pairs(np.array(image), *boxes, np.array(objects), truth, vocabulary).tolist()
+    return shown_classes(np.array(image), *boxes, np.array(objects), truth, vocabulary).tolist()
 
 
 SHOWN = (0, 0, MAN, WHEELS)
@@ -58,4 +58,4 @@ def test_of_several_classes_the_rarest_is_taken(vocabulary):
 
 def test_nothing_proposed(vocabulary):
     none, boxes = np.zeros(0, np.int64), np.zeros((0, 4), np.float32)
-    assert len(label_pairs(none, boxes, boxes, none, ground_truth([SHOWN], 1), vocabulary)) == 0
+    assert len(shown_classes(none, boxes, boxes, none, ground_truth([SHOWN], 1), vocabulary)) == 0
