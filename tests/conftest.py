@@ -79,6 +79,7 @@ def toyworld_params() -> Params:
 def model_params(toyworld_params) -> ModelParams:
     sizes = {"spatial_hidden": 16, "pair_hidden": 16}
     settings = dict.fromkeys(("bilevel", "ppr_fcn", "prompt_classifier"), sizes) | {"clip_resnet": {"roi_size": 2}}
+    settings["alignformer_like"] = {"queries": 6, "layers": 2, "width": 16, "heads": 2, "pair_hidden": 16}
     settings["regformer"] = {"width": 16, "heads": 2, "relevance_width": 8}
     return dataclasses.replace(toyworld_params[ModelParams], image_size=64, settings=settings)
 

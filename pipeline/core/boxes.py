@@ -58,6 +58,16 @@ def box_union(first: Boxes, second: Boxes) -> Boxes:
     )
 
 
+def box_giou(first: Boxes, second: Boxes) -> Boxes:
+    """Generalized IoU of broadcastable boxes, -1..1, [*] (Rezatofighi et al. 2019); they have extents above zero."""
+    xp = _namespace(first)
+    overlap = box_intersection(first, second)
+    covered = box_area(first) + box_area(second) - overlap
+    corner = xp.minimum(first[..., :2], second[..., :2]), xp.maximum(first[..., 2:], second[..., 2:])
+    hull = (corner[1] - corner[0]).prod(-1)
+    return iou_of_areas(overlap, box_area(first), box_area(second)) - (hull - covered) / hull.clip(min=1e-12)
+
+
 def clip_boxes(boxes: Boxes, width: float, height: float) -> Boxes:
     """Boxes cut to an image of the given size in pixels, [*, 4]."""
     xp = _namespace(boxes)

@@ -18,6 +18,7 @@ from torch import Tensor
 from pipeline.core.bags import BagBatch
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import BatchCounts, Losses, Outputs
+from pipeline.methods.bilevel.category_bags import CategoryBags
 from pipeline.methods.bilevel.losses import BilevelLosses
 from pipeline.methods.bilevel.method import Bilevel
 from pipeline.methods.box_labels import annotated_verbs
@@ -35,10 +36,10 @@ class BoxLosses(BilevelLosses):
         localization = localization_loss(outputs["interaction_logits"], pairs, annotated, len(batch))
         return {**terms, "boxes": localization / whole.images}
 
-    def related_pairs(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex) -> Tensor:
+    def relatedness_labels(self, logits: Tensor, batch: BagBatch, pairs: PairIndex, bags: CategoryBags) -> Tensor:
         """The annotated pairs where the image has boxes, float32 [M]; pseudo labels elsewhere."""
         annotated = annotated_verbs(batch, pairs, self.masks.hoi_to_verb).any(1)
-        pseudo = super().related_pairs(outputs, batch, pairs)
+        pseudo = super().relatedness_labels(logits, batch, pairs, bags)
         return torch.where(batch.has_boxes[pairs.image], annotated.to(pseudo.dtype), pseudo)
 
 

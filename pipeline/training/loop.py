@@ -101,9 +101,9 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
     batch_loss = ranks.share(whole_loss)
     watch = LossWatch(ranks, whole_loss.figures, lag=1 if run.device.type == "cuda" else 0, tell=run.tell)
     for iteration, batch in enumerate(feed, start):
-        losses.progress = iteration / iterations
         if isinstance(state.optimizer, SeparateMomentsAdam):
             state.optimizer.has_boxes = bool(dataset.has_boxes[batch.image_index[0]])
+        losses.progress = iteration / iterations
         figures = optimizer_step(batch_loss, state.optimizer, batch, ranks, gradient_clip=params.gradient_clip)
         state.schedule.step()
         seen = watch.add(iteration, [dataset.manifest.image_ids[index] for index in batch.image_index], figures)

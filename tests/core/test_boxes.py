@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 from torchvision.ops import box_iou as torchvision_iou
+from torchvision.ops import generalized_box_iou
 
-from pipeline.core.boxes import box_area, box_intersection, box_iou, box_union, clip_boxes, has_extent
+from pipeline.core.boxes import box_area, box_giou, box_intersection, box_iou, box_union, clip_boxes, has_extent
 
 A = [0.0, 0.0, 4.0, 2.0]
 B = [2.0, 1.0, 6.0, 5.0]
@@ -23,6 +24,7 @@ def test_by_hand(kind):
     assert box_area(boxes).tolist() == [8, 16, 1, 1, 0]
     assert box_intersection(boxes[:1], boxes).tolist() == [8, 2, 1, 0, 0]
     assert box_iou(boxes[:1], boxes).tolist() == pytest.approx([1, 2 / 22, 1 / 8, 0, 0])
+    assert box_giou(boxes[:1], boxes).tolist() == pytest.approx([1, 2 / 22 - 8 / 30, 1 / 8, -112 / 121, -0.0])
     assert box_union(boxes[:1], boxes)[[1, 3]].tolist() == [[0, 0, 6, 5], [0, 0, 11, 11]]
     assert clip_boxes(boxes, 5, 3)[[1, 3]].tolist() == [[2, 1, 5, 3], [5, 3, 5, 3]]
 
@@ -55,6 +57,8 @@ def test_numpy_equals_torch_equals_torchvision_and_types_stay():
     np.testing.assert_array_equal(ours, theirs.numpy())
     expected = torchvision_iou(torch.from_numpy(first), torch.from_numpy(second))
     torch.testing.assert_close(theirs, expected)
+    expected = generalized_box_iou(torch.from_numpy(first), torch.from_numpy(second))
+    torch.testing.assert_close(torch.from_numpy(box_giou(first[:, None], second[None])), expected)
     np.testing.assert_array_equal(clip_boxes(first, 9, 7), clip_boxes(torch.from_numpy(first), 9, 7).numpy())
     np.testing.assert_array_equal(
         box_union(first, second[:10]), box_union(*map(torch.from_numpy, (first, second[:10])))

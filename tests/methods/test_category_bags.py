@@ -7,10 +7,10 @@ import torch
 
 from pipeline.methods.bilevel.category_bags import (
     bag_loss,
-    best_of_bags,
     category_bags,
     refinement_loss,
     refinement_targets,
+    related_pairs,
 )
 from pipeline.methods.pair_trunk import VerbsOfPairs
 from pipeline.methods.pairing import PairIndex
@@ -60,14 +60,14 @@ def test_a_label_is_about_the_best_pair_of_its_category(bags):
 
 
 def test_related_pairs_are_the_best_of_each_labeled_class(bags):
-    assert best_of_bags(LOGITS, bags, 1).tolist() == [
+    assert related_pairs(LOGITS, bags, 1).tolist() == [
         1,
         1,
         0,
         0,
         1,
     ]  # ride bicycle: the first, hold cup, drink with cup
-    assert best_of_bags(LOGITS, bags, 2).tolist() == [1, 1, 1, 0, 1]
+    assert related_pairs(LOGITS, bags, 2).tolist() == [1, 1, 1, 0, 1]
 
 
 HUMANS = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 10], [0, 0, 10, 8], [50, 0, 60, 10], [0, 0, 0, 0]])
@@ -105,5 +105,5 @@ def test_no_pairs(vocabulary):
     pairs = PairIndex(none, none, none, torch.zeros(4, dtype=torch.int64), none)
     bags, logits, boxes = category_bags(LABELS, pairs, none, VerbsOfPairs(vocabulary).hoi_of), LOGITS[:0], HUMANS[:0]
     assert bag_loss(logits, bags) == 0
-    assert best_of_bags(logits, bags, 1).shape == (0,)
+    assert related_pairs(logits, bags, 1).shape == (0,)
     assert refinement_targets(logits, bags, boxes, boxes, 0.5).shape == (0, 3)

@@ -83,6 +83,7 @@ REFINED = {"bags": "category", "refinement_heads": 2}
         {"method": "ppr_fcn"},
         {"method": "prompt_classifier", "classifier": "mlp"},
         {"method": "regformer"},
+        {"method": "alignformer_like"},
     ],
 )
 def test_losses_of_parts_add_up_to_the_batchs(build, bags_of, vocabulary, params, changes):
@@ -173,12 +174,13 @@ LOSSES = {
     "ours": {},
     "abl4": {"method": "prompt_classifier", "classifier": "mlp"},
     "baseline": {"hoi_recognition": False, "ktn": "none", "relatedness": False},
-    "refined": REFINED,
     "regformer": {"method": "regformer"},
+    "refined": REFINED,
 }
 DROPOUT = {"dropout": 0.2}  # so that the random numbers of both ranks matter
 SCENARIOS = {  # changes of the model, work folder, iterations until it is interrupted
     **{name: (changes, name, None) for name, changes in LOSSES.items()},
+    "statistics": ({"method": "alignformer_like"}, "statistics", None),
     "straight": (DROPOUT, "straight", None),
     "cut": (DROPOUT, "cut", 3),
     "resumed": (DROPOUT, "cut", None),
@@ -225,6 +227,19 @@ def test_two_ranks_equal_one(tmp_path, build, bags, params, two_ranks, vocabular
         assert len(first["steps"]) == len(expected["steps"]) == 4
         for mine, theirs in zip(first["steps"], expected["steps"], strict=True):
             assert mine | {"waiting": 0} == pytest.approx(theirs | {"waiting": 0}, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_statistics_of_candidates_are_those_of_both_ranks(tmp_path, build, bags, params, two_ranks, vocabulary):
+    """Its keys have biases, whose gradients are zero but for rounding: parameters are compared between ranks alone."""
+    one_rank(build(**SCENARIOS["statistics"][0]), vocabulary, bags, _run(tmp_path, params), ALONE, tmp_path / "alone")
+    (expected,), (first, second) = _results(tmp_path / "alone", 1), two_ranks["statistics"]
+    assert all(torch.equal(value, second["state"][key]) for key, value in first["state"].items())
+    found, one = (result["state"]["prior_statistics"] for result in (first, expected))
+    torch.testing.assert_close(found, one, rtol=1e-4, atol=1e-4)
+    assert one[:, 0].max() > 3  # beside the made-up pair, labels of several images
+    for mine, theirs in zip(first["steps"], expected["steps"], strict=True):
+        assert mine | {"waiting": 0} == pytest.approx(theirs | {"waiting": 0}, rel=1e-3)
 
 
 @pytest.mark.slow

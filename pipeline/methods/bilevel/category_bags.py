@@ -68,7 +68,7 @@ def bag_loss(logits: Tensor, bags: CategoryBags) -> Tensor:
 
 
 @torch.no_grad()
-def best_of_bags(logits: Tensor, bags: CategoryBags, top_k: int) -> Tensor:
+def related_pairs(logits: Tensor, bags: CategoryBags, top_k: int) -> Tensor:
     """b, float32 [M]: 1 for the K best pairs of each labeled class in its bag; logits [M, A]."""
     offsets = functional.pad(bags.sizes.cumsum(0), (1, 0))
     chosen = segment_rank(logits, bags.of_pair, offsets) < top_k

@@ -12,10 +12,10 @@ from pipeline.methods.base import BatchCounts, Losses, Outputs
 from pipeline.methods.bilevel.category_bags import (
     CategoryBags,
     bag_loss,
-    best_of_bags,
     category_bags,
     refinement_loss,
     refinement_targets,
+    related_pairs,
 )
 from pipeline.methods.bilevel.params import BilevelParams
 from pipeline.methods.bilevel.pseudo_labels import pseudo_relatedness
@@ -35,42 +35,39 @@ class BilevelLosses(Losses):
 
     def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:
         """Return the terms whose parts are switched on."""
-        params = self.params
+        params, object_ids = self.params, batch.object_ids[pairs.object]
+        bags = category_bags(batch.labels, pairs, object_ids, self.verbs_of_pairs.hoi_of)
         taught = outputs.get("bag_logits", outputs["interaction_logits"])
         terms = {}
         if params.hoi_recognition:
             terms["global"] = _summed_bce(outputs["image_logits"], batch.labels)
         if params.bags == "category":
-            terms["pair"] = bag_loss(taught, self._bags(batch, pairs))
+            terms["pair"] = bag_loss(taught, bags)
         else:
             terms["pair"] = mil_loss(taught, pairs, self.masks.verbs(batch.labels))
         if params.relatedness:
-            terms["relatedness"] = _summed_bce(outputs["relatedness_logits"], self.related_pairs(outputs, batch, pairs))
+            related = self.relatedness_labels(outputs["interaction_logits"], batch, pairs, bags)
+            terms["relatedness"] = _summed_bce(outputs["relatedness_logits"], related)
         if params.refinement_heads:
-            terms["refinement"] = self._refinement(outputs, batch, pairs)
+            terms["refinement"] = self._refinement(outputs, batch, pairs, bags)
         return {name: term / whole.images for name, term in terms.items()}
 
-    def related_pairs(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex) -> Tensor:
-        """Labels of relatedness, float32 [M]: pseudo labels."""
-        logits, top_k = outputs["interaction_logits"], self.params.top_k
+    def relatedness_labels(self, logits: Tensor, batch: BagBatch, pairs: PairIndex, bags: CategoryBags) -> Tensor:
+        """Labels of relatedness, float32 [M]: pseudo labels from the pairs' verb logits [M, A]."""
         if self.params.bags == "category":
-            return best_of_bags(logits, self._bags(batch, pairs), top_k)
+            return related_pairs(logits, bags, self.params.top_k)
         return pseudo_relatedness(
             logits,
             pairs,
             batch.object_ids[pairs.object],
             image_verbs=self.masks.verbs(batch.labels),
             image_objects=self.masks.objects(batch.labels),
-            top_k=top_k,
+            top_k=self.params.top_k,
         )
 
-    def _bags(self, batch: BagBatch, pairs: PairIndex) -> CategoryBags:
-        return category_bags(batch.labels, pairs, batch.object_ids[pairs.object], self.verbs_of_pairs.hoi_of)
-
-    def _refinement(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex) -> Tensor:
+    def _refinement(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, bags: CategoryBags) -> Tensor:
         """Loss of the refinement heads, each against the best pairs of the one before; grows from 0 to its whole."""
-        bags, boxes = self._bags(batch, pairs), (batch.boxes[pairs.human], batch.boxes[pairs.object])
-        teacher = outputs["bag_logits"]
+        boxes, teacher = (batch.boxes[pairs.human], batch.boxes[pairs.object]), outputs["bag_logits"]
         loss = teacher.new_zeros(())
         for logits in outputs["refinement_logits"]:
             targets = refinement_targets(teacher, bags, *boxes, self.params.refinement_iou)

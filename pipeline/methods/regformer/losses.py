@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn import functional
 
 from pipeline.core.bags import BagBatch
 from pipeline.methods.base import BatchCounts, Losses, Outputs, at_least_one
+from pipeline.methods.focal import focal_loss
 from pipeline.methods.pairing import PairIndex
 from pipeline.methods.regformer.params import RegFormerParams
 
@@ -24,11 +24,3 @@ class RegFormerLosses(Losses):
             outputs["image_logits"], batch.labels, alpha=self.params.focal_alpha, gamma=self.params.focal_gamma
         )
         return {"focal": loss.sum() / at_least_one(whole.labels)}
-
-
-def focal_loss(logits: Tensor, labels: Tensor, *, alpha: float, gamma: float) -> Tensor:
-    """alpha_t (1 - p_t)^gamma times binary cross-entropy, by entry, [I, H]; alpha is the weight of labeled entries."""
-    entropy = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    wrong = (labels - logits.sigmoid()).abs()  # 1 - p_t
-    weight = alpha * labels + (1 - alpha) * (1 - labels)
-    return weight * wrong**gamma * entropy

@@ -1,0 +1,52 @@
+"""`alignformer_like`: a reconstruction of AlignFormer (Kilickaya & Smeulders 2021), whose code is not public.
+
+What is theirs is the idea: a transformer predicts the set of an image's pairs, and an alignment layer chooses what they
+learn from, by geometric and visual priors and a hard choice. The formulas are this project's: see `priors.py` for the
+choice, `decoder.py` for the network, `matching.py` and `losses.py` for the set loss, `network.py` for how queries score
+pairs of proposals. AlignFormer detects with DETR trained on HICO-DET; here targets and pairs are of the same proposals
+as every other method's.
+"""
+
+from __future__ import annotations
+
+from pipeline.core.errors import ParamError
+from pipeline.core.outputs import OutputColumn
+from pipeline.core.vocabulary import Vocabulary
+from pipeline.methods.alignformer_like.losses import LOSS_NAMES, AlignFormerLosses
+from pipeline.methods.alignformer_like.network import AlignFormerNetwork
+from pipeline.methods.alignformer_like.params import AlignFormerParams
+from pipeline.methods.base import Losses, Method, Parts
+
+
+class AlignFormerLike(Method):
+    """Set prediction of pairs, aligned to image-level labels by a geometric and a visual prior."""
+
+    Params = AlignFormerParams
+    params: AlignFormerParams
+    needs_teacher = True
+    columns = (OutputColumn("interaction_logits", "pair", "verbs", "pairwise"),)
+    loss_names = LOSS_NAMES
+
+    def build(self, parts: Parts) -> AlignFormerNetwork:
+        """Decoder and, in training, CLIP as the visual prior.
+
+        Raises:
+            ParamError: the heads cannot be shared by human and object, or the backbone has no patches.
+        """
+        params = self.params
+        if params.heads % 2 or params.width % params.heads:
+            raise ParamError(
+                f"model.alignformer_like.heads is {params.heads}; expected an even number that divides the width "
+                f"{params.width}: half of the heads look at the human, half at the object"
+            )
+        if not parts.backbone.patch_width:
+            name = type(parts.backbone).__name__
+            raise ParamError(f"model.backbone: {name} has no patches; take another one, e.g. clip_resnet")
+        return AlignFormerNetwork(parts, self.params)
+
+    def losses(self, vocabulary: Vocabulary) -> Losses:
+        """The set loss."""
+        return AlignFormerLosses(vocabulary, self.params)
+
+
+METHOD = AlignFormerLike
