@@ -29,7 +29,8 @@ class BilevelNetwork(HoiNetwork):
     """HOI recognition, knowledge transfer and pairwise classification networks on a backbone.
 
     Outputs: image_logits s_g [I, H], interaction_logits s_p [M, A], relatedness_logits s_b [M], and the relation-aware
-    representation of eq. (1) [M, D]; with `union_score`, union_log_probabilities [M, A].
+    representation of eq. (1) [M, D]. Beyond the paper: union_log_probabilities [M, A]; with R refinement heads,
+    interaction_logits are the mean of their refinement_logits [R, M, A], and bag_logits [M, A] those that bags teach.
     """
 
     sentences: Tensor  # W_T as it was before training, [H, D]
