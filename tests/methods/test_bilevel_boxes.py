@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
+from pipeline.methods.bilevel.category_bags import category_bags
 from pipeline.methods.bilevel.losses import BilevelLosses
 from pipeline.methods.bilevel.params import BilevelParams
 from pipeline.methods.bilevel_boxes import BoxLosses, localization_loss
@@ -59,8 +60,10 @@ def test_annotated_pairs_of_a_verb_share_its_probability(world):
 
 def test_related_are_the_annotated_pairs_where_there_are_boxes(world, vocabulary):
     outputs, batch, pairs = world
-    labels = BoxLosses(vocabulary, PARAMS).related_pairs(outputs, batch, pairs)
-    pseudo = BilevelLosses(vocabulary, PARAMS).related_pairs(outputs, batch, pairs)
+    strong, weak = BoxLosses(vocabulary, PARAMS), BilevelLosses(vocabulary, PARAMS)
+    bags = category_bags(batch.labels, pairs, batch.object_ids[pairs.object], weak.verbs_of_pairs.hoi_of)
+    logits = outputs["interaction_logits"]
+    labels, pseudo = (losses.relatedness_labels(logits, batch, pairs, bags) for losses in (strong, weak))
     annotated = ((pairs.human == 4) & (pairs.object == 5)).float()
     first = pairs.image == 0
     assert torch.equal(labels[first], pseudo[first])
