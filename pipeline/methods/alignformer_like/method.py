@@ -1,10 +1,10 @@
-"""`alignformer_like`: a reconstruction of AlignFormer (Kilickaya & Smeulders 2021), whose code is not public.
+"""`alignformer_like`: a reconstruction of AlignFormer (Kilickaya & Smeulders 2021) from its abstract.
 
-What is theirs is the idea: a transformer predicts the set of an image's pairs, and an alignment layer chooses what they
-learn from, by geometric and visual priors and a hard choice. The formulas are this project's: see `priors.py` for the
-choice, `decoder.py` for the network, `matching.py` and `losses.py` for the set loss, `network.py` for how queries score
-pairs of proposals. AlignFormer detects with DETR trained on HICO-DET; here targets and pairs are of the same proposals
-as every other method's.
+Its code is not public. What is theirs is the idea: a transformer predicts the set of an image's pairs, and an alignment
+layer chooses what they learn from, by geometric and visual priors. The formulas are this project's, so figures of this
+method do not stand for the published one: `priors.py` chooses targets, `decoder.py` is the transformer, `matching.py`
+and `losses.py` the set loss, and `network.py` lets queries score pairs of proposals. AlignFormer detects with DETR
+trained on HICO-DET; here targets and scored pairs are of the same proposals as every other method's.
 """
 
 from __future__ import annotations
