@@ -9,10 +9,10 @@ Mixed supervision: some training images have boxes, the others image-level label
 - Element swapping: the object of a pair that interacts is swapped with a region of another image. A person never
   interacts with what is in another image, so such pairs are negatives, and hard ones: the person still does something.
 
-What the paper leaves open is chosen here: backbone and pairs are those of all methods; second moments and step counts of
-Adam are apart as well; images without boxes have swapped pairs, too. Swapped are the annotated pairs, or the best pair
-of each labeled verb where there are no boxes; the region comes with its place from the next image of the batch that has
-a pair. Where ranks share a batch, it is the next image of the rank: there, ranks change the result.
+What the paper leaves open is chosen here. Backbone and pairs are those of all methods. Second moments and step counts
+of Adam are apart as well. Images without boxes have swapped pairs, too: of the best pair of each labeled verb, in place
+of the annotated pairs. The region comes with its place from the next image of the batch that has a pair; where ranks
+share a batch, from the next image of the rank: there, ranks change the result.
 """
 
 from __future__ import annotations
