@@ -94,7 +94,8 @@ class DetectorFpn(Backbone):
         """Map images [I, 3, S, S] to the pyramid's levels, finest first, each [I, C, S / stride, S / stride]."""
         pixels = images * self.pixel_scale + self.pixel_shift
         levels = recomputed(pixels, self.pyramid) if self.recompute else self.pyramid(pixels)
-        return [levels[name] for name in self.level_names if name in levels]  # a small one has fewer, as for torchvision
+        # As torchvision's pooler does, which names four levels whatever the pyramid has.
+        return [levels[name] for name in self.level_names if name in levels]
 
     def patches(self, features: list[Tensor]) -> Tensor:
         """Cells [I, P, E] of the finest level with a stride of at least 16, or else of the coarsest level."""

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn
 
 from pipeline.backbones.detector_fpn import DetectorFpn
 from pipeline.core.bags import CLIP_MEAN, CLIP_STD
@@ -70,3 +71,15 @@ def test_patches_are_of_the_level_with_the_stride_of_clip_resnet(backbone):
     patches = backbone.patches(features)
     assert patches.shape == (2, 100, backbone.patch_width)
     assert torch.equal(patches[1, 10 * 2 + 3], features[1][1, :, 2, 3])
+
+
+def test_a_pyramid_of_fewer_levels_than_its_pooler_names_is_read_as_torchvision_reads_it():
+    detector = fasterrcnn_mobilenet_v3_large_320_fpn(weights=None, weights_backbone=None, num_classes=5).eval()
+    backbone = DetectorFpn(detector, {}, embed_dim=24, image_size=160).eval()
+    images = torch.randn(2, 3, 160, 160, generator=torch.Generator().manual_seed(2))
+    features = backbone(images)
+    assert len(features) == 2 < len(backbone.level_names)
+    pixels = [BOXES[index == IMAGE] * 160 for index in (0, 1)]
+    levels = dict(zip(("0", "1"), features, strict=True))
+    pooled = detector.roi_heads.box_roi_pool(levels, pixels, [(160, 160)] * 2)
+    torch.testing.assert_close(backbone.region_maps(features, BOXES, IMAGE), pooled, atol=1e-4, rtol=1e-4)
