@@ -235,7 +235,7 @@ def test_two_ranks_equal_one(tmp_path, build, bags, params, two_ranks, vocabular
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
 def test_two_ranks_train_every_other_method(tmp_path, build, bags, params, two_ranks, vocabulary, name):
-    """As above for losses and gradients; of parameters, of which Adam moves some by rounding alone, the mean difference.
+    """As above for losses and gradients; of parameters, some of which Adam moves by rounding alone, the mean.
 
     mx_hoi_like swaps objects within a rank, so that ranks change its results.
     """
