@@ -79,7 +79,7 @@ def pair_objects(dump: PredictionDump) -> IntArray:
 
 @dataclass(frozen=True)
 class Factors:
-    """The factors of a score by name, float64 [T] in 0..1, and the weight (exponent) of each that is not 1.
+    """The factors of a score by name, float64 [T], at least 0, and the weight (exponent) of each that is not 1.
 
     `human` and `object` [T] are the two detector scores whose product is the factor "detector", where they are known.
     """

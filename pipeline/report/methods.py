@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.core.class_groups import FULL
 from pipeline.report.number_text import MISSING, group_title, mean_and_deviation, percent
 from pipeline.report.results import numbers, read_columns
@@ -80,4 +82,5 @@ def methods_table(study: Study, costs: Costs) -> str:
 
 def _cells(cost: Mapping[str, float]) -> list[str]:
     scales = {"parameters": 1e-6, "trained": 1e-6, "images_per_second": 1.0, "inference_ms": 1.0}
-    return [f"{cost[name] * scale:.3g}" if name in cost else MISSING for name, scale in scales.items()]
+    values = {name: cost.get(name, np.nan) * scale for name, scale in scales.items()}
+    return [MISSING if np.isnan(value) else f"{value:.3g}" for value in values.values()]
