@@ -82,4 +82,15 @@ CONTROLS = (
     ("ours", "ours_shuffled_labels"),
     ("abl4_prompts", "abl2"),
     ("abl4_regularized", "abl2"),
+    ("ours_plus", "ours"),
+    ("ours_plus_scores", "ours"),  # the parts of ours_plus, each added to the one before
+    ("ours_plus_bags", "ours_plus_scores"),
+    ("ours_plus_union", "ours_plus_bags"),
+    ("ours_plus", "ours_plus_union"),
+    ("ours_plus_fused", "ours_plus_bags"),
+    ("ours_plus_bags", "ours_plus_frozen"),
+    ("supervised_5", "ours"),  # what boxes of 5 %, 25 % and all training images are worth
+    ("supervised_25", "ours"),
+    ("supervised", "ours"),
+    ("mx_hoi_like_25", "mx_hoi_like"),
 )
