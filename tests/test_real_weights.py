@@ -12,6 +12,7 @@ from torchvision.models import get_model_builder
 from torchvision.ops import roi_align
 
 from pipeline.backbones.clip_resnet import ClipResNet, ClipResNetParams
+from pipeline.core.types import BankPrompts
 from pipeline.data.images import normalize_pixels
 from pipeline.detection.detectors import load_detector
 from pipeline.detection.params import DetectParams
@@ -64,9 +65,11 @@ def test_the_global_vector_equals_encode_image(clips, image):
 @torch.no_grad()
 def test_the_bank_equals_encode_text(clips):
     theirs = clips.bare.encode_text(clip.tokenize(list(PROMPTS)))
-    bank = encode_bank(clips.loaded, PROMPTS)
+    bank = encode_bank(clips.loaded, BankPrompts(PROMPTS, PROMPTS[:1], PROMPTS[1:]))
     expected = torch.nn.functional.normalize(theirs, dim=1).numpy()
     np.testing.assert_allclose(bank.hoi_embeddings, expected, atol=1e-5)
+    np.testing.assert_allclose(bank.object_embeddings, expected[:1], atol=1e-5)
+    np.testing.assert_allclose(bank.verb_embeddings, expected[1:], atol=1e-5)
     assert np.abs(bank.hoi_embeddings[0] - bank.hoi_embeddings[1]).max() > 1e-3
 
 

@@ -28,17 +28,20 @@ def test_a_killed_repro_goes_on(tmp_path):
     duration, whole = time.perf_counter() - start, contents(tmp_path)
     random, kills = np.random.default_rng(0), 0
     while kills < KILLS:
+        start = time.perf_counter()
         process = subprocess.Popen(
             ["dvc", "repro", "--force", "--single-item", TARGET],
             cwd=tmp_path, env=environment(tmp_path), start_new_session=True,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
-            process.wait(float(random.uniform(0.3, 1) * duration))
+            process.wait(float(random.uniform(0.3, 0.85) * duration))
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             kills += 1
+        else:
+            duration = time.perf_counter() - start  # the first run may have been slower: it compiles what it imports
     done = run_in(tmp_path, "dvc", "repro", TARGET)
     assert contents(tmp_path) == whole, done.stdout
     assert "up to date" in run_in(tmp_path, "dvc", "status", TARGET).stdout
