@@ -7,7 +7,7 @@ Of an image with boxes, it is known which pair does a verb. The losses of image-
 - L_b takes the annotated pairs for its labels, in place of pseudo labels.
 
 Binary cross-entropy of each pair and verb, in place of L_p and L_x, is the common choice. It trains sigmoids of single
-pairs, which is not the score that pairs are ranked by; on the toyworld's val it was a point worse (one seed).
+pairs, which is not the score that pairs are ranked by.
 """
 
 from __future__ import annotations
