@@ -85,9 +85,6 @@ def chosen_pairs(log_prior: Tensor, candidate: Tensor, segment: Tensor, num_segm
 
     Args: as `shares_of_candidates`.
     """
-    order = torch.argsort(segment, stable=True)
     counts = torch.bincount(segment, minlength=num_segments)
     offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    best = torch.zeros_like(candidate)
-    best[order] = segment_rank(log_prior[order], segment[order], offsets) == 0
-    return best & candidate
+    return (segment_rank(log_prior, segment, offsets) == 0) & candidate
