@@ -47,16 +47,12 @@ class Backbone(nn.Module, ABC):
         recompute: recompute inner activations in the backward pass rather than keep them (saves memory).
         from_scratch: prefixes of parameters that start from random weights; the others are pretrained, and train at
             `train.backbone_learning_rate`.
-        patch_width: E of `patches`; 0 where there are none.
-        region_map_shape: channels E and side s of `region_maps`; 0 where there are none.
     """
 
     Params: ClassVar[type]
     embed_dim: int
     recompute: bool = False
     from_scratch: ClassVar[tuple[str, ...]] = ()
-    patch_width: int = 0
-    region_map_shape: tuple[int, int] = (0, 0)
 
     @classmethod
     @abstractmethod
@@ -77,14 +73,6 @@ class Backbone(nn.Module, ABC):
     def forward(self, images: Tensor) -> Features:
         """Map images [I, 3, S, S], normalized as CLIP expects, to features."""
 
-    def patches(self, features: Features) -> Tensor:
-        """Tokens [I, P, E] of a square grid, row by row.
-
-        Raises:
-            ParamError: this backbone has none.
-        """
-        raise ParamError(f"model.backbone: {type(self).__name__} has no patches; take another one, e.g. clip_resnet")
-
     @abstractmethod
     def global_embedding(self, features: Features) -> Tensor:
         """v_g [I, D] of whole images."""
@@ -93,15 +81,28 @@ class Backbone(nn.Module, ABC):
     def region_embedding(self, features: Features, boxes: Tensor, image: Tensor) -> Tensor:
         """Embeddings [R, D] of boxes [R, 4], xyxy in 0..1 of their images; `image` int64 [R] are rows of the batch."""
 
-    def region_maps(self, features: Features, boxes: Tensor, image: Tensor) -> Tensor:
-        """RoI-aligned maps [R, E, s, s] of boxes, as `region_embedding` takes them; optional.
+    # Optional, for methods that read more than embeddings; each raises a ParamError where a backbone lacks it.
 
-        Raises:
-            ParamError: this backbone has none.
-        """
-        raise ParamError(
-            f"model.backbone: {type(self).__name__} has no maps of regions; take another one, e.g. detector_fpn"
-        )
+    @property
+    def patch_width(self) -> int:
+        """E of `patches`."""
+        raise self._lacks("patches", "clip_resnet")
+
+    def patches(self, features: Features) -> Tensor:
+        """Tokens [I, P, E] of a square grid, row by row."""
+        raise self._lacks("patches", "clip_resnet")
+
+    @property
+    def region_map_shape(self) -> tuple[int, int]:
+        """Channels E and side s of `region_maps`."""
+        raise self._lacks("maps of regions", "detector_fpn")
+
+    def region_maps(self, features: Features, boxes: Tensor, image: Tensor) -> Tensor:
+        """RoI-aligned maps [R, E, s, s] of boxes, as `region_embedding` takes them."""
+        raise self._lacks("maps of regions", "detector_fpn")
+
+    def _lacks(self, what: str, other: str) -> ParamError:
+        return ParamError(f"model.backbone: {type(self).__name__} has no {what}; take another one, e.g. {other}")
 
 
 def recomputed(features: Tensor, stage: nn.Module) -> Any:

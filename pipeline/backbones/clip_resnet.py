@@ -83,7 +83,6 @@ class ClipResNet(Backbone):
         visual = copy.deepcopy(visual)
         self.embed_dim = visual.output_dim
         self.attnpool: AttentionPool2d = visual.attnpool
-        self.patch_width = visual.attnpool.k_proj.in_features
         if params.last_stride == 16:
             first = visual.layer4[0]
             first.avgpool = nn.Identity()
@@ -91,7 +90,6 @@ class ClipResNet(Backbone):
         stem = [getattr(visual, f"{kind}{row}") for row in (1, 2, 3) for kind in ("conv", "bn", "relu")]
         stem.append(visual.avgpool)
         self.trunk = nn.Sequential(*stem, visual.layer1, visual.layer2, visual.layer3, visual.layer4)
-        self.region_map_shape = self.patch_width, params.roi_size
 
     @classmethod
     def build(cls, sources: Sources, params: ClipResNetParams) -> Self:
@@ -117,6 +115,11 @@ class ClipResNet(Backbone):
         features: Tensor = self.trunk(images)
         return features
 
+    @property
+    def patch_width(self) -> int:
+        """C of the feature map."""
+        return self.attnpool.k_proj.in_features
+
     def patches(self, features: Tensor) -> Tensor:
         """The map's cells, [I, P, E]."""
         return features.flatten(2).transpose(1, 2)
@@ -130,6 +133,11 @@ class ClipResNet(Backbone):
         """RoIAlign, then the attention pool: [R, D] of boxes [R, 4] in 0..1 of their images, maps `image` [R]."""
         tokens = self._region_tokens(features, boxes, image)
         return attention_pool(self.attnpool, tokens, (self.params.roi_size, self.params.roi_size))
+
+    @property
+    def region_map_shape(self) -> tuple[int, int]:
+        """C of the feature map, and the side of RoIAlign's grid."""
+        return self.patch_width, self.params.roi_size
 
     def region_maps(self, features: Tensor, boxes: Tensor, image: Tensor) -> Tensor:
         """RoIAlign of the feature map: [R, C, s, s]."""

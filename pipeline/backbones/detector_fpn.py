@@ -64,8 +64,6 @@ class DetectorFpn(Backbone):
         # From CLIP's normalization to the detector's, in one step.
         self.register_buffer("pixel_scale", (torch.tensor(CLIP_STD) / std).view(3, 1, 1))
         self.register_buffer("pixel_shift", ((torch.tensor(CLIP_MEAN) - mean) / std).view(3, 1, 1))
-        self.patch_width = int(detector.backbone.out_channels)
-        self.region_map_shape = self.patch_width, self.roi_size
         empty = torch.zeros(1, *self.region_map_shape, self.roi_size)
         with torch.no_grad():
             width = self.box_head(empty).shape[1]
@@ -97,6 +95,11 @@ class DetectorFpn(Backbone):
         # As torchvision's pooler does, which names four levels whatever the pyramid has.
         return [levels[name] for name in self.level_names if name in levels]
 
+    @property
+    def patch_width(self) -> int:
+        """Channels of every level."""
+        return int(self.pyramid.out_channels)
+
     def patches(self, features: list[Tensor]) -> Tensor:
         """Cells [I, P, E] of the finest level with a stride of at least 16, or else of the coarsest level."""
         coarse = [level for level in features if self.image_size // level.shape[3] >= _PATCH_STRIDE]
@@ -112,6 +115,11 @@ class DetectorFpn(Backbone):
         """Embeddings [R, D] of boxes [R, 4] in 0..1 of their images, maps `image` [R]."""
         embedded: Tensor = self.projection(self.box_head(self.region_maps(features, boxes, image)))
         return embedded
+
+    @property
+    def region_map_shape(self) -> tuple[int, int]:
+        """Channels of every level, and the side of the detector's own RoI pooling."""
+        return self.patch_width, self.roi_size
 
     def region_maps(self, features: list[Tensor], boxes: Tensor, image: Tensor) -> Tensor:
         """What the box head sees [R, C, s, s]: each box from the pyramid level that the detector would take."""

@@ -33,7 +33,11 @@ class BoxLosses(BilevelLosses):
         """Return the terms whose parts are switched on."""
         terms = super().forward(outputs, batch, pairs, whole)
         annotated = annotated_verbs(batch, pairs, self.masks.hoi_to_verb)
-        localization = localization_loss(outputs["interaction_logits"], pairs, annotated, len(batch))
+        if self.params.bags == "category":
+            bags = self.bags(batch, pairs)
+            localization = localization_loss(outputs["interaction_logits"], annotated, bags.of_pair, len(bags))
+        else:
+            localization = localization_loss(outputs["interaction_logits"], annotated, pairs.image, len(batch))
         return {**terms, "boxes": localization / whole.images}
 
     def relatedness_labels(self, logits: Tensor, batch: BagBatch, pairs: PairIndex, bags: CategoryBags) -> Tensor:
@@ -43,17 +47,18 @@ class BoxLosses(BilevelLosses):
         return torch.where(batch.has_boxes[pairs.image], annotated.to(pseudo.dtype), pseudo)
 
 
-def localization_loss(logits: Tensor, pairs: PairIndex, annotated: Tensor, num_images: int) -> Tensor:
-    """L_x: cross-entropy of the softmax over an image's pairs with its annotated pairs, summed over images and verbs.
+def localization_loss(logits: Tensor, annotated: Tensor, bag: Tensor, num_bags: int) -> Tensor:
+    """L_x: cross-entropy of the softmax over a bag's pairs with its annotated pairs, summed over bags and verbs.
 
     The annotated pairs of a verb share its probability alike; a verb that no pair is annotated with adds nothing.
 
     Args:
         logits: verb logits of the pairs [M, A].
         annotated: `annotated_verbs` [M, A].
+        bag: int64 [M], bag of each pair: its image, or its category of the image.
     """
-    shares = annotated / segment_sum(annotated, pairs.image, num_images).clamp(min=1)[pairs.image]
-    return -(shares * segment_log_softmax(logits, pairs.image, num_images)).sum()
+    shares = annotated / segment_sum(annotated, bag, num_bags).clamp(min=1)[bag]
+    return -(shares * segment_log_softmax(logits, bag, num_bags)).sum()
 
 
 class BilevelBoxes(Bilevel):

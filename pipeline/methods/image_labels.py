@@ -42,5 +42,15 @@ def mil_loss(logits: Tensor, pairs: PairIndex, verbs: Tensor) -> Tensor:
         logits: verb logits of the pairs [M, A].
     """
     best = segment_max(logits, pairs.image, len(verbs))
-    bags = pairs.bags
-    return functional.binary_cross_entropy_with_logits(best[bags], verbs[bags].to(best.dtype), reduction="sum")
+    return summed_bce(best[pairs.bags], verbs[pairs.bags])
+
+
+def summed_bce(logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Binary cross-entropy of logits and targets (numbers or bool) of one shape, each times its weight, summed.
+
+    Args:
+        weights: numbers or bool, of a shape that broadcasts to the logits'; none: all 1.
+    """
+    if weights is not None:
+        weights = weights.to(logits.dtype)
+    return functional.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype), weights, reduction="sum")

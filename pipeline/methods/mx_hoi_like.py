@@ -19,14 +19,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from pipeline.core.bags import BagBatch
 from pipeline.core.outputs import OutputColumn
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import BatchCounts, HoiNetwork, Losses, Method, Outputs, Parts
 from pipeline.methods.box_labels import annotated_verbs
-from pipeline.methods.image_labels import ImageLabelMasks
+from pipeline.methods.image_labels import ImageLabelMasks, summed_bce
 from pipeline.methods.pair_trunk import PairTrunk, PairTrunkParams, mlp, set_output_bias
 from pipeline.methods.pairing import PairIndex
 from pipeline.methods.segments import segment_max
@@ -98,11 +97,12 @@ class MxHoiLosses(Losses):
         verbs = self.masks.verbs(batch.labels)
         annotated = annotated_verbs(batch, pairs, self.masks.hoi_to_verb)
         best = segment_max(logits, pairs.image, len(batch))
-        return {
-            "weak": _summed_bce(best[bags], verbs[bags].to(best.dtype), ~batch.has_boxes[bags]) / whole.images,
-            "boxes": _summed_bce(logits, annotated, batch.has_boxes[pairs.image]) / whole.images,
-            "swapped": self._swapped(outputs, batch, pairs, verbs, annotated) / whole.images,
+        terms = {
+            "weak": summed_bce(best[bags], verbs[bags], ~batch.has_boxes[bags, None]),
+            "boxes": summed_bce(logits, annotated, batch.has_boxes[pairs.image, None]),
+            "swapped": self._swapped(outputs, batch, pairs, verbs, annotated),
         }
+        return {name: term / whole.images for name, term in terms.items()}
 
     def _swapped(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, verbs: Tensor, annotated: Tensor) -> Tensor:
         """No verb for swapped pairs, whose own object is part of an interaction, as far as is known."""
@@ -112,14 +112,8 @@ class MxHoiLosses(Losses):
         best = segment_max(logits.detach(), pairs.image, len(batch))[pairs.image]
         likely = (logits.detach() >= best) & verbs[pairs.image]
         strong = batch.has_boxes[pairs.image]
-        acting = torch.where(strong[:, None], annotated > 0, likely).any(1)
-        return _summed_bce(outputs["swapped_logits"], torch.zeros_like(logits), acting)
-
-
-def _summed_bce(logits: Tensor, targets: Tensor, rows: Tensor) -> Tensor:
-    """Binary cross-entropy of rows [*, A], summed over the chosen ones, bool [*]."""
-    loss = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    return (loss * rows[:, None]).sum()
+        acting = torch.where(strong[:, None], annotated > 0, likely).any(1, keepdim=True)
+        return summed_bce(outputs["swapped_logits"], torch.zeros_like(logits), acting)
 
 
 class MxHoiLike(Method):

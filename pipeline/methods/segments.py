@@ -6,6 +6,11 @@ import torch
 from torch import Tensor
 
 
+def segment_sizes(segment: Tensor, num_segments: int) -> Tensor:
+    """Number of each segment's rows: segment [M] to int64 [num_segments]."""
+    return segment.new_zeros(num_segments).index_add(0, segment, torch.ones_like(segment))
+
+
 def segment_max(values: Tensor, segment: Tensor, num_segments: int) -> Tensor:
     """Maximum over each segment's rows: values [M, A], segment [M] to [num_segments, A]; -inf where it has none."""
     empty = values.new_full((num_segments, values.shape[1]), -torch.inf)
@@ -23,16 +28,15 @@ def segment_log_softmax(values: Tensor, segment: Tensor, num_segments: int) -> T
     return shifted - segment_sum(shifted.exp(), segment, num_segments).log()[segment]
 
 
-def segment_rank(values: Tensor, segment: Tensor, offsets: Tensor) -> Tensor:
-    """Rank of each value within its segment and column, int64 [M, A], 0 for the highest; first row first among equals.
+def segment_rank(values: Tensor, segment: Tensor, num_segments: int) -> Tensor:
+    """Rank of each value within its segment and column: values [M, A], segment [M] to int64 [M, A].
 
-    Args:
-        values: [M, A].
-        segment: int64 [M].
-        offsets: int64 [num_segments + 1] of the segments' rows, once these are sorted by segment.
+    The highest has rank 0; among equals, the first row is first.
     """
     by_value = torch.argsort(values, dim=0, descending=True, stable=True)
     by_segment = torch.argsort(segment[by_value], dim=0, stable=True)
     order = by_value.gather(0, by_segment)  # rows by segment, then falling value
-    position = torch.arange(len(values), device=values.device)[:, None] - offsets[segment.sort().values][:, None]
-    return torch.empty_like(order).scatter_(0, order, position.expand_as(order))
+    sizes = segment_sizes(segment, num_segments)
+    start = (sizes.cumsum(0) - sizes)[segment.sort().values]
+    position = torch.arange(len(values), device=values.device) - start
+    return torch.empty_like(order).scatter_(0, order, position[:, None].expand_as(order))

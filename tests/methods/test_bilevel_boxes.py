@@ -54,8 +54,8 @@ def test_annotated_pairs_of_a_verb_share_its_probability(world):
     even, uneven = torch.full((2, len(pairs), 3), -30.0)
     even[rows, 0] = 5
     uneven[rows[0], 0], uneven[rows[1], 0] = 9, 5
-    torch.testing.assert_close(localization_loss(even, pairs, annotated, 2), torch.tensor(2.0).log())
-    assert localization_loss(uneven, pairs, annotated, 2) > 1
+    torch.testing.assert_close(localization_loss(even, annotated, pairs.image, 2), torch.tensor(2.0).log())
+    assert localization_loss(uneven, annotated, pairs.image, 2) > 1
 
 
 def test_related_are_the_annotated_pairs_where_there_are_boxes(world, vocabulary):

@@ -40,6 +40,7 @@ class TokenImages(Backbone):
     """Takes an image's pixels [E, g, g] for the tokens of its patches: mirrored images have mirrored tokens."""
 
     Params = dict
+    patch_width = 0
 
     def __init__(self, width):
         super().__init__()

@@ -31,7 +31,7 @@ class AlignFormerLike(Method):
         """Decoder and, in training, CLIP as the visual prior.
 
         Raises:
-            ParamError: the heads cannot be shared by human and object, or the backbone has no patches.
+            ParamError: the heads cannot be shared by human and object.
         """
         params = self.params
         if params.heads % 2 or params.width % params.heads:
@@ -39,9 +39,6 @@ class AlignFormerLike(Method):
                 f"model.alignformer_like.heads is {params.heads}; expected an even number that divides the width "
                 f"{params.width}: half of the heads look at the human, half at the object"
             )
-        if not parts.backbone.patch_width:
-            name = type(parts.backbone).__name__
-            raise ParamError(f"model.backbone: {name} has no patches; take another one, e.g. clip_resnet")
         return AlignFormerNetwork(parts, self.params)
 
     def losses(self, vocabulary: Vocabulary) -> Losses:

@@ -85,6 +85,4 @@ def chosen_pairs(log_prior: Tensor, candidate: Tensor, segment: Tensor, num_segm
 
     Args: as `shares_of_candidates`.
     """
-    counts = torch.bincount(segment, minlength=num_segments)
-    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    return (segment_rank(log_prior, segment, offsets) == 0) & candidate
+    return (segment_rank(log_prior, segment, num_segments) == 0) & candidate

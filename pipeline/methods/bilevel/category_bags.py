@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from pipeline.core.boxes import box_iou
+from pipeline.methods.image_labels import summed_bce
 from pipeline.methods.pairing import PairIndex
-from pipeline.methods.segments import segment_max, segment_rank
+from pipeline.methods.segments import segment_max, segment_rank, segment_sizes
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class CategoryBags:
     @property
     def sizes(self) -> Tensor:
         """Pairs of each bag, int64 [S]."""
-        return self.of_pair.new_zeros(len(self)).index_add(0, self.of_pair, torch.ones_like(self.of_pair))
+        return segment_sizes(self.of_pair, len(self))
 
 
 def category_bags(labels: Tensor, pairs: PairIndex, pair_object_ids: Tensor, hoi_of: Tensor) -> CategoryBags:
@@ -64,14 +64,13 @@ def bag_loss(logits: Tensor, bags: CategoryBags) -> Tensor:
     """
     best = segment_max(logits, bags.of_pair, len(bags))
     counted = bags.classes & (bags.sizes > 0)[:, None]
-    return _summed_bce(best.masked_fill(~counted, 0), bags.labels, counted)
+    return summed_bce(best.masked_fill(~counted, 0), bags.labels, counted)
 
 
 @torch.no_grad()
 def related_pairs(logits: Tensor, bags: CategoryBags, top_k: int) -> Tensor:
     """b, float32 [M]: 1 for the K best pairs of each labeled class in its bag; logits [M, A]."""
-    offsets = functional.pad(bags.sizes.cumsum(0), (1, 0))
-    chosen = segment_rank(logits, bags.of_pair, offsets) < top_k
+    chosen = segment_rank(logits, bags.of_pair, len(bags)) < top_k
     return (chosen & bags.labels[bags.of_pair]).any(1).to(logits.dtype)
 
 
@@ -104,10 +103,4 @@ def refinement_loss(logits: Tensor, targets: Tensor, bags: CategoryBags) -> Tens
     The mean over a bag's pairs, summed over bags and verbs: a bag counts as much as in `bag_loss`.
     """
     share = 1 / bags.sizes[bags.of_pair]
-    return _summed_bce(logits, targets, bags.classes[bags.of_pair] * share[:, None])
-
-
-def _summed_bce(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    return functional.binary_cross_entropy_with_logits(
-        logits, targets.to(logits.dtype), weights.to(logits.dtype), reduction="sum"
-    )
+    return summed_bce(logits, targets, bags.classes[bags.of_pair] * share[:, None])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from pipeline.core.bags import BagBatch
 from pipeline.core.vocabulary import Vocabulary
@@ -19,7 +18,7 @@ from pipeline.methods.bilevel.category_bags import (
 )
 from pipeline.methods.bilevel.params import BilevelParams
 from pipeline.methods.bilevel.pseudo_labels import pseudo_relatedness
-from pipeline.methods.image_labels import ImageLabelMasks, mil_loss
+from pipeline.methods.image_labels import ImageLabelMasks, mil_loss, summed_bce
 from pipeline.methods.pair_trunk import VerbsOfPairs
 from pipeline.methods.pairing import PairIndex
 
@@ -35,22 +34,25 @@ class BilevelLosses(Losses):
 
     def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:
         """Return the terms whose parts are switched on."""
-        params, object_ids = self.params, batch.object_ids[pairs.object]
-        bags = category_bags(batch.labels, pairs, object_ids, self.verbs_of_pairs.hoi_of)
+        params, bags = self.params, self.bags(batch, pairs)
         taught = outputs.get("bag_logits", outputs["interaction_logits"])
         terms = {}
         if params.hoi_recognition:
-            terms["global"] = _summed_bce(outputs["image_logits"], batch.labels)
+            terms["global"] = summed_bce(outputs["image_logits"], batch.labels)
         if params.bags == "category":
             terms["pair"] = bag_loss(taught, bags)
         else:
             terms["pair"] = mil_loss(taught, pairs, self.masks.verbs(batch.labels))
         if params.relatedness:
             related = self.relatedness_labels(outputs["interaction_logits"], batch, pairs, bags)
-            terms["relatedness"] = _summed_bce(outputs["relatedness_logits"], related)
+            terms["relatedness"] = summed_bce(outputs["relatedness_logits"], related)
         if params.refinement_heads:
             terms["refinement"] = self._refinement(outputs, batch, pairs, bags)
         return {name: term / whole.images for name, term in terms.items()}
+
+    def bags(self, batch: BagBatch, pairs: PairIndex) -> CategoryBags:
+        """Bags by image and object category, with the verbs that image-level labels give them."""
+        return category_bags(batch.labels, pairs, batch.object_ids[pairs.object], self.verbs_of_pairs.hoi_of)
 
     def relatedness_labels(self, logits: Tensor, batch: BagBatch, pairs: PairIndex, bags: CategoryBags) -> Tensor:
         """Labels of relatedness, float32 [M]: pseudo labels from the pairs' verb logits [M, A]."""
@@ -75,11 +77,6 @@ class BilevelLosses(Losses):
             teacher = logits
         ramp = self.params.refinement_ramp
         return loss * (min(1.0, self.progress / ramp) if ramp else 1.0)
-
-
-def _summed_bce(logits: Tensor, targets: Tensor) -> Tensor:
-    """Binary cross-entropy, summed: L_g of s_g [I, H] and image-level labels, L_b of s_b [M] and pseudo labels."""
-    return functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
 
 
 def calibrated_bias(logits: Tensor, label_rate: float) -> float:

@@ -33,6 +33,6 @@ def pseudo_relatedness(
     """
     candidate = image_objects[pairs.image, pair_object_ids]  # Z, [M]
     scores = interaction_logits.masked_fill(~candidate[:, None], -torch.inf)
-    chosen = segment_rank(scores, pairs.image, pairs.offsets) < top_k
+    chosen = segment_rank(scores, pairs.image, len(image_verbs)) < top_k
     positive = chosen & image_verbs[pairs.image] & candidate[:, None]
     return positive.any(1).to(interaction_logits.dtype)

@@ -46,14 +46,12 @@ class RegFormer(Method):
         """The network on a backbone's patches.
 
         Raises:
-            ParamError: the heads do not divide the width, or the backbone has no patches.
+            ParamError: the heads do not divide the width.
         """
         if self.params.width % self.params.heads:
             raise ParamError(
                 f"model.regformer.width is {self.params.width}; expected a multiple of the {self.params.heads} heads"
             )
-        if not parts.backbone.patch_width:
-            raise ParamError("model.backbone: it has no patches, which regformer reads; take another, e.g. clip_resnet")
         return RegFormerNetwork(parts, self.params)
 
     def losses(self, vocabulary: Vocabulary) -> Losses:
