@@ -1,0 +1,65 @@
+"""What annotated boxes of training images are worth: mAP against the share of the images with boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib
+import numpy as np
+
+from pipeline.core.class_groups import FULL
+from pipeline.report.number_text import group_title, mean_and_deviation
+from pipeline.report.plotting import STYLE, legend, line_styles, panels, png_of
+from pipeline.report.study import Study, by_seed, groups_of
+from pipeline.report.table import markdown_table
+from pipeline.training.params import TrainParams
+
+# Rows that differ in their boxes alone, by the name of their curve.
+CURVES = {
+    "ours_plus": ("ours_plus", "supervised_5", "supervised_25", "supervised"),
+    "mx_hoi_like": ("mx_hoi_like", "mx_hoi_like_25"),
+}
+
+
+def share_of_boxes(train: TrainParams) -> float:
+    """Share of the training images whose boxes a run learns from, 0..1."""
+    return {"labels": 0.0, "mixed": train.boxes_share, "boxes": 1.0}[train.supervision]
+
+
+def boxes_table(study: Study, shares: Mapping[str, float]) -> str:
+    """Markdown table of the curves' rows that the study has, with their shares; "" unless one of them has boxes."""
+    rows, groups = [], groups_of(study)
+    for curve, names in _drawn(study).items():
+        for name in names:
+            means = [str(mean_and_deviation(list(by_seed(study, name, group).values()))) for group in groups]
+            rows.append([curve, name, f"{100 * shares[name]:g} %", str(len(study[name])), *means])
+    header = ["curve", "row", "images with boxes", "seeds", *map(group_title, groups)]
+    return markdown_table(header, rows, num_text_columns=2) if rows else ""
+
+
+def boxes_plot(study: Study, shares: Mapping[str, float]) -> bytes:
+    """The same as PNG: means over seeds with standard deviations, and a point for each run."""
+    curves = _drawn(study)
+    styles = line_styles(curves)
+    with matplotlib.rc_context(STYLE):
+        figure, (panel,) = panels(1, "training images with annotated boxes", width=6.4)
+        for curve, names in curves.items():
+            x, runs = [shares[name] for name in names], [list(by_seed(study, name, FULL).values()) for name in names]
+            estimates = [mean_and_deviation(values) for values in runs]
+            mean, spread = [one.mean for one in estimates], np.nan_to_num([one.spread for one in estimates])
+            panel.errorbar(x, mean, yerr=spread, capsize=4, marker="o", label=curve, **styles[curve])
+            for share, values in zip(x, runs, strict=True):
+                panel.scatter([share] * len(values), values, s=12, alpha=0.5, color=styles[curve]["color"])
+        panel.set_xscale("symlog", linthresh=0.05)
+        ticks = sorted({shares[name] for names in curves.values() for name in names})
+        panel.set_xticks(ticks, [f"{100 * share:g} %" for share in ticks], minor=False)
+        panel.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+        panel.set(xlim=(-0.01, 1.15), ylabel=f"{group_title(FULL)} mAP, percent")
+        legend(figure, panel)
+        return png_of(figure)
+
+
+def _drawn(study: Study) -> dict[str, list[str]]:
+    """Rows of each curve that the study has, of curves with more than their start."""
+    found = {curve: [name for name in names if name in study] for curve, names in CURVES.items()}
+    return {curve: names for curve, names in found.items() if len(names) > 1}
