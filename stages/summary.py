@@ -10,13 +10,15 @@ from pipeline.config.layout import Layout
 from pipeline.config.params import load_params, load_run_variants, load_variants
 from pipeline.config.run import Run
 from pipeline.core.errors import ArtifactError
+from pipeline.report.boxes_curve import boxes_plot, boxes_rows, boxes_table
 from pipeline.report.methods import methods_table, read_costs
 from pipeline.report.results import read_metrics, read_study, read_tuning
 from pipeline.report.study import rows_csv, study_page
 from pipeline.report.table import headline_markdown, tuning_markdown
-from pipeline.store.files import write_text
+from pipeline.store.files import write_bytes, write_text
 from pipeline.store.inputs import StageInputs
 from pipeline.store.run_params import refuse_other_params
+from pipeline.training.params import TrainParams
 from stages._command import dataset_option, root_option, stage_command
 
 
@@ -44,8 +46,10 @@ def command(dataset: str, write: bool, root: Path) -> None:
     study = read_study(layout.studies)
     page = ""
     if study:
+        params = {name: load_params(layout.params, dataset, Run(name))[TrainParams] for name in boxes_rows(study)}
+        shares = {name: train.share_of_boxes for name, train in params.items()}
         methods = methods_table(study, read_costs(layout.costs))
-        page = study_page(study, descriptions, f"Ablations: {dataset}", methods)
+        page = study_page(study, descriptions, f"Ablations: {dataset}", methods, boxes_table(study, shares))
         click.echo(page)
     if tuning := read_tuning(layout.tuning):
         click.echo(f"# Parameter search: {dataset}\n\n{tuning_markdown(tuning)}")
@@ -58,6 +62,9 @@ def command(dataset: str, write: bool, root: Path) -> None:
         for suffix, text in (("md", page), ("csv", rows_csv(study, descriptions))):
             write_text(layout.ablations(suffix), text)
             click.echo(f"{layout.ablations(suffix)}: written")
+        if shares:
+            write_bytes(layout.boxes_plot, boxes_plot(study, shares))
+            click.echo(f"{layout.boxes_plot}: written")
     index = layout.report / "index.html"
     click.echo(f"Pictures: {index}" if index.exists() else f"Pictures: none; weakhoi report --dataset {dataset}")
 
