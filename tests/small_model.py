@@ -22,6 +22,7 @@ from pipeline.core.vocabulary import Vocabulary
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 from pipeline.methods.base import BatchCounts, Outputs
 from pipeline.methods.catalog import method_class
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.model import HoiModel, ModelChoice, new_model
 from pipeline.methods.pairing import PairIndex, PairRule
 from pipeline.methods.params import ModelParams
@@ -97,7 +98,7 @@ def run(model: HoiModel, vocabulary: Vocabulary, batch: BagBatch) -> tuple[PairI
 
 def small_loss(model: HoiModel, vocabulary: Vocabulary, params: TrainParams, precision: str = "float32") -> BatchLoss:
     """The model's weighted losses."""
-    losses = model.method.losses(vocabulary)
+    losses = model.method.losses(LabeledClasses(vocabulary))
     return BatchLoss(model.network, losses, loss_weights(model.method.loss_names, params), precision)
 
 

@@ -1,7 +1,7 @@
 """Class splits for zero-shot detection: which HOI classes have no labels in training (rf_uc, nf_uc, uo, uv, ...).
 
-One JSON file a vocabulary in the folder `unseen`: the number of its HOI classes, and by split its title, source, and unseen
-classes as "verb object". A file of your own is named with its path: "my_splits.json:mine".
+One JSON file a vocabulary in the folder `unseen`: the number of its HOI classes, and by split its title, source, and
+unseen classes as "verb object". A file of your own is named with its path: "my_splits.json:mine".
 """
 
 from __future__ import annotations

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from pipeline.core.bags import BagBatch
-from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import BatchCounts, Losses, Outputs
 from pipeline.methods.bilevel.category_bags import CategoryBags
 from pipeline.methods.bilevel.losses import BilevelLosses
 from pipeline.methods.bilevel.method import Bilevel
 from pipeline.methods.box_labels import annotated_verbs
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.pairing import PairIndex
 from pipeline.methods.segments import segment_log_softmax, segment_sum
 
@@ -32,7 +32,7 @@ class BoxLosses(BilevelLosses):
     def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:
         """Return the terms whose parts are switched on."""
         terms = super().forward(outputs, batch, pairs, whole)
-        annotated = annotated_verbs(batch, pairs, self.masks.hoi_to_verb)
+        annotated = annotated_verbs(batch, pairs, self.classes.hoi_to_verb)
         if self.params.bags == "category":
             bags = self.bags(batch, pairs)
             localization = localization_loss(outputs["interaction_logits"], annotated, bags.of_pair, len(bags))
@@ -42,7 +42,7 @@ class BoxLosses(BilevelLosses):
 
     def relatedness_labels(self, logits: Tensor, batch: BagBatch, pairs: PairIndex, bags: CategoryBags) -> Tensor:
         """The annotated pairs where the image has boxes, float32 [M]; pseudo labels elsewhere."""
-        annotated = annotated_verbs(batch, pairs, self.masks.hoi_to_verb).any(1)
+        annotated = annotated_verbs(batch, pairs, self.classes.hoi_to_verb).any(1)
         pseudo = super().relatedness_labels(logits, batch, pairs, bags)
         return torch.where(batch.has_boxes[pairs.image], annotated.to(pseudo.dtype), pseudo)
 
@@ -71,9 +71,9 @@ class BilevelBoxes(Bilevel):
         """Those of image-level labels, and L_x."""
         return (*super().loss_names, "boxes")
 
-    def losses(self, vocabulary: Vocabulary) -> Losses:
+    def losses(self, classes: LabeledClasses) -> Losses:
         """All terms."""
-        return BoxLosses(vocabulary, self.params)
+        return BoxLosses(classes, self.params)
 
 
 METHOD = BilevelBoxes
