@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from pipeline import backbones, methods
 from pipeline.backbones.base import Backbone, Sources
-from pipeline.backbones.catalog import backbone_class
+from pipeline.backbones.catalog import backbone_class, clip_backbone
 from pipeline.backbones.clip_text import ClipText
 from pipeline.core.errors import ArtifactError, DataError, ParamError, did_you_mean, resource_error
 from pipeline.core.plugins import names_of, outside_files
@@ -27,7 +27,6 @@ from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import HoiNetwork, Method, Parts, declaration_faults
 from pipeline.methods.catalog import method_class
 from pipeline.methods.params import CLIP_BACKBONES, ModelParams
-from pipeline.store.openai_clip import VisionTransformer
 
 SCHEMA_VERSION = 3
 
@@ -164,7 +163,7 @@ def _teacher(choice: ModelChoice, sources: Sources) -> Backbone | None:
     """CLIP's own image encoder, where the method needs it."""
     if not choice.teacher_settings:
         return None
-    name = "clip_vit" if isinstance(sources.clip.model.visual, VisionTransformer) else "clip_resnet"
+    name = clip_backbone(sources)
     return backbone_class(name).build(sources, choice.teacher_settings[name])
 
 

@@ -46,6 +46,20 @@ def test_the_softmax_learns_the_annotated_pair(world, vocabulary):
     torch.testing.assert_close(terms["boxes"], expected)
 
 
+def test_bags_by_category_have_the_annotated_verbs_where_there_are_boxes(world, vocabulary):
+    """The second image is labeled with holding a bicycle, too, but no proposed pair does so."""
+    outputs, batch, pairs = world
+    batch = dataclasses.replace(batch, pair_labels=batch.pair_labels[:1])
+    losses = BoxLosses(LabeledClasses(vocabulary), dataclasses.replace(PARAMS, bags="category"))
+    labels = losses.bags(batch, pairs).labels.reshape(2, 4, 3)  # images, categories, verbs
+    assert labels[0].nonzero().tolist() == [[1, 0]]  # ride bicycle, as labeled
+    assert labels[1].nonzero().tolist() == [[1, 0]]  # ride bicycle alone
+    term = losses(outputs, batch, pairs, counts_of(batch, pairs))["boxes"]
+    bag = (pairs.image == 1) & (batch.object_ids[pairs.object] == 1)
+    row = int((pairs.human[bag] == 4).nonzero())
+    torch.testing.assert_close(term, -outputs["interaction_logits"][bag].log_softmax(0)[row, 0] / 2)
+
+
 def test_annotated_pairs_of_a_verb_share_its_probability(world):
     """The loss is lowest where the softmax is one half at each of two annotated pairs: their entropy, log 2."""
     _, _, pairs = world
