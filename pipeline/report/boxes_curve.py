@@ -13,6 +13,7 @@ from pipeline.report.plotting import STYLE, legend, line_styles, panels, png_of
 from pipeline.report.study import Study, by_seed, groups_of
 from pipeline.report.table import markdown_table
 
+BOXES_TEXT = "What annotated boxes of training images are worth: test mAP as above by the share of images with boxes."
 # Rows that differ in their boxes alone, by the name of their curve.
 CURVES = {
     "ours_plus": ("ours_plus", "supervised_5", "supervised_25", "supervised"),
