@@ -30,6 +30,7 @@ from pipeline.backbones.base import freeze_batch_norm
 from pipeline.backbones.clip_resnet import VisualConfig
 from pipeline.config.params import ExecutionParams, Params, load_params
 from pipeline.core.device import memory_format, open_device
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.model import HoiModel
 from pipeline.methods.pairing import PairRule
 from pipeline.methods.params import ModelParams
@@ -108,7 +109,7 @@ class Problem:
         model, train = self.model(), dataclasses.replace(self.params[TrainParams], precision=self.precision)
         place_network(model.network, way, device, moving_norms=False)
         optimizer = build_optimizer(model.network, train)
-        losses = model.method.losses(vocabulary_of(self.dataset)).to(device)
+        losses = model.method.losses(LabeledClasses(vocabulary_of(self.dataset))).to(device)
         weights = loss_weights(model.method.loss_names, train)
         batch_loss = BatchLoss(model.network, losses, weights, train.precision)
         batch = self.batch(num_images, device, way)

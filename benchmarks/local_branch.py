@@ -34,6 +34,7 @@ from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import BatchCounts
 from pipeline.methods.bilevel.losses import BilevelLosses
 from pipeline.methods.bilevel.network import BilevelNetwork
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.model import HoiModel, ModelChoice
 from pipeline.methods.pairing import PairRule
 from pipeline.methods.params import ModelParams
@@ -82,7 +83,7 @@ class Problem:
     @classmethod
     def of(cls, model: HoiModel, vocabulary: Vocabulary, batch: BagBatch) -> Problem:
         """Of the paper's method on CLIP's encoder, whose trunk is taken away."""
-        network, losses = model.network, model.method.losses(vocabulary)
+        network, losses = model.network, model.method.losses(LabeledClasses(vocabulary))
         assert isinstance(network, BilevelNetwork) and isinstance(losses, BilevelLosses)
         network.backbone.trunk = nn.Sequential()
         return cls(network, losses, vocabulary, batch)

@@ -36,6 +36,7 @@ from pipeline.detection.detectors import load_fasterrcnn
 from pipeline.detection.params import DetectParams
 from pipeline.inference.pair_outputs import batch_outputs
 from pipeline.inference.params import InferParams
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.model import HoiModel, ModelChoice, new_model
 from pipeline.methods.pairing import PairRule
 from pipeline.methods.params import ModelParams
@@ -96,7 +97,7 @@ class Problem:
             return None
         freeze_batch_norm(self.model.network.train())
         weights = loss_weights(method.loss_names, train)
-        loss = BatchLoss(self.model.network, method.losses(self.vocabulary), weights, train.precision)
+        loss = BatchLoss(self.model.network, method.losses(LabeledClasses(self.vocabulary)), weights, train.precision)
         optimizer = build_optimizer(self.model.network, train)
         bags = self.bags(train.batch_size, with_proposals=method.needs_proposals)
         batch = FedBatch(bags, PairRule.of(self.vocabulary).pair(bags), tuple(range(len(bags))))

@@ -38,6 +38,7 @@ from pipeline.backbones.clip_resnet import VisualConfig
 from pipeline.config.params import Params, load_params
 from pipeline.config.run import Run
 from pipeline.core.bags import BagBatch
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.model import HoiModel
 from pipeline.methods.pairing import PairRule
 from pipeline.methods.params import ModelParams
@@ -92,7 +93,7 @@ class Problem:
         freeze_batch_norm(model.network.train())
         optimizer = build_optimizer(model.network, train)
         names = model.method.loss_names
-        losses = model.method.losses(vocabulary_of(self.dataset))
+        losses = model.method.losses(LabeledClasses(vocabulary_of(self.dataset)))
         batch_loss = BatchLoss(model.network, losses, loss_weights(names, train), "float32")
         batch = self.batch(with_proposals=model.method.needs_proposals)
         return lambda: optimizer_step(batch_loss, optimizer, batch, ALONE, gradient_clip=train.gradient_clip)

@@ -8,7 +8,7 @@ from typing import TypeVar
 import click
 
 from pipeline.config.params import load_execution
-from pipeline.store.engine import Recipe, run_parts
+from pipeline.store.engine import Job, run_parts
 from pipeline.store.part_work import ImageWork
 from pipeline.store.parts import FinishedParts
 from pipeline.store.stage_run import StageRun
@@ -17,11 +17,11 @@ from stages._command import progress
 Work = TypeVar("Work", bound=ImageWork)
 
 
-def run_recipe(recipe: Recipe[Work], stage: StageRun, scheduler: str | None) -> tuple[Work, FinishedParts]:
+def run_job(job: Job[Work], stage: StageRun, scheduler: str | None) -> tuple[Work, FinishedParts]:
     """Compute the missing parts; return the opened work and all parts. Raises UserError as `run_parts` does."""
     label = " ".join((stage.stage, *stage.arguments.values()))
     return run_parts(
-        recipe,
+        job,
         progress=partial(progress, label=label),
         tell=partial(click.echo, err=True),
         scheduler=scheduler,

@@ -13,11 +13,11 @@ from pipeline.data.split import take_split
 from pipeline.detection.detectors import detector_files
 from pipeline.detection.handed_over import files_handed_over, read_handed_over
 from pipeline.detection.params import DetectParams, leakage_warning
-from pipeline.detection.proposals import DetectRecipe, count_humans, proposal_columns
+from pipeline.detection.proposals import DetectJob, count_humans, proposal_columns
 from pipeline.store.proposals_file import write_proposals
 from pipeline.store.stage_run import StageRun
 from stages._command import dataset_option, device_option, root_option, scheduler_option, split_option, stage_command
-from stages._parts import run_recipe
+from stages._parts import run_job
 
 
 @stage_command("detect", help="Write the proposals of one split (HDF5).")
@@ -48,8 +48,8 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
             num_humans = int((proposals.object_ids == vocabulary.human_object_id).sum())
         else:
             stage.note(*detector_files(params, root=root))
-            recipe = DetectRecipe(layout, split, params, device, load_execution(layout.params).channels_last)
-            opened, parts = run_recipe(recipe, stage, scheduler)
+            job = DetectJob(layout, split, params, device, load_execution(layout.params).channels_last)
+            opened, parts = run_job(job, stage, scheduler)
             columns = proposal_columns(parts)
             num_proposals, num_humans = len(columns["scores"]), count_humans(columns["object_ids"], opened)
             write_proposals(

@@ -10,6 +10,7 @@ import click
 
 from pipeline.core.class_groups import ClassGroups
 from pipeline.core.errors import ParamError
+from pipeline.data.class_splits import class_split
 from pipeline.evaluation.detections_file import (
     meets_nothing,
     open_zarr_detections,
@@ -59,6 +60,11 @@ _OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role")) 
     show_default=True,
     help="hicodet only. explanation_hoi reproduces an inflated protocol, for comparison.",
 )
+@click.option(
+    "--split",
+    help="hicodet only: also score the unseen and the seen classes of a zero-shot split: rf_uc, nf_uc, uo, uv, ua, "
+    "uc0 to uc4, or FILE.json:NAME.",
+)
 @click.option("--instances", type=_FILE, help="vcoco only: COCO instances that hold the ann_ids.")
 @click.option(
     "--image-labels", type=_FILE, help="hicodet: anno.mat of the release, whose test labels define known_object."
@@ -77,6 +83,7 @@ def command(
     detections: Path,
     output: Path,
     setting: Setting,
+    split: str | None,
     instances: Path | None,
     image_labels: Path | None,
     ties: Ties,
@@ -86,14 +93,14 @@ def command(
     if dataset == "vcoco":
         if instances is None:
             raise ParamError("--instances is missing; V-COCO's boxes are in COCO's instances.json, give its path")
-        if image_labels is not None or setting != "default":
-            raise ParamError("--setting and --image-labels belong to --dataset hicodet; leave them out")
+        if image_labels is not None or split is not None or setting != "default":
+            raise ParamError("--setting, --split and --image-labels belong to --dataset hicodet; leave them out")
         scores, summary, notes = _evaluate_vcoco(annotations, instances, detections, ties)
     else:
         for option, given in (("--instances", instances is not None), ("--ties", ties != "row_order")):
             if given:
                 raise ParamError(f"{option} belongs to --dataset vcoco; leave it out")
-        scores, summary, notes = _evaluate_hicodet(annotations, image_labels, detections, setting)
+        scores, summary, notes = _evaluate_hicodet(annotations, image_labels, detections, setting, split)
     write_json(output, scores)
     click.echo(summary)
     for note in notes:
@@ -101,10 +108,13 @@ def command(
 
 
 def _evaluate_hicodet(
-    path: Path, image_labels: Path | None, detections_path: Path, setting: Setting
+    path: Path, image_labels: Path | None, detections_path: Path, setting: Setting, split: str | None
 ) -> tuple[dict[str, Any], str, list[str]]:
     annotations = _read_hicodet(path, image_labels)
     truth = annotations.truth
+    groups = ClassGroups.of(annotations.vocabulary.num_hois, {"rare": annotations.rare, "non_rare": ~annotations.rare})
+    if split is not None:
+        groups = groups.and_of(class_split(split, annotations.vocabulary).groups)
     check_scored_boxes(truth, annotations.sizes, annotations.filenames, str(path))
     rules = Rules(annotations.vocabulary.hoi_object_ids, setting)
     if detections_path.suffix == ".zarr":
@@ -114,7 +124,6 @@ def _evaluate_hicodet(
     else:
         found = read_hicodet_detections(detections_path, annotations.sizes, rules.num_hois)
         num_detections, result = len(found), evaluate_hicodet(found, truth, rules)
-    groups = ClassGroups.of(rules.num_hois, {"rare": annotations.rare, "non_rare": ~annotations.rare})
     notes = []
     if num_detections and len(truth) and not len(result.hit_hoi_id):
         what = f"a pair of its image and HOI class in {path}"

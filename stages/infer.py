@@ -7,9 +7,9 @@ from pathlib import Path
 from pipeline.config.layout import Layout
 from pipeline.config.params import load_execution
 from pipeline.config.run import Run
+from pipeline.inference.jobs import InferJob, SplitRun
 from pipeline.inference.pair_outputs import dump_columns
 from pipeline.inference.params import InferParams
-from pipeline.inference.recipes import InferRecipe, SplitRun
 from pipeline.store.dump import write_dump
 from pipeline.store.stage_run import StageRun
 from stages._command import (
@@ -21,7 +21,7 @@ from stages._command import (
     split_option,
     stage_command,
 )
-from stages._parts import run_recipe
+from stages._parts import run_job
 
 
 @stage_command("infer", help="Write the raw pair logits of a split (zarr).")
@@ -38,7 +38,7 @@ def command(
     layout, run = Layout(root, dataset), Run.parse(variant, seed=seed, split=split)
     with StageRun("infer", layout, run) as stage:
         split_run = SplitRun(layout, run, device, load_execution(layout.params).channels_last)
-        opened, parts = run_recipe(InferRecipe(split_run, stage.params(InferParams)), stage, scheduler)
+        opened, parts = run_job(InferJob(split_run, stage.params(InferParams)), stage, scheduler)
         stage.inputs.digests.update(opened.inputs)
         columns = dump_columns(opened.model.method.columns, parts.column)
         write_dump(

@@ -9,8 +9,8 @@ import click
 from pipeline.config.layout import Layout
 from pipeline.config.params import load_execution
 from pipeline.config.run import Run
+from pipeline.inference.jobs import RepresentJob, SplitRun
 from pipeline.inference.params import InferParams, RepresentParams
-from pipeline.inference.recipes import RepresentRecipe, SplitRun
 from pipeline.inference.represent_split import representation_columns
 from pipeline.store.representations_file import write_representations
 from pipeline.store.stage_run import StageRun
@@ -23,7 +23,7 @@ from stages._command import (
     split_option,
     stage_command,
 )
-from stages._parts import run_recipe
+from stages._parts import run_job
 
 
 @stage_command("represent", help="Write the representations of a split's best-detected pairs (HDF5).")
@@ -41,8 +41,8 @@ def command(
     with StageRun("represent", layout, run) as stage:
         split_run = SplitRun(layout, run, device, load_execution(layout.params).channels_last)
         batches, params = stage.params(InferParams), stage.params(RepresentParams)
-        recipe = RepresentRecipe(split_run, params, batches)
-        opened, parts = run_recipe(recipe, stage, scheduler)
+        job = RepresentJob(split_run, params, batches)
+        opened, parts = run_job(job, stage, scheduler)
         stage.inputs.digests.update(opened.inputs)
         columns = representation_columns(parts, opened, run=run.name)
         output, num_pairs = layout.representations(run), len(columns["object_ids"])

@@ -10,13 +10,16 @@ from pipeline.config.layout import Layout
 from pipeline.config.params import load_params, load_run_variants, load_variants
 from pipeline.config.run import Run
 from pipeline.core.errors import ArtifactError
-from pipeline.report.methods import methods_table, read_costs
+from pipeline.report.boxes_curve import BOXES_TEXT, boxes_plot, boxes_rows, boxes_table
+from pipeline.report.methods import METHODS_TEXT, methods_table, read_costs
 from pipeline.report.results import read_metrics, read_study, read_tuning
 from pipeline.report.study import rows_csv, study_page
 from pipeline.report.table import headline_markdown, tuning_markdown
-from pipeline.store.files import write_text
+from pipeline.report.unseen import UNSEEN_TEXT, unseen_table, whole_rows
+from pipeline.store.files import write_bytes, write_text
 from pipeline.store.inputs import StageInputs
 from pipeline.store.run_params import refuse_other_params
+from pipeline.training.params import TrainParams
 from stages._command import dataset_option, root_option, stage_command
 
 
@@ -41,11 +44,17 @@ def command(dataset: str, write: bool, root: Path) -> None:
     refuse_other_params(inputs.chain.runs, layout.params)
     click.echo(headline_markdown(runs, descriptions))
 
-    study = read_study(layout.studies)
-    page = ""
-    if study:
-        methods = methods_table(study, read_costs(layout.costs))
-        page = study_page(study, descriptions, f"Ablations: {dataset}", methods)
+    every = read_study(layout.studies)
+    study, page = whole_rows(every), ""
+    if every:
+        params = {name: load_params(layout.params, dataset, Run(name))[TrainParams] for name in boxes_rows(study)}
+        shares = {name: train.share_of_boxes for name, train in params.items()}
+        further = {
+            METHODS_TEXT: methods_table(study, read_costs(layout.costs)),
+            BOXES_TEXT: boxes_table(study, shares),
+            UNSEEN_TEXT: unseen_table(every),
+        }
+        page = study_page(study, descriptions, f"Ablations: {dataset}", further)
         click.echo(page)
     if tuning := read_tuning(layout.tuning):
         click.echo(f"# Parameter search: {dataset}\n\n{tuning_markdown(tuning)}")
@@ -58,6 +67,9 @@ def command(dataset: str, write: bool, root: Path) -> None:
         for suffix, text in (("md", page), ("csv", rows_csv(study, descriptions))):
             write_text(layout.ablations(suffix), text)
             click.echo(f"{layout.ablations(suffix)}: written")
+        if shares:
+            write_bytes(layout.boxes_plot, boxes_plot(study, shares))
+            click.echo(f"{layout.boxes_plot}: written")
     index = layout.report / "index.html"
     click.echo(f"Pictures: {index}" if index.exists() else f"Pictures: none; weakhoi report --dataset {dataset}")
 

@@ -5,12 +5,11 @@ from typing import Annotated
 
 import torch
 from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from pipeline.config.types import KnownKeys, Whole, within
 from pipeline.core.outputs import OutputColumn
 from pipeline.methods.base import HoiNetwork, Losses, Method
-from pipeline.methods.image_labels import ImageLabelMasks, mil_loss
+from pipeline.methods.image_labels import mil_loss, summed_bce
 
 
 @dataclass(frozen=True)
@@ -38,13 +37,13 @@ class OwnNetwork(HoiNetwork):
 
 
 class OwnLosses(Losses):
-    def __init__(self, vocabulary):
+    def __init__(self, classes):
         super().__init__()
-        self.masks = ImageLabelMasks(vocabulary)
+        self.classes = classes
 
     def forward(self, outputs, batch, pairs, whole):
-        scene = binary_cross_entropy_with_logits(outputs["scene_logits"], batch.labels, reduction="sum")
-        action = mil_loss(outputs["action_logits"], pairs, self.masks.verbs(batch.labels))
+        scene = summed_bce(outputs["scene_logits"], batch.labels, self.classes.seen)
+        action = mil_loss(outputs["action_logits"], pairs, batch.labels, self.classes)
         return {"scene": scene / whole.images, "action": action / whole.images}
 
 
@@ -59,8 +58,8 @@ class OwnMethod(Method):
     def build(self, parts):
         return OwnNetwork(parts, self.params)
 
-    def losses(self, vocabulary):
-        return OwnLosses(vocabulary)
+    def losses(self, classes):
+        return OwnLosses(classes)
 
 
 METHOD = OwnMethod

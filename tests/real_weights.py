@@ -1,4 +1,4 @@
-"""Checkpoints of the real architectures with random weights: CLIP RN50 and RN101, torchvision's detectors."""
+"""Checkpoints of the real architectures with random weights: CLIP RN50, RN101 and ViT-B/16, torchvision's detectors."""
 
 from __future__ import annotations
 
@@ -31,6 +31,18 @@ RN101 = ClipConfig(
     transformer_width=512,
     transformer_heads=8,
     transformer_layers=12,
+)
+VIT_B16 = ClipConfig(
+    embed_dim=512,
+    image_resolution=224,
+    vision_layers=12,
+    vision_width=768,
+    context_length=77,
+    vocab_size=49408,
+    transformer_width=512,
+    transformer_heads=8,
+    transformer_layers=12,
+    vision_patch_size=16,
 )
 
 

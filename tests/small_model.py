@@ -22,10 +22,11 @@ from pipeline.core.vocabulary import Vocabulary
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 from pipeline.methods.base import BatchCounts, Outputs
 from pipeline.methods.catalog import method_class
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.model import HoiModel, ModelChoice, new_model
 from pipeline.methods.pairing import PairIndex, PairRule
 from pipeline.methods.params import ModelParams
-from pipeline.store.openai_clip import ModifiedResNet
+from pipeline.store.openai_clip import ModifiedResNet, VisionTransformer
 from pipeline.training.feed import FedBatch
 from pipeline.training.loop import loss_weights
 from pipeline.training.params import TrainParams
@@ -56,10 +57,14 @@ def chosen(
 
 
 def small_model(vocabulary: Vocabulary, params: ModelParams, visual: ModifiedResNet, *, seed: int = 7) -> HoiModel:
-    """A model of a random bank, the same for the same seed; `detector_fpn` takes the toyworld's architecture."""
+    """A model of a random bank, the same for the same seed.
+
+    `detector_fpn` takes the toyworld's architecture, `clip_vit` a vision transformer in place of `visual`.
+    """
+    visual = random_vit(seed) if params.backbone == "clip_vit" else visual
     generator = torch.Generator().manual_seed(seed + 100)
     bank = random_bank(vocabulary, generator)
-    clip = SimpleNamespace(model=SimpleNamespace(visual=visual, logit_scale=torch.tensor(2.0)))
+    clip = clip_of(visual)
 
     def detector() -> tuple[Any, dict[str, Any]]:
         torch.manual_seed(seed)
@@ -69,6 +74,20 @@ def small_model(vocabulary: Vocabulary, params: ModelParams, visual: ModifiedRes
 
     sources = Sources(clip, detector, WIDTH, params.image_size)  # type: ignore[arg-type]
     return new_model(ModelChoice.of(params), sources, bank, vocabulary, seed=seed)
+
+
+def clip_of(visual: nn.Module) -> Any:
+    """What a backbone takes of a CLIP."""
+    return SimpleNamespace(name="small", model=SimpleNamespace(visual=visual, logit_scale=torch.tensor(2.0)))
+
+
+def random_vit(seed: int) -> VisionTransformer:
+    """A vision transformer for images of 64 pixels."""
+    torch.manual_seed(seed)
+    visual = VisionTransformer(input_resolution=64, patch_size=16, width=16, layers=3, heads=2, output_dim=WIDTH)
+    for parameter in visual.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    return visual.eval()
 
 
 def random_bank(vocabulary: Vocabulary, generator: torch.Generator) -> KnowledgeBank:
@@ -97,7 +116,7 @@ def run(model: HoiModel, vocabulary: Vocabulary, batch: BagBatch) -> tuple[PairI
 
 def small_loss(model: HoiModel, vocabulary: Vocabulary, params: TrainParams, precision: str = "float32") -> BatchLoss:
     """The model's weighted losses."""
-    losses = model.method.losses(vocabulary)
+    losses = model.method.losses(LabeledClasses(vocabulary))
     return BatchLoss(model.network, losses, loss_weights(model.method.loss_names, params), precision)
 
 

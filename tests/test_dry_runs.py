@@ -14,7 +14,7 @@ import pytest
 
 from tests.clones import copy_repository, run_in, set_params
 from tests.downloads import hicodet_download, vcoco_download
-from tests.real_weights import save_random_clip, save_random_detector
+from tests.real_weights import VIT_B16, save_random_clip, save_random_detector
 from tests.roots import edit_params
 from tests.small_model import METHODS
 
@@ -25,6 +25,7 @@ ROWS = {  # a row of each further method
     "mx_hoi_like": "mx_hoi_like_25", "alignformer_like": "alignformer_like", "regformer": "regformer",
     "bilevel_boxes": "supervised", "bilevel": "ours_plus",
 }  # fmt: skip
+VIT = "vit_b16"  # the row of a CLIP with a vision transformer
 CALLS = """
 import json, sys
 from stages.cli import main
@@ -36,8 +37,10 @@ for call in json.loads(sys.argv[1]):
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory) -> Path:
-    """Folder of RN50.pt, a CLIP of RN50's sizes; named by its path, since it is not OpenAI's."""
-    return save_random_clip(tmp_path_factory.mktemp("weights") / "RN50.pt").parent
+    """Folder of CLIPs of the real sizes; named by their paths, since they are not OpenAI's."""
+    folder = tmp_path_factory.mktemp("weights")
+    save_random_clip(folder / "ViT-B-16.pt", VIT_B16)
+    return save_random_clip(folder / "RN50.pt").parent
 
 
 def reduced_copy(folder: Path, dataset: str, download: Path, weights: Path, detector: str) -> Path:
@@ -46,8 +49,9 @@ def reduced_copy(folder: Path, dataset: str, download: Path, weights: Path, dete
 
     def one_epoch(document):
         document.update(datasets=[dataset], run_variants=["ours"])
-        for row in ROWS.values():
+        for row in (*ROWS.values(), VIT):
             document["variants"][row]["train"]["epochs"] = min(1, document["variants"][row]["train"].get("epochs", 1))
+        document["variants"][VIT]["model"]["clip"] = str(weights / "ViT-B-16.pt")
 
     edit_params(folder, one_epoch)
     detector_file = save_random_detector(weights / f"{detector}.pt", detector, seen=SEEN)
@@ -65,13 +69,14 @@ def reduced_copy(folder: Path, dataset: str, download: Path, weights: Path, dete
     return folder
 
 
-def run_every_method(folder: Path, dataset: str) -> None:
+def run_every_method(folder: Path, dataset: str, *further: str) -> None:
     """Train, infer and evaluate a row of each method, in one process: starting one takes as long as its few steps."""
     assert set(ROWS) == set(METHODS)
+    rows = [*ROWS.values(), *further]
     calls = [["label-pairs"]]
-    calls += [[stage, "--variant", row] for row in ROWS.values() for stage in ("train", "infer", "evaluate")]
+    calls += [[stage, "--variant", row] for row in rows for stage in ("train", "infer", "evaluate")]
     run_in(folder, sys.executable, "-c", CALLS, json.dumps(calls), dataset)
-    for row in ROWS.values():
+    for row in rows:
         metrics = json.loads((folder / f"results/{dataset}/{row}.json").read_text())
         assert metrics["counts"]["detections"] > 0 and 0 <= metrics["full"] <= 100
     inputs = json.loads((folder / f"manifests/{dataset}/runs/train-regformer.json").read_text())["inputs"]
@@ -104,7 +109,7 @@ def test_hicodet(tmp_path, weights):
     assert any(image["detections"] for image in predicted["images"])
     bank = json.loads((folder / "manifests/hicodet/runs/encode_prompts.json").read_text())["counts"]
     assert bank == {"hoi_classes": 600, "width": 1024}
-    run_every_method(folder, "hicodet")
+    run_every_method(folder, "hicodet", VIT)
 
 
 def test_vcoco(tmp_path, weights):

@@ -12,6 +12,7 @@ from torchvision.models import get_model_builder
 from torchvision.ops import roi_align
 
 from pipeline.backbones.clip_resnet import ClipResNet, ClipResNetParams
+from pipeline.backbones.clip_vit import ClipViT, ClipViTParams, ViTConfig
 from pipeline.core.types import BankPrompts
 from pipeline.data.images import normalize_pixels
 from pipeline.detection.detectors import load_detector
@@ -20,7 +21,7 @@ from pipeline.prompts.clip_bank import encode_bank
 from pipeline.store.clip_architecture import ClipConfig, build_clip
 from pipeline.store.clip_checkpoint import ClipCheckpoint, load_clip
 from tests.downloads import COCO_NAMES
-from tests.real_weights import RN50, RN101, save_random_clip, save_random_detector
+from tests.real_weights import RN50, RN101, VIT_B16, save_random_clip, save_random_detector
 
 pytestmark = pytest.mark.slow
 PROMPTS = ("a person riding a bicycle", "a person cutting with knife")
@@ -35,7 +36,10 @@ class Clips(NamedTuple):
     loaded: ClipCheckpoint
 
 
-@pytest.fixture(scope="module", params=[RN50, RN101], ids=["RN50", "RN101"])
+RESNETS = [pytest.param(RN50, id="RN50"), pytest.param(RN101, id="RN101")]
+
+
+@pytest.fixture(scope="module", params=[*RESNETS, pytest.param(VIT_B16, id="ViT-B/16")])
 def clips(request, tmp_path_factory) -> Clips:
     path = save_random_clip(tmp_path_factory.mktemp("clip") / "clip.pt", request.param)
     bare = build_clip(request.param)
@@ -55,7 +59,11 @@ def test_the_architecture_is_recognized_from_the_tensors(clips):
 
 @torch.no_grad()
 def test_the_global_vector_equals_encode_image(clips, image):
-    backbone = ClipResNet(clips.loaded.model.visual, ClipResNetParams(last_stride=32)).eval()
+    visual = clips.loaded.model.visual
+    if clips.config.vision_patch_size:
+        backbone = ClipViT(visual, ClipViTParams()).eval()
+    else:
+        backbone = ClipResNet(visual, ClipResNetParams(last_stride=32)).eval()
     ours = backbone.global_embedding(backbone(image))
     theirs = clips.bare.encode_image(image)
     assert ours.shape == (1, clips.config.embed_dim)
@@ -74,6 +82,7 @@ def test_the_bank_equals_encode_text(clips):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("clips", RESNETS, indirect=True)
 @pytest.mark.parametrize("stride", [32, 16])
 def test_region_embeddings_equal_clips_pool_over_roi_align(clips, image, stride):
     backbone = ClipResNet(clips.loaded.model.visual, ClipResNetParams(last_stride=stride)).eval()
@@ -86,6 +95,21 @@ def test_region_embeddings_equal_clips_pool_over_roi_align(clips, image, stride)
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
 
 
+@torch.no_grad()
+def test_vit_l14_at_336_pixels_and_at_another_size():
+    visual = ViTConfig(336, 14, 1024, 24, 16, 768, "quick_gelu").build().eval()
+    backbone = ClipViT(visual, ClipViTParams(trained_blocks=4)).eval()
+    for side in (336, 448):
+        features = backbone(torch.zeros(1, 3, side, side))
+        assert backbone.patches(features).shape == (1, (side // 14) ** 2, 1024)
+        assert backbone.region_embedding(features, torch.tensor([[0.1, 0.1, 0.5, 0.9]]), torch.tensor([0])).shape == (
+            1,
+            768,
+        )
+    assert sum(value.requires_grad for value in backbone.parameters()) == 4 * 12 + 3
+
+
+@pytest.mark.parametrize("clips", RESNETS, indirect=True)
 def test_a_name_finds_the_file_where_clip_keeps_it(clips, monkeypatch):
     monkeypatch.setitem(clip.clip._MODELS, "RN50", f"https://example.org/{clips.loaded.digest}/{clips.path.name}")
     named = load_clip("RN50", download_root=clips.path.parent)

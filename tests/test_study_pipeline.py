@@ -139,6 +139,7 @@ def test_another_method_or_row_leaves_a_rows_inputs_as_they_are(tmp_path):
     assert {key for key in after["ppr_fcn"] if after["ppr_fcn"][key] != before["ppr_fcn"][key]} == {"code"}
     edit_params(tmp_path, lambda document: document["variants"]["exp7"]["evaluate"].update(weights={"detector": 1}))
     assert {key for key in before["ours"] if inputs()["ours"][key] != before["ours"][key]} == {"evaluate"}
+    assert set(before["ours"]["class_splits"]) == {"hicodet.json", "toyworld.json"}
 
 
 @pytest.mark.parametrize("command", sorted({name for run in RUNS if not rows_in(run) for name in commands(run)}))
@@ -184,7 +185,8 @@ def test_every_dep_is_made_by_a_stage_and_every_param_exists():
 def test_outs_are_paths_of_the_layout_and_nobody_elses():
     for run in OTHERS:
         layout, item = Layout(Path(), run["item"].get("dataset", "toyworld")), run["item"]
-        seeded = Run(item.get("variant", "none"), seed=item.get("seed", 0))
+        unseen = [f"{section}.unseen={item['split']}" for section in ("train", "evaluate") if run["stage"] == "unseen"]
+        seeded = Run(item.get("variant", "none"), tuple(unseen), seed=item.get("seed", 0))
         tuned = Run(seeded.variant, (f"train.learning_rate={item.get('learning_rate')}",), split="val")
         known = {layout.checkpoint(seeded), layout.representations(seeded), layout.separation}
         known |= {layout.tsne("pairs"), layout.tsne("bank"), layout.study(seeded), layout.metrics(tuned)}
@@ -221,6 +223,7 @@ def test_code_is_python_alone():
     """Else the digests, which are of reachable modules, would leave out what these read."""
     others = {path.relative_to(ROOT / "pipeline") for path in (ROOT / "pipeline").rglob("*") if path.is_file()}
     others = {path for path in others if path.suffix not in (".py", ".pyc")}
-    assert {path.parent.as_posix() for path in others} == {"toyworld/weights", "report/assets"}
+    class_splits = {"data/unseen"}  # in the digests of the rows that read them
+    assert {path.parent.as_posix() for path in others} == {"toyworld/weights", "report/assets"} | class_splits
     reached = closure(*(f"stages.{name}" for run in RUNS for name in commands(run)))
     assert "pipeline.report.page" not in reached  # which reads the assets

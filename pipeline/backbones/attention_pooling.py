@@ -18,7 +18,8 @@ from pipeline.store.openai_clip import AttentionPool2d
 
 def attention_pool(pool: AttentionPool2d, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     """Pool tokens [R, P, C], row-major over `grid` = (rows, columns), to embeddings [R, D]."""
-    tokens = _WithMeanAndPosition.apply(tokens, positional_embedding(pool, grid).to(tokens.dtype))  # [R, P + 1, C]
+    position = positional_embedding(pool.positional_embedding, grid)
+    tokens = _WithMeanAndPosition.apply(tokens, position.to(tokens.dtype))  # [R, P + 1, C]
     heads, channels = pool.num_heads, tokens.shape[2]
     width = channels // heads
     query = pool.q_proj(tokens[:, 0]).view(-1, heads, width) * width**-0.5
@@ -50,12 +51,11 @@ class _WithMeanAndPosition(torch.autograd.Function):
         return gradient[:, 1:] + gradient[:, :1] / ctx.count, gradient.sum(0)
 
 
-def positional_embedding(pool: AttentionPool2d, grid: tuple[int, int]) -> Tensor:
-    """The pool's positional embedding for a grid, [rows * columns + 1, C], mean token first.
+def positional_embedding(embedding: Tensor, grid: tuple[int, int]) -> Tensor:
+    """A learned positional embedding [side * side + 1, C] for a grid, [rows * columns + 1, C]; its first row stays.
 
     Other grids than the trained one are interpolated bicubically.
     """
-    embedding: Tensor = pool.positional_embedding
     side = round((len(embedding) - 1) ** 0.5)
     if grid == (side, side):
         return embedding

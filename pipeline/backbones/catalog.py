@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pipeline import backbones
-from pipeline.backbones.base import Backbone
+from pipeline.backbones.base import Backbone, Sources
 from pipeline.core.plugins import load_plugin
+from pipeline.store.openai_clip import VisionTransformer
 
 
 def backbone_class(name: str) -> type[Backbone]:
@@ -14,3 +15,8 @@ def backbone_class(name: str) -> type[Backbone]:
         ParamError: there is none of that name.
     """
     return load_plugin(backbones, name, "BACKBONE", "model.backbone")
+
+
+def clip_backbone(sources: Sources) -> str:
+    """Name of the backbone that CLIP's own image encoder is."""
+    return "clip_vit" if isinstance(sources.clip.model.visual, VisionTransformer) else "clip_resnet"

@@ -14,6 +14,7 @@ from pipeline.backbones.attention_pooling import attention_pool
 from pipeline.backbones.base import Backbone, Sources, recomputed
 from pipeline.backbones.roi_tokens import map_cells, roi_tokens
 from pipeline.config.types import KnownKeys, Switch, Whole, within
+from pipeline.core.errors import ParamError
 from pipeline.store.openai_clip import AttentionPool2d, ModifiedResNet
 
 _STEM_LAYERS = 10  # of the trunk: three times convolution, norm and ReLU, then an average pool
@@ -93,8 +94,17 @@ class ClipResNet(Backbone):
 
     @classmethod
     def build(cls, sources: Sources, params: ClipResNetParams) -> Self:
-        """CLIP's visual encoder, or one of its architecture with random weights."""
+        """CLIP's visual encoder, or one of its architecture with random weights.
+
+        Raises:
+            ParamError: CLIP's encoder is a vision transformer.
+        """
         visual = sources.clip.model.visual
+        if not isinstance(visual, ModifiedResNet):
+            raise ParamError(
+                f"model.backbone is clip_resnet, but CLIP {sources.clip.name} has a vision transformer; set "
+                "model.backbone to clip_vit, or model.clip to one with a ResNet, e.g. RN50"
+            )
         return cls(visual if params.pretrained else VisualConfig.of(visual).build(), params)
 
     @classmethod

@@ -190,6 +190,11 @@ class Layout:
         return self.figures / f"tsne_{what}.png"
 
     @property
+    def boxes_plot(self) -> Path:
+        """The mAP against the share of training images with boxes, over seeds, PNG."""
+        return self.figures / "boxes.png"
+
+    @property
     def separation(self) -> Path:
         """How well HOI classes separate in what the t-SNE pictures show, JSON."""
         return self._results / "separation.json"

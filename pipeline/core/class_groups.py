@@ -33,6 +33,10 @@ class ClassGroups:
         """All classes, and further groups."""
         return cls({FULL: np.ones(num_hois, np.bool_), **(groups or {})})
 
+    def and_of(self, groups: Mapping[str, NDArray[np.bool_]]) -> ClassGroups:
+        """These groups and further ones."""
+        return ClassGroups({**self.members, **groups})
+
     def adding(self, patterns: Mapping[str, Sequence[str]], names: Sequence[str]) -> ClassGroups:
         """Return these groups and further ones.
 

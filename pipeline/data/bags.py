@@ -65,6 +65,11 @@ class BagDataset(Dataset[Bag]):
         class_probabilities: batches hold them; as far as scores and categories tell where `proposals` has none.
         pair_labels: of the same proposals; None under image-level labels.
         has_boxes: bool [I], images whose pair labels are used; none by default.
+        unseen: bool [H], classes whose labels are left out, with the images that have no others; none by default.
+
+    Attributes:
+        seen: bool [H], the other classes.
+        learned: int64, rows of the images that training draws from.
     """
 
     def __init__(
@@ -79,8 +84,12 @@ class BagDataset(Dataset[Bag]):
         class_probabilities: bool = False,
         pair_labels: SplitPairLabels | None = None,
         has_boxes: NDArray[np.bool_] | None = None,
+        unseen: NDArray[np.bool_] | None = None,
     ) -> None:
-        self.manifest, self.proposals, self.labels = manifest, proposals, labels
+        self.seen = np.ones(labels.shape[1], np.bool_) if unseen is None else ~unseen
+        self.labels = labels if unseen is None else labels * self.seen
+        self.manifest, self.proposals = manifest, proposals
+        self.learned = np.flatnonzero(np.full(len(labels), unseen is None) | self.labels.any(1))
         self.root, self.image_side, self.max_proposals = root, image_side, max_proposals
         self.class_probabilities = class_probabilities
         self.pair_labels = pair_labels
@@ -88,6 +97,11 @@ class BagDataset(Dataset[Bag]):
 
     def __len__(self) -> int:
         return len(self.manifest)
+
+    @property
+    def label_rate(self) -> float:
+        """Mean label over learned images and seen classes."""
+        return float(self.labels[self.learned].mean()) * (len(self.seen) / max(1, int(self.seen.sum())))
 
     def __getitem__(self, index: int) -> Bag:
         record = self.manifest.images[index]
@@ -107,7 +121,8 @@ class BagDataset(Dataset[Bag]):
     def _pair_labels(self, index: int) -> NDArray[np.int64] | None:
         if self.pair_labels is None or not self.has_boxes[index]:
             return None
-        return self.pair_labels.image(index, self.max_proposals)
+        labeled = self.pair_labels.image(index, self.max_proposals)
+        return labeled[self.seen[labeled[:, 2]]]
 
 
 def collate_bags(bags: Sequence[Bag]) -> BagBatch:
@@ -155,19 +170,19 @@ class EpochSampler(Sampler[list[int]]):
     """Batches of shuffled image indices, a pure function of (seed, epoch), so that training can resume anywhere.
 
     Args:
-        num_images: images of the split.
+        images: int64, rows of the images to draw from.
         batch_size: images per batch; the last, smaller batch of an epoch is left out unless it is the only one.
         seed: root seed.
         start: iterations to skip over all epochs (resume).
         epochs: epochs in total.
-        kinds: bool [I]; a batch then holds images of one kind, and batches of both kinds take turns, evenly. None, or
-            all alike: all images are of one kind.
+        kinds: bool [I] of the split; a batch then holds images of one kind, and batches of both kinds take turns,
+            evenly. None, or all alike: all images are of one kind.
     """
 
     def __init__(
         self,
         *,
-        num_images: int,
+        images: NDArray[np.int64],
         batch_size: int,
         seed: int,
         start: int,
@@ -175,8 +190,8 @@ class EpochSampler(Sampler[list[int]]):
         kinds: NDArray[np.bool_] | None = None,
     ) -> None:
         self.batch_size, self.seed, self.start, self.epochs = batch_size, seed, start, epochs
-        chosen = np.zeros(num_images, np.bool_) if kinds is None else kinds
-        rows = [torch.from_numpy(np.flatnonzero(chosen == kind)) for kind in (False, True)]
+        chosen = np.zeros(len(images), np.bool_) if kinds is None else kinds[images]
+        rows = [torch.from_numpy(images[chosen == kind]) for kind in (False, True)]
         self._rows = [images for images in rows if len(images)] or rows[:1]
 
     @property

@@ -130,7 +130,7 @@ class DetectWork:
 
 
 @dataclass(frozen=True)
-class DetectRecipe:
+class DetectJob:
     """A detector over one split as paths and choices: what this process or a worker of a cluster is given to open."""
 
     layout: Layout

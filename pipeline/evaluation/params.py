@@ -31,5 +31,6 @@ class EvaluateParams(KnownKeys):
     weights: dict[Text, Annotated[Real, within(0, 100)]]  # exponent of each factor; 1 if not named, 0 leaves it out
     setting: Literal["default", "known_object", "explanation_hoi"] = "default"
     class_groups: dict[GroupName, tuple[Text, ...]] = field(default_factory=dict)  # patterns of "verb object", by group
+    unseen: Text | None = None  # a class split, whose "unseen" and "seen" classes are groups too: that of train.unseen
     links: dict[Text, Link] = field(default_factory=dict)  # from logits to a factor, in place of the method's own
     times_run: VariantName | None = None  # a factor "times": the sigmoid of this run's pair logits (Abl 3: CLIP's own)

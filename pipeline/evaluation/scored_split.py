@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.config.run import Run
 from pipeline.core.class_groups import ClassGroups
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.data.class_splits import class_split
 from pipeline.data.split import SplitManifest, take_split
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.evaluation.row import Row, score_dump
@@ -67,8 +68,11 @@ class ScoredSplit:
         )
 
     def groups(self, params: EvaluateParams) -> ClassGroups:
-        """Groups of classes to average over: the dataset's and the params'."""
-        return self.annotated.groups.adding(params.class_groups, self.vocabulary.hoi_names)
+        """Groups of classes to average over: the dataset's and the params'; raises ParamError where these are wrong."""
+        groups = self.annotated.groups
+        if params.unseen is not None:
+            groups = groups.and_of(class_split(params.unseen, self.vocabulary).groups)
+        return groups.adding(params.class_groups, self.vocabulary.hoi_names)
 
     def open_predictions(self, run: Run, params: EvaluateParams) -> tuple[DumpReader, DumpReader | None]:
         """Open the dump of a run, and that of `params.times_run`, if any; raises ArtifactError as `score`."""

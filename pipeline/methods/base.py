@@ -22,6 +22,7 @@ from pipeline.core.errors import ParamError
 from pipeline.core.names import name_fault
 from pipeline.core.outputs import OutputColumn
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.pairing import PairIndex
 
 _OWN_LOSSES = ("iteration", "epoch", "loss")  # further columns of the training log
@@ -148,8 +149,8 @@ class Method(ABC):
         """Return the network before training; random weights come from torch's global generator."""
 
     @abstractmethod
-    def losses(self, vocabulary: Vocabulary) -> Losses:
-        """Return the loss terms."""
+    def losses(self, classes: LabeledClasses) -> Losses:
+        """Return the loss terms; classes that are unseen in training add to none."""
 
     def calibrate(  # noqa: B027 (a method without anything to set needs none)
         self, network: Any, batches: Iterable[BagBatch], label_rate: float

@@ -8,8 +8,8 @@ from torch import nn
 from pipeline.core.bags import BagBatch
 from pipeline.core.errors import ParamError
 from pipeline.core.outputs import OutputColumn
-from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import HoiNetwork, Losses, Method, Outputs, Parts
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.pair_trunk import PairTrunkParams, VerbsOfPairs, bank_logits, logit_of_log, union_embeddings
 from pipeline.methods.pairing import PairIndex
 
@@ -44,7 +44,7 @@ class ClipZeroShot(Method):
         """CLIP's encoder and the bank."""
         return ClipZeroShotNetwork(parts, self.params)
 
-    def losses(self, vocabulary: Vocabulary) -> Losses:
+    def losses(self, classes: LabeledClasses) -> Losses:
         """There is none.
 
         Raises:

@@ -16,9 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline import backbones, methods
-from pipeline.backbones.base import Sources
-from pipeline.backbones.catalog import backbone_class
-from pipeline.backbones.clip_resnet import ClipResNet, ClipResNetParams
+from pipeline.backbones.base import Backbone, Sources
+from pipeline.backbones.catalog import backbone_class, clip_backbone
 from pipeline.backbones.clip_text import ClipText
 from pipeline.core.errors import ArtifactError, DataError, ParamError, did_you_mean, resource_error
 from pipeline.core.plugins import names_of, outside_files
@@ -27,7 +26,7 @@ from pipeline.core.types import KnowledgeBank
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import HoiNetwork, Method, Parts, declaration_faults
 from pipeline.methods.catalog import method_class
-from pipeline.methods.params import ModelParams
+from pipeline.methods.params import CLIP_BACKBONES, ModelParams
 
 SCHEMA_VERSION = 3
 
@@ -40,13 +39,13 @@ class ModelChoice:
         params: the section.
         method: with its settings.
         backbone_settings: of the backbone.
-        teacher_settings: of CLIP's own encoder, where the method needs it as a teacher; else None.
+        teacher_settings: of CLIP's own encoder by its backbone, where the method needs it as a teacher; else empty.
     """
 
     params: ModelParams
     method: Method
     backbone_settings: Any
-    teacher_settings: ClipResNetParams | None
+    teacher_settings: Mapping[str, Any]
 
     @classmethod
     def of(cls, params: ModelParams) -> ModelChoice:
@@ -70,13 +69,13 @@ class ModelChoice:
         ]
         settings = params.settings_of(params.method, method_type.Params, faults)
         backbone_settings = params.settings_of(params.backbone, backbone_type.Params, faults)
-        teacher_settings = params.settings_of("clip_resnet", ClipResNetParams, faults)
+        teachers = {name: params.settings_of(name, backbone_class(name).Params, faults) for name in CLIP_BACKBONES}
         if faults:
             raise ParamError("params.yaml: " + "; ".join(faults))
         method = method_type(settings)
         if faults := declaration_faults(method):
             raise ParamError(f"model.method: {params.method}: " + "; ".join(faults))
-        return cls(params, method, backbone_settings, teacher_settings if method.needs_teacher else None)
+        return cls(params, method, backbone_settings, teachers if method.needs_teacher else {})
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ def new_model(
                 for name, rows in (("objects", objects), ("verbs", verbs))
             )
         backbone = backbone_class(params.backbone).build(sources, choice.backbone_settings)
-        teacher = None if choice.teacher_settings is None else ClipResNet.build(sources, choice.teacher_settings)
+        teacher = _teacher(choice, sources)
         scale = float(sources.clip.model.logit_scale.detach())
         parts = Parts(
             backbone=backbone,
@@ -158,6 +157,14 @@ def new_model(
         "origin": dict(origin or {}),
     }
     return HoiModel(method, network, config)
+
+
+def _teacher(choice: ModelChoice, sources: Sources) -> Backbone | None:
+    """CLIP's own image encoder, where the method needs it."""
+    if not choice.teacher_settings:
+        return None
+    name = clip_backbone(sources)
+    return backbone_class(name).build(sources, choice.teacher_settings[name])
 
 
 def _text_encoder(choice: ModelChoice, sources: Sources, bank: KnowledgeBank) -> ClipText | None:

@@ -22,10 +22,9 @@ from torch import Tensor
 
 from pipeline.core.bags import BagBatch
 from pipeline.core.outputs import OutputColumn
-from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import BatchCounts, HoiNetwork, Losses, Method, Outputs, Parts
 from pipeline.methods.box_labels import annotated_verbs
-from pipeline.methods.image_labels import ImageLabelMasks, summed_bce
+from pipeline.methods.image_labels import LabeledClasses, summed_bce
 from pipeline.methods.pair_trunk import PairTrunk, PairTrunkParams, mlp, set_output_bias
 from pipeline.methods.pairing import PairIndex
 from pipeline.methods.segments import segment_max
@@ -87,19 +86,20 @@ def next_images_pair(pairs: PairIndex) -> Tensor:
 class MxHoiLosses(Losses):
     """Verbs of images without boxes by MIL, of images with boxes by pair, and none for swapped pairs."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, classes: LabeledClasses) -> None:
         super().__init__()
-        self.masks = ImageLabelMasks(vocabulary)
+        self.classes = classes
 
     def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:
         """Return the terms; those of the other kind of supervision are 0."""
         logits, bags = outputs["interaction_logits"], pairs.bags
-        verbs = self.masks.verbs(batch.labels)
-        annotated = annotated_verbs(batch, pairs, self.masks.hoi_to_verb)
+        verbs = self.classes.verbs(batch.labels)
+        annotated = annotated_verbs(batch, pairs, self.classes.hoi_to_verb)
         best = segment_max(logits, pairs.image, len(batch))
+        strong, seen = batch.has_boxes[:, None], self.classes.seen_verbs
         terms = {
-            "weak": summed_bce(best[bags], verbs[bags], ~batch.has_boxes[bags, None]),
-            "boxes": summed_bce(logits, annotated, batch.has_boxes[pairs.image, None]),
+            "weak": summed_bce(best[bags], verbs[bags], ~strong[bags] & seen),
+            "boxes": summed_bce(logits, annotated, strong[pairs.image] & seen),
             "swapped": self._swapped(outputs, batch, pairs, verbs, annotated),
         }
         return {name: term / whole.images for name, term in terms.items()}
@@ -113,7 +113,7 @@ class MxHoiLosses(Losses):
         likely = (logits.detach() >= best) & verbs[pairs.image]
         strong = batch.has_boxes[pairs.image]
         acting = torch.where(strong[:, None], annotated > 0, likely).any(1, keepdim=True)
-        return summed_bce(outputs["swapped_logits"], torch.zeros_like(logits), acting)
+        return summed_bce(outputs["swapped_logits"], torch.zeros_like(logits), acting & self.classes.seen_verbs)
 
 
 class MxHoiLike(Method):
@@ -130,9 +130,9 @@ class MxHoiLike(Method):
         """One network for both kinds of supervision."""
         return MxHoiNetwork(parts, self.params)
 
-    def losses(self, vocabulary: Vocabulary) -> Losses:
+    def losses(self, classes: LabeledClasses) -> Losses:
         """Terms of both kinds, and of swapped pairs."""
-        return MxHoiLosses(vocabulary)
+        return MxHoiLosses(classes)
 
 
 METHOD = MxHoiLike

@@ -100,10 +100,8 @@ class VerbsOfPairs(nn.Module):
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__()
-        table = torch.full((vocabulary.num_objects, vocabulary.num_verbs), -1)
-        objects, verbs = torch.from_numpy(vocabulary.hoi_object_ids), torch.from_numpy(vocabulary.hoi_verb_ids)
-        table[objects, verbs] = torch.arange(vocabulary.num_hois)
-        self.register_buffer("hoi_of", table, persistent=False)  # [C, A], -1 where there is no such class
+        table = torch.from_numpy(vocabulary.hoi_id_table.T.copy())  # [C, A], -1 where there is no such class
+        self.register_buffer("hoi_of", table, persistent=False)
 
     def forward(self, hoi_logits: Tensor, pair_object_ids: Tensor) -> Tensor:
         """Gather [M, A] from HOI logits [M, H]; verbs without a class for that object get `IMPOSSIBLE`."""

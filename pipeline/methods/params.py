@@ -12,6 +12,9 @@ from pipeline.config.types import KnownKeys, Switch, Text, Whole, within
 Settings = TypeVar("Settings")
 
 
+CLIP_BACKBONES = ("clip_resnet", "clip_vit")  # of the two kinds of CLIP
+
+
 @dataclass(frozen=True)
 class ModelParams(KnownKeys):
     """Which method on which backbone, and their own settings in sub-sections that are named after them."""
@@ -34,7 +37,7 @@ class ModelParams(KnownKeys):
 
         CLIP's own encoder may be a teacher beside any backbone.
         """
-        names = {name.rpartition(".")[2] for name in (self.method, self.backbone, "clip_resnet")}
+        names = {name.rpartition(".")[2] for name in (self.method, self.backbone, *CLIP_BACKBONES)}
         kept = {name: value for name, value in self.settings.items() if name in names}
         return dataclasses.replace(self, settings=kept)
 

@@ -12,9 +12,8 @@ from torch.nn import functional
 
 from pipeline.core.bags import BagBatch
 from pipeline.core.outputs import OutputColumn
-from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import BatchCounts, HoiNetwork, Losses, Method, Outputs, Parts
-from pipeline.methods.image_labels import ImageLabelMasks
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.pair_trunk import PairTrunk, PairTrunkParams, logit_of_log, mlp, set_output_bias
 from pipeline.methods.pairing import PairIndex
 from pipeline.methods.segments import segment_log_softmax, segment_sum
@@ -46,21 +45,27 @@ class PprFcnNetwork(HoiNetwork):
 class PprFcnLosses(Losses):
     """Binary cross-entropy of the image's score, the sum of its pairs' probabilities."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, classes: LabeledClasses) -> None:
         super().__init__()
-        self.masks = ImageLabelMasks(vocabulary)
+        self.classes = classes
 
     def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:
         """Return the one term."""
-        verbs = self.masks.verbs(batch.labels)
-        return {"pair": summed_mil_loss(outputs["interaction_logits"], pairs, verbs) / whole.images}
+        total = summed_mil_loss(outputs["interaction_logits"], pairs, batch.labels, self.classes)
+        return {"pair": total / whole.images}
 
 
-def summed_mil_loss(logits: Tensor, pairs: PairIndex, verbs: Tensor) -> Tensor:
-    """Binary cross-entropy of summed probabilities [I, A] against labeled verbs [I, A], summed; logits [M, A]."""
-    image_scores = segment_sum(torch.sigmoid(logits), pairs.image, len(verbs))
+def summed_mil_loss(logits: Tensor, pairs: PairIndex, labels: Tensor, classes: LabeledClasses) -> Tensor:
+    """Binary cross-entropy of an image's summed probabilities [A] against its labeled verbs, summed.
+
+    Args:
+        logits: of the two branches' product [M, A].
+        labels: [I, H].
+    """
+    image_scores = segment_sum(torch.sigmoid(logits), pairs.image, len(labels))
     scores = image_scores[pairs.bags].clamp(1e-6, 1 - 1e-6)
-    return functional.binary_cross_entropy(scores, verbs[pairs.bags].to(scores.dtype), reduction="sum")
+    verbs, seen = classes.verbs(labels)[pairs.bags].to(scores.dtype), classes.seen_verbs.to(scores.dtype)
+    return functional.binary_cross_entropy(scores, verbs, seen, reduction="sum")
 
 
 class PprFcn(Method):
@@ -75,9 +80,9 @@ class PprFcn(Method):
         """The two parallel branches."""
         return PprFcnNetwork(parts, self.params)
 
-    def losses(self, vocabulary: Vocabulary) -> Losses:
+    def losses(self, classes: LabeledClasses) -> Losses:
         """The image's score against its labels."""
-        return PprFcnLosses(vocabulary)
+        return PprFcnLosses(classes)
 
 
 METHOD = PprFcn

@@ -12,9 +12,8 @@ from torch.nn import functional
 from pipeline.config.types import Switch
 from pipeline.core.bags import BagBatch
 from pipeline.core.outputs import OutputColumn
-from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import BatchCounts, HoiNetwork, Losses, Method, Outputs, Parts, at_least_one
-from pipeline.methods.image_labels import ImageLabelMasks, mil_loss
+from pipeline.methods.image_labels import LabeledClasses, mil_loss
 from pipeline.methods.pair_trunk import PairTrunk, PairTrunkParams, VerbsOfPairs, bank_logits, mlp, set_output_bias
 from pipeline.methods.pairing import PairIndex
 from pipeline.methods.segments import segment_sum
@@ -66,14 +65,13 @@ class PromptClassifierNetwork(HoiNetwork):
 class PromptClassifierLosses(Losses):
     """L_p, and L_reg where it is switched on."""
 
-    def __init__(self, vocabulary: Vocabulary, params: PromptClassifierParams) -> None:
+    def __init__(self, classes: LabeledClasses, params: PromptClassifierParams) -> None:
         super().__init__()
-        self.params, self.masks = params, ImageLabelMasks(vocabulary)
+        self.params, self.classes = params, classes
 
     def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:
         """Return the terms."""
-        verbs = self.masks.verbs(batch.labels)
-        terms = {"pair": mil_loss(outputs["interaction_logits"], pairs, verbs) / whole.images}
+        terms = {"pair": mil_loss(outputs["interaction_logits"], pairs, batch.labels, self.classes) / whole.images}
         if self.params.clip_regularization:
             distance = clip_regularization_loss(outputs["representation"], outputs["clip_embedding"], pairs)
             terms["regularization"] = distance / at_least_one(whole.bags)
@@ -114,9 +112,9 @@ class PromptClassifier(Method):
         """The pair trunk and a classifier."""
         return PromptClassifierNetwork(parts, self.params)
 
-    def losses(self, vocabulary: Vocabulary) -> Losses:
+    def losses(self, classes: LabeledClasses) -> Losses:
         """The terms."""
-        return PromptClassifierLosses(vocabulary, self.params)
+        return PromptClassifierLosses(classes, self.params)
 
 
 METHOD = PromptClassifier

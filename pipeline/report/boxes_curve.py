@@ -12,8 +12,8 @@ from pipeline.report.number_text import group_title, mean_and_deviation
 from pipeline.report.plotting import STYLE, legend, line_styles, panels, png_of
 from pipeline.report.study import Study, by_seed, groups_of
 from pipeline.report.table import markdown_table
-from pipeline.training.params import TrainParams
 
+BOXES_TEXT = "What annotated boxes of training images are worth: test mAP as above by the share of images with boxes."
 # Rows that differ in their boxes alone, by the name of their curve.
 CURVES = {
     "ours_plus": ("ours_plus", "supervised_5", "supervised_25", "supervised"),
@@ -21,13 +21,17 @@ CURVES = {
 }
 
 
-def share_of_boxes(train: TrainParams) -> float:
-    """Share of the training images whose boxes a run learns from, 0..1."""
-    return {"labels": 0.0, "mixed": train.boxes_share, "boxes": 1.0}[train.supervision]
+def boxes_rows(study: Study) -> list[str]:
+    """Rows of all curves that the study has two rows of."""
+    return [name for names in _drawn(study).values() for name in names]
 
 
 def boxes_table(study: Study, shares: Mapping[str, float]) -> str:
-    """Markdown table of the curves' rows that the study has, with their shares; "" unless one of them has boxes."""
+    """Markdown table of the curves' rows that the study has; "" unless it has two rows of one.
+
+    Args:
+        shares: of the training images with boxes, 0..1, by row.
+    """
     rows, groups = [], groups_of(study)
     for curve, names in _drawn(study).items():
         for name in names:

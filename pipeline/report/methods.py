@@ -18,6 +18,10 @@ from pipeline.report.results import numbers, read_columns
 from pipeline.report.study import Study, by_seed, groups_of
 from pipeline.report.table import markdown_table
 
+METHODS_TEXT = (
+    "Methods: test mAP as above beside the published figure, which is HICO-DET's. Costs are of one run of "
+    "`python -m benchmarks.methods` on one machine; a dash: not measured, or not trained."
+)
 COST_COLUMNS = ("parameters", "trained", "images_per_second", "inference_ms")
 Costs = Mapping[str, Mapping[str, float]]  # by variant and column
 

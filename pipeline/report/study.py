@@ -124,15 +124,18 @@ def controls_table(study: Study) -> str:
     return markdown_table(["difference", "seeds", *map(group_title, groups)], rows) if rows else ""
 
 
-def study_page(study: Study, descriptions: Mapping[str, str], title: str, methods: str = "") -> str:
-    """All tables, and that of methods, as a Markdown page, each with a line on what its numbers are."""
+def study_page(study: Study, descriptions: Mapping[str, str], title: str, further: Mapping[str, str]) -> str:
+    """All tables as a Markdown page, each with a line on what its numbers are.
+
+    Args:
+        further: tables by that line; empty ones are left out.
+    """
     tables = {
         "Test mAP in percent, mean ± standard deviation over seeds (n - 1). The paper's are HICO-DET's: compare "
         "signs and order, not values.": rows_table(study, descriptions),
         "What the paper concludes, in points of Full mAP: differences by seed, mean ± standard error; `agrees` and "
         "`CONTRADICTS` mean that the difference is more than two standard errors.": claims_table(study),
-        "Methods: test mAP as above beside the published figure, which is HICO-DET's. Costs are of one run of "
-        "`python -m benchmarks.methods` on one machine; a dash: not measured, or not trained.": methods,
+        **further,
         "Controls, seed by seed: mean ± standard error.": controls_table(study),
     }
     parts = [f"# {title}"]

@@ -1,4 +1,4 @@
-"""The sizes of a ResNet CLIP, read from a model or a state dict, and the model built from them.
+"""The sizes of a CLIP, read from a model or a state dict, and the model built from them.
 
 `clip.model.build_model` would do for OpenAI's files, but rounds weights to float16; models here are float32.
 """
@@ -7,93 +7,101 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.core.errors import WeightsError, resource_error
-from pipeline.store.openai_clip import CLIP, ModifiedResNet
+from pipeline.store.openai_clip import CLIP, VisionTransformer
 
+Activation = Literal["quick_gelu", "gelu"]  # of transformers: OpenAI's, and that of many others
 NOT_PARAMETERS = ("input_resolution", "context_length", "vocab_size")  # numbers kept in OpenAI's archives
 TEXT_HEAD_WIDTH = 64  # of every published CLIP
 
 
 @dataclass(frozen=True)
 class ClipConfig:
-    """Sizes of a CLIP whose image encoder is a ModifiedResNet.
+    """Sizes of a CLIP.
 
     Attributes:
         embed_dim: D, width of the shared space.
-        image_resolution: pixels, a multiple of 32; the positional embedding has (image_resolution / 32)^2 + 1 rows.
-        vision_layers: blocks in each of the four stages.
-        vision_width: channels of the stem; the feature map has 32 times as many.
+        image_resolution: pixels; the positional embedding has a row for each cell of the grid, and one more.
+        vision_layers: blocks in each of the four stages of a ModifiedResNet, or of a vision transformer.
+        vision_width: channels of the stem, the feature map has 32 times as many; or of the transformer's tokens.
         context_length: tokens of a prompt, start and end among them.
         vocab_size: rows of the token table.
+        vision_patch_size: pixels; None for a ResNet, whose cells have 32.
+        activation: of the transformers; a state dict does not tell it.
     """
 
     embed_dim: int
     image_resolution: int
-    vision_layers: tuple[int, ...]
+    vision_layers: tuple[int, ...] | int
     vision_width: int
     context_length: int
     vocab_size: int
     transformer_width: int
     transformer_heads: int
     transformer_layers: int
+    vision_patch_size: int | None = None
+    activation: Activation = "quick_gelu"
 
     def to_json(self) -> str:
-        """Return the config as JSON text."""
-        return json.dumps(asdict(self))
+        """Return the config as JSON text, without what is as usual."""
+        usual = {"vision_patch_size": None, "activation": "quick_gelu"}
+        return json.dumps({name: value for name, value in asdict(self).items() if usual.get(name, ()) != value})
 
     @classmethod
     def from_json(cls, text: str) -> ClipConfig:
         """Inverse of `to_json`."""
         values = json.loads(text)
-        return cls(**(values | {"vision_layers": tuple(values["vision_layers"])}))
+        layers = values["vision_layers"]
+        return cls(**(values | {"vision_layers": layers if isinstance(layers, int) else tuple(layers)}))
 
     @classmethod
     def of_model(cls, model: CLIP) -> ClipConfig:
         """Read the sizes off a model."""
-        visual, text = model.visual, model.transformer
-        return cls(
-            embed_dim=model.text_projection.shape[1],
-            image_resolution=visual.input_resolution,
-            vision_layers=tuple(len(getattr(visual, f"layer{stage}")) for stage in (1, 2, 3, 4)),
-            vision_width=visual.conv3.out_channels,
-            context_length=model.context_length,
-            vocab_size=model.token_embedding.num_embeddings,
-            transformer_width=text.width,
-            transformer_heads=text.resblocks[0].attn.num_heads,
-            transformer_layers=text.layers,
-        )
+        block = model.transformer.resblocks[0]
+        sizes = cls.of_state(model.state_dict(), "CLIP", activation_of(model.transformer))
+        return replace(sizes, transformer_heads=block.attn.num_heads)
 
     @classmethod
-    def of_state(cls, state: Mapping[str, Tensor], where: str) -> ClipConfig:
+    def of_state(cls, state: Mapping[str, Tensor], where: str, activation: Activation = "quick_gelu") -> ClipConfig:
         """Read the sizes off a state dict in OpenAI's naming.
 
         Raises:
-            WeightsError: a vision transformer, or no CLIP at all; `where` names the file.
+            WeightsError: no CLIP; `where` names the file.
         """
-        if "visual.proj" in state:
-            raise WeightsError(
-                f"{where}: a CLIP with a vision transformer; expected a ResNet one such as RN50 or RN101"
-            )
         try:
-            grid = round((state["visual.attnpool.positional_embedding"].shape[0] - 1) ** 0.5)
             width = state["ln_final.weight"].shape[0]
+            positions, layers, vision_width, patch = _vision_sizes(state)
             return cls(
                 embed_dim=state["text_projection"].shape[1],
-                image_resolution=grid * 32,
-                vision_layers=tuple(_count(state, f"visual.layer{stage}.") for stage in (1, 2, 3, 4)),
-                vision_width=state["visual.conv3.weight"].shape[0],
+                image_resolution=round((positions - 1) ** 0.5) * (patch or 32),
+                vision_layers=layers,
+                vision_width=vision_width,
                 context_length=state["positional_embedding"].shape[0],
                 vocab_size=state["token_embedding.weight"].shape[0],
                 transformer_width=width,
                 transformer_heads=max(1, width // TEXT_HEAD_WIDTH),
                 transformer_layers=_count(state, "transformer.resblocks."),
+                vision_patch_size=patch,
+                activation=activation,
             )
         except KeyError as error:
-            raise WeightsError(f"{where}: no tensor {error}; expected the state dict of a ResNet CLIP") from None
+            raise WeightsError(f"{where}: no tensor {error}; expected the state dict of a CLIP") from None
+
+
+def _vision_sizes(state: Mapping[str, Tensor]) -> tuple[int, tuple[int, ...] | int, int, int | None]:
+    """Rows of the positional embedding, layers, width and patch size of the image encoder."""
+    if "visual.proj" in state:
+        width, _, _, patch = state["visual.conv1.weight"].shape
+        layers = _count(state, "visual.transformer.resblocks.")
+        return state["visual.positional_embedding"].shape[0], layers, width, patch
+    stages = tuple(_count(state, f"visual.layer{stage}.") for stage in (1, 2, 3, 4))
+    positions = state["visual.attnpool.positional_embedding"].shape[0]
+    return positions, stages, state["visual.conv3.weight"].shape[0], None
 
 
 def _count(state: Mapping[str, Tensor], prefix: str) -> int:
@@ -103,9 +111,24 @@ def _count(state: Mapping[str, Tensor], prefix: str) -> int:
 
 def build_clip(config: ClipConfig) -> CLIP:
     """Build a CLIP with random weights from torch's global generator, float32, in training mode."""
-    model = CLIP(**vars(config), vision_patch_size=None)
-    assert isinstance(model.visual, ModifiedResNet)
+    sizes = {name: value for name, value in vars(config).items() if name != "activation"}
+    model = CLIP(**sizes)
+    if config.activation == "gelu":
+        use_gelu(model.transformer)
+        if isinstance(model.visual, VisionTransformer):
+            use_gelu(model.visual.transformer)
     return model
+
+
+def use_gelu(transformer: Any) -> None:
+    """Put the exact GELU in place of OpenAI's approximation."""
+    for block in transformer.resblocks:
+        block.mlp.gelu = nn.GELU()
+
+
+def activation_of(transformer: Any) -> Activation:
+    """Activation of a CLIP's transformer."""
+    return "gelu" if isinstance(transformer.resblocks[0].mlp.gelu, nn.GELU) else "quick_gelu"
 
 
 def load_clip_state(config: ClipConfig, state: Mapping[str, Tensor], where: str) -> CLIP:

@@ -1,4 +1,4 @@
-"""CLIP weights on disk: OpenAI's by name, a `.pt` file, or our `.safetensors`, behind one record that also tokenizes.
+"""CLIP weights on disk: OpenAI's by name, a `.pt` file, or `.safetensors`, behind one record that also tokenizes.
 
 Ours keep float16 weights, and the config in the metadata. Where the token table was cut to the tokens in use, row r is
 the token `token_ids[r]` of CLIP's own vocabulary, in rising order: `encode_text` finds the end of a text by its token,
@@ -20,13 +20,14 @@ from torch import Tensor
 
 from pipeline.core.errors import WeightsError, did_you_mean, resource_error
 from pipeline.store.clip_architecture import ClipConfig, load_clip_state
+from pipeline.store.clip_foreign import foreign_clip, is_foreign
 from pipeline.store.file_content import published_fault, reason_and_remedy, torch_fault
 from pipeline.store.files import atomic_path, sha256_of
 from pipeline.store.openai_clip import CLIP, MODEL_ADDRESSES, download, tokenize, tokenizer
 from pipeline.store.torchscript_file import is_torchscript, read_torchscript
 
 PADDING, START, END = 0, 49406, 49407  # ids in CLIP's own vocabulary
-RESNET_NAMES = tuple(name for name in MODEL_ADDRESSES if name.startswith("RN"))
+CLIP_NAMES = tuple(MODEL_ADDRESSES)
 
 
 @dataclass(frozen=True)
@@ -72,23 +73,24 @@ def token_table(texts: Sequence[str]) -> Tensor:
 
 
 def load_clip(weights: str, *, download_root: Path | None = None) -> ClipCheckpoint:
-    """Load a ResNet CLIP.
+    """Load a CLIP.
 
     Args:
-        weights: an OpenAI name ("RN50", "RN101"), or a path to a `.pt` or `.safetensors` file.
+        weights: an OpenAI name ("RN50", "ViT-B/16", ...), or a path to a `.pt` or `.safetensors` file: OpenAI's,
+            ours, or one of OpenCLIP or Hugging Face beside its config.
         download_root: where named weights are kept; OpenAI's default is ~/.cache/clip.
 
     Raises:
         WeightsError: unknown name, no such file and no network, another file than the published one under its name,
             unreadable file, or another architecture.
     """
-    if weights in RESNET_NAMES:
+    if weights in CLIP_NAMES:
         return _load_named(weights, download_root or Path.home() / ".cache" / "clip")
     path = Path(weights)
     if not path.is_file():
         raise WeightsError(
-            f'"{weights}" is neither a file nor a CLIP name{did_you_mean(weights, RESNET_NAMES)}; '
-            f"expected a path to .pt or .safetensors, or one of {', '.join(RESNET_NAMES)}"
+            f'"{weights}" is neither a file nor a CLIP name{did_you_mean(weights, CLIP_NAMES)}; '
+            f"expected a path to .pt or .safetensors, or one of {', '.join(CLIP_NAMES)}"
         )
     return _load_safetensors(path) if path.suffix == ".safetensors" else _load_archive(path, path.stem)
 
@@ -147,11 +149,15 @@ def _load_safetensors(path: Path) -> ClipCheckpoint:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        config = ClipConfig.from_json(metadata["config"])
+        if "config" not in metadata and is_foreign(state):
+            config, state = foreign_clip(path, state)
+        else:
+            config = ClipConfig.from_json(metadata["config"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         fault = reason_and_remedy(path, "safetensors", error, "check the path")
         raise WeightsError(
-            f"{path}: not a CLIP of ours ({fault.what}); expected a file of stages.toy_clip; {fault.remedy}"
+            f"{path}: not a CLIP of ours ({fault.what}); expected a file of stages.toy_clip, OpenCLIP or Hugging Face; "
+            f"{fault.remedy}"
         ) from None
     token_ids = state.pop("token_ids").long() if "token_ids" in state else None
     return ClipCheckpoint(load_clip_state(config, state, str(path)), path.stem, sha256_of(path), token_ids)

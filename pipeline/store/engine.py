@@ -1,6 +1,6 @@
 """Parts of a stage, computed in this process or by the workers of a Dask cluster; the bytes are the same.
 
-Workers get a recipe: paths, params and a range. Each opens the files itself, once, and writes its parts with an atomic
+Workers get a job: paths, params and a range. Each opens the files itself, once, and writes its parts with an atomic
 rename. When a worker dies, the scheduler gives its part to another.
 """
 
@@ -31,8 +31,8 @@ _RETRIES = 2  # of a part that fails for another reason than a user's mistake
 _OPENING = Lock()
 
 
-class Recipe(Protocol, Generic[Work]):
-    """What opens a stage's work: small, hashable, picklable; equal recipes name the same files."""
+class Job(Protocol, Generic[Work]):
+    """What opens a stage's work: small, hashable, picklable; equal jobs name the same files."""
 
     @property
     def folder(self) -> Path:
@@ -49,43 +49,43 @@ class Recipe(Protocol, Generic[Work]):
 
 
 def run_parts(
-    recipe: Recipe[Work],
+    job: Job[Work],
     *,
     progress: Callable[[int], AbstractContextManager[Callable[[int], None]]],
     tell: Callable[[str], None],
     scheduler: str | None,
     threads: int,
 ) -> tuple[Work, FinishedParts]:
-    """Compute all parts of a recipe's work that are not on disk; return the work, opened here too, and the parts.
+    """Compute all parts of a job's work that are not on disk; return the work, opened here too, and the parts.
 
     Args:
         progress: opens a progress bar for a number of images; yields a function that advances it by a number.
         tell: prints a line for the user, about parts that cannot be used.
-        scheduler: address of the cluster that computes, whose workers see the recipe's paths; None: this process does.
+        scheduler: address of the cluster that computes, whose workers see the job's paths; None: this process does.
         threads: that decode images, in each process.
 
     Raises:
         UserError: as opening and computing, or no scheduler answers.
     """
     with connect(scheduler) as client:
-        work = recipe.open()
-        plan = PartPlan(recipe.folder, _key(recipe, work), work.num_images, recipe.part_size)
+        work = job.open()
+        plan = PartPlan(job.folder, _key(job, work), work.num_images, job.part_size)
         tell_of_other_work(plan.folder, plan.digest, tell)
         with progress(work.num_images) as advance:
             if client is None:
                 compute_parts(plan, plan.ranges(), work, threads=threads, done=advance)
             else:
-                _compute_on_cluster(client, recipe, plan, threads, advance)
+                _compute_on_cluster(client, job, plan, threads, advance)
     return work, FinishedParts(plan, work.empty)
 
 
-def _key(recipe: Recipe[ImageWork], work: ImageWork) -> str:
+def _key(job: Job[ImageWork], work: ImageWork) -> str:
     """Digest of what the parts are made from, and of the code that makes them."""
-    return digest_of({"work": work.digest, "code": code_digest(type(recipe).__module__, __name__)})
+    return digest_of({"work": work.digest, "code": code_digest(type(job).__module__, __name__)})
 
 
 def _compute_on_cluster(
-    client: Client, recipe: Recipe[ImageWork], plan: PartPlan, threads: int, done: Callable[[int], None]
+    client: Client, job: Job[ImageWork], plan: PartPlan, threads: int, done: Callable[[int], None]
 ) -> None:
     from concurrent.futures import CancelledError
 
@@ -95,11 +95,11 @@ def _compute_on_cluster(
     futures = client.map(
         _compute_on_worker,
         missing,
-        recipe=recipe,
+        job=job,
         plan=plan,
         threads=threads,
         torch_threads=torch.get_num_threads(),
-        key=[f"{type(recipe).__name__}-{plan.digest[:16]}-{start}-{stop}" for start, stop in missing],
+        key=[f"{type(job).__name__}-{plan.digest[:16]}-{start}-{stop}" for start, stop in missing],
         retries=_RETRIES,
         pure=False,
     )
@@ -121,13 +121,13 @@ def _compute_on_cluster(
 
 
 def _compute_on_worker(
-    part: tuple[int, int], *, recipe: Recipe[ImageWork], plan: PartPlan, threads: int, torch_threads: int
+    part: tuple[int, int], *, job: Job[ImageWork], plan: PartPlan, threads: int, torch_threads: int
 ) -> UserError | None:
     """Make one part; a user's mistake is returned, not raised, since trying again would not help."""
     torch.set_num_threads(torch_threads)  # the order of float sums may depend on it
     try:
         with _OPENING:
-            work = _opened(recipe, plan.digest)
+            work = _opened(job, plan.digest)
         compute_parts(plan, [part], work, threads=threads)
     except UserError as error:
         return error
@@ -135,14 +135,14 @@ def _compute_on_worker(
 
 
 @lru_cache(maxsize=1)
-def _opened(recipe: Recipe[ImageWork], digest: str) -> ImageWork:
-    """The recipe's work, opened once in a worker process.
+def _opened(job: Job[ImageWork], digest: str) -> ImageWork:
+    """The job's work, opened once in a worker process.
 
     Raises:
         ArtifactError: the worker sees other files than the caller, or runs other code.
     """
-    work = recipe.open()
-    found = _key(recipe, work)
+    work = job.open()
+    found = _key(job, work)
     if found != digest:
         raise ArtifactError(
             f"a worker's files or code are not the caller's (digest {found[:12]}, expected {digest[:12]}); workers "

@@ -13,6 +13,15 @@ with warnings.catch_warnings():
     from clip.clip import _download as download
     from clip.clip import _tokenizer as tokenizer
     from clip.clip import tokenize
-    from clip.model import CLIP, AttentionPool2d, ModifiedResNet
+    from clip.model import CLIP, AttentionPool2d, ModifiedResNet, VisionTransformer
 
-__all__ = ["CLIP", "MODEL_ADDRESSES", "AttentionPool2d", "ModifiedResNet", "download", "tokenize", "tokenizer"]
+__all__ = [
+    "CLIP",
+    "MODEL_ADDRESSES",
+    "AttentionPool2d",
+    "ModifiedResNet",
+    "VisionTransformer",
+    "download",
+    "tokenize",
+    "tokenizer",
+]

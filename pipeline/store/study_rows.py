@@ -18,6 +18,7 @@ from pipeline.store.source_files import reachable_modules, source_files
 
 COMMANDS = ("train", "infer", "score")
 _READ = ("clip", "detect", "encode_prompts", "model", "train", "infer")  # sections; `evaluate` is that of each row
+_CLASS_SPLITS = "pipeline/data/unseen"  # lists that a run with unseen classes reads
 _MADE_BY = (("prepare", None), ("detect", "train"), ("detect", "test"), ("encode_prompts", None))
 
 
@@ -33,7 +34,9 @@ def row_inputs(layout: Layout, name: str) -> dict[str, Any]:
     model = sections["model"] = sections["model"].used()
     scored = [name, *(row for row, entry in load_variants(layout.params).items() if entry.run == name)]
     evaluate = section_class("evaluate")
+    lists = sorted((layout.root / _CLASS_SPLITS).glob("*.json"))
     return {
+        "class_splits": {path.name: sha256_of(path) for path in lists},
         "params": {key: digest_of(plain(section)) for key, section in sections.items()},
         "evaluate": {
             row: digest_of(plain(load_params(layout.params, layout.dataset, Run(row))[evaluate])) for row in scored

@@ -23,6 +23,7 @@ from pipeline.core.seeding import torch_generator, torch_seed
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset, EpochSampler, load_batches
 from pipeline.methods.base import check_columns
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.model import HoiModel
 from pipeline.methods.pairing import PairRule
 from pipeline.store.ragged import row_owner
@@ -95,7 +96,7 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
         ranks=ranks,
         channels_last=run.execution.channels_last,
     )
-    losses = model.method.losses(vocabulary).to(run.device)
+    losses = model.method.losses(LabeledClasses(vocabulary, dataset.seen)).to(run.device)
     check = partial(check_columns, method=model.method, vocabulary=vocabulary)
     whole_loss = BatchLoss(network, losses, weights, params.precision, check)
     batch_loss = ranks.share(whole_loss)
@@ -169,7 +170,7 @@ def _resume_path(run: TrainingRun) -> Path:
 def _sampler(dataset: BagDataset, params: TrainParams, start: int, *, separates: bool) -> EpochSampler:
     """Batches of all images, or, where the method separates them, each of images with boxes or of images without."""
     return EpochSampler(
-        num_images=len(dataset),
+        images=dataset.learned,
         batch_size=params.batch_size,
         seed=params.seed,
         start=start,
@@ -181,7 +182,8 @@ def _sampler(dataset: BagDataset, params: TrainParams, start: int, *, separates:
 def _check_labels(dataset: BagDataset) -> None:
     """Refuse a split in which nothing is labeled: there would be nothing to learn from."""
     if len(dataset) and not dataset.labels.any():
-        raise DataError(f"training: none of {len(dataset)} images has a label; label some and prepare again")
+        what = "a label" if dataset.seen.all() else "a label of a seen class"
+        raise DataError(f"training: none of {len(dataset)} images has {what}; label some and prepare again")
 
 
 def _check_pairs(rule: PairRule, dataset: BagDataset) -> None:
@@ -215,4 +217,4 @@ def _calibrate(model: HoiModel, dataset: BagDataset, run: TrainingRun) -> None:
         for batch, _ in zip(batches, range(_CALIBRATION_BATCHES), strict=False):
             yield batch.to(run.device)
 
-    model.method.calibrate(model.network, first_batches(), float(dataset.labels.mean()))
+    model.method.calibrate(model.network, first_batches(), dataset.label_rate)

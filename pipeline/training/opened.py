@@ -14,6 +14,7 @@ from pipeline.core.seeding import torch_seed
 from pipeline.core.types import KnowledgeBank
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset, permuted_labels
+from pipeline.data.class_splits import class_split
 from pipeline.data.split import take_split
 from pipeline.detection.detectors import detector_files, load_fasterrcnn
 from pipeline.detection.params import DetectParams
@@ -78,6 +79,7 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
         )
     clip_model, bank = _clip_and_bank(stage, clip_of(clip, chosen.clip), chosen, vocabulary)
     labels = manifest.label_matrix(vocabulary.num_hois)
+    split = None if params.unseen is None else class_split(params.unseen, vocabulary)
     bags = BagDataset(
         manifest=manifest,
         proposals=proposals,
@@ -88,7 +90,10 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
         class_probabilities=choice.method.needs_class_probabilities,
         pair_labels=_pair_labels(stage, params, proposals, vocabulary),
         has_boxes=images_with_boxes(params, len(manifest)),
+        unseen=None if split is None else split.unseen,
     )
+    if split is not None:
+        stage.note(split.path)
 
     def detector() -> tuple[FasterRCNN, dict[str, Any]]:
         detect = stage.params(DetectParams)

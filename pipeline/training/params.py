@@ -47,3 +47,9 @@ class TrainParams(KnownKeys):
     loss_weights: dict[Text, Weight] = field(default_factory=dict)  # of the method's loss terms; 1 if not named
     flip_probability: Fraction = 0.5
     seed: Seed = 0
+    unseen: Text | None = None  # a class split (data/class_splits.py) whose unseen classes have no labels in training
+
+    @property
+    def share_of_boxes(self) -> float:
+        """Share of the training images whose annotated pairs are learned from, 0..1."""
+        return {"labels": 0.0, "boxes": 1.0, "mixed": self.boxes_share or 0.0}[self.supervision]

@@ -37,7 +37,7 @@ def check_supervision(params: TrainParams, method: str, *, takes_boxes: bool) ->
 
 def images_with_boxes(params: TrainParams, num_images: int) -> NDArray[np.bool_]:
     """Images whose annotated pairs are learned from, bool [I]; drawn by the seed, a larger share adds to a smaller."""
-    share = {"labels": 0.0, "boxes": 1.0, "mixed": params.boxes_share or 0.0}[params.supervision]
     chosen = np.zeros(num_images, np.bool_)
-    chosen[numpy_generator(params.seed, "boxes").permutation(num_images)[: round(share * num_images)]] = True
+    count = round(params.share_of_boxes * num_images)
+    chosen[numpy_generator(params.seed, "boxes").permutation(num_images)[:count]] = True
     return chosen

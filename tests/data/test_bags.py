@@ -8,7 +8,7 @@ from PIL import Image
 from pipeline.core.bags import BagBatch
 from pipeline.core.errors import DataError
 from pipeline.core.types import Proposals
-from pipeline.data.bags import Bag, EpochSampler, collate_bags, flip_batch, permuted_labels
+from pipeline.data.bags import Bag, BagDataset, EpochSampler, collate_bags, flip_batch, permuted_labels
 from pipeline.data.images import CLIP_MEAN, CLIP_STD
 from pipeline.store.pair_labels_file import SplitPairLabels
 from tests.conftest import make_batch
@@ -118,8 +118,36 @@ def test_bags_hold_the_pair_labels_of_images_with_boxes(tmp_path, vocabulary):
     assert dataset[2].pair_labels is None
 
 
+def test_unseen_classes_lose_their_labels_and_images_without_others(tmp_path, vocabulary):
+    made = small_bags(tmp_path, vocabulary, [2] * 4)
+
+    def bags_of(unseen):
+        return BagDataset(
+            manifest=made.manifest,
+            proposals=made.proposals,
+            labels=np.float32([[1, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]),
+            root=made.root,
+            image_side=64,
+            max_proposals=2,
+            pair_labels=SplitPairLabels(
+                made.manifest.image_ids, np.array([0, 2, 2, 2, 2]), np.array([[0, 1, 1], [0, 1, 0]])
+            ),
+            has_boxes=np.ones(4, np.bool_),
+            unseen=unseen,
+        )
+
+    bags = bags_of(np.array([False, True, False, False]))
+    assert bags.labels.tolist() == [[1, 0, 0, 0], [0] * 4, [0] * 4, [0, 0, 0, 1]]
+    assert bags.learned.tolist() == [0, 3]
+    assert bags.label_rate == pytest.approx(2 / 6)  # of two images and three classes
+    assert bags[0].pair_labels.tolist() == [[0, 1, 0]]
+    every = bags_of(None)
+    assert every.learned.tolist() == [0, 1, 2, 3]  # images without any label stay otherwise
+    assert every.label_rate == 4 / 16 and len(every[0].pair_labels) == 2
+
+
 def sampler(start=0, **changes) -> EpochSampler:
-    return EpochSampler(**({"num_images": 11, "batch_size": 3, "seed": 0, "epochs": 4} | changes), start=start)
+    return EpochSampler(**({"images": np.arange(11), "batch_size": 3, "seed": 0, "epochs": 4} | changes), start=start)
 
 
 def test_every_epoch_is_a_permutation_without_its_rest():
@@ -139,20 +167,20 @@ def test_a_resumed_sampler_is_the_tail(start):
 
 def test_seeds_differ_and_a_split_smaller_than_a_batch_is_one_batch():
     assert list(sampler()) != list(sampler(seed=1))
-    assert [sorted(batch) for batch in sampler(num_images=2, epochs=2)] == [[0, 1], [0, 1]]
+    assert [sorted(batch) for batch in sampler(images=np.arange(2), epochs=2)] == [[0, 1], [0, 1]]
 
 
 def test_batches_of_two_kinds_take_turns_evenly():
     kinds = np.isin(np.arange(23), [1, 4, 9, 16, 17, 18, 20])  # 7 of one kind make 2 batches, 16 of the other 5
-    batches = list(sampler(num_images=23, kinds=kinds))
-    assert len(batches) == len(sampler(num_images=23, kinds=kinds)) == 4 * 7
+    batches = list(sampler(images=np.arange(23), kinds=kinds))
+    assert len(batches) == len(sampler(images=np.arange(23), kinds=kinds)) == 4 * 7
     for epoch in range(4):
         own = batches[7 * epoch : 7 * epoch + 7]
         found = [set(kinds[batch]) for batch in own]
         assert [len(kind) for kind in found] == [1] * 7
         assert [kind == {True} for kind in found] == [False, True, False, False, False, True, False]
         assert len({index for batch in own for index in batch}) == 21
-    assert list(sampler(9, num_images=23, kinds=kinds)) == batches[9:]
+    assert list(sampler(9, images=np.arange(23), kinds=kinds)) == batches[9:]
 
 
 @pytest.mark.parametrize("kind", [False, True])

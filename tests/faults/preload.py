@@ -5,7 +5,7 @@ import warnings
 
 import torch
 
-from pipeline.store.running_code import code_digest
+from pipeline.store.source_files import code_digest
 
 torch.set_num_threads(1)
 with warnings.catch_warnings():
@@ -16,5 +16,5 @@ with warnings.catch_warnings():
     for name in ("matplotlib.pyplot", "sklearn.manifold", "torchvision.ops"):
         __import__(name)
 code_digest("stages.train")
-for recipes in ("pipeline.detection.recipe", "pipeline.inference.recipes"):
-    code_digest(recipes, "pipeline.store.engine")
+for module in ("pipeline.detection.proposals", "pipeline.inference.jobs"):
+    code_digest(module, "pipeline.store.engine")

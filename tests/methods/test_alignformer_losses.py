@@ -10,6 +10,7 @@ from pipeline.methods.alignformer_like.matching import to_corners
 from pipeline.methods.alignformer_like.params import AlignFormerParams
 from pipeline.methods.alignformer_like.priors import new_statistics
 from pipeline.methods.base import BatchCounts
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.pairing import PairRule
 from tests.conftest import make_batch
 from tests.small_model import chosen, counts_of, images_of, small_model
@@ -31,7 +32,7 @@ def batch(vocabulary) -> BagBatch:
 
 def targets_of(vocabulary, batch: BagBatch, visual: list[list[float]], decay: float = 1.0):
     statistics = new_statistics(vocabulary.num_verbs)
-    losses = AlignFormerLosses(vocabulary, AlignFormerParams(prior_decay=decay))
+    losses = AlignFormerLosses(LabeledClasses(vocabulary), AlignFormerParams(prior_decay=decay))
     outputs = {"prior_statistics": statistics, "visual_log_prior": torch.tensor(visual)}
     return losses.targets(outputs, batch, PairRule.of(vocabulary).pair(batch)), statistics
 
@@ -70,7 +71,7 @@ def test_set_losses_by_hand():
     categories, verbs = torch.zeros(2, 2, 4), torch.zeros(2, 2, 3)
     wanted = torch.tensor([[[0.2, 0.2, 0.1, 0.1], [0.3, 0.2, 0.2, 0.2]]])
     targets = PairTargets(torch.tensor([0]), wanted, torch.tensor([2]), torch.tensor([[0.0, 1, 0]]))
-    box, giou, category, verb = set_losses(boxes, categories, verbs, targets).tolist()
+    box, giou, category, verb = set_losses(boxes, categories, verbs, targets, torch.ones(3, dtype=torch.bool)).tolist()
     assert box == pytest.approx(0.2, abs=1e-6)
     assert giou == pytest.approx(0 + 1, abs=1e-5)  # boxes that touch: GIoU 0
     assert category == pytest.approx(math.log(4))
@@ -80,7 +81,7 @@ def test_set_losses_by_hand():
 def test_terms_are_sums_over_images(vocabulary, model_params, small_visual):
     model = small_model(vocabulary, chosen(model_params, method="alignformer_like"), small_visual)
     model.network.eval()
-    losses, batch = model.method.losses(vocabulary), make_batch([5, 0, 6], vocabulary)
+    losses, batch = model.method.losses(LabeledClasses(vocabulary)), make_batch([5, 0, 6], vocabulary)
 
     def terms(part):
         pairs = PairRule.of(vocabulary).pair(part)
@@ -96,7 +97,7 @@ def test_it_learns_which_pair_does_what(vocabulary, model_params, small_visual, 
     sizes = {"queries": 8, "layers": 2, "width": 32, "heads": 4, "pair_hidden": 32}
     model = small_model(vocabulary, chosen(model_params, method="alignformer_like", **sizes), small_visual, seed=seed)
     batch = make_batch([6, 6], vocabulary, seed=seed)
-    pairs, losses = PairRule.of(vocabulary).pair(batch), model.method.losses(vocabulary)
+    pairs, losses = PairRule.of(vocabulary).pair(batch), model.method.losses(LabeledClasses(vocabulary))
     optimizer, totals = torch.optim.Adam(model.network.decoder.parameters(), lr=1e-2), []
     for _ in range(50):
         outputs = model.network.train()(batch, pairs)

@@ -6,6 +6,7 @@ import torch
 from pipeline.core.errors import ParamError
 from pipeline.methods.alignformer_like.network import best_query, log_agreement
 from pipeline.methods.base import trained_state
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.pairing import PairRule
 from tests.conftest import make_batch
 from tests.small_model import chosen, counts_of, run, small_model
@@ -47,7 +48,7 @@ def test_scores_do_not_depend_on_the_order_of_proposals(model, vocabulary):
 
 def test_only_training_moves_the_statistics_and_nothing_moves_the_teacher(model, vocabulary):
     batch, network = make_batch([6, 5], vocabulary), model.network
-    pairs, losses = PairRule.of(vocabulary).pair(batch), model.method.losses(vocabulary)
+    pairs, losses = PairRule.of(vocabulary).pair(batch), model.method.losses(LabeledClasses(vocabulary))
 
     def moved():
         before = network.prior_statistics.clone()
@@ -71,7 +72,7 @@ def test_heads_are_even_and_divide_the_width(vocabulary, model_params, small_vis
 
 def test_mixed_precision_gives_the_losses_of_float32(model, vocabulary):
     batch = make_batch([6, 5], vocabulary)
-    pairs, losses = PairRule.of(vocabulary).pair(batch), model.method.losses(vocabulary)
+    pairs, losses = PairRule.of(vocabulary).pair(batch), model.method.losses(LabeledClasses(vocabulary))
     found = {}
     for mixed in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=mixed):

@@ -8,7 +8,7 @@ from pipeline.methods.bilevel.category_bags import category_bags, refinement_los
 from pipeline.methods.bilevel.losses import BilevelLosses, calibrated_bias
 from pipeline.methods.bilevel.params import BilevelParams
 from pipeline.methods.bilevel.pseudo_labels import pseudo_relatedness
-from pipeline.methods.image_labels import mil_loss
+from pipeline.methods.image_labels import LabeledClasses, mil_loss
 from pipeline.methods.pairing import PairIndex
 from pipeline.methods.prompt_classifier import clip_regularization_loss
 from tests.conftest import make_batch
@@ -43,7 +43,7 @@ def batch(vocabulary):
 
 
 def losses_of(vocabulary, **settings):
-    return BilevelLosses(vocabulary, BilevelParams(**settings))
+    return BilevelLosses(LabeledClasses(vocabulary), BilevelParams(**settings))
 
 
 def test_terms_equal_the_paper_image_by_image(outputs, batch, vocabulary):
@@ -91,7 +91,7 @@ def test_terms_of_category_bags(outputs, batch, vocabulary):
 def test_each_refinement_head_learns_from_the_one_before(refined, batch, vocabulary, ramp, progress, share, bags):
     losses = losses_of(vocabulary, bags=bags, refinement_heads=2, refinement_ramp=ramp)
     losses.progress = progress
-    object_ids, hoi_of = batch.object_ids[PAIRS.object], losses.verbs_of_pairs.hoi_of
+    object_ids, hoi_of = batch.object_ids[PAIRS.object], losses.classes.hoi_of
     sorted_pairs = category_bags(batch.labels, PAIRS, object_ids, hoi_of)
     boxes, expected = (batch.boxes[PAIRS.human], batch.boxes[PAIRS.object]), 0
     first, second = refined["refinement_logits"]
@@ -103,9 +103,9 @@ def test_each_refinement_head_learns_from_the_one_before(refined, batch, vocabul
     assert expected > 0.5
 
 
-def test_gradient_reaches_only_the_best_pair_of_a_bag(outputs):
+def test_gradient_reaches_only_the_best_pair_of_a_bag(outputs, batch, vocabulary):
     logits = outputs["interaction_logits"]
-    mil_loss(logits, PAIRS, torch.tensor([[True, False, True], [False] * 3, [False] * 3])).backward()
+    mil_loss(logits, PAIRS, batch.labels, LabeledClasses(vocabulary)).backward()
     best = logits[:2].detach().argmax(0)
     assert (logits.grad[:2] != 0).nonzero()[:, 0].tolist() == sorted(best.tolist())
 

@@ -15,7 +15,7 @@ from pipeline.methods.explanation_hoi.graph import Graph, edge_geometry, node_ge
 from pipeline.methods.explanation_hoi.method import ExplanationHoiLosses
 from pipeline.methods.explanation_hoi.network import GraphNetwork, maximum_over_edges, winning_edges
 from pipeline.methods.explanation_hoi.params import ExplanationHoiParams
-from pipeline.methods.image_labels import ImageLabelMasks
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.pairing import PairIndex, PairRule, pair_proposals
 from tests.conftest import make_batch
 from tests.small_model import chosen, counts_of, images_of, run, small_model, with_class_probabilities
@@ -101,9 +101,11 @@ def test_worked_example_loss(example):
     )
     batch = make_batch([3], vocabulary)
     batch.labels[:] = torch.tensor([[1.0, 0, 0]])
-    assert ImageLabelMasks(vocabulary).verbs(batch.labels)[0].tolist() == INPUTS["image_verbs"]
+    assert LabeledClasses(vocabulary).verbs(batch.labels)[0].tolist() == INPUTS["image_verbs"]
     outputs = {"verb_logits": example.logits()}
-    terms = ExplanationHoiLosses(vocabulary)(outputs, batch, example.pairs, counts_of(batch, example.pairs))
+    terms = ExplanationHoiLosses(LabeledClasses(vocabulary))(
+        outputs, batch, example.pairs, counts_of(batch, example.pairs)
+    )
     assert terms["verb"].item() == pytest.approx(EXPECTED["loss"], abs=1e-6)
 
 
@@ -301,7 +303,7 @@ def dump_of_batch(model, vocabulary, batch):
 def test_images_without_an_edge_are_left_out_of_the_mean(vocabulary, model, batch):
     pairs, outputs = run(model, vocabulary, batch)
     assert pairs.bags.tolist() == [0, 2]
-    losses, whole = model.method.losses(vocabulary), counts_of(batch, pairs)
+    losses, whole = model.method.losses(LabeledClasses(vocabulary)), counts_of(batch, pairs)
     found = losses(outputs, batch, pairs, whole)["verb"]
     alone = []
     for image in (0, 2):
@@ -320,7 +322,7 @@ def test_the_backbone_is_frozen_with_its_norms(vocabulary, model, batch):
     pairs = PairRule.of(vocabulary).pair(batch)
     outputs = network(batch, pairs)
     assert (outputs["relevance_logs"] == FLOOR).all()
-    model.method.losses(vocabulary)(outputs, batch, pairs, counts_of(batch, pairs))["verb"].backward()
+    model.method.losses(LabeledClasses(vocabulary))(outputs, batch, pairs, counts_of(batch, pairs))["verb"].backward()
     assert all(value.grad is None for value in network.backbone.parameters())
     assert all(value.grad is not None and value.grad.isfinite().all() for value in network.graph.parameters())
     assert all(torch.equal(value, before[name]) for name, value in network.backbone.state_dict().items())

@@ -9,6 +9,7 @@ from pipeline.backbones.attention_pooling import attention_pool
 from pipeline.backbones.detector_fpn import DetectorFpn
 from pipeline.backbones.roi_tokens import roi_tokens
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.pairing import PairRule
 from pipeline.store.openai_clip import AttentionPool2d
 from tests.conftest import make_batch
@@ -23,7 +24,11 @@ def differentiated(model, vocabulary, batch, device):
     pairs = PairRule.of(vocabulary).pair(batch)
     assert len(pairs) > 10
     network = copy.deepcopy(model.network).eval().to(device)
-    losses, batch, pairs = model.method.losses(vocabulary).to(device), batch.to(device), pairs.to(device)
+    losses, batch, pairs = (
+        model.method.losses(LabeledClasses(vocabulary)).to(device),
+        batch.to(device),
+        pairs.to(device),
+    )
     outputs = network(batch, pairs)
     terms = losses(outputs, batch, pairs, counts_of(batch, pairs))
     sum(terms.values()).backward()

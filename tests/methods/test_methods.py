@@ -2,12 +2,14 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
 from pipeline.core.errors import ArtifactError, ParamError
 from pipeline.methods.base import trained_state
 from pipeline.methods.catalog import method_class
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.model import ModelChoice, model_from_config
 from tests.conftest import make_batch
 from tests.small_model import BACKBONES, METHODS, chosen, counts_of, run, small_model, with_class_probabilities
@@ -47,16 +49,35 @@ def test_outputs_have_the_declared_shapes(model, vocabulary, counts):
         assert torch.isfinite(outputs[column.name]).all()
 
 
+def test_unseen_classes_and_verbs_belong_in_no_loss(model, vocabulary):
+    """Drinking with a cup is the one class of its verb."""
+    if not model.method.loss_names:
+        return
+    batch = batch_for(model, [4, 0, 6, 1], vocabulary)
+    batch.object_ids[0::3], batch.labels[:, 3] = vocabulary.human_object_id, 0
+    pairs, outputs = run(model, vocabulary, batch)
+    outputs = {name: output.detach().requires_grad_(output.is_floating_point()) for name, output in outputs.items()}
+    losses = model.method.losses(LabeledClasses(vocabulary, np.array([True, True, True, False])))
+    sum(losses(outputs, batch, pairs, counts_of(batch, pairs)).values()).backward()
+    hois, verbs = (
+        [output.grad for name, output in outputs.items() if name.endswith(ends) and output.grad is not None]
+        for ends in ("image_logits", ("interaction_logits", "verb_logits", "verbs", "bag_logits", "swapped_logits"))
+    )
+    assert hois or verbs
+    assert all(grad[..., 3].count_nonzero() == 0 and grad[..., :3].any() for grad in hois)
+    assert all(grad[..., 2].count_nonzero() == 0 and grad[..., :2].any() for grad in verbs)
+
+
 @pytest.mark.parametrize("counts", [[4, 0, 6, 1], [0, 0]])
 def test_losses_are_the_declared_ones_finite_and_reach_the_network(model, vocabulary, counts):
     if not model.method.loss_names:
         with pytest.raises(ParamError, match="is not trained"):
-            model.method.losses(vocabulary)
+            model.method.losses(LabeledClasses(vocabulary))
         return
     batch = batch_for(model, counts, vocabulary)
     batch.object_ids[0::3] = vocabulary.human_object_id
     pairs, outputs = run(model, vocabulary, batch)
-    terms = model.method.losses(vocabulary)(outputs, batch, pairs, counts_of(batch, pairs))
+    terms = model.method.losses(LabeledClasses(vocabulary))(outputs, batch, pairs, counts_of(batch, pairs))
     assert tuple(terms) == model.method.loss_names
     assert all(torch.isfinite(term) and term.shape == () for term in terms.values())
     sum(terms.values()).backward()

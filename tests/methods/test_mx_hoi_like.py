@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.mx_hoi_like import MxHoiLosses, next_images_pair
 from pipeline.methods.pairing import PairRule
 from tests.conftest import make_batch
@@ -82,7 +83,7 @@ def test_terms_by_hand(batch, pairs, vocabulary):
     generator = torch.Generator().manual_seed(0)
     logits, other = torch.randn(2, len(pairs), 3, generator=generator)
     outputs = {"interaction_logits": logits, "swapped_logits": other}
-    terms = MxHoiLosses(vocabulary)(outputs, batch, pairs, counts_of(batch, pairs))
+    terms = MxHoiLosses(LabeledClasses(vocabulary))(outputs, batch, pairs, counts_of(batch, pairs))
     weak = 0.0
     acting = torch.zeros(len(pairs), dtype=torch.bool)
     for image, verb in ((0, 0), (2, 1)):  # ride, hold

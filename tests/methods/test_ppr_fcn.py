@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.pairing import PairRule
 from pipeline.methods.ppr_fcn import summed_mil_loss
 from pipeline.methods.segments import segment_sum
@@ -32,9 +33,10 @@ def test_parallel_branches_by_hand(vocabulary, model_params, small_visual, batch
 def test_it_sums_its_pairs(vocabulary, batch):
     pairs = PairRule.of(vocabulary).pair(batch)
     logits = torch.randn(3, 3, generator=torch.Generator().manual_seed(3))
+    labels = torch.tensor([[1.0, 0, 0, 1], [0, 0, 0, 0], [0, 0, 1, 0]])  # ride and drink with, none, hold
     verbs = torch.tensor([[True, False, True], [False] * 3, [False, True, False]])
     probabilities = torch.sigmoid(logits)
     sums = torch.stack([probabilities[:2].sum(0), probabilities[2]]).clamp(1e-6, 1 - 1e-6)
     target = verbs[[0, 2]].float()
     expected = -(target * sums.log() + (1 - target) * (1 - sums).log()).sum()
-    torch.testing.assert_close(summed_mil_loss(logits, pairs, verbs), expected)
+    torch.testing.assert_close(summed_mil_loss(logits, pairs, labels, LabeledClasses(vocabulary)), expected)

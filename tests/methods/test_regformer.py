@@ -20,6 +20,7 @@ from pipeline.evaluation.fusion import fuse
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.inference.pair_outputs import batch_outputs, dump_of
 from pipeline.methods.base import BatchCounts, Parts
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.pairing import PairRule
 from pipeline.methods.regformer import network as network_module
 from pipeline.methods.regformer.decoder import Decoder, Projector
@@ -171,7 +172,7 @@ def test_hoi_logits_and_loss_of_the_worked_example(example):
     close(outputs["image_logits"][0], IMAGE["hoi_logits"])
     close(outputs["image_logits"][0].sigmoid(), IMAGE["hoi_probability"])
     close(focal_loss(outputs["image_logits"], batch.labels.double(), alpha=0.25, gamma=2)[0], IMAGE["focal_terms"])
-    losses = RegFormer(network.params).losses(vocabulary)
+    losses = RegFormer(network.params).losses(LabeledClasses(vocabulary))
     whole = counts_of(batch, pairs)
     close(
         losses(outputs, dataclasses.replace(batch, labels=batch.labels.double()), pairs, whole)["focal"], IMAGE["loss"]
@@ -329,7 +330,9 @@ def test_the_loss_before_the_first_step(vocabulary, seed, clamp, loss):
     network = new_network(vocabulary, RegFormerParams(clamp_training=clamp), text_width=512, patch_width=32).train()
     batch = dataclasses.replace(make_batch([0] * 4, vocabulary), images=torch.randn(4, 32, 6, 6))
     pairs, outputs = outputs_of(network, vocabulary, batch)
-    found = RegFormer(network.params).losses(vocabulary)(outputs, batch, pairs, counts_of(batch, pairs))["focal"]
+    found = RegFormer(network.params).losses(LabeledClasses(vocabulary))(
+        outputs, batch, pairs, counts_of(batch, pairs)
+    )["focal"]
     found.backward()
     assert found.item() == pytest.approx(loss, rel=0.001 if clamp else 0.15)
     gradient = network.decoder.key.weight.grad.abs().median().item()
@@ -340,7 +343,7 @@ def test_the_loss_is_divided_by_the_labels_of_the_whole_batch(vocabulary, model_
     model = small_model(vocabulary, chosen(model_params, method="regformer"), small_visual)
     batch = make_batch([3, 2], vocabulary)
     pairs, outputs = run(model, vocabulary, batch)
-    losses = model.method.losses(vocabulary)
+    losses = model.method.losses(LabeledClasses(vocabulary))
     alone = losses(outputs, batch, pairs, counts_of(batch, pairs))["focal"]
     shared = losses(outputs, batch, pairs, BatchCounts(2, 2, torch.tensor(6)))["focal"]
     assert batch.labels.sum() == 3 and torch.allclose(alone, 2 * shared)
@@ -350,7 +353,7 @@ def test_the_loss_is_divided_by_the_labels_of_the_whole_batch(vocabulary, model_
 
 def test_it_learns_from_images_without_proposals(vocabulary, model_params, small_visual):
     model = small_model(vocabulary, chosen(model_params, method="regformer"), small_visual)
-    batch, losses = make_batch([0] * 6, vocabulary), model.method.losses(vocabulary)
+    batch, losses = make_batch([0] * 6, vocabulary), model.method.losses(LabeledClasses(vocabulary))
     frozen = {name: value.clone() for name, value in model.network.backbone.state_dict().items()}
     optimizer = torch.optim.Adam([value for value in model.network.parameters() if value.requires_grad], 0.01)
     model.network.train()

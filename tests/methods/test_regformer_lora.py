@@ -12,6 +12,7 @@ from pipeline.backbones.base import Sources
 from pipeline.backbones.clip_text import ClipText
 from pipeline.core.errors import ParamError
 from pipeline.methods.base import trained_state
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.model import ModelChoice, model_from_config, new_model
 from pipeline.methods.regformer.lora import AdaptedText
 from pipeline.prompts.role_sentences import verb_sentences
@@ -88,7 +89,7 @@ def test_training_moves_the_sentences_and_the_checkpoint_keeps_them_alone(model,
     before = network.verb_bank.clone()
     optimizer = torch.optim.Adam([value for value in network.parameters() if value.requires_grad], 0.01)
     pairs, _ = run(trained, vocabulary, batch)
-    losses = trained.method.losses(vocabulary)
+    losses = trained.method.losses(LabeledClasses(vocabulary))
     network.train()
     for _ in range(2):  # at first the change is zero, and its gradient reaches one of its two matrices
         optimizer.zero_grad()

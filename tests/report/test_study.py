@@ -100,7 +100,8 @@ def test_controls_by_hand():
 
 
 def test_page_says_what_its_numbers_are():
-    page = study_page(STUDY, {}, "Ablations: toyworld")
+    page = study_page(STUDY, {}, "Ablations: toyworld", {"More:": "| a |\n", "None:": ""})
     assert page.startswith("# Ablations: toyworld\n") and page.endswith("|\n")
     assert "standard deviation" in page and "standard error" in page
-    assert "standard error" not in study_page({"ours": STUDY["ours"]}, {}, "")
+    assert "\n\nMore:\n\n| a |\n\nControls" in page and "None:" not in page
+    assert "standard error" not in study_page({"ours": STUDY["ours"]}, {}, "", {})

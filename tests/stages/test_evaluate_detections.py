@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.core.types import Detections
+from pipeline.data.class_splits import class_split
 from pipeline.evaluation.exchange_vcoco import write_vcoco_pickle
 from pipeline.evaluation.hicodet import SETTINGS
 from pipeline.evaluation.role_detections import RoleDetections
@@ -454,13 +455,18 @@ def test_known_object_of_the_json_form_with_image_level_labels(tmp_path, hicodet
     assert scores["ap"][2] == 0.5 and "from image-level labels" in result.output
 
 
+def write_oracle(path, truth, rows):
+    """Annotated pairs as detections of score 1."""
+    pairs = truth.image_index, truth.hoi_id, truth.human_boxes, truth.object_boxes
+    ones = np.ones(len(truth.hoi_id), np.float32)
+    np.savez(path, **asdict(Detections(*(column[rows] for column in (*pairs, ones)))))
+
+
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_real_ground_truth_as_detections_scores_1(tmp_path, run, setting):
     path = real_ground_truth("hicodet", "instances_test2015.json")
     truth = read_hicodet_json(path).truth
-    ones = np.ones(len(truth.hoi_id), np.float32)
-    found = Detections(truth.image_index, truth.hoi_id, truth.human_boxes, truth.object_boxes, ones)
-    np.savez(tmp_path / "d.npz", **asdict(found))
+    write_oracle(tmp_path / "d.npz", truth, slice(None))
     _, scores = run("--dataset", "hicodet", "--setting", setting, annotations=path, detections=tmp_path / "d.npz")
     assert (scores["full"], scores["rare"], scores["non_rare"]) == (1, 1, 1)
     assert len(scores["ap"]) == len(scores["num_gt"]) == 600
@@ -490,3 +496,25 @@ def test_shuffled_real_detections_score_the_same(tmp_path, run):
         figures.append(run("--dataset", "hicodet", annotations=path, detections=tmp_path / "d.npz")[1])
     assert figures[0] == figures[1]
     assert 0.1 < figures[0]["full"] < 0.99
+
+
+def test_real_unseen_classes_are_scored_apart(tmp_path, run):
+    """An oracle scores 1 in both groups; without its detections of unseen classes 0 there, and seen ones stay."""
+    path = real_ground_truth("hicodet", "instances_test2015.json")
+    annotations = read_hicodet_json(path)
+    unseen, scored = class_split("rf_uc", annotations.vocabulary).unseen, {}
+    for name, kept in (("all", unseen | True), ("seen", ~unseen)):
+        write_oracle(tmp_path / "d.npz", annotations.truth, kept[annotations.truth.hoi_id])
+        _, scored[name] = run(
+            "--dataset", "hicodet", "--split", "rf_uc", annotations=path, detections=tmp_path / "d.npz"
+        )
+    assert {name: scored["all"][name] for name in ("unseen", "seen", "full")} == {"unseen": 1, "seen": 1, "full": 1}
+    assert (scored["seen"]["unseen"], scored["seen"]["seen"]) == (0, 1)
+    assert scored["seen"]["full"] == pytest.approx(480 / 600)
+
+
+def test_splits_that_do_not_fit_are_one_line(hicodet):
+    for name, message in (("rf_uk", 'no class split "rf_uk"'), ("uc1", '"uc1" is of the 600 HOI classes of HICO-DET')):
+        result, scores = hicodet(HICODET, "--split", name)
+        assert result.exit_code == 2 and scores is None
+        assert message in result.output and result.output.count("\n") == 1

@@ -10,8 +10,8 @@ import pipeline.store.inputs
 from pipeline.config.layout import Layout
 from pipeline.config.params import load_params
 from pipeline.config.run import Run
+from pipeline.inference.jobs import InferJob, SplitRun
 from pipeline.inference.params import InferParams
-from pipeline.inference.recipes import InferRecipe, SplitRun
 from pipeline.store.files import sha256_of
 from tests.roots import copied, succeeds
 
@@ -47,13 +47,13 @@ def test_what_is_opened_anew_is_digested_anew(root):
     """As on a worker, which is compared with its caller by the digest."""
     layout = Layout(root, "custom")
     run = SplitRun(layout, Run("ours"), "cpu", channels_last=True)
-    recipe = InferRecipe(run, load_params(layout.params, "custom", Run("ours"))[InferParams])
-    first, second = recipe.open(), recipe.open()
+    job = InferJob(run, load_params(layout.params, "custom", Run("ours"))[InferParams])
+    first, second = job.open(), job.open()
     assert (first.digest, first.inputs) == (second.digest, second.inputs)
     layout.stage_manifest("train", Run("ours")).unlink()
     config = layout.checkpoint(Run("ours")) / "config.json"
     config.write_text(config.read_text() + "\n")
-    third = recipe.open()
+    third = job.open()
     assert third.digest != first.digest
     assert {path for path in first.inputs if first.inputs[path] != third.inputs[path]} == {
         layout.checkpoint(Run("ours"))

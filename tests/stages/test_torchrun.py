@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file
 
@@ -84,7 +85,7 @@ def test_one_process_does_not_go_on_with_what_two_ranks_began(own_dataset, tmp_p
     assert run(root).returncode == 0
     checkpoint, work = root / "cache/custom/checkpoints/ours", root / "cache/custom/work/train-ours"
     expected = sha256_of(checkpoint)
-    last = list(EpochSampler(num_images=24, batch_size=4, seed=0, start=0, epochs=1))[-1][-1]
+    last = list(EpochSampler(images=np.arange(24), batch_size=4, seed=0, start=0, epochs=1))[-1][-1]
     image = root / SOURCE / json.loads((root / "manifests/custom/train.json").read_text())["images"][last]["path"]
     image.rename(image.with_suffix(".away"))
     assert two_ranks(root).returncode != 0

@@ -52,7 +52,7 @@ class Rows:
         return [{"pid": np.array([os.getpid()])} for _ in images]
 
 
-def pids(recipe: Rows, cluster) -> list[int]:
+def pids(job: Rows, cluster) -> list[int]:
     """Process of each row, once the bar that was opened for all six has been moved to its end."""
     opened, moved = [], []
 
@@ -61,23 +61,23 @@ def pids(recipe: Rows, cluster) -> list[int]:
         opened.append(total)
         yield moved.append
 
-    _, parts = run_parts(recipe, progress=progress, tell=print, scheduler=cluster.scheduler_address, threads=1)
+    _, parts = run_parts(job, progress=progress, tell=print, scheduler=cluster.scheduler_address, threads=1)
     assert opened == [sum(moved)] == [6]
     return parts.column("pid").read().tolist()
 
 
 def test_parts_are_made_by_workers_and_finished_ones_are_kept(tmp_path, cluster):
-    recipe = Rows(tmp_path, 2, shared_digest=True)
+    job = Rows(tmp_path, 2, shared_digest=True)
     (tmp_path / "broken").touch()
     with pytest.raises(ZeroDivisionError, match="a bug"):
-        pids(recipe, cluster)
+        pids(job, cluster)
     made = {path.name: path.read_bytes() for path in tmp_path.rglob("*.safetensors")}
     (tmp_path / "broken").unlink()
-    found = pids(recipe, cluster)
+    found = pids(job, cluster)
     assert os.getpid() not in found
     assert len(found) == 6
     assert made.items() <= {path.name: path.read_bytes() for path in tmp_path.rglob("*.safetensors")}.items()
-    assert pids(recipe, cluster) == found
+    assert pids(job, cluster) == found
 
 
 def test_a_part_that_kills_its_workers_is_given_up(tmp_path, cluster, monkeypatch):

@@ -112,7 +112,7 @@ def test_a_process_keeps_the_digest_of_the_code_that_it_began_with(root):
 
 
 def test_infer_does_not_depend_on_what_only_draws():
-    reached = reachable_modules({"pipeline.inference.recipes", "pipeline.store.engine"}, source_files(ROOT))
+    reached = reachable_modules({"pipeline.inference.jobs", "pipeline.store.engine"}, source_files(ROOT))
     rooms = ("inference.pair_outputs", "methods.bilevel.network", "store.part_work")
     assert {f"pipeline.{name}" for name in rooms} <= reached
     assert not [name for name in reached if name.startswith(("pipeline.report", "pipeline.evaluation"))]

@@ -12,6 +12,7 @@ from torch.multiprocessing import spawn
 
 from pipeline.core.errors import DataError, ParamError
 from pipeline.methods.base import BatchCounts
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.training.distributed import ALONE, Ranks, check_shares, join_ranks
 from pipeline.training.loop import TrainingRun, train
 from tests.conftest import make_batch
@@ -89,7 +90,7 @@ REFINED = {"bags": "category", "refinement_heads": 2}
 def test_losses_of_parts_add_up_to_the_batchs(build, bags_of, vocabulary, params, changes):
     """By the whole batch's counts, not each part's own; the second part has an image without pairs."""
     model = build(**changes)
-    losses = model.method.losses(vocabulary)
+    losses = model.method.losses(LabeledClasses(vocabulary))
 
     def terms_of(images, counts=None):
         part = bags_of(images)

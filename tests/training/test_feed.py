@@ -20,7 +20,11 @@ def feed_of(vocabulary, bags, params):
     def make(ranks=ALONE, start=0, dataset=bags, num_workers=0):
         section = dataclasses.replace(params, num_workers=num_workers)
         sampler = EpochSampler(
-            num_images=len(bags), batch_size=params.batch_size, seed=params.seed, start=start, epochs=params.epochs
+            images=bags.learned,
+            batch_size=params.batch_size,
+            seed=params.seed,
+            start=start,
+            epochs=params.epochs,
         )
         rule = PairRule.of(vocabulary)
         return Feed(dataset, sampler, rule, section, device=torch.device("cpu"), ranks=ranks, channels_last=True)

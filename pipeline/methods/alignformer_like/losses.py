@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from pipeline.core.bags import BagBatch
 from pipeline.core.boxes import box_giou
-from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.alignformer_like.matching import matched, matching_costs, to_centers, to_corners
 from pipeline.methods.alignformer_like.params import AlignFormerParams
 from pipeline.methods.alignformer_like.priors import (
@@ -25,7 +24,7 @@ from pipeline.methods.alignformer_like.priors import (
 )
 from pipeline.methods.base import BatchCounts, Losses, Outputs
 from pipeline.methods.focal import focal_loss
-from pipeline.methods.pair_trunk import VerbsOfPairs
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.pairing import PairIndex
 
 LOSS_NAMES = ("box", "giou", "category", "verb")
@@ -52,17 +51,16 @@ class PairTargets:
 class AlignFormerLosses(Losses):
     """The set loss against the pairs that both priors choose."""
 
-    def __init__(self, vocabulary: Vocabulary, params: AlignFormerParams) -> None:
+    def __init__(self, classes: LabeledClasses, params: AlignFormerParams) -> None:
         super().__init__()
-        self.params, self.num_objects = params, vocabulary.num_objects
-        self.classes = VerbsOfPairs(vocabulary)
+        self.params, self.classes = params, classes
 
     def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:
         """Return the terms, summed over targets and decoder layers and divided by the numbers of images and copies."""
         targets = self.targets(outputs, batch, pairs)
         terms = torch.stack(
             [
-                set_losses(boxes, categories, verbs, targets, self.params.copies)
+                set_losses(boxes, categories, verbs, targets, self.classes.seen_verbs, self.params.copies)
                 for boxes, categories, verbs in zip(
                     outputs["query_boxes"], outputs["query_categories"], outputs["query_verbs"], strict=True
                 )
@@ -78,11 +76,12 @@ class AlignFormerLosses(Losses):
         """
         human, partner = batch.boxes[pairs.human], batch.boxes[pairs.object]
         categories, statistics = batch.object_ids[pairs.object], outputs["prior_statistics"]
-        hoi_ids = self.classes.hoi_of[categories]  # [M, A], -1 where verb and category form no class
+        hoi_ids = self.classes.hoi_of[categories]  # [M, A], -1 where verb and category form no seen class
         candidate = (batch.labels[pairs.image[:, None], hoi_ids.clamp(min=0)] > 0) & (hoi_ids >= 0)
         geometry = pair_geometry(human, partner)
         log_prior = geometric_log_prior(geometry, statistics) + outputs["visual_log_prior"]
-        classes = candidate, pairs.image * self.num_objects + categories, len(batch) * self.num_objects
+        num_objects = len(self.classes.hoi_of)
+        classes = candidate, pairs.image * num_objects + categories, len(batch) * num_objects
         shares = shares_of_candidates(log_prior, *classes)
         statistics.copy_(updated_statistics(statistics, geometry, shares, self.params.prior_decay))
         chosen = chosen_pairs(log_prior, *classes)
@@ -92,11 +91,14 @@ class AlignFormerLosses(Losses):
         return PairTargets(image, to_centers(boxes), categories[rows], chosen[rows].float())
 
 
-def set_losses(boxes: Tensor, categories: Tensor, verbs: Tensor, targets: PairTargets, copies: int = 1) -> Tensor:
+def set_losses(
+    boxes: Tensor, categories: Tensor, verbs: Tensor, targets: PairTargets, seen_verbs: Tensor, copies: int = 1
+) -> Tensor:
     """Return the sums over the batch of one layer's four terms in the order of `LOSS_NAMES`, [4].
 
     Args:
         boxes: [I, Q, 2, 4]; categories: logits [I, Q, C]; verbs: logits [I, Q, A].
+        seen_verbs: bool [A]; the others have no loss.
     """
     image, query, target = _match(boxes, categories, verbs, targets, copies)
     found, wanted = boxes[image, query], targets.boxes[target]
@@ -105,7 +107,7 @@ def set_losses(boxes: Tensor, categories: Tensor, verbs: Tensor, targets: PairTa
     category = functional.cross_entropy(categories[image, query], targets.categories[target], reduction="sum")
     verb_targets = torch.zeros_like(verbs)
     verb_targets[image, query] = targets.verbs[target]
-    verb = focal_loss(verbs, verb_targets, alpha=_FOCAL_ALPHA, gamma=_FOCAL_GAMMA).sum()
+    verb = (focal_loss(verbs, verb_targets, alpha=_FOCAL_ALPHA, gamma=_FOCAL_GAMMA) * seen_verbs).sum()
     return torch.stack([box, giou, category, verb])
 
 

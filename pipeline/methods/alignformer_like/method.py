@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from pipeline.core.errors import ParamError
 from pipeline.core.outputs import OutputColumn
-from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.alignformer_like.losses import LOSS_NAMES, AlignFormerLosses
 from pipeline.methods.alignformer_like.network import AlignFormerNetwork
 from pipeline.methods.alignformer_like.params import AlignFormerParams
 from pipeline.methods.base import Losses, Method, Parts
+from pipeline.methods.image_labels import LabeledClasses
 
 
 class AlignFormerLike(Method):
@@ -41,9 +41,9 @@ class AlignFormerLike(Method):
             )
         return AlignFormerNetwork(parts, self.params)
 
-    def losses(self, vocabulary: Vocabulary) -> Losses:
+    def losses(self, classes: LabeledClasses) -> Losses:
         """The set loss."""
-        return AlignFormerLosses(vocabulary, self.params)
+        return AlignFormerLosses(classes, self.params)
 
 
 METHOD = AlignFormerLike

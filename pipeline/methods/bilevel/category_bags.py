@@ -23,7 +23,7 @@ class CategoryBags:
     Attributes:
         of_pair: int64 [M], bag of each pair.
         labels: bool [S, A], verbs that form a labeled HOI class with the bag's category.
-        classes: bool [S, A], verbs that form any HOI class with it; the others teach nothing.
+        classes: bool [S, A], verbs that form any seen HOI class with it; the others teach nothing.
     """
 
     of_pair: Tensor
@@ -45,7 +45,7 @@ def category_bags(labels: Tensor, pairs: PairIndex, pair_object_ids: Tensor, hoi
     Args:
         labels: float32 [I, H].
         pair_object_ids: int64 [M].
-        hoi_of: int64 [C, A], HOI class of object category and verb, -1 where there is none.
+        hoi_of: `LabeledClasses.hoi_of` [C, A].
     """
     num_images, (num_objects, num_verbs) = len(labels), hoi_of.shape
     known = (hoi_of >= 0).expand(num_images, -1, -1)

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from pipeline.core.bags import BagBatch
-from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import BatchCounts, Losses, Outputs
 from pipeline.methods.bilevel.category_bags import (
     CategoryBags,
@@ -18,19 +17,16 @@ from pipeline.methods.bilevel.category_bags import (
 )
 from pipeline.methods.bilevel.params import BilevelParams
 from pipeline.methods.bilevel.pseudo_labels import pseudo_relatedness
-from pipeline.methods.image_labels import ImageLabelMasks, mil_loss, summed_bce
-from pipeline.methods.pair_trunk import VerbsOfPairs
+from pipeline.methods.image_labels import LabeledClasses, mil_loss, summed_bce
 from pipeline.methods.pairing import PairIndex
 
 
 class BilevelLosses(Losses):
     """L_g, L_p and L_b from the network's outputs and image-level labels, and what refinement heads add."""
 
-    def __init__(self, vocabulary: Vocabulary, params: BilevelParams) -> None:
+    def __init__(self, classes: LabeledClasses, params: BilevelParams) -> None:
         super().__init__()
-        self.params = params
-        self.masks = ImageLabelMasks(vocabulary)
-        self.verbs_of_pairs = VerbsOfPairs(vocabulary)
+        self.params, self.classes = params, classes
 
     def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:
         """Return the terms whose parts are switched on."""
@@ -38,11 +34,11 @@ class BilevelLosses(Losses):
         taught = outputs.get("bag_logits", outputs["interaction_logits"])
         terms = {}
         if params.hoi_recognition:
-            terms["global"] = summed_bce(outputs["image_logits"], batch.labels)
+            terms["global"] = summed_bce(outputs["image_logits"], batch.labels, self.classes.seen)
         if params.bags == "category":
             terms["pair"] = bag_loss(taught, bags)
         else:
-            terms["pair"] = mil_loss(taught, pairs, self.masks.verbs(batch.labels))
+            terms["pair"] = mil_loss(taught, pairs, batch.labels, self.classes)
         if params.relatedness:
             related = self.relatedness_labels(outputs["interaction_logits"], batch, pairs, bags)
             terms["relatedness"] = summed_bce(outputs["relatedness_logits"], related)
@@ -52,7 +48,7 @@ class BilevelLosses(Losses):
 
     def bags(self, batch: BagBatch, pairs: PairIndex) -> CategoryBags:
         """Bags by image and object category, with the verbs that image-level labels give them."""
-        return category_bags(batch.labels, pairs, batch.object_ids[pairs.object], self.verbs_of_pairs.hoi_of)
+        return category_bags(batch.labels, pairs, batch.object_ids[pairs.object], self.classes.hoi_of)
 
     def relatedness_labels(self, logits: Tensor, batch: BagBatch, pairs: PairIndex, bags: CategoryBags) -> Tensor:
         """Labels of relatedness, float32 [M]: pseudo labels from the pairs' verb logits [M, A]."""
@@ -62,8 +58,8 @@ class BilevelLosses(Losses):
             logits,
             pairs,
             batch.object_ids[pairs.object],
-            image_verbs=self.masks.verbs(batch.labels),
-            image_objects=self.masks.objects(batch.labels),
+            image_verbs=self.classes.verbs(batch.labels),
+            image_objects=self.classes.objects(batch.labels),
             top_k=self.params.top_k,
         )
 

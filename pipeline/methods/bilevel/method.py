@@ -9,11 +9,11 @@ import torch
 
 from pipeline.core.bags import BagBatch
 from pipeline.core.outputs import OutputColumn
-from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import Losses, Method, Parts
 from pipeline.methods.bilevel.losses import BilevelLosses, calibrated_bias
 from pipeline.methods.bilevel.network import BilevelNetwork
 from pipeline.methods.bilevel.params import BilevelParams
+from pipeline.methods.image_labels import LabeledClasses
 
 
 class Bilevel(Method):
@@ -49,9 +49,9 @@ class Bilevel(Method):
         """The two-branch network."""
         return BilevelNetwork(parts, self.params)
 
-    def losses(self, vocabulary: Vocabulary) -> Losses:
+    def losses(self, classes: LabeledClasses) -> Losses:
         """The terms of eq. (4)."""
-        return BilevelLosses(vocabulary, self.params)
+        return BilevelLosses(classes, self.params)
 
     def calibrate(self, network: Any, batches: Iterable[BagBatch], label_rate: float) -> None:
         """Start s_g so that its mean probability is the label rate, which CLIP's temperature alone would not give."""

@@ -11,31 +11,28 @@ falls at fixed iterations instead of where the validation loss stops falling, an
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn import functional
 
 from pipeline.core.bags import BagBatch
 from pipeline.core.outputs import OutputColumn
-from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import BatchCounts, Losses, Method, Outputs, Parts, at_least_one
 from pipeline.methods.explanation_hoi.network import ExplanationHoiNetwork
 from pipeline.methods.explanation_hoi.params import ExplanationHoiParams
-from pipeline.methods.image_labels import ImageLabelMasks
+from pipeline.methods.image_labels import LabeledClasses, summed_bce
 from pipeline.methods.pairing import PairIndex
 
 
 class ExplanationHoiLosses(Losses):
     """Binary cross-entropy of the images' verbs: the mean over images with an edge, and verbs."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, classes: LabeledClasses) -> None:
         super().__init__()
-        self.masks = ImageLabelMasks(vocabulary)
+        self.classes, self.num_verbs = classes, int(classes.seen_verbs.sum())
 
     def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:
         """Return the one term."""
-        logits = outputs["verb_logits"][pairs.bags]
-        verbs = self.masks.verbs(batch.labels)[pairs.bags].to(logits.dtype)
-        total = functional.binary_cross_entropy_with_logits(logits, verbs, reduction="sum")
-        return {"verb": total / (at_least_one(whole.bags) * verbs.shape[1])}
+        bags, verbs = pairs.bags, self.classes.verbs(batch.labels)
+        total = summed_bce(outputs["verb_logits"][bags], verbs[bags], self.classes.seen_verbs)
+        return {"verb": total / (at_least_one(whole.bags) * max(self.num_verbs, 1))}
 
 
 class ExplanationHoi(Method):
@@ -55,9 +52,9 @@ class ExplanationHoi(Method):
         """The graph network on a frozen backbone."""
         return ExplanationHoiNetwork(parts, self.params)
 
-    def losses(self, vocabulary: Vocabulary) -> Losses:
+    def losses(self, classes: LabeledClasses) -> Losses:
         """Recognition of verbs."""
-        return ExplanationHoiLosses(vocabulary)
+        return ExplanationHoiLosses(classes)
 
 
 METHOD = ExplanationHoi

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from pipeline.backbones.clip_text import ClipText
+from pipeline.backbones.low_rank import LowRank
 
 _LAYERS = 3  # the last ones
-_FACTOR = 2.0  # alpha / rank of the published run: 32 / 16
 _IN_ROWS = ("query", "key", "value")  # of the attention's input matrix, in order
 TARGETS = {"none": (), "output": ("output",), "all": (*_IN_ROWS, "output")}
-
-
-class LowRank(nn.Module):
-    """A change B A of a square matrix; zero at first."""
-
-    def __init__(self, width: int, rank: int) -> None:
-        super().__init__()
-        self.down = nn.Parameter(torch.empty(rank, width))  # A
-        self.up = nn.Parameter(torch.zeros(width, rank))  # B
-        nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
-
-    def forward(self) -> Tensor:
-        """The change of the matrix, [width, width]."""
-        return _FACTOR * self.up @ self.down
 
 
 class AdaptedText(nn.Module):

@@ -7,6 +7,7 @@ from torch import Tensor
 from pipeline.core.bags import BagBatch
 from pipeline.methods.base import BatchCounts, Losses, Outputs, at_least_one
 from pipeline.methods.focal import focal_loss
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.pairing import PairIndex
 from pipeline.methods.regformer.params import RegFormerParams
 
@@ -14,13 +15,13 @@ from pipeline.methods.regformer.params import RegFormerParams
 class RegFormerLosses(Losses):
     """One term, over images alone."""
 
-    def __init__(self, params: RegFormerParams) -> None:
+    def __init__(self, classes: LabeledClasses, params: RegFormerParams) -> None:
         super().__init__()
-        self.params = params
+        self.classes, self.params = classes, params
 
     def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:
         """The summed focal loss over the number of labels of the whole batch."""
         loss = focal_loss(
             outputs["image_logits"], batch.labels, alpha=self.params.focal_alpha, gamma=self.params.focal_gamma
         )
-        return {"focal": loss.sum() / at_least_one(whole.labels)}
+        return {"focal": (loss * self.classes.seen).sum() / at_least_one(whole.labels)}

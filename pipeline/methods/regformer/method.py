@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pipeline.core.errors import ParamError
 from pipeline.core.outputs import OutputColumn
-from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import Losses, Method, Parts
+from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.regformer.losses import RegFormerLosses
 from pipeline.methods.regformer.network import RegFormerNetwork
 from pipeline.methods.regformer.params import RegFormerParams
@@ -54,9 +54,9 @@ class RegFormer(Method):
             )
         return RegFormerNetwork(parts, self.params)
 
-    def losses(self, vocabulary: Vocabulary) -> Losses:
+    def losses(self, classes: LabeledClasses) -> Losses:
         """The focal loss."""
-        return RegFormerLosses(self.params)
+        return RegFormerLosses(classes, self.params)
 
 
 METHOD = RegFormer

@@ -79,7 +79,7 @@ class SplitRun:
 
 
 @dataclass(frozen=True)
-class InferRecipe:
+class InferJob:
     """What `infer` computes, not yet opened."""
 
     run: SplitRun
@@ -101,7 +101,7 @@ class InferRecipe:
 
 
 @dataclass(frozen=True)
-class RepresentRecipe:
+class RepresentJob:
     """What `represent` computes, not yet opened; `batches` gives the sizes of batches and parts."""
 
     run: SplitRun

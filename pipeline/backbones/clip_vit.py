@@ -1,0 +1,244 @@
+"""`clip_vit`: CLIP's vision transformer; regions are RoIAligned from its last layer's projected patches."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from pipeline.backbones.attention_pooling import positional_embedding
+from pipeline.backbones.base import Backbone, Sources, recomputed
+from pipeline.backbones.low_rank import LowRank
+from pipeline.backbones.roi_tokens import map_cells, roi_tokens
+from pipeline.config.types import KnownKeys, Switch, Whole, within
+from pipeline.core.errors import ParamError
+from pipeline.store.clip_architecture import Activation, activation_of, use_gelu
+from pipeline.store.openai_clip import VisionTransformer
+
+_ATTENTION = ("in_proj_weight", "out_proj.weight")  # matrices of a block's attention
+_CHANGED = ("query", "key", "value", "output")  # by low-rank changes; the first matrix holds the first three
+
+
+@dataclass(frozen=True)
+class ViTConfig:
+    """Architecture of a `clip.model.VisionTransformer`; enough to build it without its weights."""
+
+    resolution: int
+    patch_size: int
+    width: int
+    layers: int
+    heads: int
+    output_dim: int
+    activation: Activation
+
+    @classmethod
+    def of(cls, visual: VisionTransformer) -> ViTConfig:
+        """Read the architecture off a module."""
+        return cls(
+            resolution=visual.input_resolution,
+            patch_size=visual.conv1.kernel_size[0],
+            width=visual.conv1.out_channels,
+            layers=visual.transformer.layers,
+            heads=visual.transformer.resblocks[0].attn.num_heads,
+            output_dim=visual.output_dim,
+            activation=activation_of(visual.transformer),
+        )
+
+    def build(self) -> VisionTransformer:
+        """Return a module of this architecture with fresh random weights."""
+        sizes = self.resolution, self.patch_size, self.width, self.layers, self.heads, self.output_dim
+        visual = VisionTransformer(*sizes)
+        if self.activation == "gelu":
+            use_gelu(visual.transformer)
+        return visual
+
+
+@dataclass(frozen=True)
+class ClipViTParams(KnownKeys):
+    """Settings of `clip_vit`."""
+
+    regions: Literal["tokens", "values"] = "tokens"  # values: without the last attention (MaskCLIP)
+    roi_size: Annotated[Whole, within(1, 32)] = 4  # RoIAlign bins per side
+    sampling_ratio: Annotated[Whole, within(1, 16)] = 2  # RoIAlign samples per bin and side
+    trained_blocks: Annotated[Whole, within(0, 1000)] | None = None  # the last ones; null: everything, 0: nothing
+    lora_rank: Annotated[Whole, within(0, 1024)] = 0  # of changes of the attention in all other blocks; 0: none
+    pretrained: Switch = True  # false keeps CLIP's architecture with random weights (a control)
+
+
+class ViTFeatures(NamedTuple):
+    """Features of images.
+
+    Attributes:
+        image: v_g [I, D].
+        patches: tokens of the last layer, normalized [I, P, W].
+        regions: what regions are pooled from [I, D, g, g].
+    """
+
+    image: Tensor
+    patches: Tensor
+    regions: Tensor
+
+
+class ClipViT(Backbone):
+    """Tokens of the last layer, and region embeddings from them.
+
+    Args:
+        visual: CLIP's visual encoder; copied, the caller's module stays as it is.
+        params: regions, and what is trained.
+    """
+
+    Params = ClipViTParams
+    from_scratch = ("changes.",)
+
+    def __init__(self, visual: VisionTransformer, params: ClipViTParams) -> None:
+        super().__init__()
+        self.params, self.visual_config = params, ViTConfig.of(visual)
+        self.visual: Any = copy.deepcopy(visual)
+        self.embed_dim = visual.output_dim
+        frozen = self._freeze()
+        width, changed = self.visual_config.width, range(frozen) if params.lora_rank else ()
+        self.changes = nn.ModuleDict(
+            {f"{block}_{name}": LowRank(width, params.lora_rank) for block in changed for name in _CHANGED}
+        )
+
+    @property
+    def blocks(self) -> Any:
+        """The transformer's blocks."""
+        return self.visual.transformer.resblocks
+
+    def _freeze(self) -> int:
+        """Freeze what is not trained; return the number of frozen blocks, the first ones."""
+        if self.params.trained_blocks is None:
+            return 0
+        self.visual.requires_grad_(False)
+        trained = min(self.params.trained_blocks, len(self.blocks))
+        if trained:
+            self.blocks[-trained:].requires_grad_(True)
+            self.visual.ln_post.requires_grad_(True)
+            self.visual.proj.requires_grad_(True)
+        return len(self.blocks) - trained
+
+    @classmethod
+    def build(cls, sources: Sources, params: ClipViTParams) -> Self:
+        """CLIP's visual encoder, or one of its architecture with random weights.
+
+        Raises:
+            ParamError: CLIP's encoder is a ResNet, its patches do not divide the images, or no block is left for LoRA.
+        """
+        visual = sources.clip.model.visual
+        if not isinstance(visual, VisionTransformer):
+            raise ParamError(
+                f"model.backbone is clip_vit, but CLIP {sources.clip.name} has a ResNet; set model.backbone to "
+                "clip_resnet, or model.clip to one with a vision transformer, e.g. ViT-B/16"
+            )
+        patch = visual.conv1.kernel_size[0]
+        if sources.image_size % patch:
+            raise ParamError(
+                f"model.image_size is {sources.image_size}; expected a multiple of CLIP's patch size {patch}"
+            )
+        if params.lora_rank and params.trained_blocks is None:
+            raise ParamError(
+                "model.clip_vit.lora_rank changes blocks that are not trained, but trained_blocks is null: all are; "
+                "set trained_blocks to 0"
+            )
+        return cls(visual if params.pretrained else ViTConfig.of(visual).build(), params)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Inverse of `config`."""
+        return cls(ViTConfig(**config["visual"]).build(), ClipViTParams(**config["params"]))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Architecture and settings."""
+        return {"visual": asdict(self.visual_config), "params": asdict(self.params)}
+
+    def forward(self, images: Tensor) -> ViTFeatures:
+        """Map normalized images [I, 3, S, S] to features; at CLIP's own size v_g is `encode_image`."""
+        visual = self.visual
+        cells = visual.conv1(images)  # [I, W, g, g]
+        count, width, *grid = cells.shape
+        tokens = torch.cat([visual.class_embedding.expand(count, 1, width), cells.flatten(2).transpose(1, 2)], 1)
+        tokens = visual.ln_pre(tokens + positional_embedding(visual.positional_embedding, (grid[0], grid[1])))
+        tokens = tokens.transpose(0, 1)  # CLIP's blocks take [P + 1, I, W]
+        for number in range(len(self.blocks) - 1):
+            tokens = self._block(number, tokens)
+        last = self._block(len(self.blocks) - 1, tokens)
+        final = visual.ln_post(last.transpose(0, 1))
+        regions = final
+        if self.params.regions == "values":
+            regions = visual.ln_post(self._values(tokens).transpose(0, 1))
+        projected = regions[:, 1:] @ visual.proj
+        return ViTFeatures(
+            image=final[:, 0] @ visual.proj,
+            patches=final[:, 1:],
+            regions=projected.transpose(1, 2).unflatten(2, grid),
+        )
+
+    def _block(self, number: int, tokens: Tensor) -> Tensor:
+        block, weights = self.blocks[number], self._changed(number)
+        if weights:
+            changed: Tensor = functional_call(block, weights, (tokens,))
+            return changed
+        return recomputed(tokens, block) if self.recompute and tokens.requires_grad else block(tokens)
+
+    def _changed(self, number: int) -> dict[str, Tensor]:
+        """Attention matrices of a block with their low-rank changes; none where it has no changes."""
+        if f"{number}_{_CHANGED[-1]}" not in self.changes:
+            return {}
+        *into, out = (self.changes[f"{number}_{name}"]() for name in _CHANGED)
+        added = torch.cat(into), out
+        attention: Any = self.blocks[number].attn
+        return {
+            f"attn.{name}": attention.get_parameter(name) + rows for name, rows in zip(_ATTENTION, added, strict=True)
+        }
+
+    def _values(self, tokens: Tensor) -> Tensor:
+        """The last block where each token attends to itself alone (MaskCLIP, Zhou et al., ECCV 2022)."""
+        block: Any = self.blocks[-1]
+        weights = self._changed(len(self.blocks) - 1)
+        into, out = (weights.get(f"attn.{name}", block.attn.get_parameter(name)) for name in _ATTENTION)
+        width = tokens.shape[2]
+        values = block.ln_1(tokens) @ into[-width:].T + block.attn.in_proj_bias[-width:]
+        tokens = tokens + values @ out.T + block.attn.out_proj.bias
+        mixed: Tensor = tokens + block.mlp(block.ln_2(tokens))
+        return mixed
+
+    @property
+    def patch_width(self) -> int:
+        """W of the tokens."""
+        return self.visual_config.width
+
+    def patches(self, features: ViTFeatures) -> Tensor:
+        """Normalized tokens of the last layer, [I, P, W]."""
+        return features.patches
+
+    def global_embedding(self, features: ViTFeatures) -> Tensor:
+        """v_g [I, D]."""
+        return features.image
+
+    def region_embedding(self, features: ViTFeatures, boxes: Tensor, image: Tensor) -> Tensor:
+        """Mean over RoIAlign's bins of the projected patches: [R, D] of boxes [R, 4] in 0..1 of their images."""
+        return self._pooled(features.regions, boxes, image).mean(1)
+
+    @property
+    def region_map_shape(self) -> tuple[int, int]:
+        """D, and the side of RoIAlign's grid."""
+        return self.embed_dim, self.params.roi_size
+
+    def region_maps(self, features: ViTFeatures, boxes: Tensor, image: Tensor) -> Tensor:
+        """RoIAlign of the projected patches: [R, D, s, s]."""
+        return self._pooled(features.regions, boxes, image).transpose(1, 2).unflatten(2, (self.params.roi_size,) * 2)
+
+    def _pooled(self, cells: Tensor, boxes: Tensor, image: Tensor) -> Tensor:
+        """RoIAlign to tokens [R, s * s, D]."""
+        size, samples = self.params.roi_size, self.params.sampling_ratio
+        return roi_tokens(cells, map_cells(boxes, cells), image, roi_size=size, sampling_ratio=samples)
+
+
+BACKBONE = ClipViT
