@@ -25,7 +25,9 @@ from stages._command import dataset_option, root_option, stage_command
 
 @stage_command("summary", help="Print the result tables of a dataset, and where the pictures are.")
 @dataset_option
-@click.option("--write", is_flag=True, help="Also write the study to results/<dataset>/ablations.md and .csv.")
+@click.option(
+    "--write", is_flag=True, help="Also write the study to results/<dataset>: ablations.md and .csv, figures/boxes.png."
+)
 @root_option
 def command(dataset: str, write: bool, root: Path) -> None:
     """Print the tables; with --write, also write the study's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,29 +22,8 @@ RN50 = ClipConfig(
     transformer_heads=8,
     transformer_layers=12,
 )
-RN101 = ClipConfig(
-    embed_dim=512,
-    image_resolution=224,
-    vision_layers=(3, 4, 23, 3),
-    vision_width=64,
-    context_length=77,
-    vocab_size=49408,
-    transformer_width=512,
-    transformer_heads=8,
-    transformer_layers=12,
-)
-VIT_B16 = ClipConfig(
-    embed_dim=512,
-    image_resolution=224,
-    vision_layers=12,
-    vision_width=768,
-    context_length=77,
-    vocab_size=49408,
-    transformer_width=512,
-    transformer_heads=8,
-    transformer_layers=12,
-    vision_patch_size=16,
-)
+RN101 = replace(RN50, embed_dim=512, vision_layers=(3, 4, 23, 3))
+VIT_B16 = replace(RN50, embed_dim=512, vision_layers=12, vision_width=768, vision_patch_size=16)
 
 
 def save_random_clip(path: Path, config: ClipConfig = RN50) -> Path:

@@ -13,15 +13,12 @@ from torch.func import functional_call
 
 from pipeline.backbones.attention_pooling import positional_embedding
 from pipeline.backbones.base import Backbone, Sources, recomputed
-from pipeline.backbones.low_rank import LowRank
+from pipeline.backbones.low_rank import TARGETS, LowRank, changed_attention
 from pipeline.backbones.roi_tokens import map_cells, roi_tokens
 from pipeline.config.types import KnownKeys, Switch, Whole, within
 from pipeline.core.errors import ParamError
-from pipeline.store.clip_architecture import Activation, activation_of, use_gelu
+from pipeline.store.clip_architecture import Activation, activation_of, set_activation
 from pipeline.store.openai_clip import VisionTransformer
-
-_ATTENTION = ("in_proj_weight", "out_proj.weight")  # matrices of a block's attention
-_CHANGED = ("query", "key", "value", "output")  # by low-rank changes; the first matrix holds the first three
 
 
 @dataclass(frozen=True)
@@ -53,8 +50,7 @@ class ViTConfig:
         """Return a module of this architecture with fresh random weights."""
         sizes = self.resolution, self.patch_size, self.width, self.layers, self.heads, self.output_dim
         visual = VisionTransformer(*sizes)
-        if self.activation == "gelu":
-            use_gelu(visual.transformer)
+        set_activation(visual.transformer, self.activation)
         return visual
 
 
@@ -103,7 +99,7 @@ class ClipViT(Backbone):
         frozen = self._freeze()
         width, changed = self.visual_config.width, range(frozen) if params.lora_rank else ()
         self.changes = nn.ModuleDict(
-            {f"{block}_{name}": LowRank(width, params.lora_rank) for block in changed for name in _CHANGED}
+            {f"{block}_{name}": LowRank(width, params.lora_rank) for block in changed for name in TARGETS}
         )
 
     @property
@@ -181,29 +177,19 @@ class ClipViT(Backbone):
         )
 
     def _block(self, number: int, tokens: Tensor) -> Tensor:
-        block, weights = self.blocks[number], self._changed(number)
-        if weights:
+        block = self.blocks[number]
+        if matrices := changed_attention(block.attn, self.changes, number):
+            weights = {f"attn.{name}": matrix for name, matrix in matrices.items()}
             changed: Tensor = functional_call(block, weights, (tokens,))
             return changed
         return recomputed(tokens, block) if self.recompute and tokens.requires_grad else block(tokens)
 
-    def _changed(self, number: int) -> dict[str, Tensor]:
-        """Attention matrices of a block with their low-rank changes; none where it has no changes."""
-        if f"{number}_{_CHANGED[-1]}" not in self.changes:
-            return {}
-        *into, out = (self.changes[f"{number}_{name}"]() for name in _CHANGED)
-        added = torch.cat(into), out
-        attention: Any = self.blocks[number].attn
-        return {
-            f"attn.{name}": attention.get_parameter(name) + rows for name, rows in zip(_ATTENTION, added, strict=True)
-        }
-
     def _values(self, tokens: Tensor) -> Tensor:
         """The last block where each token attends to itself alone (MaskCLIP, Zhou et al., ECCV 2022)."""
-        block: Any = self.blocks[-1]
-        weights = self._changed(len(self.blocks) - 1)
-        into, out = (weights.get(f"attn.{name}", block.attn.get_parameter(name)) for name in _ATTENTION)
-        width = tokens.shape[2]
+        block, width = self.blocks[-1], tokens.shape[2]
+        weights = changed_attention(block.attn, self.changes, len(self.blocks) - 1)
+        into = weights.get("in_proj_weight", block.attn.in_proj_weight)
+        out = weights.get("out_proj.weight", block.attn.out_proj.weight)
         values = block.ln_1(tokens) @ into[-width:].T + block.attn.in_proj_bias[-width:]
         tokens = tokens + values @ out.T + block.attn.out_proj.bias
         mixed: Tensor = tokens + block.mlp(block.ln_2(tokens))

@@ -89,7 +89,7 @@ class BagDataset(Dataset[Bag]):
         self.seen = np.ones(labels.shape[1], np.bool_) if unseen is None else ~unseen
         self.labels = labels if unseen is None else labels * self.seen
         self.manifest, self.proposals = manifest, proposals
-        self.learned = np.flatnonzero(np.full(len(labels), unseen is None) | self.labels.any(1))
+        self.learned = np.arange(len(labels)) if unseen is None else np.flatnonzero(self.labels.any(1))
         self.root, self.image_side, self.max_proposals = root, image_side, max_proposals
         self.class_probabilities = class_probabilities
         self.pair_labels = pair_labels
@@ -101,7 +101,7 @@ class BagDataset(Dataset[Bag]):
     @property
     def label_rate(self) -> float:
         """Mean label over learned images and seen classes."""
-        return float(self.labels[self.learned].mean()) * (len(self.seen) / max(1, int(self.seen.sum())))
+        return float(self.labels.sum() / np.float32(len(self.learned) * self.seen.sum()))  # those left out add zeros
 
     def __getitem__(self, index: int) -> Bag:
         record = self.manifest.images[index]

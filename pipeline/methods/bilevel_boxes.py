@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from pipeline.core.bags import BagBatch
-from pipeline.methods.base import BatchCounts, Losses, Outputs
+from pipeline.methods.base import Losses, Outputs
 from pipeline.methods.bilevel.category_bags import CategoryBags
 from pipeline.methods.bilevel.losses import BilevelLosses
 from pipeline.methods.bilevel.method import Bilevel
@@ -34,15 +34,12 @@ from pipeline.methods.segments import segment_log_softmax, segment_sum
 class BoxLosses(BilevelLosses):
     """L_g, L_p, L_b and L_x; the last is of images with boxes only."""
 
-    def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:
-        """Return the terms whose parts are switched on."""
-        terms = super().forward(outputs, batch, pairs, whole)
-        bag, count = pairs.image, len(batch)
-        if self.params.bags == "category":
-            bags = self.bags(batch, pairs)
-            bag, count = bags.of_pair, len(bags)
+    def sums(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, bags: CategoryBags) -> dict[str, Tensor]:
+        """The terms of image-level labels, and L_x."""
+        by_category = self.params.bags == "category"
+        bag, count = (bags.of_pair, len(bags)) if by_category else (pairs.image, len(batch))
         localization = localization_loss(outputs["interaction_logits"], self._annotated(batch, pairs), bag, count)
-        return {**terms, "boxes": localization / whole.images}
+        return {**super().sums(outputs, batch, pairs, bags), "boxes": localization}
 
     def bags(self, batch: BagBatch, pairs: PairIndex) -> CategoryBags:
         """Bags by image and object category; where the image has boxes, with the verbs of annotated pairs."""

@@ -8,13 +8,16 @@ import matplotlib
 import numpy as np
 
 from pipeline.core.class_groups import FULL
-from pipeline.report.number_text import group_title, mean_and_deviation
+from pipeline.report.number_text import group_title
 from pipeline.report.plotting import STYLE, legend, line_styles, panels, png_of
-from pipeline.report.study import Study, by_seed, groups_of
+from pipeline.report.study import Study, by_seed, groups_of, over_seeds
 from pipeline.report.table import markdown_table
 
-BOXES_TEXT = "What annotated boxes of training images are worth: test mAP as above by the share of images with boxes."
-# Rows that differ in their boxes alone, by the name of their curve.
+BOXES_TEXT = (
+    "What annotated boxes of training images are worth: test mAP as above by the share of images with boxes. Rows of a "
+    "curve have one network; each trains for as many epochs as it has use for (params.yaml)."
+)
+# Rows by the name of their curve, from no boxes to all.
 CURVES = {
     "ours_plus": ("ours_plus", "supervised_5", "supervised_25", "supervised"),
     "mx_hoi_like": ("mx_hoi_like", "mx_hoi_like_25"),
@@ -35,7 +38,7 @@ def boxes_table(study: Study, shares: Mapping[str, float]) -> str:
     rows, groups = [], groups_of(study)
     for curve, names in _drawn(study).items():
         for name in names:
-            means = [str(mean_and_deviation(list(by_seed(study, name, group).values()))) for group in groups]
+            means = [str(over_seeds(study, name, group)) for group in groups]
             rows.append([curve, name, f"{100 * shares[name]:g} %", str(len(study[name])), *means])
     header = ["curve", "row", "images with boxes", "seeds", *map(group_title, groups)]
     return markdown_table(header, rows, num_text_columns=2) if rows else ""
@@ -48,12 +51,12 @@ def boxes_plot(study: Study, shares: Mapping[str, float]) -> bytes:
     with matplotlib.rc_context(STYLE):
         figure, (panel,) = panels(1, "training images with annotated boxes", width=6.4)
         for curve, names in curves.items():
-            x, runs = [shares[name] for name in names], [list(by_seed(study, name, FULL).values()) for name in names]
-            estimates = [mean_and_deviation(values) for values in runs]
+            x, estimates = [shares[name] for name in names], [over_seeds(study, name, FULL) for name in names]
             mean, spread = [one.mean for one in estimates], np.nan_to_num([one.spread for one in estimates])
             panel.errorbar(x, mean, yerr=spread, capsize=4, marker="o", label=curve, **styles[curve])
-            for share, values in zip(x, runs, strict=True):
-                panel.scatter([share] * len(values), values, s=12, alpha=0.5, color=styles[curve]["color"])
+            for name in names:
+                values = by_seed(study, name, FULL).values()
+                panel.scatter([shares[name]] * len(values), list(values), s=12, alpha=0.5, color=styles[curve]["color"])
         panel.set_xscale("symlog", linthresh=0.05)
         ticks = sorted({shares[name] for names in curves.values() for name in names})
         panel.set_xticks(ticks, [f"{100 * share:g} %" for share in ticks], minor=False)

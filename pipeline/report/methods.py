@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.core.class_groups import FULL
-from pipeline.report.number_text import MISSING, group_title, mean_and_deviation, percent
+from pipeline.report.number_text import MISSING, group_title, percent
 from pipeline.report.results import numbers, read_columns
-from pipeline.report.study import Study, by_seed, groups_of
+from pipeline.report.study import Study, groups_of, over_seeds
 from pipeline.report.table import markdown_table
 
 METHODS_TEXT = (
@@ -74,7 +74,7 @@ def methods_table(study: Study, costs: Costs) -> str:
     rows = []
     for method in PUBLISHED:
         if method.row in study:
-            means = [str(mean_and_deviation(list(by_seed(study, method.row, group).values()))) for group in groups]
+            means = [str(over_seeds(study, method.row, group)) for group in groups]
             cost = costs.get(method.row, {})
             rows.append(
                 [method.row, method.source, percent(method.full), str(len(study[method.row])), *means, *_cells(cost)]

@@ -41,7 +41,7 @@ def rows_table(study: Study, descriptions: Mapping[str, str]) -> str:
     """Markdown table of mean ± standard deviation per row beside the paper's figures, in the order of params."""
     rows, groups = [], groups_of(study)
     for name in _ordered(study, descriptions):
-        cells = [str(_over_seeds(study, name, group)) for group in groups]
+        cells = [str(over_seeds(study, name, group)) for group in groups]
         paper = [percent(figures(name).get(group)) for group in GROUPS]
         rows.append([name, descriptions.get(name, ""), str(len(study[name])), *cells, *paper])
     return markdown_table(["row", "desc", "seeds", *map(group_title, groups), *map(_of_paper, GROUPS)], rows)
@@ -55,7 +55,7 @@ def rows_csv(study: Study, descriptions: Mapping[str, str]) -> str:
     ours_columns = [f"{group}_{kind}" for group in groups for kind in ("mean", "std")]
     writer.writerow(["variant", "desc", "seeds", *ours_columns, *(f"paper_{group}" for group in GROUPS)])
     for name in _ordered(study, descriptions):
-        estimates = [_over_seeds(study, name, group) for group in groups]
+        estimates = [over_seeds(study, name, group) for group in groups]
         ours = ["" if np.isnan(x) else f"{x:.4f}" for one in estimates for x in (one.mean, one.spread)]
         paper = [f"{value:.2f}" for value in figures(name).values()] or [""] * len(GROUPS)
         writer.writerow([name, descriptions.get(name, ""), len(study[name]), *ours, *paper])
@@ -159,7 +159,8 @@ def by_seed(study: Study, row: str, group: str) -> dict[int, float]:
     return {seed: value for seed, value in values.items() if value is not None}
 
 
-def _over_seeds(study: Study, row: str, group: str) -> Estimate:
+def over_seeds(study: Study, row: str, group: str) -> Estimate:
+    """Mean and standard deviation over seeds of a row's mAP of a group of classes."""
     return mean_and_deviation(list(by_seed(study, row, group).values()))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pipeline.config.run import Run
 from pipeline.core.class_groups import FULL
-from pipeline.report.number_text import group_title, mean_and_deviation
-from pipeline.report.study import Study, by_seed
+from pipeline.report.number_text import group_title
+from pipeline.report.study import Study, over_seeds
 from pipeline.report.table import markdown_table
 
 UNSEEN_TEXT = (
@@ -22,7 +22,7 @@ def unseen_table(study: Study) -> str:
     for name, runs in study.items():
         run = Run.parse(name)
         for split in (text.removeprefix(_OVERRIDE) for text in run.overrides if text.startswith(_OVERRIDE)):
-            means = [str(mean_and_deviation(list(by_seed(study, name, group).values()))) for group in _GROUPS]
+            means = [str(over_seeds(study, name, group)) for group in _GROUPS]
             classes = next(iter(runs.values())).groups.get("unseen", 0)
             rows.append([split, run.variant, str(classes), str(len(runs)), *means])
     header = ["split", "row", "unseen classes", "seeds", *map(group_title, _GROUPS)]

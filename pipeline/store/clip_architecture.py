@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -48,9 +48,9 @@ class ClipConfig:
     activation: Activation = "quick_gelu"
 
     def to_json(self) -> str:
-        """Return the config as JSON text, without what is as usual."""
-        usual = {"vision_patch_size": None, "activation": "quick_gelu"}
-        return json.dumps({name: value for name, value in asdict(self).items() if usual.get(name, ()) != value})
+        """Return the config as JSON text, without what has its default."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return json.dumps({item.name: values[item.name] for item in fields(self) if values[item.name] != item.default})
 
     @classmethod
     def from_json(cls, text: str) -> ClipConfig:
@@ -113,16 +113,15 @@ def build_clip(config: ClipConfig) -> CLIP:
     """Build a CLIP with random weights from torch's global generator, float32, in training mode."""
     sizes = {name: value for name, value in vars(config).items() if name != "activation"}
     model = CLIP(**sizes)
-    if config.activation == "gelu":
-        use_gelu(model.transformer)
-        if isinstance(model.visual, VisionTransformer):
-            use_gelu(model.visual.transformer)
+    set_activation(model.transformer, config.activation)
+    if isinstance(model.visual, VisionTransformer):
+        set_activation(model.visual.transformer, config.activation)
     return model
 
 
-def use_gelu(transformer: Any) -> None:
-    """Put the exact GELU in place of OpenAI's approximation."""
-    for block in transformer.resblocks:
+def set_activation(transformer: Any, activation: Activation) -> None:
+    """Give a new transformer its activation: OpenAI's approximation, which it has, or the exact GELU."""
+    for block in transformer.resblocks if activation == "gelu" else ():
         block.mlp.gelu = nn.GELU()
 
 

@@ -59,8 +59,9 @@ def foreign_clip(path: Path, state: Mapping[str, Tensor]) -> tuple[ClipConfig, d
     Raises:
         WeightsError: no config beside the file, an unknown activation, or a tensor that no CLIP of OpenAI's kind has.
     """
-    renamed = _from_hugging_face(path, state) if _HUGGING_FACE in state else dict(state)
-    renamed = {name: tensor for name, tensor in renamed.items() if not name.endswith(_UNUSED)}
+    renamed = {name: tensor for name, tensor in state.items() if not name.endswith(_UNUSED)}
+    if _HUGGING_FACE in renamed:
+        renamed = _from_hugging_face(path, renamed)
     return ClipConfig.of_state(renamed, str(path), _activation(path)), renamed
 
 
@@ -90,8 +91,6 @@ def _activation_of(config: Any) -> Any:
 def _from_hugging_face(path: Path, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     renamed: dict[str, Tensor] = {}
     for name, tensor in state.items():
-        if name.endswith(_UNUSED):
-            continue
         block, (part, _, kind) = _BLOCK.fullmatch(name), name.rpartition(".")
         if name in _WHOLE:
             renamed[_WHOLE[name]] = tensor.T.contiguous() if "projection" in name else tensor

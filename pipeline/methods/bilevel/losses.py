@@ -30,7 +30,12 @@ class BilevelLosses(Losses):
 
     def forward(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, whole: BatchCounts) -> dict[str, Tensor]:
         """Return the terms whose parts are switched on."""
-        params, bags = self.params, self.bags(batch, pairs)
+        terms = self.sums(outputs, batch, pairs, self.bags(batch, pairs))
+        return {name: term / whole.images for name, term in terms.items()}
+
+    def sums(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex, bags: CategoryBags) -> dict[str, Tensor]:
+        """The terms before they are divided by the number of images."""
+        params = self.params
         taught = outputs.get("bag_logits", outputs["interaction_logits"])
         terms = {}
         if params.hoi_recognition:
@@ -44,7 +49,7 @@ class BilevelLosses(Losses):
             terms["relatedness"] = summed_bce(outputs["relatedness_logits"], related)
         if params.refinement_heads:
             terms["refinement"] = self._refinement(outputs, batch, pairs, bags)
-        return {name: term / whole.images for name, term in terms.items()}
+        return terms
 
     def bags(self, batch: BagBatch, pairs: PairIndex) -> CategoryBags:
         """Bags by image and object category, with the verbs that image-level labels give them."""

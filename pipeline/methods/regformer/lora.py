@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import torch
+from typing import Any
+
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from pipeline.backbones.clip_text import ClipText
-from pipeline.backbones.low_rank import LowRank
+from pipeline.backbones.low_rank import TARGETS, LowRank, changed_attention
 
 _LAYERS = 3  # the last ones
-_IN_ROWS = ("query", "key", "value")  # of the attention's input matrix, in order
-TARGETS = {"none": (), "output": ("output",), "all": (*_IN_ROWS, "output")}
+CHANGED = {"none": (), "output": ("output",), "all": TARGETS}  # by `model.regformer.lora`
 
 
 class AdaptedText(nn.Module):
@@ -29,19 +29,16 @@ class AdaptedText(nn.Module):
         self.layers = range(max(0, len(text.blocks) - _LAYERS), len(text.blocks))
         width = text.positional_embedding.shape[1]
         self.changes = nn.ModuleDict(
-            {f"{layer}_{target}": LowRank(width, rank) for layer in self.layers for target in TARGETS[lora]}
+            {f"{layer}_{target}": LowRank(width, rank) for layer in self.layers for target in CHANGED[lora]}
         )
 
     def forward(self) -> Tensor:
         """omega [A, T], unit rows."""
-        weights: dict[str, Tensor] = {}
-        for layer in self.layers:
-            prefix = f"blocks.{layer}.attn"
-            names = [f"{layer}_{target}" for target in _IN_ROWS]
-            if names[0] in self.changes:
-                change = torch.cat([self.changes[name]() for name in names])
-                weights[f"{prefix}.in_proj_weight"] = self.text.get_parameter(f"{prefix}.in_proj_weight") + change
-            out = f"{prefix}.out_proj.weight"
-            weights[out] = self.text.get_parameter(out) + self.changes[f"{layer}_output"]()
+        blocks: Any = self.text.blocks
+        weights = {
+            f"blocks.{layer}.attn.{name}": matrix
+            for layer in self.layers
+            for name, matrix in changed_attention(blocks[layer].attn, self.changes, layer).items()
+        }
         embeddings: Tensor = functional_call(self.text, weights, ())
         return embeddings
