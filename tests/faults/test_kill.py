@@ -16,10 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from pipeline.store.work_folder import load_tensors
+from tests.conftest import ROOT
 from tests.faults.forked import Forked, run_forked
 from tests.faults.stages import STAGES, arguments
+from tests.roots import edit_params, succeeds
+from tests.small_model import METHODS
 
 pytestmark = pytest.mark.slow
 KILLS, IN_A_ROW, ATTEMPTS = 8, 4, 120
@@ -158,3 +162,35 @@ def test_a_killed_stage_goes_on_to_the_same_bytes(root, tmp_path, name):
             reset()
             progress.forget()
     assert kills >= KILLS and kept_work()
+
+
+def row_of(method: str) -> tuple[str, dict]:
+    """The first row of params.yaml on a method, with its `train`."""
+    rows = yaml.safe_load((ROOT / "params.yaml").read_text())["variants"]
+    return next((name, row["train"]) for name, row in rows.items() if row["model"].get("method") == method)
+
+
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"bilevel", "clip_zero_shot"}))
+def test_training_by_every_other_method_goes_on_to_the_same_bytes(root, tmp_path, method):
+    row, train = row_of(method)
+    if "supervision" in train:
+        succeeds(root, "label-pairs", "--dataset", "toyworld")
+    edit_params(root, lambda document: document["variants"][row]["train"].update(epochs=1))
+    call = arguments(root, "train", "--variant", row)
+
+    def finish() -> None:
+        code, output = run_forked(call, tmp_path / "output")
+        assert code == 0, output
+
+    finish()
+    whole = contents(root)
+    shutil.rmtree(root / f"cache/toyworld/checkpoints/{row}")
+    progress = Progress(root)
+    for _ in range(2):
+        process = Forked(call, tmp_path / "output")
+        progress.wait_for_more(process)
+        assert process.kill() < 0, process.output.read_text()
+        progress.check()
+    assert progress.iterations_kept
+    finish()
+    assert contents(root) == whole
