@@ -69,14 +69,16 @@ def reduced_copy(folder: Path, dataset: str, download: Path, weights: Path, dete
     return folder
 
 
-def run_every_method(folder: Path, dataset: str, *further: str) -> None:
-    """Train, infer and evaluate a row of each method, in one process: starting one takes as long as its few steps."""
+def run_every_method(folder: Path, dataset: str, photos: Path, *further: str) -> None:
+    """Train, infer, evaluate and predict by a row of each method, in one process, which starts for all of them once."""
     assert set(ROWS) == set(METHODS)
     rows = [*ROWS.values(), *further]
     calls = [["label-pairs"]]
     calls += [[stage, "--variant", row] for row in rows for stage in ("train", "infer", "evaluate")]
+    calls += [["predict", str(photos), "--variant", row, "--threshold", "0", "--json", f"{row}.json"] for row in rows]
     run_in(folder, sys.executable, "-c", CALLS, json.dumps(calls), dataset)
     for row in rows:
+        assert any(image["detections"] for image in json.loads((folder / f"{row}.json").read_text())["images"])
         metrics = json.loads((folder / f"results/{dataset}/{row}.json").read_text())
         assert metrics["counts"]["detections"] > 0 and 0 <= metrics["full"] <= 100
     inputs = json.loads((folder / f"manifests/{dataset}/runs/train-regformer.json").read_text())["inputs"]
@@ -109,7 +111,7 @@ def test_hicodet(tmp_path, weights):
     assert any(image["detections"] for image in predicted["images"])
     bank = json.loads((folder / "manifests/hicodet/runs/encode_prompts.json").read_text())["counts"]
     assert bank == {"hoi_classes": 600, "width": 1024}
-    run_every_method(folder, "hicodet", VIT)
+    run_every_method(folder, "hicodet", photos, VIT)
 
 
 def test_vcoco(tmp_path, weights):
@@ -135,4 +137,4 @@ def test_vcoco(tmp_path, weights):
     official = json.loads((folder / "m.json").read_text())
     for name in ("ap_role_s1", "ap_role_s2"):
         assert 100 * official[name] == pytest.approx(metrics[name], abs=0.01)
-    run_every_method(folder, "vcoco")
+    run_every_method(folder, "vcoco", download / "images/val2014")
