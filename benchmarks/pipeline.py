@@ -13,7 +13,6 @@ A project in which something is to be done is refused: nothing is ever run.
 from __future__ import annotations
 
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -24,7 +23,15 @@ from typing import Any
 
 import click
 
-from benchmarks.measure import ROOT, describe_machine, json_option, measure_pairs, seconds_of, write_report
+from benchmarks.measure import (
+    ROOT,
+    cpu_seconds_of,
+    describe_machine,
+    json_option,
+    measure_pairs,
+    seconds_of,
+    write_report,
+)
 
 REPRO_BAR, START_UP_BAR = 3.0, 0.3
 DVC = (sys.executable, "-m", "dvc")
@@ -71,14 +78,6 @@ def empty_project(folder: Path) -> Path:
     return folder
 
 
-def cpu_seconds(command: Sequence[str], folder: Path) -> float:
-    """User and system time of a command."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    run_quietly(command, folder)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-
-
 def measure_nothing_to_do(project: Path, runs: int) -> dict[str, Any]:
     """Time `dvc repro` and `dvc status` of an empty project in turns, then DVC's own start."""
     check_nothing_to_do(project)
@@ -100,13 +99,11 @@ def measure_nothing_to_do(project: Path, runs: int) -> dict[str, Any]:
 
 def measure_start_up(runs: int) -> dict[str, Any]:
     """CPU seconds of `weakhoi --help` and of Python with click, in turns."""
-    run_quietly(HELP, ROOT)  # warm-up: compiled modules are cached
-    run_quietly(CLICK, ROOT)
-    pairs = [(cpu_seconds(HELP, ROOT), cpu_seconds(CLICK, ROOT)) for _ in range(runs)]
+    pair = measure_pairs(lambda: run_quietly(CLICK, ROOT), lambda: run_quietly(HELP, ROOT), runs, clock=cpu_seconds_of)
     return {
-        "seconds": statistics.median(whole - bare for whole, bare in pairs),
-        "help_seconds": statistics.median(whole for whole, _ in pairs),
-        "click_seconds": statistics.median(bare for _, bare in pairs),
+        "seconds": statistics.median(whole - bare for bare, whole in zip(pair.reference, pair.ours, strict=True)),
+        "help_seconds": statistics.median(pair.ours),
+        "click_seconds": statistics.median(pair.reference),
         "paired_runs": runs,
     }
 

@@ -14,7 +14,7 @@ from torchvision.ops import roi_align
 from pipeline.backbones.clip_resnet import ClipResNet, ClipResNetParams
 from pipeline.backbones.clip_vit import ClipViT, ClipViTParams, ViTConfig
 from pipeline.core.types import BankPrompts
-from pipeline.data.images import normalize_pixels
+from pipeline.data.pixels import normalize_pixels
 from pipeline.detection.detectors import load_detector
 from pipeline.detection.params import DetectParams
 from pipeline.prompts.clip_bank import encode_bank

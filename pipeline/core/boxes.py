@@ -6,17 +6,24 @@ width is `x2 - x1`. Every function takes numpy arrays or torch tensors and retur
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-Boxes = TypeVar("Boxes", np.ndarray, torch.Tensor)
+if TYPE_CHECKING:
+    import torch
+
+Boxes = TypeVar("Boxes", np.ndarray, "torch.Tensor")
 
 
 def _namespace(boxes: np.ndarray | torch.Tensor) -> Any:
-    return torch if isinstance(boxes, torch.Tensor) else np
+    """Module of the array's functions; evaluation does not wait a second for torch."""
+    if isinstance(boxes, np.ndarray):
+        return np
+    import torch
+
+    return torch
 
 
 def box_area(boxes: Boxes) -> Boxes:

@@ -6,9 +6,12 @@ Two stages never share a stream, and how much one stage draws does not change th
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def seed_sequence(root_seed: int, *names: str | int) -> np.random.SeedSequence:
@@ -30,4 +33,6 @@ def torch_seed(root_seed: int, *names: str | int) -> int:
 
 def torch_generator(root_seed: int, *names: str | int, device: str = "cpu") -> torch.Generator:
     """Return a torch generator for a named stream."""
+    import torch
+
     return torch.Generator(device=device).manual_seed(torch_seed(root_seed, *names))

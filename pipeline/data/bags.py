@@ -21,7 +21,8 @@ from pipeline.core.bags import BagBatch
 from pipeline.core.errors import ResourceError, UserError, resource_error
 from pipeline.core.seeding import numpy_generator, torch_generator
 from pipeline.core.types import Proposals
-from pipeline.data.images import normalize_pixels, open_split_image, square_pixels
+from pipeline.data.images import open_split_image
+from pipeline.data.pixels import normalize_pixels, square_pixels
 from pipeline.data.split import SplitManifest
 from pipeline.store.pair_labels_file import SplitPairLabels
 from pipeline.store.proposals_file import SplitProposals

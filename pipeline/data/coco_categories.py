@@ -1,7 +1,7 @@
 """COCO's category ids as names: the published ids 1..90 with gaps, the contiguous 0..79, and 1..80 after a background.
 
 Datasets order and spell the 80 categories differently (HICO-DET: alphabetical, "dining_table"), so ids are always
-mapped by name, never by position. The names are those that torchvision ships with its weights.
+mapped by name, never by position.
 """
 
 from __future__ import annotations
@@ -10,16 +10,23 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 
 from pipeline.core.errors import DataError
 from pipeline.core.vocabulary import Vocabulary
 
-_PUBLISHED: tuple[str, ...] = tuple(FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"])
-_ABSENT = ("__background__", "N/A")
+_NAMES = """
+person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign,
+parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella,
+handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard,
+surfboard, tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange,
+broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv,
+laptop, mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase,
+scissors, teddy bear, hair drier, toothbrush
+"""
+_GAPS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)  # of the published ids 1..90
 
-COCO_91: dict[int, str] = {row: name for row, name in enumerate(_PUBLISHED) if name not in _ABSENT}
-COCO_80: dict[int, str] = dict(enumerate(COCO_91.values()))
+COCO_80: dict[int, str] = dict(enumerate(name.strip() for name in _NAMES.split(",")))
+COCO_91: dict[int, str] = dict(zip((row for row in range(1, 91) if row not in _GAPS), COCO_80.values(), strict=True))
 COCO_81: dict[int, str] = {label + 1: name for label, name in COCO_80.items()}  # 0 is the background
 NUMBERINGS: dict[str, Mapping[int, str]] = {"coco91": COCO_91, "coco80": COCO_80, "coco81": COCO_81}
 

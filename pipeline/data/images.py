@@ -1,4 +1,4 @@
-"""Images from disk to pixels: decoding, resizing for the network, CLIP's normalization."""
+"""Images from disk, decoded."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, UnidentifiedImageError
-from torch import Tensor
 
-from pipeline.core.bags import CLIP_MEAN, CLIP_STD
 from pipeline.core.errors import DataError, resource_error
 from pipeline.data.split import SplitManifest
 from pipeline.store.file_content import content_of
@@ -168,17 +165,3 @@ def _orientation(image: Image.Image) -> int:
 
 def _turned(pixels: Image.Image, turn: Image.Transpose | None) -> Image.Image:
     return pixels if turn is None else pixels.transpose(turn)
-
-
-def square_pixels(image: Image.Image, side: int) -> Tensor:
-    """Resize an image to side x side (bicubic, as CLIP does) and return uint8 [3, side, side]."""
-    if image.size != (side, side):
-        image = image.resize((side, side), Image.Resampling.BICUBIC)
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
-
-
-def normalize_pixels(pixels: Tensor) -> Tensor:
-    """Map uint8 [*, 3, S, S] in 0..255 to CLIP's float32 input."""
-    mean = pixels.new_tensor(CLIP_MEAN, dtype=torch.float32)[:, None, None]
-    std = pixels.new_tensor(CLIP_STD, dtype=torch.float32)[:, None, None]
-    return (pixels.float() / 255 - mean) / std

@@ -19,7 +19,8 @@ from pipeline.core.errors import DataError
 from pipeline.core.types import Proposals
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import Bag, collate_bags
-from pipeline.data.images import check_usable_size, open_image, square_pixels
+from pipeline.data.images import check_usable_size, open_image
+from pipeline.data.pixels import square_pixels
 from pipeline.detection.batches import batches_of_one_size
 from pipeline.detection.detectors import Detector
 from pipeline.detection.proposals import category_map, detect_tensors, image_tensor

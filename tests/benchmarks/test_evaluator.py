@@ -3,6 +3,7 @@ import numpy as np
 from benchmarks.detection_sets import hardest_detections, load_truth, plausible_detections
 from benchmarks.evaluator import command
 from pipeline.evaluation.detections_file import check_hicodet_detections
+from tests.truth.real_ground_truth import real_ground_truth
 
 
 def test_figures_are_written(measured):
@@ -12,6 +13,13 @@ def test_figures_are_written(measured):
     assert set(figures["settings"]) == {"default", "known_object", "explanation_hoi"}
     assert figures["triplets"] == 2000
     assert "hardest" not in figures
+
+
+def test_the_whole_command_is_measured_where_there_are_annotations(measured):
+    annotations = real_ground_truth("hicodet", "instances_test2015.json")
+    printed, figures = measured(command, "--rows=2000", "--runs=1", f"--annotations={annotations}")
+    assert figures["command"] > 0
+    assert "whole command" in printed
 
 
 def test_the_hardest_case_is_measured_beside_the_others(measured):

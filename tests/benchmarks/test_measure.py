@@ -1,7 +1,10 @@
+import subprocess
+import sys
+
 import pytest
 
 from benchmarks import measure
-from benchmarks.measure import MachineRates, Paired, machine_rates, measure_pairs, peak_resident_bytes
+from benchmarks.measure import MachineRates, Paired, cpu_seconds_of, machine_rates, measure_pairs, peak_resident_bytes
 
 
 def test_the_ratio_is_the_median_of_pairs_not_the_ratio_of_medians():
@@ -37,3 +40,12 @@ def _allocate(size: int):
 def test_peak_counts_what_the_work_allocates_and_not_its_inputs():
     size = 100 * 2**20
     assert peak_resident_bytes(_allocate, size) == pytest.approx(size, rel=0.1)
+
+
+def test_cpu_time_is_that_of_this_process_and_of_those_that_it_runs():
+    turns = "sum(range(3_000_000))"
+    own = cpu_seconds_of(lambda: eval(turns))
+    child = cpu_seconds_of(lambda: subprocess.run([sys.executable, "-c", turns], check=True))
+    waiting = cpu_seconds_of(lambda: subprocess.run([sys.executable, "-c", "pass"], check=True))
+    assert own > 0
+    assert child > waiting > 0

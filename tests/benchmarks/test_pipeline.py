@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.pipeline import DVC, HELP, ROOT, command, cpu_seconds, empty_project, measure_start_up, run_quietly
+from benchmarks.pipeline import DVC, HELP, ROOT, command, empty_project, measure_start_up, run_quietly
 
 
 def _project(folder: Path) -> Path:
@@ -23,7 +23,7 @@ def test_start_up_is_measured_beyond_click():
 
 def test_a_failing_command_is_not_timed():
     with pytest.raises(Exception, match=r"exit code 2 .*no command"):
-        cpu_seconds([*HELP[:-1], "nothing-of-the-kind"], ROOT)
+        run_quietly([*HELP[:-1], "nothing-of-the-kind"], ROOT)
 
 
 def test_a_project_with_something_to_do_is_refused_and_left_alone(tmp_path):

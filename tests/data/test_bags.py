@@ -5,11 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.core.bags import BagBatch
+from pipeline.core.bags import CLIP_MEAN, CLIP_STD, BagBatch
 from pipeline.core.errors import DataError
 from pipeline.core.types import Proposals
 from pipeline.data.bags import Bag, BagDataset, EpochSampler, collate_bags, flip_batch, permuted_labels
-from pipeline.data.images import CLIP_MEAN, CLIP_STD
 from pipeline.store.pair_labels_file import SplitPairLabels
 from tests.conftest import make_batch
 from tests.small_split import small_bags

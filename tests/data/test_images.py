@@ -4,8 +4,10 @@ import torch
 from PIL import Image, ImageOps
 from torchvision.transforms.functional import normalize, to_tensor
 
+from pipeline.core.bags import CLIP_MEAN, CLIP_STD
 from pipeline.core.errors import DataError
-from pipeline.data.images import CLIP_MEAN, CLIP_STD, normalize_pixels, open_image, square_pixels
+from pipeline.data.images import open_image
+from pipeline.data.pixels import normalize_pixels, square_pixels
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
+from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 
 from pipeline.config.layout import Layout
 from pipeline.core.errors import DataError
@@ -45,6 +46,11 @@ def read(path, labels="coco91", **keywords):
 def write(tmp_path, rows):
     (tmp_path / "results.json").write_text(json.dumps(rows))
     return tmp_path / "results.json"
+
+
+def test_the_names_are_those_of_torchvisions_weights():
+    published = FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"]
+    assert {row: name for row, name in enumerate(published) if name not in ("__background__", "N/A")} == COCO_91
 
 
 def test_coco_ids_reach_hicodets_objects_by_name_and_back():

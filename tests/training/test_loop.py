@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pipeline.core.errors import DataError
-from pipeline.data.images import normalize_pixels
+from pipeline.data.pixels import normalize_pixels
 from pipeline.store.pair_labels_file import SplitPairLabels
 from pipeline.store.ragged import offsets_of
 from pipeline.training import loop
