@@ -64,6 +64,7 @@ def random_bags(images: Tensor, vocabulary: Vocabulary, categories: Tensor) -> B
     extent = 20 + torch.rand(rows, 2) * (_IMAGE_SIDE - 20 - corner)
     return BagBatch(
         images=images,
+        features=torch.zeros(num_images, 0, 0),
         image_sizes=torch.full((num_images, 2), _IMAGE_SIDE),
         proposal_offsets=torch.arange(num_images + 1) * categories.shape[1],
         boxes=torch.cat([corner, corner + extent], 1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -90,6 +90,7 @@ class ClipViT(Backbone):
 
     Params = ClipViTParams
     from_scratch = ("changes.",)
+    frozen_by = "model.clip_vit.trained_blocks to 0 and lora_rank to 0"
 
     def __init__(self, visual: VisionTransformer, params: ClipViTParams) -> None:
         super().__init__()
@@ -194,6 +195,10 @@ class ClipViT(Backbone):
         tokens = tokens + values @ out.T + block.attn.out_proj.bias
         mixed: Tensor = tokens + block.mlp(block.ln_2(tokens))
         return mixed
+
+    def joined(self, tensors: Sequence[Tensor]) -> ViTFeatures:
+        """The three tensors by name."""
+        return ViTFeatures(*tensors)
 
     @property
     def patch_width(self) -> int:
