@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
+from pipeline.backbones.catalog import backbone_files
 from pipeline.backbones.params import EncodeImagesParams
 from pipeline.config.layout import Layout
 from pipeline.config.params import load_execution
 from pipeline.config.run import Run
-from pipeline.core.plugins import outside_files
 from pipeline.data.split import take_split
 from pipeline.methods.params import ModelParams
 from pipeline.prompts.clip_bank import clip_inputs, clip_of
@@ -43,7 +43,7 @@ def command(dataset: str, variant: str, split: str, device: str, scheduler: str 
         clip, chosen, params = stage.params(ClipParams), stage.params(ModelParams), stage.params(EncodeImagesParams)
         stage.sections["model"] = chosen.used()
         take_split(stage.inputs, split)
-        stage.note(*clip_inputs(clip_of(clip, chosen.clip), root), *outside_files(chosen.backbone))
+        stage.note(*clip_inputs(clip_of(clip, chosen.clip), root), *backbone_files(chosen.backbone))
         job = EncodeJob(layout, run, clip, chosen, params, device, load_execution(layout.params).channels_last)
 
         def tell_size(work: EncodeWork) -> None:
