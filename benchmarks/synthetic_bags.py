@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.backbones.clip_resnet import ClipResNet
+from pipeline.backbones.catalog import backbone_class
 from pipeline.core.bags import BagBatch
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import Parts
 from pipeline.methods.model import HoiModel, ModelChoice
 from pipeline.methods.params import ModelParams
-from pipeline.store.openai_clip import ModifiedResNet
 from pipeline.toyworld.vocabulary import toyworld_vocabulary
 
 _LABELS = 3  # HOI classes per image
@@ -31,15 +32,16 @@ def vocabulary_of(dataset: str) -> Vocabulary:
     )
 
 
-def random_model(visual: ModifiedResNet, params: ModelParams, vocabulary: Vocabulary) -> HoiModel:
+def random_model(visual: nn.Module, params: ModelParams, vocabulary: Vocabulary) -> HoiModel:
     """The method of params on CLIP's visual encoder, with a random knowledge bank."""
-    choice = ModelChoice.of(params)
+    choice, width = ModelChoice.of(params), int(visual.output_dim)
+    backbone: Any = backbone_class(params.backbone)  # a CLIP's
     bank, objects, verbs = (
-        functional.normalize(torch.randn(rows, visual.output_dim), dim=1)
+        functional.normalize(torch.randn(rows, width), dim=1)
         for rows in (vocabulary.num_hois, vocabulary.num_objects, vocabulary.num_verbs)
     )
     parts = Parts(
-        backbone=ClipResNet(visual, choice.backbone_settings),
+        backbone=backbone(visual, choice.backbone_settings),
         bank=bank,
         object_bank=objects,
         verb_bank=verbs,
