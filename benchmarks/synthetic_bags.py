@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from pipeline.backbones.catalog import backbone_class
@@ -32,9 +32,9 @@ def vocabulary_of(dataset: str) -> Vocabulary:
     )
 
 
-def random_model(visual: nn.Module, params: ModelParams, vocabulary: Vocabulary) -> HoiModel:
+def random_model(visual: Any, params: ModelParams, vocabulary: Vocabulary) -> HoiModel:
     """The method of params on CLIP's visual encoder, with a random knowledge bank."""
-    choice, width = ModelChoice.of(params), int(visual.output_dim)
+    choice, width = ModelChoice.of(params), visual.output_dim
     backbone: Any = backbone_class(params.backbone)  # a CLIP's
     bank, objects, verbs = (
         functional.normalize(torch.randn(rows, width), dim=1)
