@@ -50,7 +50,7 @@ class Backbone(nn.Module, ABC):
         recompute: recompute inner activations in the backward pass rather than keep them (saves memory).
         from_scratch: prefixes of parameters that start from random weights; the others are pretrained, and train at
             `train.backbone_learning_rate`.
-        frozen_by: the settings that keep all weights that `forward` reads as they are, for messages.
+        frozen_by: the settings that keep all weights that `encoded` reads as they are, for messages.
         stored_shapes: of one image's tensors, `fixed_shapes`, where batches hold stored features; else empty.
     """
 
@@ -116,21 +116,26 @@ class Backbone(nn.Module, ABC):
         """RoI-aligned maps [R, E, s, s] of boxes, as `region_embedding` takes them."""
         raise self._lacks("maps of regions", "detector_fpn")
 
+    def encoded(self, images: Tensor) -> tuple[Tensor, ...]:
+        """What of `forward` can be stored: tensors [I, *] that `joined` makes the features of; all that it returns."""
+        features = self(images)
+        return (features,) if isinstance(features, Tensor) else tuple(features)
+
     def joined(self, tensors: Sequence[Tensor]) -> Features:
-        """Features of their tensors [I, *], the inverse of `feature_tensors`: a backbone with it can be stored."""
+        """Features of what `encoded` gave; weights that are read here may be trained."""
         raise self._lacks("features that can be stored", "clip_vit")
 
     def fixed_shapes(self, image_size: int) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the tensors that `forward` makes of one image of that side; the backbone is evaluated from now on.
+        """Shapes of what `encoded` makes of one image of that side; the backbone is in evaluation mode from now on.
 
         Raises:
             ParamError: training would change what it makes, or features of this kind can't be stored.
         """
         self.eval()
         example = next(self.parameters()).new_zeros(1, 3, image_size, image_size)
-        with torch.enable_grad():  # which says whether `forward` reads a weight that is trained
-            tensors = feature_tensors(self(example))
-        self.joined(tensors)
+        with torch.enable_grad():  # which says whether a weight that is trained is read
+            tensors = self.encoded(example)
+            self.joined(tensors)
         if any(tensor.requires_grad for tensor in tensors):
             hint = f"set {self.frozen_by}" if self.frozen_by else "take another one, e.g. clip_vit"
             raise ParamError(f"model.backbone: {type(self).__name__} is trained, so its features change; {hint}")
@@ -138,11 +143,6 @@ class Backbone(nn.Module, ABC):
 
     def _lacks(self, what: str, other: str) -> ParamError:
         return ParamError(f"model.backbone: {type(self).__name__} has no {what}; take another one, e.g. {other}")
-
-
-def feature_tensors(features: Features) -> tuple[Tensor, ...]:
-    """The tensors [I, *] that features are made of."""
-    return (features,) if isinstance(features, Tensor) else tuple(features)
 
 
 def recomputed(features: Tensor, stage: nn.Module) -> Any:

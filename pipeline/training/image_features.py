@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.backbones.base import Backbone, Sources, feature_tensors
+from pipeline.backbones.base import Backbone, Sources
 from pipeline.backbones.catalog import backbone_class
 from pipeline.backbones.params import EncodeImagesParams
 from pipeline.config.layout import Layout
@@ -119,7 +119,8 @@ class EncodeWork:
         """
         pixels = normalize_pixels(loaded.to(self.device, non_blocking=True))
         views = [pixels, pixels.flip(3)] if self.params.mirrored else [pixels]
-        flat = torch.stack([_flat(self.backbone(view)) for view in views], 1)  # [I, V, F]
+        encoded = [[tensor.flatten(1) for tensor in self.backbone.encoded(view)] for view in views]
+        flat = torch.stack([torch.cat(tensors, 1) for tensors in encoded], 1)  # [I, V, F]
         stored = flat.to(getattr(torch, self.params.dtype))
         if not torch.isfinite(stored).all():
             first = self.manifest.images[images[0]].image_id
@@ -128,10 +129,6 @@ class EncodeWork:
                 "hold; set encode_images.dtype to float32"
             )
         return [{FEATURES: values[None]} for values in stored.cpu().numpy()]
-
-
-def _flat(features: Any) -> Tensor:
-    return torch.cat([tensor.flatten(1) for tensor in feature_tensors(features)], 1)
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def test_a_value_that_float16_cannot_hold_is_refused(tmp_path, vocabulary, froze
     model = small_model(vocabulary, frozen, small_visual)
     work = work_of(model, bags)
     for parameter in work.backbone.parameters():
-        parameter.data *= 1e4
+        parameter.data *= 1e6
     with pytest.raises(DataError, match='from "image 0" on have values that float16 cannot hold; set encode_images'):
         work.run(range(2), work.load(range(2)))
 
@@ -139,6 +139,16 @@ def test_a_trained_encoder_is_refused(vocabulary, model_params, small_visual, ba
     model = small_model(vocabulary, changed, small_visual)
     with pytest.raises(ParamError, match=part):
         model.network.backbone.fixed_shapes(64)
+
+
+def test_weights_that_come_after_what_is_stored_may_be_trained(vocabulary, model_params, small_visual):
+    """As a learned projection is; a gradient reaches it through stored features."""
+    changed = dataclasses.replace(model_params, backbone="clip_vit", settings={"clip_vit": {"trained_blocks": 0}})
+    backbone = small_model(vocabulary, changed, small_visual).network.backbone
+    backbone.visual.proj.requires_grad_(True)
+    assert backbone.fixed_shapes(64) == ((17, 16),)
+    backbone.joined(backbone.encoded(torch.randn(2, 3, 64, 64))).regions.sum().backward()
+    assert backbone.visual.proj.grad is not None
 
 
 def test_what_makes_features_is_named_whole(vocabulary, frozen, small_visual):
