@@ -40,16 +40,19 @@ BAR = 0.05
 _HUMANS, _THINGS = 3, 5  # per image: 15 pairs
 
 
-def drawn_bags(folder: Path, params: Params, num_images: int) -> tuple[BagDataset, Vocabulary]:
+def drawn_bags(
+    folder: Path, params: Params, num_images: int, *, humans: int = _HUMANS, things: int = _THINGS
+) -> tuple[BagDataset, Vocabulary]:
     """Bags of freshly drawn images with random proposals, `folder` being the repository root."""
-    prepare = dataclasses.replace(params[PrepareParams], num_images={"train": num_images, "val": 1, "test": 1})
+    drawn = load_params(ROOT / "params.yaml", "toyworld")[PrepareParams]
+    prepare = dataclasses.replace(drawn, num_images={"train": num_images, "val": 1, "test": 1})
     reader = ToyworldReader(prepare, dataset="toyworld", root=folder)
     images = Layout(folder, "toyworld").drawn_images
     images.mkdir(parents=True)
     manifest = reader.read(images, lambda: None)[0].manifest
     return BagDataset(
         manifest=manifest,
-        proposals=_random_proposals(manifest, reader.vocabulary),
+        proposals=_random_proposals(manifest, reader.vocabulary, humans=humans, things=things),
         labels=manifest.label_matrix(reader.vocabulary.num_hois),
         root=folder,
         image_side=params[ModelParams].image_size,
@@ -57,9 +60,9 @@ def drawn_bags(folder: Path, params: Params, num_images: int) -> tuple[BagDatase
     ), reader.vocabulary
 
 
-def _random_proposals(manifest: SplitManifest, vocabulary: Vocabulary) -> SplitProposals:
+def _random_proposals(manifest: SplitManifest, vocabulary: Vocabulary, *, humans: int, things: int) -> SplitProposals:
     torch.manual_seed(0)
-    categories = random_categories(vocabulary, len(manifest), humans=_HUMANS, things=_THINGS)
+    categories = random_categories(vocabulary, len(manifest), humans=humans, things=things)
     bags = random_bags(torch.zeros(len(manifest), 0), vocabulary, categories)
     scale = manifest.images[0].width / float(bags.image_sizes[0, 0])
     return SplitProposals(

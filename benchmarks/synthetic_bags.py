@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.backbones.clip_resnet import ClipResNet
+from pipeline.backbones.catalog import backbone_class
 from pipeline.core.bags import BagBatch
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.methods.base import Parts
 from pipeline.methods.model import HoiModel, ModelChoice
 from pipeline.methods.params import ModelParams
-from pipeline.store.openai_clip import ModifiedResNet
 from pipeline.toyworld.vocabulary import toyworld_vocabulary
 
 _LABELS = 3  # HOI classes per image
@@ -31,15 +32,16 @@ def vocabulary_of(dataset: str) -> Vocabulary:
     )
 
 
-def random_model(visual: ModifiedResNet, params: ModelParams, vocabulary: Vocabulary) -> HoiModel:
+def random_model(visual: Any, params: ModelParams, vocabulary: Vocabulary) -> HoiModel:
     """The method of params on CLIP's visual encoder, with a random knowledge bank."""
-    choice = ModelChoice.of(params)
+    choice, width = ModelChoice.of(params), visual.output_dim
+    backbone: Any = backbone_class(params.backbone)  # a CLIP's
     bank, objects, verbs = (
-        functional.normalize(torch.randn(rows, visual.output_dim), dim=1)
+        functional.normalize(torch.randn(rows, width), dim=1)
         for rows in (vocabulary.num_hois, vocabulary.num_objects, vocabulary.num_verbs)
     )
     parts = Parts(
-        backbone=ClipResNet(visual, choice.backbone_settings),
+        backbone=backbone(visual, choice.backbone_settings),
         bank=bank,
         object_bank=objects,
         verb_bank=verbs,
@@ -64,6 +66,7 @@ def random_bags(images: Tensor, vocabulary: Vocabulary, categories: Tensor) -> B
     extent = 20 + torch.rand(rows, 2) * (_IMAGE_SIDE - 20 - corner)
     return BagBatch(
         images=images,
+        features=torch.zeros(num_images, 0, 0),
         image_sizes=torch.full((num_images, 2), _IMAGE_SIDE),
         proposal_offsets=torch.arange(num_images + 1) * categories.shape[1],
         boxes=torch.cat([corner, corner + extent], 1),

@@ -24,6 +24,7 @@ RUN_SEED = click.IntRange(0, MAX_SEED)
 # What lowers a stage's use of memory. Pairs of an image grow with the square of its proposals.
 _LESS_MEMORY = {
     "detect": "lower detect.batch_size",
+    "encode-images": "lower encode_images.batch_size",
     "train": "lower train.batch_size, train.max_proposals or train.num_workers",
     "infer": "lower infer.batch_size, or infer.max_proposals where one image is too much",
     "represent": "lower infer.batch_size, or infer.max_proposals where one image is too much",
@@ -93,8 +94,14 @@ def dataset_option(function: Callable[..., Any]) -> Callable[..., Any]:
 def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add --variant and --seed, which name one training run."""
     seed = click.option("--seed", type=RUN_SEED, default=None, help="Run seed of a study; default: train.seed.")
-    variant = click.option("--variant", default="ours", show_default=True, help="A row of params.yaml: variants.")
-    return variant(seed(function))
+    return variant_option(seed(function))
+
+
+def variant_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --variant."""
+    return click.option("--variant", default="ours", show_default=True, help="A row of params.yaml: variants.")(
+        function
+    )
 
 
 def split_option(*choices: str, default: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

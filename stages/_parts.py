@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
@@ -17,8 +18,10 @@ from stages._command import progress
 Work = TypeVar("Work", bound=ImageWork)
 
 
-def run_job(job: Job[Work], stage: StageRun, scheduler: str | None) -> tuple[Work, FinishedParts]:
-    """Compute the missing parts; return the opened work and all parts. Raises UserError as `run_parts` does."""
+def run_job(
+    job: Job[Work], stage: StageRun, scheduler: str | None, opened: Callable[[Work], None] = lambda work: None
+) -> tuple[Work, FinishedParts]:
+    """Compute the missing parts; return the opened work and all parts. Arguments and errors as of `run_parts`."""
     label = " ".join((stage.stage, *stage.arguments.values()))
     return run_parts(
         job,
@@ -26,4 +29,5 @@ def run_job(job: Job[Work], stage: StageRun, scheduler: str | None) -> tuple[Wor
         tell=partial(click.echo, err=True),
         scheduler=scheduler,
         threads=load_execution(stage.layout.params).decode_threads,
+        opened=opened,
     )

@@ -27,6 +27,7 @@ STAGES = (
     "import_proposals",
     "label_pairs",
     "encode_prompts",
+    "encode_images",
     "train",
     "infer",
     "evaluate",

@@ -20,6 +20,7 @@ _GROUPS = {
         "detect": "Write the proposals of one split (HDF5).",
         "label-pairs": "Label proposed training pairs from annotated boxes, for training with boxes (HDF5).",
         "encode-prompts": "Write the knowledge bank of the dataset's own CLIP (HDF5).",
+        "encode-images": "Store the features of a frozen encoder, to train from (zarr).",
         "train": "Train one variant end to end from image-level labels.",
         "infer": "Write the raw pair logits of a split (zarr).",
         "evaluate": "Fuse scores and compute mAP.",

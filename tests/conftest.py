@@ -118,6 +118,7 @@ def make_batch(counts: list[int], vocabulary: Vocabulary, *, side: int = 64, see
     rows, hois = torch.arange(total), torch.arange(vocabulary.num_hois)
     return BagBatch(
         images=torch.randn(len(counts), 3, side, side, generator=generator),
+        features=torch.zeros(len(counts), 0, 0),
         image_sizes=torch.tensor([[100.0, 90.0]]).repeat(len(counts), 1),
         proposal_offsets=torch.tensor([0, *counts]).cumsum(0),
         boxes=torch.cat([corner, corner + extent], 1),

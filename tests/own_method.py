@@ -26,7 +26,7 @@ class OwnNetwork(HoiNetwork):
         self.action = nn.Linear(params.hidden, parts.vocabulary.num_verbs)
 
     def forward(self, batch, pairs):
-        features, image = self.backbone(batch.images), batch.proposal_image
+        features, image = self.backbone.features_of(batch), batch.proposal_image
         boxes = batch.boxes / batch.image_sizes.repeat(1, 2)[image]  # 0..1 of their images
         regions = self.backbone.region_embedding(features, boxes, image)
         both = torch.cat([regions[pairs.human], regions[pairs.object]], 1)

@@ -138,6 +138,7 @@ def images_of(batch: BagBatch, images: list[int]) -> BagBatch:
     rows = torch.cat([torch.arange(int(offsets[image]), int(offsets[image + 1])) for image in images])
     return BagBatch(
         images=batch.images[images],
+        features=batch.features[images],
         image_sizes=batch.image_sizes[images],
         proposal_offsets=torch.cat([offsets[:1], offsets.diff()[images]]).cumsum(0),
         boxes=batch.boxes[rows],

@@ -25,6 +25,9 @@ LISTED = {
     "run_image_variants": ["exp1"],
     "run_boxes_variants": ["exp2"],
     "boxes_datasets": ["toyworld"],
+    "feature_datasets": ["toyworld"],
+    "feature_variants": ["ours_frozen"],
+    "run_feature_variants": ["ours_frozen"],
 }  # so that their stages are tested
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
@@ -116,6 +119,9 @@ def test_outs_are_paths_of_the_layout():
             for kind in (layout.split, layout.proposals, layout.pair_labels)
             for split in ("train", "val", "test")
         }
+        if run["stage"] == "encode_images":
+            variant = variant.on("train")
+            known.add(layout.features(variant))
         of = variant if "variant" in run["item"] else run["item"].get("split")
         known.add(layout.stage_manifest(run["stage"], of))
         assert {Path(out) for out in run["outs"]} <= known
@@ -234,9 +240,9 @@ AFTER_TRAIN = {"train", "infer", "evaluate", "report"}
         ("report.num_images", {"report"}),
         ("infer.batch_size", {"infer", "evaluate", "report"}),
         ("train.learning_rate", AFTER_TRAIN),
-        ("model.bilevel", AFTER_TRAIN),
+        ("model.bilevel", {"encode_images"} | AFTER_TRAIN),
         ("encode_prompts.template", {"encode_prompts"} | AFTER_TRAIN),
-        ("clip.weights", {"encode_prompts"} | AFTER_TRAIN),
+        ("clip.weights", {"encode_prompts", "encode_images"} | AFTER_TRAIN),
         ("detect.score_threshold", {"detect", "label_pairs"} | AFTER_TRAIN),
         ("prepare.seed", {run["stage"] for run in RUNS}),
     ],
@@ -248,6 +254,13 @@ def test_one_parameter_makes_exactly_its_stages_stale(key, stages):
         assert {run["item"]["dataset"] for run in runs} == {dataset}
         of_stages = [run for run in RUNS if run["stage"] in stages and run["item"]["dataset"] == dataset]
         assert len(runs) == len(of_stages)  # every split and variant of them
+
+
+def test_other_stored_features_train_the_rows_again_that_read_them_and_no_others():
+    runs = affected("toyworld.encode_images.dtype")
+    assert {run["stage"] for run in runs} == {"encode_images"} | AFTER_TRAIN
+    trained = {run["item"]["variant"] for run in runs if run["stage"] == "train"}
+    assert trained == set(fill("${run_feature_variants}"))
 
 
 @pytest.mark.parametrize(("section", "stages"), [("train", AFTER_TRAIN), ("evaluate", {"evaluate", "report"})])
@@ -296,9 +309,10 @@ def test_a_change_of_how_results_are_judged_trains_nothing_again(room, stages):
     ("section", "stages"),
     [
         ("prepare", {"prepare", "label_pairs", "evaluate", "report"}),
-        ("detect", {"detect", "train", "infer"}),
-        ("encode_prompts", {"encode_prompts", "train"}),
-        ("model", {"train", "infer"}),
+        ("detect", {"detect", "encode_images", "train", "infer"}),
+        ("encode_prompts", {"encode_prompts", "encode_images", "train"}),
+        ("encode_images", {"encode_images", "train", "infer"}),
+        ("model", {"encode_images", "train", "infer"}),
         ("train", {"train"}),
         ("infer", {"infer"}),
         ("evaluate", {"evaluate", "report"}),

@@ -6,15 +6,18 @@ yours: a subclass of `Backbone` under the name `BACKBONE`, and the dataclass of 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torchvision.models.detection import FasterRCNN
 
+from pipeline.core.bags import BagBatch
 from pipeline.core.errors import ParamError
 from pipeline.store.clip_checkpoint import ClipCheckpoint
 
@@ -47,12 +50,16 @@ class Backbone(nn.Module, ABC):
         recompute: recompute inner activations in the backward pass rather than keep them (saves memory).
         from_scratch: prefixes of parameters that start from random weights; the others are pretrained, and train at
             `train.backbone_learning_rate`.
+        frozen_by: the settings that keep all weights that `encoded` reads as they are, for messages.
+        stored_shapes: of one image's tensors, `fixed_shapes`, where batches hold stored features; else empty.
     """
 
     Params: ClassVar[type]
     embed_dim: int
     recompute: bool = False
     from_scratch: ClassVar[tuple[str, ...]] = ()
+    frozen_by: ClassVar[str | None] = None
+    stored_shapes: tuple[tuple[int, ...], ...] = ()
 
     @classmethod
     @abstractmethod
@@ -72,6 +79,14 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def forward(self, images: Tensor) -> Features:
         """Map images [I, 3, S, S], normalized as CLIP expects, to features."""
+
+    def features_of(self, batch: BagBatch) -> Features:
+        """What `forward` makes of a batch's images; the stored features where it holds those in their place."""
+        if not batch.features.shape[1]:
+            return self(batch.images)
+        sizes = [math.prod(shape) for shape in self.stored_shapes]
+        parts = batch.features[:, 0].float().split(sizes, 1)
+        return self.joined([part.unflatten(1, shape) for part, shape in zip(parts, self.stored_shapes, strict=True)])
 
     @abstractmethod
     def global_embedding(self, features: Features) -> Tensor:
@@ -100,6 +115,31 @@ class Backbone(nn.Module, ABC):
     def region_maps(self, features: Features, boxes: Tensor, image: Tensor) -> Tensor:
         """RoI-aligned maps [R, E, s, s] of boxes, as `region_embedding` takes them."""
         raise self._lacks("maps of regions", "detector_fpn")
+
+    def encoded(self, images: Tensor) -> tuple[Tensor, ...]:
+        """What of `forward` can be stored: tensors [I, *] that `joined` makes the features of; all that it returns."""
+        features = self(images)
+        return (features,) if isinstance(features, Tensor) else tuple(features)
+
+    def joined(self, tensors: Sequence[Tensor]) -> Features:
+        """Features of what `encoded` gave; weights that are read here may be trained."""
+        raise self._lacks("features that can be stored", "clip_vit")
+
+    def fixed_shapes(self, image_size: int) -> tuple[tuple[int, ...], ...]:
+        """Shapes of what `encoded` makes of one image of that side; the backbone is in evaluation mode from now on.
+
+        Raises:
+            ParamError: training would change what it makes, or features of this kind can't be stored.
+        """
+        self.eval()
+        example = next(self.parameters()).new_zeros(1, 3, image_size, image_size)
+        with torch.enable_grad():  # which says whether a weight that is trained is read
+            tensors = self.encoded(example)
+            self.joined(tensors)
+        if any(tensor.requires_grad for tensor in tensors):
+            hint = f"set {self.frozen_by}" if self.frozen_by else "take another one, e.g. clip_vit"
+            raise ParamError(f"model.backbone: {type(self).__name__} is trained, so its features change; {hint}")
+        return tuple(tuple(tensor.shape[1:]) for tensor in tensors)
 
     def _lacks(self, what: str, other: str) -> ParamError:
         return ParamError(f"model.backbone: {type(self).__name__} has no {what}; take another one, e.g. {other}")

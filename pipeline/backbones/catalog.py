@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pipeline import backbones
 from pipeline.backbones.base import Backbone, Sources
-from pipeline.core.plugins import load_plugin
+from pipeline.core.plugins import load_plugin, outside_files
 from pipeline.store.openai_clip import VisionTransformer
 
 
@@ -15,6 +17,11 @@ def backbone_class(name: str) -> type[Backbone]:
         ParamError: there is none of that name.
     """
     return load_plugin(backbones, name, "BACKBONE", "model.backbone")
+
+
+def backbone_files(name: str) -> list[Path]:
+    """File of a backbone that is the user's own module: an input of what reads it."""
+    return outside_files(name)
 
 
 def clip_backbone(sources: Sources) -> str:

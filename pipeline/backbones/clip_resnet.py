@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, Self
 
@@ -65,6 +65,7 @@ class ClipResNetParams(KnownKeys):
     last_stride: Literal[16, 32] = 16  # of the last stage: 32 is CLIP's own, 16 makes a map of twice the side
     roi_size: Annotated[Whole, within(1, 32)] = 7  # RoIAlign bins per side; 7: RN50's own grid
     sampling_ratio: Annotated[Whole, within(1, 16)] = 2  # RoIAlign samples per bin and side
+    trained: Literal["all", "pool", "none"] = "all"  # pool: the attention pool alone, so that the map can be stored
     pretrained: Switch = True  # false keeps CLIP's architecture with random weights (a control)
 
 
@@ -73,10 +74,11 @@ class ClipResNet(Backbone):
 
     Args:
         visual: CLIP's visual encoder; copied, the caller's module stays as it is.
-        params: strides and RoI sizes.
+        params: strides and RoI sizes, and what is trained.
     """
 
     Params = ClipResNetParams
+    frozen_by = "model.clip_resnet.trained to pool or none"
 
     def __init__(self, visual: ModifiedResNet, params: ClipResNetParams) -> None:
         super().__init__()
@@ -91,6 +93,8 @@ class ClipResNet(Backbone):
         stem = [getattr(visual, f"{kind}{row}") for row in (1, 2, 3) for kind in ("conv", "bn", "relu")]
         stem.append(visual.avgpool)
         self.trunk = nn.Sequential(*stem, visual.layer1, visual.layer2, visual.layer3, visual.layer4)
+        self.trunk.requires_grad_(params.trained == "all")
+        self.attnpool.requires_grad_(params.trained != "none")
 
     @classmethod
     def build(cls, sources: Sources, params: ClipResNetParams) -> Self:
@@ -114,8 +118,10 @@ class ClipResNet(Backbone):
 
     @property
     def config(self) -> dict[str, Any]:
-        """Architecture and settings."""
-        return {"visual": asdict(self.visual_config), "params": asdict(self.params)}
+        """Architecture and settings, but for what was trained, which a trained model has no use for."""
+        params = asdict(self.params)
+        del params["trained"]
+        return {"visual": asdict(self.visual_config), "params": params}
 
     def forward(self, images: Tensor) -> Tensor:
         """Map normalized images [I, 3, S, S] to the feature map [I, C, S / stride, S / stride]."""
@@ -124,6 +130,10 @@ class ClipResNet(Backbone):
             return functools.reduce(recomputed, stages, images)
         features: Tensor = self.trunk(images)
         return features
+
+    def joined(self, tensors: Sequence[Tensor]) -> Tensor:
+        """The feature map."""
+        return tensors[0]
 
     @property
     def patch_width(self) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -90,6 +91,7 @@ class ClipViT(Backbone):
 
     Params = ClipViTParams
     from_scratch = ("changes.",)
+    frozen_by = "model.clip_vit.trained_blocks to 0 and lora_rank to 0"
 
     def __init__(self, visual: VisionTransformer, params: ClipViTParams) -> None:
         super().__init__()
@@ -156,6 +158,10 @@ class ClipViT(Backbone):
 
     def forward(self, images: Tensor) -> ViTFeatures:
         """Map normalized images [I, 3, S, S] to features; at CLIP's own size v_g is `encode_image`."""
+        return self.joined(self.encoded(images))
+
+    def encoded(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Tokens of the last layer, normalized [I, P + 1, W]; then those of regions, where they are others."""
         visual = self.visual
         cells = visual.conv1(images)  # [I, W, g, g]
         count, width, *grid = cells.shape
@@ -166,14 +172,19 @@ class ClipViT(Backbone):
             tokens = self._block(number, tokens)
         last = self._block(len(self.blocks) - 1, tokens)
         final = visual.ln_post(last.transpose(0, 1))
-        regions = final
-        if self.params.regions == "values":
-            regions = visual.ln_post(self._values(tokens).transpose(0, 1))
-        projected = regions[:, 1:] @ visual.proj
+        if self.params.regions == "tokens":
+            return (final,)
+        return final, visual.ln_post(self._values(tokens).transpose(0, 1))
+
+    def joined(self, tensors: Sequence[Tensor]) -> ViTFeatures:
+        """Features of tokens: v_g and the square of patches are projected."""
+        final, regions = tensors[0], tensors[-1]
+        projected = regions[:, 1:] @ self.visual.proj
+        side = math.isqrt(projected.shape[1])
         return ViTFeatures(
-            image=final[:, 0] @ visual.proj,
+            image=final[:, 0] @ self.visual.proj,
             patches=final[:, 1:],
-            regions=projected.transpose(1, 2).unflatten(2, grid),
+            regions=projected.transpose(1, 2).unflatten(2, (side, side)),
         )
 
     def _block(self, number: int, tokens: Tensor) -> Tensor:

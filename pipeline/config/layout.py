@@ -102,6 +102,11 @@ class Layout:
         folder, name = _folder_and_name(run.name)
         return self._cache / folder / "checkpoints" / name
 
+    def features(self, run: Run) -> Path:
+        """Features of a split's images by the frozen encoder of a row, zarr."""
+        folder, name = _folder_and_name(run.name)
+        return self._cache / folder / "features" / name / f"{run.split}.zarr"
+
     def predictions(self, run: Run) -> Path:
         """Dump of raw logits, zarr."""
         return self._scored(run, "predictions", "zarr")

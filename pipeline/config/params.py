@@ -24,8 +24,8 @@ from pipeline.core.names import MAX_SEED, name_fault
 Section = TypeVar("Section")
 # Top-level key of a params file that `weakhoi rerun` writes from a manifest: it holds only the sections of one stage.
 RERUN_MARK = "rerun_of"
-# Lists of what `dvc repro` trains, by what the training reads: proposals, images alone, boxes of pairs.
-RUN_VARIANTS = ("run_variants", "run_image_variants", "run_boxes_variants")
+# Lists of what `dvc repro` trains, by what training reads: proposals, images alone, boxes of pairs, stored features.
+RUN_VARIANTS = ("run_variants", "run_image_variants", "run_boxes_variants", "run_feature_variants")
 _NO_DATASET = ("variants", "execution")  # sections that are no dataset's
 
 
@@ -36,11 +36,15 @@ class ExecutionParams(KnownKeys):
     So no manifest records it and no DVC stage depends on it.
     """
 
-    scheduler: Text | None = None  # detect, infer, evaluate: address of a running Dask scheduler; null: this process
+    scheduler: Text | None = (
+        None  # detect, encode_images, infer, evaluate: address of a running Dask scheduler; null: this process
+    )
     channels_last: Switch = True  # train and infer on CUDA: memory format of images and convolutions
     compile: Switch = False  # train on CUDA: torch.compile the backbone's trunk
     gradient_checkpointing: Switch = False  # train: recompute the backbone's stages in the backward pass, saves memory
-    decode_threads: Annotated[Whole, within(1, 256)] = 2  # detect, infer, represent: decode while the network computes
+    decode_threads: Annotated[Whole, within(1, 256)] = (
+        2  # detect, encode_images, infer, represent: decode while it computes
+    )
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,9 @@ class BagBatch(TensorFields):
 
     Attributes:
         images: float32 [I, 3, S, S], normalized as CLIP expects; every image is resized to the same square.
+            [I, 3, 0, 0] where the batch holds features in their place.
+        features: stored ones of each image, flat, in `Backbone.features_of`'s order: [I, V, F], first those to be used,
+            then, where V is 2, those of the mirror image; [I, 0, 0] where there are none.
         image_sizes: float32 [I, 2], original (width, height) in pixels.
         proposal_offsets: int64 [I + 1]; rows offsets[i]:offsets[i + 1] belong to image i.
         boxes: float32 [N, 4] xyxy, original pixels.
@@ -52,6 +55,7 @@ class BagBatch(TensorFields):
     """
 
     images: Tensor
+    features: Tensor
     image_sizes: Tensor
     proposal_offsets: Tensor
     boxes: Tensor

@@ -24,11 +24,13 @@ from pipeline.core.types import Proposals
 from pipeline.data.images import open_split_image
 from pipeline.data.pixels import normalize_pixels, square_pixels
 from pipeline.data.split import SplitManifest
+from pipeline.store.features_file import SplitFeatures
 from pipeline.store.pair_labels_file import SplitPairLabels
 from pipeline.store.proposals_file import SplitProposals
 from pipeline.store.ragged import offsets_of
 
 _NO_PAIRS = np.zeros((0, 3), np.int64)
+_NO_FEATURES = torch.zeros(0, 0)
 _MORE_SHARED_MEMORY = "enlarge it, or set train.num_workers to 0"
 
 
@@ -38,11 +40,12 @@ class Bag:
 
     Attributes:
         index: row of the split's manifest.
-        pixels: uint8 [3, S, S].
+        pixels: uint8 [3, S, S]; [3, 0, 0] where features stand for them.
         size: original width and height.
         proposals: its own.
         labels: float32 [H].
         pair_labels: int64 [L, 3], rows of two of its proposals and an HOI class; None where its boxes are not known.
+        features: [V, F] as in `BagBatch`; None where there are none.
     """
 
     index: int
@@ -51,6 +54,7 @@ class Bag:
     proposals: Proposals
     labels: NDArray[np.float32]
     pair_labels: NDArray[np.int64] | None = None
+    features: Tensor | None = None
 
 
 class BagDataset(Dataset[Bag]):
@@ -67,6 +71,7 @@ class BagDataset(Dataset[Bag]):
         pair_labels: of the same proposals; None under image-level labels.
         has_boxes: bool [I], images whose pair labels are used; none by default.
         unseen: bool [H], classes whose labels are left out, with the images that have no others; none by default.
+        features: of the same images, which are then not opened.
 
     Attributes:
         seen: bool [H], the other classes.
@@ -86,6 +91,7 @@ class BagDataset(Dataset[Bag]):
         pair_labels: SplitPairLabels | None = None,
         has_boxes: NDArray[np.bool_] | None = None,
         unseen: NDArray[np.bool_] | None = None,
+        features: SplitFeatures | None = None,
     ) -> None:
         self.seen = np.ones(labels.shape[1], np.bool_) if unseen is None else ~unseen
         self.labels = labels if unseen is None else labels * self.seen
@@ -93,7 +99,7 @@ class BagDataset(Dataset[Bag]):
         self.learned = np.arange(len(labels)) if unseen is None else np.flatnonzero(self.labels.any(1))
         self.root, self.image_side, self.max_proposals = root, image_side, max_proposals
         self.class_probabilities = class_probabilities
-        self.pair_labels = pair_labels
+        self.pair_labels, self.features = pair_labels, features
         self.has_boxes = np.zeros(len(manifest), np.bool_) if has_boxes is None else has_boxes
 
     def __len__(self) -> int:
@@ -106,18 +112,23 @@ class BagDataset(Dataset[Bag]):
 
     def __getitem__(self, index: int) -> Bag:
         record = self.manifest.images[index]
-        image = open_split_image(self.manifest, index, self.root)
         found = self.proposals.image(index, self.max_proposals)
         if self.class_probabilities:
             found = found.with_class_probabilities(len(self.proposals.objects))
         return Bag(
             index=index,
-            pixels=square_pixels(image, self.image_side),
+            pixels=self._pixels(index),
             size=(record.width, record.height),
             proposals=found,
             labels=self.labels[index],
             pair_labels=self._pair_labels(index),
+            features=None if self.features is None else torch.from_numpy(self.features.image(index)),
         )
+
+    def _pixels(self, index: int) -> Tensor:
+        if self.features is not None:
+            return torch.zeros(3, 0, 0, dtype=torch.uint8)
+        return square_pixels(open_split_image(self.manifest, index, self.root), self.image_side)
 
     def _pair_labels(self, index: int) -> NDArray[np.int64] | None:
         if self.pair_labels is None or not self.has_boxes[index]:
@@ -137,6 +148,7 @@ def collate_bags(bags: Sequence[Bag]) -> BagBatch:
     ]
     return BagBatch(
         images=normalize_pixels(torch.stack([bag.pixels for bag in bags])),
+        features=torch.stack([_NO_FEATURES if bag.features is None else bag.features for bag in bags]),
         image_sizes=torch.tensor([bag.size for bag in bags], dtype=torch.float32),
         proposal_offsets=torch.from_numpy(offsets),
         boxes=torch.from_numpy(np.concatenate([found.boxes for found in proposals])),
@@ -160,11 +172,12 @@ def _probabilities(found: Proposals) -> NDArray[np.float32]:
 def flip_batch(batch: BagBatch, chosen: Tensor) -> BagBatch:
     """Mirror the chosen images (bool [I]) and their proposals left to right."""
     images = torch.where(chosen[:, None, None, None], batch.images.flip(3), batch.images)
+    features = torch.where(chosen[:, None, None], batch.features.flip(1), batch.features)
     width = batch.image_sizes[batch.proposal_image, 0]
     x1, y1, x2, y2 = batch.boxes.unbind(1)
     mirrored = torch.stack([width - x2, y1, width - x1, y2], 1)
     boxes = torch.where(chosen[batch.proposal_image, None], mirrored, batch.boxes)
-    return replace(batch, images=images, boxes=boxes)
+    return replace(batch, images=images, features=features, boxes=boxes)
 
 
 class EpochSampler(Sampler[list[int]]):

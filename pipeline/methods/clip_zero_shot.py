@@ -26,7 +26,7 @@ class ClipZeroShotNetwork(HoiNetwork):
 
     def forward(self, batch: BagBatch, pairs: PairIndex) -> Outputs:
         """Compare the union regions of a batch's pairs with the bank."""
-        union = union_embeddings(self.backbone, self.backbone(batch.images), batch, pairs, self.params)
+        union = union_embeddings(self.backbone, self.backbone.features_of(batch), batch, pairs, self.params)
         similarities = bank_logits(union, self.bank, self.logit_scale, self.params)
         logits = logit_of_log(torch.log_softmax(similarities, 1))
         return {"interaction_logits": self.verbs_of_pairs(logits, batch.object_ids[pairs.object])}

@@ -46,7 +46,7 @@ class MxHoiNetwork(HoiNetwork):
 
     def forward(self, batch: BagBatch, pairs: PairIndex) -> Outputs:
         """Score the pairs of a batch."""
-        features = self.backbone(batch.images)
+        features = self.backbone.features_of(batch)
         appearance = self.trunk.appearance(self.backbone, features, batch)
         human = appearance[pairs.human], batch.boxes[pairs.human]
         outputs = {"interaction_logits": self._logits(batch, pairs, human, pairs.object, appearance, pairs.image)}

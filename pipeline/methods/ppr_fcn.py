@@ -35,7 +35,7 @@ class PprFcnNetwork(HoiNetwork):
 
     def forward(self, batch: BagBatch, pairs: PairIndex) -> Outputs:
         """Run both branches over the pairs of a batch."""
-        embedded = self.trunk(self.backbone, self.backbone(batch.images), batch, pairs)
+        embedded = self.trunk(self.backbone, self.backbone.features_of(batch), batch, pairs)
         representation = self.fusion(embedded)
         selected = segment_log_softmax(self.selection(representation), pairs.image, len(batch))
         logits = logit_of_log(selected + functional.logsigmoid(self.classification(representation)))

@@ -49,7 +49,7 @@ class PromptClassifierNetwork(HoiNetwork):
 
     def forward(self, batch: BagBatch, pairs: PairIndex) -> Outputs:
         """Classify the pairs of a batch."""
-        holistic = self.trunk(self.backbone, self.backbone(batch.images), batch, pairs)
+        holistic = self.trunk(self.backbone, self.backbone.features_of(batch), batch, pairs)
         if self.params.classifier == "prompts":
             by_hoi = bank_logits(holistic, self.bank, self.logit_scale, self.params) + self.prompt_bias
             logits = self.verbs_of_pairs(by_hoi, batch.object_ids[pairs.object])

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import torch
 
@@ -55,6 +55,7 @@ def run_parts(
     tell: Callable[[str], None],
     scheduler: str | None,
     threads: int,
+    opened: Callable[[Any], None] = lambda work: None,
 ) -> tuple[Work, FinishedParts]:
     """Compute all parts of a job's work that are not on disk; return the work, opened here too, and the parts.
 
@@ -63,12 +64,14 @@ def run_parts(
         tell: prints a line for the user, about parts that cannot be used.
         scheduler: address of the cluster that computes, whose workers see the job's paths; None: this process does.
         threads: that decode images, in each process.
+        opened: called with the work before anything is computed; may refuse it.
 
     Raises:
         UserError: as opening and computing, or no scheduler answers.
     """
     with connect(scheduler) as client:
         work = job.open()
+        opened(work)
         plan = PartPlan(job.folder, _key(job, work), work.num_images, job.part_size)
         tell_of_other_work(plan.folder, plan.digest, tell)
         with progress(work.num_images) as advance:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.errors import ArtifactError, resource_error
+from pipeline.core.errors import ArtifactError, ResourceError, resource_error
 
 _CHUNK = 1 << 20
 _NAME_BYTES = 200  # of 255 that a file's name may have on most systems; the rest is for what `_temporary` adds
@@ -43,6 +43,21 @@ def atomic_path(final: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # a disk that has become read-only: reported above
             _remove(temporary)
+
+
+def check_space(path: Path, needed: int, what: str, remedy: str) -> None:
+    """Refuse to start on files that would not fit on the disk of `path`, which need not exist yet.
+
+    Args:
+        needed: bytes.
+        what: is to be written, for the message.
+
+    Raises:
+        ResourceError: says how much there is; `remedy` says what to do.
+    """
+    place = next(folder for folder in (path, *path.parents) if folder.exists())
+    if (free := shutil.disk_usage(place).free) < needed:
+        raise ResourceError(f"{path}: {what}: {needed / 1e6:,.1f} MB of disk, but {free / 1e6:,.1f} are free; {remedy}")
 
 
 def is_stream(path: Path) -> bool:

@@ -42,7 +42,7 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], values: Mappin
     text = json.dumps(dict(values or {}))
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
-        temporary.write_bytes(save(contiguous, {"values": text, "sha256": _digest(contiguous, text)}))
+        temporary.write_bytes(save(contiguous, {"values": text, "sha256": digest_of_tensors(contiguous, text)}))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
@@ -56,7 +56,7 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] |
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         text = metadata["values"]
-        if metadata["sha256"] != _digest(tensors, text):
+        if metadata["sha256"] != digest_of_tensors(tensors, text):
             return None
         return tensors, json.loads(text)
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
@@ -65,7 +65,8 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] |
         return None
 
 
-def _digest(tensors: Mapping[str, torch.Tensor], text: str) -> str:
+def digest_of_tensors(tensors: Mapping[str, torch.Tensor], text: str = "") -> str:
+    """Sha256 of named CPU tensors, and of a text."""
     digest = hashlib.sha256(text.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -18,7 +18,7 @@ from pipeline.store.files import atomic_path
 from pipeline.store.ragged import Column
 
 WRITE_ZEROS: Any = {"write_empty_chunks": True}  # the `config` of every array that is written
-_SHARD_CHUNKS = 16
+SHARD_CHUNKS = 16
 
 
 def open_whole_array(path: Path, group: zarr.Group, name: str) -> zarr.Array[Any]:
@@ -44,27 +44,33 @@ def open_whole_array(path: Path, group: zarr.Group, name: str) -> zarr.Array[Any
 
 
 def write_zarr(
-    path: Path, columns: Mapping[str, Column | NDArray[Any]], *, attributes: Mapping[str, Any], chunk_rows: int
+    path: Path,
+    columns: Mapping[str, Column | NDArray[Any]],
+    *,
+    attributes: Mapping[str, Any],
+    chunk_rows: int,
+    compressed: bool = True,
 ) -> None:
     """Write a table atomically as one group, a shard of one array in memory at a time."""
     with atomic_path(path) as temporary:
         group = zarr.open_group(temporary, mode="w", zarr_format=3)
         group.attrs.update(attributes)
         for name, column in columns.items():
-            _write_column(group, name, Column.of(column), chunk_rows)
+            _write_column(group, name, Column.of(column), chunk_rows, compressed)
 
 
-def _write_column(group: zarr.Group, name: str, column: Column, chunk_rows: int) -> None:
+def _write_column(group: zarr.Group, name: str, column: Column, chunk_rows: int, compressed: bool) -> None:
     rows = max(1, min(chunk_rows, len(column)))
     trailing = column.shape[1:]
     chunks = -(-len(column) // rows) if column.size else 1
-    shard_rows = rows * min(chunks, _SHARD_CHUNKS)
+    shard_rows = rows * min(chunks, SHARD_CHUNKS)
     target = group.create_array(
         name,
         shape=column.shape,
         dtype=column.dtype,
         chunks=(rows, *trailing),
         shards=(shard_rows, *trailing),
+        compressors="auto" if compressed else None,
         config=WRITE_ZEROS,
     )
     if column.size:

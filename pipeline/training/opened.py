@@ -28,6 +28,7 @@ from pipeline.store.proposals_file import SplitProposals, read_proposals
 from pipeline.store.source_files import code_digest
 from pipeline.store.stage_run import StageRun
 from pipeline.training.params import TrainParams
+from pipeline.training.stored_features import take_features
 from pipeline.training.supervision import check_supervision, images_with_boxes
 
 
@@ -109,6 +110,7 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
         origin={"clip": clip_model.name, "clip_digest": clip_model.digest, "prompts": list(bank.prompts)},
     )
     stage.note(*model.outside_files)
+    bags.features = take_features(stage, params, model, manifest)
     return OpenedTraining(params, vocabulary, bags, model)
 
 

@@ -14,6 +14,7 @@ from pipeline.config.types import (
     Seed,
     Switch,
     Text,
+    VariantName,
     Weight,
     Whole,
     within,
@@ -47,6 +48,7 @@ class TrainParams(KnownKeys):
     loss_weights: dict[Text, Weight] = field(default_factory=dict)  # of the method's loss terms; 1 if not named
     flip_probability: Fraction = 0.5
     seed: Seed = 0
+    stored_features: VariantName | None = None  # row whose `encode_images` stands for images; null: images
     unseen: Text | None = None  # a class split (data/class_splits.py) whose unseen classes have no labels in training
 
     @property

@@ -17,6 +17,7 @@ def shrink(document: dict[str, Any]) -> None:
     toyworld = document["toyworld"]
     toyworld["prepare"]["num_images"] = {"train": 24, "val": 2, "test": 16}
     toyworld["detect"] |= {"part_size": 4, "batch_size": 4}
+    toyworld["encode_images"] |= {"part_size": 4, "batch_size": 4}
     toyworld["train"] |= {"epochs": 1, "batch_size": 4, "checkpoint_every": 1}
     toyworld["infer"] |= {"part_size": 3, "batch_size": 3}
     toyworld["report"] |= {"num_images": 2, "gallery_images": 3}

@@ -9,12 +9,14 @@ from click.testing import Result
 from tests import roots
 
 RUN = ("--variant", "ours")
+FROZEN = ("--variant", "ours_frozen")
 SEEDED = (*RUN, "--seed", "0")
 STAGES: dict[str, tuple[str, ...]] = {
     "prepare": ("prepare",),
     "detect": ("detect", "--split", "train"),
     "detect-test": ("detect", "--split", "test"),
     "encode_prompts": ("encode-prompts",),
+    "encode_images": ("encode-images", *FROZEN),
     "train": ("train", *RUN),
     "train-seeded": ("train", *SEEDED),
     "infer": ("infer", *RUN),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.faults.stages import RUN, SEEDED, in_process, refused
+from tests.faults.stages import FROZEN, RUN, SEEDED, in_process, refused
 from tests.roots import succeeds, weakhoi
 
 pytestmark = pytest.mark.slow
@@ -44,6 +44,12 @@ ARTIFACTS = {
         f"{CACHE}/proposals/test.h5",
         ("train", *RUN),
         "weakhoi encode-prompts --dataset toyworld",
+    ),
+    "features": (
+        f"{CACHE}/features/ours_frozen/train.zarr/features/c/0/0/0",
+        f"{CACHE}/features/ours_frozen/train.zarr/features/c/1/0/0",
+        ("train", *FROZEN),
+        "weakhoi encode-images --dataset toyworld --variant ours_frozen --split train",
     ),
     "checkpoint": (
         f"{CACHE}/checkpoints/ours/model.safetensors",

@@ -32,6 +32,7 @@ MANIFESTS = {
     "prepare": "prepare",
     "detect": "detect-train",
     "encode_prompts": "encode_prompts",
+    "encode_images": "encode_images-ours_frozen-train",
     "train": "train-ours",
     "infer": "infer-ours-test",
     "evaluate": "evaluate-ours",
@@ -40,7 +41,7 @@ MANIFESTS = {
     "report": "report",
 }
 FILES = {"score": ["study/ours-0.json"], "summary": ["ablations.md", "ablations.csv"]}
-IN_PARTS = ("detect", "infer", "represent")
+IN_PARTS = ("detect", "encode_images", "infer", "represent")
 
 
 def contents(root: Path) -> dict[str, str]:

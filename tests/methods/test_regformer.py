@@ -94,6 +94,7 @@ def example():
     tokens = torch.tensor(INPUTS["encoder_tokens"], dtype=torch.float64)  # [4, 3]
     batch = BagBatch(
         images=tokens.T.reshape(1, 3, 2, 2),
+        features=torch.zeros(1, 0, 0),
         image_sizes=torch.tensor([INPUTS["image_size_wh"]]),
         proposal_offsets=torch.tensor([0, 2]),
         boxes=torch.tensor([INPUTS["human_box"], INPUTS["object_box"]]),

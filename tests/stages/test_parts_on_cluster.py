@@ -14,19 +14,28 @@ from tests.roots import copied, refused, succeeds
 from tests.stages.own_dataset import edit_custom
 
 pytestmark = pytest.mark.slow
-OUTPUTS = {"detect": "cache/custom/proposals/train.h5", "infer": "cache/custom/train/predictions/ours-train.zarr"}
+OUTPUTS = {
+    "detect": "cache/custom/proposals/train.h5",
+    "encode-images": "cache/custom/features/ours/train.zarr",
+    "infer": "cache/custom/train/predictions/ours-train.zarr",
+}
 MANIFESTS = {
-    stage: f"manifests/custom/runs/{stage}-{name}.json"
-    for stage, name in (("detect", "train"), ("infer", "ours-train"))
+    stage: f"manifests/custom/runs/{name}.json"
+    for stage, name in (
+        ("detect", "detect-train"),
+        ("encode-images", "encode_images-ours-train"),
+        ("infer", "infer-ours-train"),
+    )
 }
 
 
 @pytest.fixture(scope="module")
 def finished(own_dataset, tmp_path_factory) -> Path:
-    """Both stages in this process, in parts of two images."""
+    """All three in this process, in parts of two images."""
     root = copied(own_dataset, tmp_path_factory.mktemp("finished") / "root")
     small = {"batch_size": 2, "part_size": 2}
-    edit_custom(root, lambda section: (section["detect"].update(small), section["infer"].update(small)))
+    edit_custom(root, lambda section: [section[name].update(small) for name in ("detect", "encode_images", "infer")])
+    edit_custom(root, lambda section: section["model"]["clip_resnet"].update(trained="none"))
     (root / "manifests/custom/runs/train-ours.json").unlink()  # of other proposals than those that are detected now
     for stage in OUTPUTS:
         run(root, stage)
@@ -35,9 +44,10 @@ def finished(own_dataset, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def root(finished, tmp_path) -> Path:
-    """The same without the dump and without manifests."""
+    """The same without the zarr files and without manifests."""
     root = copied(finished, tmp_path / "root")
-    shutil.rmtree(root / OUTPUTS["infer"])
+    for name in ("encode-images", "infer"):
+        shutil.rmtree(root / OUTPUTS[name])
     for name in MANIFESTS.values():
         (root / name).unlink()
     return root
@@ -75,7 +85,7 @@ def test_bytes_are_those_of_one_process_though_a_worker_is_killed(stage, root, f
     assert not list(root.rglob("*.tmp"))
 
 
-@pytest.mark.parametrize("stage", ["detect", "infer", "represent"])
+@pytest.mark.parametrize("stage", ["detect", "encode-images", "infer", "represent"])
 def test_the_address_is_that_of_params_unless_another_is_given(stage, root):
     path = root / "params.yaml"
     path.write_text(path.read_text().replace("scheduler: null", "scheduler: of-params"))

@@ -44,7 +44,7 @@ class AlignFormerNetwork(HoiNetwork):
 
     def forward(self, batch: BagBatch, pairs: PairIndex) -> Outputs:
         """Decode the images, and score the pairs of proposals by the queries."""
-        features = self.backbone(batch.images)
+        features = self.backbone.features_of(batch)
         outputs: Outputs = self.decoder(self.backbone.patches(features))
         with torch.no_grad():
             outputs["interaction_logits"] = self._pair_logits(outputs, batch, pairs)

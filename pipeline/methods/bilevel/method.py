@@ -56,7 +56,7 @@ class Bilevel(Method):
     def calibrate(self, network: Any, batches: Iterable[BagBatch], label_rate: float) -> None:
         """Start s_g so that its mean probability is the label rate, which CLIP's temperature alone would not give."""
         if self.params.hoi_recognition and self.params.calibrate_global_bias and 0 < label_rate < 1:
-            logits = [network.image_logits(network.backbone(batch.images)) for batch in batches]
+            logits = [network.image_logits(network.backbone.features_of(batch)) for batch in batches]
             network.global_bias.fill_(calibrated_bias(torch.cat(logits), label_rate))
 
 

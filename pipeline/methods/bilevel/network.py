@@ -59,7 +59,7 @@ class BilevelNetwork(HoiNetwork):
 
     def forward(self, batch: BagBatch, pairs: PairIndex) -> Outputs:
         """Run both branches over a batch."""
-        features = self.backbone(batch.images)
+        features = self.backbone.features_of(batch)
         embedded = self.trunk(self.backbone, features, batch, pairs)  # v_p
         union = self._union(batch, features, pairs)
         representation = self._representation(embedded, union)

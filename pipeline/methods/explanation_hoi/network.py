@@ -104,7 +104,7 @@ class ExplanationHoiNetwork(HoiNetwork):
         """Features of all nodes and edges of a batch."""
         image, boxes = batch.proposal_image, batch.boxes
         placed = boxes / batch.image_sizes[image].repeat(1, 2)
-        maps = self.backbone.region_maps(self.backbone(batch.images), placed, image)
+        maps = self.backbone.region_maps(self.backbone.features_of(batch), placed, image)
         nodes = torch.cat([node_geometry(boxes, batch.image_sizes[image]), batch.class_probabilities], 1)
         sizes = batch.image_sizes[pairs.image]
         edges = edge_geometry(boxes[pairs.human], boxes[pairs.object], sizes, self.params.sectors)

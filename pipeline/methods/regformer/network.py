@@ -81,15 +81,15 @@ class RegFormerNetwork(HoiNetwork):
 
     def forward(self, batch: BagBatch, pairs: PairIndex) -> Outputs:
         """Logits of images, and of the batch's pairs where it has some."""
-        scenes = self._scenes(batch.images)
+        scenes = self._scenes(batch)
         return {"image_logits": self._image_logits(scenes)} | self._pair_outputs(scenes, batch, pairs)
 
-    def _scenes(self, images: Tensor) -> _Scenes:
+    def _scenes(self, batch: BagBatch) -> _Scenes:
         with torch.no_grad() if self.params.freeze_backbone else nullcontext():
-            patches = self.backbone.patches(self.backbone(images))
+            patches = self.backbone.patches(self.backbone.features_of(batch))
         tokens = self.projector(patches)
         keys, values = self.decoder.memory(tokens)
-        with torch.autocast(images.device.type, enabled=False):  # cosines are multiplied by 20: no bfloat16
+        with torch.autocast(batch.images.device.type, enabled=False):  # cosines are multiplied by 20: no bfloat16
             tokens = tokens.to(self.object_bank.dtype)
             human = self.human_head(tokens, self.object_bank[self.human : self.human + 1])
             objects = self.object_head(tokens, self.object_bank)
