@@ -78,15 +78,17 @@ def label_captions(
         DataError: the files are missing or of another form; no caption is of a training image, or none names a class.
     """
     captions, matcher = read_captions(path), CaptionMatcher(vocabulary, Synonyms.of(vocabulary, synonyms))
-    rows, elsewhere = _rows_by_name(train), {name for split in others for name in _rows_by_name(split)}
+    rows = _rows_by_name(train)
+    elsewhere = {name for split in others for name in _rows_by_name(split)} - {record.path for record in train.images}
     named = np.zeros((len(train), vocabulary.num_hois), np.float32)
     counts = np.zeros(len(train), np.int64)
     without: list[str] = []
     left_out: Counter[str] = Counter()
     for caption in captions:
-        row = rows.get(caption.image, rows.get(PurePosixPath(caption.image).name))
+        name = next((name for name in _names_of(caption) if name in rows or name in elsewhere), None)
+        row = rows.get(name) if name not in elsewhere else None
         if row is None:
-            left_out["other_splits" if caption.image in elsewhere else "unknown_images"] += 1
+            left_out["unknown_images" if name is None else "other_splits"] += 1
         else:
             counts[row] += 1
             hoi_ids = matcher.hoi_ids(caption.text)
@@ -110,6 +112,11 @@ def label_captions(
         "words_without": dict(sorted(words.items(), key=lambda item: (-item[1], item[0]))[:_LISTED]),
     }
     return CaptionLabels(labels, report)
+
+
+def _names_of(caption: ImageCaption) -> tuple[str, str]:
+    """What an image may be found by, the exact name first."""
+    return caption.image, PurePosixPath(caption.image).name
 
 
 def _rows_by_name(split: SplitManifest) -> dict[str, int]:
