@@ -35,7 +35,11 @@ def check_captions(params: PrepareParams, dataset: str) -> None:
 
 
 def caption_labels(
-    stage: StageRun, params: PrepareParams, train: SplitManifest, others: Sequence[SplitManifest], vocabulary: Vocabulary
+    stage: StageRun,
+    params: PrepareParams,
+    train: SplitManifest,
+    others: Sequence[SplitManifest],
+    vocabulary: Vocabulary,
 ) -> CaptionLabels:
     """Label the training images by their captions, note the files as inputs, and print one line of figures."""
     path = _captions_path(params, stage.layout)

@@ -26,6 +26,8 @@ STAGES = (
     "detect",
     "import_proposals",
     "label_pairs",
+    "label_captions",
+    "label",
     "encode_prompts",
     "train",
     "infer",

@@ -18,6 +18,8 @@ _GROUPS = {
     "Pipeline": {
         "prepare": "Write split manifests, vocabulary and ground truth of a dataset.",
         "detect": "Write the proposals of one split (HDF5).",
+        "label-captions": "Label training images by their captions, beside the annotated labels (HDF5).",
+        "label": "Label training images by CLIP, without any annotation (HDF5).",
         "label-pairs": "Label proposed training pairs from annotated boxes, for training with boxes (HDF5).",
         "encode-prompts": "Write the knowledge bank of the dataset's own CLIP (HDF5).",
         "train": "Train one variant end to end from image-level labels.",

@@ -53,7 +53,9 @@ def command(dataset: str, root: Path) -> None:
                 write_people(layout.people(name), split.people)
                 outputs.append(layout.people(name))
         stage.note(*inputs)
-        stage.finish(outputs, {split.manifest.split: len(split.manifest) for split in splits} | report, seed=params.seed)
+        stage.finish(
+            outputs, {split.manifest.split: len(split.manifest) for split in splits} | report, seed=params.seed
+        )
 
 
 def _with_labels(

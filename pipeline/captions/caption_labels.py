@@ -20,15 +20,16 @@ from pipeline.captions.synonyms import Synonyms
 from pipeline.core.errors import DataError, did_you_mean
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest
+from pipeline.prompts.verb_lists import words
 from pipeline.store.image_labels_file import SplitLabels
 
 _LISTED = 20  # captions, words
-_FUNCTION_WORDS = frozenset(
+_FUNCTION_WORDS = words(
     """
     a an the his her its their this that these those some any each one two three four several many of in on at with for
     by from into near to up down over and or is are was were be been being has have it he she they there as while next
     front side top off out through around very
-    """.split()
+    """
 )
 
 
@@ -86,7 +87,7 @@ def label_captions(
     left_out: Counter[str] = Counter()
     for caption in captions:
         name = next((name for name in _names_of(caption) if name in rows or name in elsewhere), None)
-        row = rows.get(name) if name not in elsewhere else None
+        row = None if name is None or name in elsewhere else rows[name]
         if row is None:
             left_out["unknown_images" if name is None else "other_splits"] += 1
         else:
@@ -96,8 +97,8 @@ def label_captions(
             without += [] if hoi_ids else [caption.text]
         advance()
     _check(path, captions, train, counts, named)
-    labels = SplitLabels.of("captions", train.image_ids, named / np.maximum(counts, 1)[:, None])
-    words = Counter(word for text in without for word in set(re.findall(r"[^\W\d_]+", text.lower())) - _FUNCTION_WORDS)
+    labels = SplitLabels.of("captions", train.image_ids, named / np.maximum(counts, 1, dtype=np.float32)[:, None])
+    left = Counter(word for text in without for word in set(re.findall(r"[^\W\d_]+", text.lower())) - _FUNCTION_WORDS)
     report = {
         "captions": int(counts.sum()),
         "with_class": int(counts.sum()) - len(without),
@@ -107,9 +108,9 @@ def label_captions(
         "images_with_captions": int((counts > 0).sum()),
         "images_with_labels": int(named.any(1).sum()),
         "labels": len(labels.hoi_ids),
-        "classes_without": [vocabulary.hoi_name(row) for row in np.flatnonzero(~named.any(0))],
+        "classes_without": [vocabulary.hoi_name(row) for row in np.flatnonzero(~named.any(0)).tolist()],
         "captions_without": sorted(set(without))[:_LISTED],
-        "words_without": dict(sorted(words.items(), key=lambda item: (-item[1], item[0]))[:_LISTED]),
+        "words_without": dict(sorted(left.items(), key=lambda item: (-item[1], item[0]))[:_LISTED]),
     }
     return CaptionLabels(labels, report)
 

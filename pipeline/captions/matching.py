@@ -1,10 +1,10 @@
 """Which HOI classes a caption names: a verb and an object where one goes with the other.
 
 A rule over words, without a parser; docs/weak_labels.md states it for users:
-- Names and synonyms, singular and plural, the longest first ("hot dog" is no dog). A verb's first word in any form, then
-  its other words, at most four words apart ("sit on": "sat quietly on").
-- Active: the first object after the verb, with at most six words and no end of the clause between, and those that "and",
-  "or" or a comma adds to it. Verbs that "and" joins share their objects ("washing and brushing a dog").
+- Names and synonyms, singular and plural, the longest first ("hot dog" is no dog). A verb's first word in any form,
+  then its other words, at most four words apart ("sit on": "sat quietly on").
+- Active: the first object after the verb, with at most six words and no end of the clause between, and those that
+  "and", "or" or a comma adds to it. Verbs that "and" joins share their objects ("washing and brushing a dog").
 - Passive: an object before a participle, with a form of "be" before it or "by" after it ("a bicycle is being ridden").
 - Not: behind "not", "without" or "instead of"; where what stands before the verb are objects and no person ("a dog
   catches a frisbee"); a plain form that stands as a noun ("a park bench", "a ride").
@@ -22,29 +22,30 @@ from pipeline.captions.synonyms import Synonyms
 from pipeline.captions.word_forms import VerbForms, noun_forms, verb_forms
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.prompts.templates import INSTRUMENT, OBJECT, verb_key, without_role
+from pipeline.prompts.verb_lists import words
 
 _SENTENCE_END = re.compile(r"[.;:!?\n]+")
-_TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|,")
+_TOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)*|,")
 _SAME = {"onto": "on", "upon": "on", "atop": "on", "&": "and"}
 _PARTICLE_GAP, _OBJECT_GAP, _PASSIVE_GAP, _NEGATION_GAP = 4, 6, 4, 3  # words
 _JOIN = frozenset({"and", "or", ","})
 _MEANS = frozenset({"with", "using"})
-_ENDS = frozenset(
+_ENDS = words(
     """
     while as but when where because before after near beside besides behind under below beneath above between among
     outside inside along across around by against toward towards during next front who which that until , with using
-    """.split()
+    """
 )
-_BE = frozenset("is are was were be been being gets getting got get".split())
-_AUXILIARY = _BE | frozenset("has have had that which just still also currently".split())
-_NEGATION = frozenset("not no without never cannot".split())
-_BEFORE_NOUN = frozenset(
+_BE = words("is are was were be been being gets getting got get")
+_AUXILIARY = _BE | words("has have had that which just still also currently")
+_NEGATION = words("not no without never cannot")
+_BEFORE_NOUN = words(
     """
     a an the his her its their my your our this these those some any each every another one two three of in on at with
     for by from into near
-    """.split()
+    """
 )
-_BEFORE_VERB = frozenset("to who can will would does do did and then".split())
+_BEFORE_VERB = words("to who can will would does do did and then")
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ class CaptionMatcher:
         for object_id, name in enumerate(vocabulary.objects):
             key = verb_key(name)
             for text in (key, *synonyms.objects[key]):
-                for words in noun_forms(tuple(text.split())):
-                    self._names[words].add(object_id)
+                for name_words in noun_forms(tuple(text.split())):
+                    self._names[name_words].add(object_id)
         self._longest = max(map(len, self._names))
         self._patterns: defaultdict[str, list[_Pattern]] = defaultdict(list)
         for pattern in _patterns(vocabulary, synonyms):
@@ -89,7 +90,7 @@ class CaptionMatcher:
     def hoi_ids(self, caption: str) -> set[int]:
         """Return the HOI classes that a caption names."""
         found: set[int] = set()
-        for sentence in _SENTENCE_END.split(caption.lower()):
+        for sentence in _SENTENCE_END.split(caption.lower().replace("\u2019", "'")):
             tokens = [_SAME.get(token, token) for token in _TOKEN.findall(sentence.replace("&", " and "))]
             found |= self._of_sentence(tokens)
         return found
@@ -155,16 +156,16 @@ class CaptionMatcher:
         for verb_id in pattern.verb_ids:
             for mention, by_means in _objects_behind(tokens, row, stop, at, verbs, self._is_instrument[verb_id]):
                 for object_id in mention.object_ids:
-                    direct = self._direct_of[verb_id]
-                    if self._is_instrument[verb_id] and not by_means and direct >= 0:
-                        if self._classes[direct, object_id] >= 0:
-                            continue  # "cutting a knife" is no cutting with it
-                    found.add(int(self._classes[verb_id, object_id]))
+                    if by_means or not self._has_direct_role(verb_id, object_id):
+                        found.add(int(self._classes[verb_id, object_id]))
         return found - {-1}
 
-    def _passive(
-        self, tokens: list[str], row: int, stop: int, pattern: _Pattern, mentions: list[_Mention]
-    ) -> set[int]:
+    def _has_direct_role(self, verb_id: int, object_id: int) -> bool:
+        """Whether an instrument can also be what is acted on: "cutting a knife" is no cutting with it."""
+        direct = self._direct_of[verb_id]
+        return self._is_instrument[verb_id] and direct >= 0 and bool(self._classes[direct, object_id] >= 0)
+
+    def _passive(self, tokens: list[str], row: int, stop: int, pattern: _Pattern, mentions: list[_Mention]) -> set[int]:
         """Classes of the object before a participle."""
         before = [mention for mention in mentions if mention.stop <= row]
         if not before:
@@ -193,7 +194,7 @@ def _patterns(vocabulary: Vocabulary, synonyms: Synonyms) -> Iterator[_Pattern]:
 
 def _is_negated(tokens: list[str], row: int) -> bool:
     before = tokens[max(0, row - _NEGATION_GAP) : row]
-    denied = any(token in _NEGATION or token.replace("’", "'").endswith("n't") for token in before)
+    denied = any(token in _NEGATION or token.endswith("n't") for token in before)
     return denied or before[-2:] == ["instead", "of"]
 
 

@@ -6,15 +6,19 @@ word here is a category of COCO itself.
 
 from __future__ import annotations
 
-OBJECTS: dict[str, tuple[str, ...]] = {
-    "person": tuple(
+from collections.abc import Iterable
+
+from pipeline.prompts.verb_lists import words
+
+OBJECTS: dict[str, Iterable[str]] = {
+    "person": words(
         """
         man woman boy girl child kid baby toddler infant adult guy lady gentleman human somebody someone individual
         player rider skier snowboarder surfer skater skateboarder cyclist bicyclist biker motorcyclist batter pitcher
         catcher umpire chef cook waiter waitress farmer worker driver pedestrian student teacher policeman officer
         soldier fireman fisherman businessman cowboy jockey friend couple family crowd group team he she they him
         mother father mom dad son daughter wife husband bride groom teenager youngster athlete tourist vendor
-        """.split()
+        """
     ),
     "bicycle": ("bike", "cycle"),
     "motorcycle": ("motorbike", "motor bike", "moped", "scooter"),
@@ -65,7 +69,7 @@ OBJECTS: dict[str, tuple[str, ...]] = {
 }
 
 # A verb's first word is a base form that captions hold in all of its forms.
-VERBS: dict[str, tuple[str, ...]] = {
+VERBS: dict[str, Iterable[str]] = {
     "hold": ("grasp", "grip", "clutch"),
     "sit on": ("sit in", "perch on", "seat on", "seat in"),
     "sit at": ("sit around", "seat at", "seat around"),

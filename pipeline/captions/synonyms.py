@@ -5,6 +5,7 @@ The file is JSON: {"objects": {"bicycle": ["bike"]}, "verbs": {"ride": ["mount"]
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ class Synonyms:
         )
 
 
-def _without_names(words: tuple[str, ...], names: set[str]) -> tuple[str, ...]:
+def _without_names(words: Iterable[str], names: set[str]) -> tuple[str, ...]:
     """Words that are no names of their own: "watch" is looking, unless the vocabulary has the verb watch."""
     return tuple(word for word in words if word not in names)
 

@@ -17,6 +17,7 @@ SECTIONS = {
     "clip": "pipeline.prompts.params.ClipParams",
     "detect": "pipeline.detection.params.DetectParams",
     "encode_prompts": "pipeline.prompts.params.PromptParams",
+    "label": "pipeline.labeling.params.LabelParams",
     "model": "pipeline.methods.params.ModelParams",
     "train": "pipeline.training.params.TrainParams",
     "infer": "pipeline.inference.params.InferParams",

@@ -44,7 +44,7 @@ class SplitLabels:
         return cls(source, image_ids, offsets, hoi_ids, confidence[image, hoi_ids].astype(np.float32))
 
     def mask(self, num_hois: int) -> NDArray[np.bool_]:
-        """The labels as bool [I, H]."""
+        """Return the labels as bool [I, H]."""
         mask = np.zeros((len(self.image_ids), num_hois), np.bool_)
         mask[row_owner(self.offsets), self.hoi_ids] = True
         return mask
@@ -52,8 +52,12 @@ class SplitLabels:
 
 def write_image_labels(path: Path, labels: SplitLabels) -> None:
     """Write the labels of a split atomically."""
-    columns = {"offsets": labels.offsets, "hoi_ids": labels.hoi_ids, "confidence": labels.confidence}
-    columns |= {"image_id": encode_strings(labels.image_ids)}
+    columns = {
+        "offsets": labels.offsets,
+        "hoi_ids": labels.hoi_ids,
+        "confidence": labels.confidence,
+        "image_id": encode_strings(labels.image_ids),
+    }
     write_hdf5(path, columns, attributes={"source": labels.source}, chunk_rows=_ROWS_PER_CHUNK)
 
 
