@@ -28,6 +28,7 @@ STAGES = (
     "label_pairs",
     "label_captions",
     "label",
+    "label_quality",
     "encode_prompts",
     "train",
     "infer",

@@ -35,6 +35,7 @@ _GROUPS = {
     },
     "Study": {
         "score": "Score every row that shares a seeded run.",
+        "label-quality": "Compare labels that nobody annotated with annotated ones of training images.",
         "sweep": "Sweep the weight of one factor of the score over seeded runs.",
         "represent": "Write representations of a split's best-detected pairs (HDF5).",
         "tsne": "Draw t-SNE of representations and knowledge banks.",

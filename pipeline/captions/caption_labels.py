@@ -97,7 +97,8 @@ def label_captions(
             without += [] if hoi_ids else [caption.text]
         advance()
     _check(path, captions, train, counts, named)
-    labels = SplitLabels.of("captions", train.image_ids, named / np.maximum(counts, 1, dtype=np.float32)[:, None])
+    share = (named / np.maximum(counts, 1)[:, None]).astype(np.float32)
+    labels = SplitLabels.of("captions", train.image_ids, share)
     left = Counter(word for text in without for word in set(re.findall(r"[^\W\d_]+", text.lower())) - _FUNCTION_WORDS)
     report = {
         "captions": int(counts.sum()),

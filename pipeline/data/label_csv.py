@@ -47,6 +47,21 @@ def read_label_csv(path: Path) -> dict[str, LabeledImage]:
     return images
 
 
+def read_class_csv(path: Path) -> list[tuple[str, str]]:
+    """Return the (verb, object) pairs of a list of classes, verb,object.
+
+    Raises:
+        DataError: as `read_label_csv`, or a row lacks one of the two.
+    """
+    pairs = []
+    for line, row in read_rows(path, _REQUIRED[1:]):
+        verb, name = _word(row["verb"]), _word(row["object"])
+        if not verb or not name:
+            raise DataError(f'{path} line {line}: "{verb},{name}" is no class; expected a verb and an object')
+        pairs.append((verb, name))
+    return pairs
+
+
 def _image_path(text: str, where: str) -> str:
     path = PurePosixPath(text)
     if not path.parts:

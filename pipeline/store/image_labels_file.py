@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,7 @@ class SplitLabels:
 
 def write_image_labels(path: Path, labels: SplitLabels) -> None:
     """Write the labels of a split atomically."""
-    columns = {
+    columns: dict[str, NDArray[Any]] = {
         "offsets": labels.offsets,
         "hoi_ids": labels.hoi_ids,
         "confidence": labels.confidence,
