@@ -10,7 +10,6 @@ import numpy as np
 
 from pipeline.config.layout import Layout
 from pipeline.config.params import load_execution
-from pipeline.inference.params import InferParams
 from pipeline.labeling.clip_scores import LabelJob
 from pipeline.labeling.params import LabelParams
 from pipeline.labeling.thresholds import label_by_scores
@@ -33,10 +32,10 @@ def command(dataset: str, device: str, scheduler: str | None, root: Path) -> Non
     """Compare images and union regions with the knowledge bank, and label what scores high for its class."""
     layout = Layout(root, dataset)
     with StageRun("label", layout) as stage:
-        params, sizes, clip = stage.params(LabelParams), stage.params(InferParams), stage.params(ClipParams)
+        params, clip = stage.params(LabelParams), stage.params(ClipParams)
         model = stage.sections["model"] = stage.params(ModelParams).used()
         channels_last = load_execution(layout.params).channels_last
-        job = LabelJob(layout, SPLIT, params, sizes, clip, model, device, channels_last)
+        job = LabelJob(layout, SPLIT, params, clip, model, device, channels_last)
         opened, parts = run_job(job, stage, scheduler)
         stage.inputs.digests.update(opened.inputs)
         columns = {name: parts.column(name).read() for name in opened.empty}

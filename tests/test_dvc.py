@@ -25,6 +25,8 @@ LISTED = {
     "run_image_variants": ["exp1"],
     "run_boxes_variants": ["exp2"],
     "boxes_datasets": ["toyworld"],
+    "run_clip_variants": ["exp5"],
+    "clip_datasets": ["toyworld"],
 }  # so that their stages are tested
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
@@ -116,6 +118,7 @@ def test_outs_are_paths_of_the_layout():
             for kind in (layout.split, layout.proposals, layout.pair_labels)
             for split in ("train", "val", "test")
         }
+        known.add(layout.image_labels("clip"))
         of = variant if "variant" in run["item"] else run["item"].get("split")
         known.add(layout.stage_manifest(run["stage"], of))
         assert {Path(out) for out in run["outs"]} <= known
@@ -234,10 +237,10 @@ AFTER_TRAIN = {"train", "infer", "evaluate", "report"}
         ("report.num_images", {"report"}),
         ("infer.batch_size", {"infer", "evaluate", "report"}),
         ("train.learning_rate", AFTER_TRAIN),
-        ("model.bilevel", AFTER_TRAIN),
-        ("encode_prompts.template", {"encode_prompts"} | AFTER_TRAIN),
-        ("clip.weights", {"encode_prompts"} | AFTER_TRAIN),
-        ("detect.score_threshold", {"detect", "label_pairs"} | AFTER_TRAIN),
+        ("model.bilevel", {"label"} | AFTER_TRAIN),
+        ("encode_prompts.template", {"encode_prompts", "label"} | AFTER_TRAIN),
+        ("clip.weights", {"encode_prompts", "label"} | AFTER_TRAIN),
+        ("detect.score_threshold", {"detect", "label_pairs", "label"} | AFTER_TRAIN),
         ("prepare.seed", {run["stage"] for run in RUNS}),
     ],
 )
@@ -248,6 +251,13 @@ def test_one_parameter_makes_exactly_its_stages_stale(key, stages):
         assert {run["item"]["dataset"] for run in runs} == {dataset}
         of_stages = [run for run in RUNS if run["stage"] in stages and run["item"]["dataset"] == dataset]
         assert len(runs) == len(of_stages)  # every split and variant of them
+
+
+def test_how_clip_labels_concerns_the_rows_that_learn_from_it_alone():
+    runs = affected("toyworld.label.threshold")
+    assert {run["stage"] for run in runs} == {"label"} | AFTER_TRAIN
+    trained = {run["item"]["variant"] for run in runs if run["stage"] in ("train", "infer")}
+    assert trained == set(fill("${run_clip_variants}"))
 
 
 @pytest.mark.parametrize(("section", "stages"), [("train", AFTER_TRAIN), ("evaluate", {"evaluate", "report"})])
@@ -296,11 +306,12 @@ def test_a_change_of_how_results_are_judged_trains_nothing_again(room, stages):
     ("section", "stages"),
     [
         ("prepare", {"prepare", "label_pairs", "evaluate", "report"}),
-        ("detect", {"detect", "train", "infer"}),
-        ("encode_prompts", {"encode_prompts", "train"}),
-        ("model", {"train", "infer"}),
+        ("detect", {"detect", "label", "train", "infer"}),
+        ("encode_prompts", {"encode_prompts", "label", "train"}),
+        ("label", {"label"}),
+        ("model", {"label", "train", "infer"}),
         ("train", {"train"}),
-        ("infer", {"infer"}),
+        ("infer", {"label", "infer"}),
         ("evaluate", {"evaluate", "report"}),
         ("report", {"report"}),
     ],
@@ -318,7 +329,7 @@ def test_a_new_path_makes_no_stage_stale():
     assert done.stdout.split() == names[:1]
 
 
-@pytest.mark.parametrize("command", ["detect", "encode_prompts", "train", "infer", "represent"])
+@pytest.mark.parametrize("command", ["detect", "encode_prompts", "label", "train", "infer", "represent"])
 def test_the_code_of_a_study_command_is_not_that_of_judging(command):
     """Its digests (stages/code.py) are those of the modules that it reaches."""
     rooms = ("pipeline.truth", "pipeline.evaluation", "pipeline.report")

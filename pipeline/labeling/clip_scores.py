@@ -25,7 +25,6 @@ from pipeline.core.device import open_device, place
 from pipeline.data.bags import BagDataset
 from pipeline.data.split import take_split
 from pipeline.inference.bag_work import BagWork, cut_by_image
-from pipeline.inference.params import InferParams
 from pipeline.labeling.params import LabelParams
 from pipeline.methods.model import HoiModel, ModelChoice, new_model
 from pipeline.methods.pair_trunk import bank_logits, union_embeddings
@@ -87,7 +86,6 @@ class LabelJob:
     layout: Layout
     split: str
     params: LabelParams
-    sizes: InferParams
     clip: ClipParams
     model: ModelParams = field(hash=False)
     device: str
@@ -101,7 +99,7 @@ class LabelJob:
     @property
     def part_size(self) -> int:
         """Images per part."""
-        return self.sizes.part_size
+        return self.params.part_size
 
     def open(self) -> ClipScoreWork:
         """Check the inputs, then read everything.
@@ -119,7 +117,7 @@ class LabelJob:
             labels=np.broadcast_to(np.zeros(vocabulary.num_hois, np.float32), (len(manifest), vocabulary.num_hois)),
             root=layout.root,
             image_side=self.model.image_size,
-            max_proposals=self.sizes.max_proposals,
+            max_proposals=self.params.max_proposals,
         )
         clip_model = open_clip(self.clip, layout.root)
         for file in clip_inputs(self.clip, layout.root):
@@ -134,7 +132,7 @@ class LabelJob:
             model=model,
             vocabulary=vocabulary,
             bags=bags,
-            batch_size=self.sizes.batch_size,
+            batch_size=self.params.batch_size,
             digest=digest_of({"inputs": inputs.named, "params": [digest_of(self.params), digest_of(chosen.used())]}),
             device=device,
             inputs=inputs.digests,

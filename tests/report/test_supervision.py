@@ -38,5 +38,5 @@ def test_figures_of_labels_are_read_where_there_are_any(tmp_path):
     path.write_text(json.dumps({"source": "clip", "precision": 50, "recall": 25.5, "class_f1": 30, "images": 3}))
     assert read_label_quality(path) == LabelQuality(50.0, 25.5, 30.0)
     path.write_text(json.dumps({"precision": 50}))
-    with pytest.raises(ArtifactError, match="not figures of labels .* run weakhoi label-quality"):
+    with pytest.raises(ArtifactError, match=r"not figures of labels .* run weakhoi label-quality"):
         read_label_quality(path)
