@@ -76,7 +76,7 @@ class CaptionMatcher:
         for object_id, name in enumerate(vocabulary.objects):
             key = verb_key(name)
             for text in (key, *synonyms.objects[key]):
-                for name_words in noun_forms(tuple(text.split())):
+                for name_words in noun_forms(tuple(text.replace("-", " ").split())):
                     self._names[name_words].add(object_id)
         self._longest = max(map(len, self._names))
         self._patterns: defaultdict[str, list[_Pattern]] = defaultdict(list)
