@@ -28,7 +28,7 @@ def test_labels_are_where_the_confidence_is(tmp_path):
     ("arguments", "message"),
     [
         (("captions", NAMES, 3), 'source .*run "weakhoi label-captions"'),
-        (("clip", NAMES[:2], 3), 'images .*run "weakhoi label"'),
+        (("clip", NAMES[:2], 3), r'has 3 images, expected 2.*run "weakhoi label"'),
         (("clip", NAMES, 2), 'HOI ids 0 to 2, expected 0 to 1.*run "weakhoi label"'),
     ],
 )
@@ -39,7 +39,7 @@ def test_labels_of_something_else_are_refused(tmp_path, arguments, message):
 
 
 def test_a_missing_or_damaged_file_is_named(tmp_path):
-    with pytest.raises(ArtifactError, match='clip.h5.*run "weakhoi label"'):
+    with pytest.raises(ArtifactError, match=r'clip\.h5.*run "weakhoi label"'):
         read_image_labels(tmp_path / "clip.h5", "clip", NAMES, 3)
     with h5py.File(tmp_path / "clip.h5", "w") as file:
         file["offsets"] = np.array([0, 1])
