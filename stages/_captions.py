@@ -9,19 +9,21 @@ import click
 
 from pipeline.captions.caption_labels import CaptionLabels, label_captions
 from pipeline.config.layout import Layout
-from pipeline.core.errors import ParamError
+from pipeline.core.errors import DataError, ParamError
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest
 from pipeline.store.stage_run import StageRun
 from pipeline.truth.params import DRAWN_CAPTIONS, PrepareParams
 
 
-def check_captions(params: PrepareParams, dataset: str) -> None:
-    """Refuse settings of captions that say nothing.
+def check_captions(params: PrepareParams, layout: Layout) -> None:
+    """Refuse settings of captions that say nothing, and files that are not there, before images are opened.
 
     Raises:
         ParamError: names the setting.
+        DataError: names the file.
     """
+    dataset = layout.dataset
     if params.labels == "captions" and params.captions is None:
         raise ParamError(
             f"{dataset}.prepare.captions is null; expected a file of captions, since prepare.labels is captions"
@@ -32,6 +34,10 @@ def check_captions(params: PrepareParams, dataset: str) -> None:
         raise ParamError(
             f"{dataset}.prepare.captions is {DRAWN_CAPTIONS}, which is for the reader toyworld; expected a file"
         )
+    for name in ("captions", "synonyms"):
+        path = getattr(params, name)
+        if path not in (None, DRAWN_CAPTIONS) and not (layout.root / path).exists():
+            raise DataError(f"{layout.root / path}: does not exist; {dataset}.prepare.{name} in params.yaml names it")
 
 
 def caption_labels(

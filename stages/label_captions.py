@@ -25,7 +25,7 @@ def command(dataset: str, root: Path) -> None:
     layout = Layout(root, dataset)
     with StageRun("label_captions", layout) as stage:
         params = stage.params(PrepareParams)
-        check_captions(params, dataset)
+        check_captions(params, layout)
         if params.captions is None:
             raise ParamError(f"{dataset}.prepare.captions is null; expected a file of captions")
         vocabulary, train = take_split(stage.inputs, "train")

@@ -32,6 +32,7 @@ def command(dataset: str, root: Path) -> None:
     layout = Layout(root, dataset)
     with StageRun("prepare", layout) as stage:
         params = stage.params(PrepareParams)
+        check_captions(params, layout)
         reader, inputs = open_reader(params, dataset=dataset, root=layout.root)
         with progress(reader.num_images, f"prepare {dataset}") as advance, atomic_path(layout.drawn_images) as folder:
             folder.mkdir(parents=True)
@@ -62,7 +63,6 @@ def _with_labels(
     stage: StageRun, params: PrepareParams, vocabulary: Vocabulary, splits: list[PreparedSplit]
 ) -> tuple[list[PreparedSplit], dict[str, Any]]:
     """The splits with the labels of the training images that params ask for, and figures of captions."""
-    check_captions(params, stage.layout.dataset)
     if params.labels == ANNOTATED:
         return splits, {}
     manifests = {split.manifest.split: split.manifest for split in splits}

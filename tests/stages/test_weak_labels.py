@@ -145,6 +145,14 @@ def test_a_stopped_run_goes_on_where_it_stopped(root, labeled, monkeypatch):
     assert not (root / "cache/toyworld/work/label").exists()
 
 
+@pytest.mark.slow
+def test_a_cluster_makes_the_same_bytes(root, labeled, cluster):
+    path = "cache/toyworld/image_labels/clip.h5"
+    (root / path).unlink()
+    succeeds(root, "label", *TOY, "--scheduler", cluster.scheduler_address)
+    assert (root / path).read_bytes() == (labeled / path).read_bytes()
+
+
 def test_quality_is_that_of_each_source(root):
     succeeds(root, "label-quality", *TOY)
     annotated = split_of(root, "train").label_mask(40)
@@ -161,9 +169,12 @@ def test_quality_is_that_of_each_source(root):
     [
         ({"labels": "captions", "captions": None}, "toyworld.prepare.captions is null; expected a file of captions"),
         ({"captions": None, "synonyms": "s.json"}, "prepare.synonyms is of captions, but prepare.captions is null"),
-        ({"labels": "captions", "captions": "none.csv"}, "none.csv: cannot be read (No such file or directory)"),
+        (
+            {"labels": "captions", "captions": "none.csv"},
+            "none.csv: does not exist; toyworld.prepare.captions",
+        ),
         ({"labels": "caption"}, "prepare.labels is 'caption', did you mean \"captions\"?; expected"),
-        ({"labels": "captions", "synonyms": "none.json"}, "none.json: cannot be read"),
+        ({"labels": "captions", "synonyms": "none.json"}, "none.json: does not exist; toyworld.prepare.synonyms"),
     ],
 )
 def test_settings_that_do_not_fit_are_one_line_and_leave_everything(root, changes, message):
