@@ -27,6 +27,7 @@ _LESS_MEMORY = {
     "encode-images": "lower encode_images.batch_size",
     "train": "lower train.batch_size, train.max_proposals or train.num_workers",
     "infer": "lower infer.batch_size, or infer.max_proposals where one image is too much",
+    "label": "lower label.batch_size, or label.max_proposals where one image is too much",
     "represent": "lower infer.batch_size, or infer.max_proposals where one image is too much",
     "predict": "lower --batch-size, or infer.max_proposals where one image is too much",
 }

@@ -18,6 +18,8 @@ _GROUPS = {
     "Pipeline": {
         "prepare": "Write split manifests, vocabulary and ground truth of a dataset.",
         "detect": "Write the proposals of one split (HDF5).",
+        "label-captions": "Label training images by their captions, beside the annotated labels (HDF5).",
+        "label": "Label training images by CLIP, without any annotation (HDF5).",
         "label-pairs": "Label proposed training pairs from annotated boxes, for training with boxes (HDF5).",
         "encode-prompts": "Write the knowledge bank of the dataset's own CLIP (HDF5).",
         "encode-images": "Store the features of a frozen encoder, to train from (zarr).",
@@ -34,6 +36,7 @@ _GROUPS = {
     },
     "Study": {
         "score": "Score every row that shares a seeded run.",
+        "label-quality": "Compare labels that nobody annotated with annotated ones of training images.",
         "sweep": "Sweep the weight of one factor of the score over seeded runs.",
         "represent": "Write representations of a split's best-detected pairs (HDF5).",
         "tsne": "Draw t-SNE of representations and knowledge banks.",

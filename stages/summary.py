@@ -14,9 +14,11 @@ from pipeline.report.boxes_curve import BOXES_TEXT, boxes_plot, boxes_rows, boxe
 from pipeline.report.methods import METHODS_TEXT, methods_table, read_costs
 from pipeline.report.results import read_metrics, read_study, read_tuning
 from pipeline.report.study import rows_csv, study_page
+from pipeline.report.supervision import SUPERVISION_TEXT, read_label_quality, supervision_table
 from pipeline.report.table import headline_markdown, tuning_markdown
 from pipeline.report.unseen import UNSEEN_TEXT, unseen_table, whole_rows
 from pipeline.store.files import write_bytes, write_text
+from pipeline.store.image_labels_file import COMMANDS
 from pipeline.store.inputs import StageInputs
 from pipeline.store.run_params import refuse_other_params
 from pipeline.training.params import TrainParams
@@ -51,10 +53,12 @@ def command(dataset: str, write: bool, root: Path) -> None:
     if every:
         params = {name: load_params(layout.params, dataset, Run(name))[TrainParams] for name in boxes_rows(study)}
         shares = {name: train.share_of_boxes for name, train in params.items()}
+        quality = {source: read_label_quality(layout.label_quality(source)) for source in COMMANDS}
         further = {
             METHODS_TEXT: methods_table(study, read_costs(layout.costs)),
             BOXES_TEXT: boxes_table(study, shares),
             UNSEEN_TEXT: unseen_table(every),
+            SUPERVISION_TEXT: supervision_table(study, quality),
         }
         page = study_page(study, descriptions, f"Ablations: {dataset}", further)
         click.echo(page)

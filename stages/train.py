@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -69,7 +70,7 @@ def _train(stage: StageRun, run: Run, device: str, ranks: Ranks) -> None:
     outputs = [layout.checkpoint(run), layout.training_log(run)]
     save_checkpoint(outputs[0], trained_state(training.model.network), training.model.config)
     write_text(outputs[1], log.text())
-    counts = {"images": num_images, "iterations": len(log.rows)}
+    counts: dict[str, Any] = {"images": num_images, "iterations": len(log.rows), "labels": training.source}
     if ranks.size > 1:
         counts["ranks"] = ranks.size  # it changes the order of float sums
     stage.finish(outputs, counts, seed=params.seed)

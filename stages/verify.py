@@ -9,6 +9,7 @@ import click
 
 from pipeline.config.layout import Layout
 from pipeline.core.errors import ArtifactError, UserError, closed_file_error, printable
+from pipeline.core.names import SPLITS
 from pipeline.core.types import StageManifest
 from pipeline.data.split import read_split
 from pipeline.store.chain import RecordedRun, makers
@@ -64,7 +65,7 @@ def _faults(run: RecordedRun, root: Path, made_by: Mapping[str, RecordedRun], im
 
 def _changed_images(layout: Layout, manifest: StageManifest) -> Iterator[str]:
     """A line for each image that is not the one that `prepare` recorded."""
-    for name in manifest.counts:
+    for name in SPLITS:
         split = read_split(layout.split(name), read_vocabulary(layout.vocabulary))
         for index, record in enumerate(split.images):
             file = split.image_path(index, layout.root)

@@ -28,6 +28,8 @@ LISTED = {
     "feature_datasets": ["toyworld"],
     "feature_variants": ["ours_frozen"],
     "run_feature_variants": ["ours_frozen"],
+    "run_clip_variants": ["exp5"],
+    "clip_datasets": ["toyworld"],
 }  # so that their stages are tested
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
@@ -122,6 +124,7 @@ def test_outs_are_paths_of_the_layout():
         if run["stage"] == "encode_images":
             variant = variant.on("train")
             known.add(layout.features(variant))
+        known.add(layout.image_labels("clip"))
         of = variant if "variant" in run["item"] else run["item"].get("split")
         known.add(layout.stage_manifest(run["stage"], of))
         assert {Path(out) for out in run["outs"]} <= known
@@ -240,10 +243,10 @@ AFTER_TRAIN = {"train", "infer", "evaluate", "report"}
         ("report.num_images", {"report"}),
         ("infer.batch_size", {"infer", "evaluate", "report"}),
         ("train.learning_rate", AFTER_TRAIN),
-        ("model.bilevel", {"encode_images"} | AFTER_TRAIN),
-        ("encode_prompts.template", {"encode_prompts"} | AFTER_TRAIN),
-        ("clip.weights", {"encode_prompts", "encode_images"} | AFTER_TRAIN),
-        ("detect.score_threshold", {"detect", "label_pairs"} | AFTER_TRAIN),
+        ("model.bilevel", {"encode_images", "label"} | AFTER_TRAIN),
+        ("encode_prompts.template", {"encode_prompts", "label"} | AFTER_TRAIN),
+        ("clip.weights", {"encode_prompts", "encode_images", "label"} | AFTER_TRAIN),
+        ("detect.score_threshold", {"detect", "label_pairs", "label"} | AFTER_TRAIN),
         ("prepare.seed", {run["stage"] for run in RUNS}),
     ],
 )
@@ -261,6 +264,13 @@ def test_other_stored_features_train_the_rows_again_that_read_them_and_no_others
     assert {run["stage"] for run in runs} == {"encode_images"} | AFTER_TRAIN
     trained = {run["item"]["variant"] for run in runs if run["stage"] == "train"}
     assert trained == set(fill("${run_feature_variants}"))
+
+
+def test_how_clip_labels_concerns_the_rows_that_learn_from_it_alone():
+    runs = affected("toyworld.label.threshold")
+    assert {run["stage"] for run in runs} == {"label"} | AFTER_TRAIN
+    trained = {run["item"]["variant"] for run in runs if run["stage"] in ("train", "infer")}
+    assert trained == set(fill("${run_clip_variants}"))
 
 
 @pytest.mark.parametrize(("section", "stages"), [("train", AFTER_TRAIN), ("evaluate", {"evaluate", "report"})])
@@ -309,12 +319,13 @@ def test_a_change_of_how_results_are_judged_trains_nothing_again(room, stages):
     ("section", "stages"),
     [
         ("prepare", {"prepare", "label_pairs", "evaluate", "report"}),
-        ("detect", {"detect", "encode_images", "train", "infer"}),
-        ("encode_prompts", {"encode_prompts", "encode_images", "train"}),
+        ("detect", {"detect", "encode_images", "label", "train", "infer"}),
+        ("encode_prompts", {"encode_prompts", "encode_images", "label", "train"}),
         ("encode_images", {"encode_images", "train", "infer"}),
-        ("model", {"encode_images", "train", "infer"}),
+        ("label", {"label"}),
+        ("model", {"encode_images", "label", "train", "infer"}),
         ("train", {"train"}),
-        ("infer", {"infer"}),
+        ("infer", {"label", "infer"}),
         ("evaluate", {"evaluate", "report"}),
         ("report", {"report"}),
     ],
@@ -332,7 +343,7 @@ def test_a_new_path_makes_no_stage_stale():
     assert done.stdout.split() == names[:1]
 
 
-@pytest.mark.parametrize("command", ["detect", "encode_prompts", "train", "infer", "represent"])
+@pytest.mark.parametrize("command", ["detect", "encode_prompts", "label", "train", "infer", "represent"])
 def test_the_code_of_a_study_command_is_not_that_of_judging(command):
     """Its digests (stages/code.py) are those of the modules that it reaches."""
     rooms = ("pipeline.truth", "pipeline.evaluation", "pipeline.report")

@@ -23,6 +23,8 @@ ALLOWED = {
     "methods": ("config", "core", "backbones"),
     "training": ("config", "core", "store", "data", "detection", "prompts", "backbones", "methods"),
     "inference": ("config", "core", "store", "data", "detection", "backbones", "methods"),
+    "captions": ("config", "core", "store", "data", "prompts.templates", "prompts.verb_forms", "prompts.verb_lists"),
+    "labeling": ("config", "core", "store", "data", "prompts", "backbones", "methods", "inference"),
     "evaluation": ("config", "core", "store", "data", "truth"),
     "prediction": (
         *("config", "core", "store", "data", "detection", "backbones", "methods", "inference"),
@@ -31,8 +33,11 @@ ALLOWED = {
     "report": ("config", "core", "store", "data", "truth", "evaluation"),
 }
 FORBIDDEN = "truth"  # annotated boxes: whatever module of this room
-WITHOUT_BOXES = ("data", "detection", "prompts", "backbones", "methods", "training", "inference")
-STAGES_WITHOUT_BOXES = ("detect", "encode_prompts", "encode_images", "train", "infer", "represent")
+WITHOUT_BOXES = (
+    *("data", "detection", "prompts", "backbones", "methods", "training", "inference"),
+    *("captions", "labeling"),
+)
+STAGES_WITHOUT_BOXES = ("detect", "encode_prompts", "encode_images", "label", "train", "infer", "represent")
 
 
 def inside(module: str, place: str) -> bool:

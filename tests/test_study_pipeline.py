@@ -67,8 +67,11 @@ def runs_of(file: str, name: str) -> list[dict]:
     return found
 
 
-# Those of params.yaml as it is: of the lists that are empty there, label_pairs is a stage of the study as well.
-MAIN_RUNS = [run for run in ALL_MAIN_RUNS if not any("pair_labels" in path for path in run["deps"] + run["outs"])]
+# Those of params.yaml as it is: of the lists that are empty there, label_pairs and label are the study's as well.
+LABELS = ("pair_labels", "image_labels")
+MAIN_RUNS = [
+    run for run in ALL_MAIN_RUNS if not any(name in path for path in run["deps"] + run["outs"] for name in LABELS)
+]
 RUNS = [run for file, name in STAGES for run in runs_of(file, name)]
 RECIPES = [run for run in RUNS if run["stage"] in FILES["study/weights"]]
 OTHERS = [run for run in RUNS if run not in RECIPES]
@@ -193,6 +196,10 @@ def test_outs_are_paths_of_the_layout_and_nobody_elses():
         known |= {layout.stage_manifest("train", seeded), layout.stage_manifest("represent", seeded)}
         known |= {layout.proposals("val"), layout.stage_manifest("detect", "val")}
         known |= {layout.pair_labels("train"), layout.stage_manifest("label_pairs")}
+        known |= {
+            kind(source) for kind in (layout.image_labels, layout.label_quality) for source in ("captions", "clip")
+        }
+        known |= {layout.stage_manifest(stage) for stage in ("label_captions", "label", "label_quality")}
         assert {Path(out) for out in run["outs"]} <= known
     outs = [out for run in RUNS for out in run["outs"]]
     assert len(outs) == len(set(outs))

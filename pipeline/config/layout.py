@@ -48,6 +48,11 @@ class Layout:
         return self._cache / "images"
 
     @property
+    def drawn_captions(self) -> Path:
+        """Captions of the drawn training images, CSV, where `prepare` is asked for them (toyworld)."""
+        return self.drawn_images / "captions.csv"
+
+    @property
     def vocabulary(self) -> Path:
         """Vocabulary of the dataset, JSON."""
         return self._manifests / "vocabulary.json"
@@ -91,6 +96,10 @@ class Layout:
     def pair_labels(self, split: str) -> Path:
         """Labels of a split's proposed pairs from annotated boxes, HDF5."""
         return self._cache / "pair_labels" / f"{split}.h5"
+
+    def image_labels(self, source: str) -> Path:
+        """Labels of the training images that nobody annotated, HDF5: of "captions" or "clip"."""
+        return self._cache / "image_labels" / f"{source}.h5"
 
     @property
     def knowledge_bank(self) -> Path:
@@ -198,6 +207,10 @@ class Layout:
     def boxes_plot(self) -> Path:
         """The mAP against the share of training images with boxes, over seeds, PNG."""
         return self.figures / "boxes.png"
+
+    def label_quality(self, source: str) -> Path:
+        """How well labels of a source agree with the annotated ones, JSON."""
+        return self._results / "labels" / f"{source}.json"
 
     @property
     def separation(self) -> Path:

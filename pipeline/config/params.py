@@ -24,8 +24,12 @@ from pipeline.core.names import MAX_SEED, name_fault
 Section = TypeVar("Section")
 # Top-level key of a params file that `weakhoi rerun` writes from a manifest: it holds only the sections of one stage.
 RERUN_MARK = "rerun_of"
-# Lists of what `dvc repro` trains, by what training reads: proposals, images alone, boxes of pairs, stored features.
-RUN_VARIANTS = ("run_variants", "run_image_variants", "run_boxes_variants", "run_feature_variants")
+# Lists of what `dvc repro` trains, by what training reads: proposals, images alone, boxes of pairs, stored features,
+# CLIP's labels.
+RUN_VARIANTS = (
+    *("run_variants", "run_image_variants", "run_boxes_variants"),
+    *("run_feature_variants", "run_clip_variants"),
+)
 _NO_DATASET = ("variants", "execution")  # sections that are no dataset's
 
 

@@ -18,6 +18,7 @@ SECTIONS = {
     "detect": "pipeline.detection.params.DetectParams",
     "encode_prompts": "pipeline.prompts.params.PromptParams",
     "encode_images": "pipeline.backbones.params.EncodeImagesParams",
+    "label": "pipeline.labeling.params.LabelParams",
     "model": "pipeline.methods.params.ModelParams",
     "train": "pipeline.training.params.TrainParams",
     "infer": "pipeline.inference.params.InferParams",

@@ -70,6 +70,7 @@ class BagDataset(Dataset[Bag]):
         class_probabilities: batches hold them; as far as scores and categories tell where `proposals` has none.
         pair_labels: of the same proposals; None under image-level labels.
         has_boxes: bool [I], images whose pair labels are used; none by default.
+        complete: labels say all that an image shows. If not, nothing is known of an image without any: it is left out.
         unseen: bool [H], classes whose labels are left out, with the images that have no others; none by default.
         features: of the same images, which are then not opened.
 
@@ -92,11 +93,13 @@ class BagDataset(Dataset[Bag]):
         has_boxes: NDArray[np.bool_] | None = None,
         unseen: NDArray[np.bool_] | None = None,
         features: SplitFeatures | None = None,
+        complete: bool = True,
     ) -> None:
         self.seen = np.ones(labels.shape[1], np.bool_) if unseen is None else ~unseen
         self.labels = labels if unseen is None else labels * self.seen
         self.manifest, self.proposals = manifest, proposals
-        self.learned = np.arange(len(labels)) if unseen is None else np.flatnonzero(self.labels.any(1))
+        everything = complete and unseen is None
+        self.learned = np.arange(len(labels)) if everything else np.flatnonzero(self.labels.any(1))
         self.root, self.image_side, self.max_proposals = root, image_side, max_proposals
         self.class_probabilities = class_probabilities
         self.pair_labels, self.features = pair_labels, features

@@ -6,14 +6,12 @@ become underscores; verbs are in base form ("ride", "sit on"), as prompts expect
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from pipeline.core.errors import DataError, did_you_mean, resource_error
+from pipeline.core.errors import DataError, did_you_mean
 from pipeline.core.names import SPLITS
+from pipeline.data.csv_file import read_rows
 
 _REQUIRED, _OPTIONAL = ("image", "verb", "object"), ("split",)
 
@@ -36,7 +34,7 @@ def read_label_csv(path: Path) -> dict[str, LabeledImage]:
             file and line.
     """
     images: dict[str, LabeledImage] = {}
-    for line, row in _rows(path, _text(path)):
+    for line, row in read_rows(path, _REQUIRED, _OPTIONAL):
         where = f"{path} line {line}"
         name = _image_path(row["image"], where)
         split = _split(row["split"], where) if "split" in row else None
@@ -49,53 +47,19 @@ def read_label_csv(path: Path) -> dict[str, LabeledImage]:
     return images
 
 
-def _text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise resource_error(error) or DataError(
-            f"{path}: cannot be read ({error.strerror}); expected a CSV with the columns image,verb,object"
-        ) from None
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"{path} line {line}: byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
-        ) from None
+def read_class_csv(path: Path) -> list[tuple[str, str]]:
+    """Return the (verb, object) pairs of a list of classes, verb,object.
 
-
-def _rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and cells by column of every row that is not blank."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        _check_header(path, header)
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) != len(header):
-                raise DataError(
-                    f"{path} line {reader.line_num}: {len(cells)} cells, expected {len(header)} ({','.join(header)}); "
-                    'put names that hold a comma into "quotes"'
-                )
-            yield reader.line_num, {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-    except csv.Error as error:
-        raise DataError(f"{path} line {reader.line_num}: not CSV ({error}); check its quotes") from None
-
-
-def _check_header(path: Path, header: list[str]) -> None:
-    expected = f"line 1 must be {','.join(_REQUIRED)}, and {','.join(_OPTIONAL)} if you like, separated by commas"
-    missing = [name for name in _REQUIRED if name not in header]
-    if missing:
-        raise DataError(f'{path} line 1: no column "{missing[0]}" in "{",".join(header)}"; {expected}')
-    for name in header:
-        if name not in (*_REQUIRED, *_OPTIONAL):
-            raise DataError(
-                f'{path} line 1: unknown column "{name}"{did_you_mean(name, (*_REQUIRED, *_OPTIONAL))}; {expected}'
-            )
-        if header.count(name) > 1:
-            raise DataError(f'{path} line 1: column "{name}" occurs twice; {expected}')
+    Raises:
+        DataError: as `read_label_csv`, or a row lacks one of the two.
+    """
+    pairs = []
+    for line, row in read_rows(path, _REQUIRED[1:]):
+        verb, name = _word(row["verb"]), _word(row["object"])
+        if not verb or not name:
+            raise DataError(f'{path} line {line}: "{verb},{name}" is no class; expected a verb and an object')
+        pairs.append((verb, name))
+    return pairs
 
 
 def _image_path(text: str, where: str) -> str:

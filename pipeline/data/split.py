@@ -22,8 +22,11 @@ from pipeline.store.inputs import StageInputs
 from pipeline.store.vocabulary_file import read_vocabulary
 
 _PREPARE = 'run "dvc repro prepare"'
-_HEADER, _OPTIONAL = ("dataset", "split", "image_root", "images"), ("upright",)
+_HEADER, _OPTIONAL = ("dataset", "split", "image_root", "images"), ("upright", "label_source")
 _RECORD = ("image_id", "path", "width", "height", "sha256")
+
+ANNOTATED = "annotated"
+LABEL_SOURCES = (ANNOTATED, "captions", "clip")
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class SplitManifest:
     """One split: `images[i]` and `labels[i]` describe the same image.
 
     `upright`: pixels are turned as their EXIF orientation says; never where a dataset's boxes refer to stored pixels.
+    `label_source`: what the labels come from, one of `LABEL_SOURCES`; those of "clip" are an artifact, none is here.
 
     Raises:
         DataError: an image id twice, a path that leaves the image root, an image root that climbs out of the
@@ -43,6 +47,7 @@ class SplitManifest:
     images: tuple[ImageRecord, ...]
     labels: tuple[ImageLabels, ...]
     upright: bool = False
+    label_source: str = ANNOTATED
 
     def __post_init__(self) -> None:
         if ".." in PurePosixPath(self.image_root).parts:
@@ -93,8 +98,12 @@ def write_split(path: Path, manifest: SplitManifest) -> None:
         {**asdict(record), "hoi_ids": labels.hoi_ids.tolist()}
         for record, labels in zip(manifest.images, manifest.labels, strict=True)
     ]
-    header = {"dataset": manifest.dataset, "split": manifest.split, "image_root": manifest.image_root}
-    write_json(path, header | ({"upright": True} if manifest.upright else {}) | {"images": images})
+    header: dict[str, Any] = {"dataset": manifest.dataset, "split": manifest.split, "image_root": manifest.image_root}
+    if manifest.upright:
+        header["upright"] = True
+    if manifest.label_source != ANNOTATED:
+        header["label_source"] = manifest.label_source
+    write_json(path, header | {"images": images})
 
 
 def read_split(path: Path, vocabulary: Vocabulary) -> SplitManifest:
@@ -154,6 +163,9 @@ def _of_json(data: dict[str, Any], vocabulary: Vocabulary) -> SplitManifest:
     upright = data.get("upright", False)
     if not isinstance(upright, bool):
         raise DataError(f"upright is a {type(upright).__name__}; expected true or false")
+    source = data.get("label_source", ANNOTATED)
+    if source not in LABEL_SOURCES:
+        raise DataError(f"label_source is {source!r}; expected one of {', '.join(LABEL_SOURCES)}")
     return SplitManifest(
         dataset=data["dataset"],
         split=data["split"],
@@ -161,6 +173,7 @@ def _of_json(data: dict[str, Any], vocabulary: Vocabulary) -> SplitManifest:
         images=tuple(ImageRecord(**{name: row[name] for name in _RECORD}) for row in data["images"]),
         labels=tuple(_labels(row, vocabulary) for row in data["images"]),
         upright=upright,
+        label_source=source,
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text, each once."""
     return frozenset(text.split())
 
 
 # Verbs of several syllables that double their last consonant: stressed at the end, or ending in a shorter verb.
-DOUBLED = _words(
+DOUBLED = words(
     """
     abet abhor abut acquit admit airdrop allot annul aver babysit backdrop backflip backlog backstop befit beget begin
     beset bestir bobsled bootleg bootstrap catnap cobweb commit compel concur confer control corral costar debar debug
@@ -26,7 +27,7 @@ DOUBLED = _words(
 KEEP_E = frozenset({"binge", "singe", "springe", "swinge", "tinge", "whinge"})
 
 # Two words that are one verb, in its second: "dry-cleaning".
-COMPOUNDS = _words(
+COMPOUNDS = words(
     """
     air-dry baby-sit belly-dance blow-dry body-surf bottle-feed break-dance breast-feed bunny-hop chest-bump
     cross-stitch crowd-surf deep-fry double-check double-click dry-clean figure-skate fist-bump hand-feed hand-wash
@@ -44,7 +45,7 @@ BASE_IN_ED = frozenset({"bed", "bobsled", "dogsled", "embed", "imbed", "shed", "
 BASE_IN_S = frozenset({"alias", "bias", "canvas", "gas", "trellis"})
 
 # Past forms that are no base form of another verb, as "found", "lay" and "saw" are.
-PAST = _words(
+PAST = words(
     """
     ate been began blew blown bought broke broken brought built caught chosen clung done drank drawn drew driven drove
     eaten fled flew flown forgot forgotten fought gave given gone gotten grew grown held hid hidden kept knew known
@@ -55,7 +56,7 @@ PAST = _words(
 )
 
 # Words that datasets write where a verb should be, "next to" or "in front of".
-NO_VERBS = _words(
+NO_VERBS = words(
     """
     a about above across after against along among an and any are around as at before behind below beneath beside
     besides between beyond by can't cannot could did does each every for from had has he in inside into is it it's its

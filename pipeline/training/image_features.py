@@ -22,7 +22,8 @@ from pipeline.config.sections import digest_of
 from pipeline.core.device import open_device, place
 from pipeline.core.errors import DataError, ParamError
 from pipeline.core.seeding import torch_seed
-from pipeline.data.images import normalize_pixels, open_split_image, square_pixels
+from pipeline.data.images import open_split_image
+from pipeline.data.pixels import normalize_pixels, square_pixels
 from pipeline.data.split import SplitManifest, read_split
 from pipeline.methods.params import ModelParams
 from pipeline.prompts.clip_bank import clip_of, open_clip

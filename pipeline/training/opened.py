@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torchvision.models.detection import FasterRCNN
 
 from pipeline.backbones.base import Sources
@@ -15,7 +17,7 @@ from pipeline.core.types import KnowledgeBank
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset, permuted_labels
 from pipeline.data.class_splits import class_split
-from pipeline.data.split import take_split
+from pipeline.data.split import ANNOTATED, SplitManifest, take_split
 from pipeline.detection.detectors import detector_files, load_fasterrcnn
 from pipeline.detection.params import DetectParams
 from pipeline.methods.model import HoiModel, ModelChoice, new_model
@@ -23,23 +25,25 @@ from pipeline.methods.params import ModelParams
 from pipeline.prompts.clip_bank import clip_inputs, clip_of, encode_prompts, open_clip, read_dataset_bank
 from pipeline.prompts.params import ClipParams, PromptParams
 from pipeline.store.clip_checkpoint import ClipCheckpoint
+from pipeline.store.image_labels_file import COMMANDS, read_image_labels
 from pipeline.store.pair_labels_file import SplitPairLabels, read_pair_labels
 from pipeline.store.proposals_file import SplitProposals, read_proposals
 from pipeline.store.source_files import code_digest
 from pipeline.store.stage_run import StageRun
 from pipeline.training.params import TrainParams
 from pipeline.training.stored_features import take_features
-from pipeline.training.supervision import check_supervision, images_with_boxes
+from pipeline.training.supervision import check_supervision, images_with_boxes, label_source
 
 
 @dataclass(frozen=True)
 class OpenedTraining:
-    """Model before its first step, and the bags that it learns from."""
+    """Model before its first step, and the bags that it learns from; `source` is what their labels come from."""
 
     params: TrainParams
     vocabulary: Vocabulary
     bags: BagDataset
     model: HoiModel
+    source: str
 
     def digest(self, stage: StageRun, random_streams: dict[str, Any]) -> str:
         """Digest of all that shapes the run: inputs, params, code, and sources of random numbers."""
@@ -79,7 +83,8 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
             class_probabilities=choice.method.needs_class_probabilities,
         )
     clip_model, bank = _clip_and_bank(stage, clip_of(clip, chosen.clip), chosen, vocabulary)
-    labels = manifest.label_matrix(vocabulary.num_hois)
+    source = label_source(params, manifest)
+    labels = _image_labels(stage, source, manifest, vocabulary)
     split = None if params.unseen is None else class_split(params.unseen, vocabulary)
     bags = BagDataset(
         manifest=manifest,
@@ -92,6 +97,7 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
         pair_labels=_pair_labels(stage, params, proposals, vocabulary),
         has_boxes=images_with_boxes(params, len(manifest)),
         unseen=None if split is None else split.unseen,
+        complete=source == ANNOTATED,
     )
     if split is not None:
         stage.note(split.path)
@@ -111,7 +117,19 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
     )
     stage.note(*model.outside_files)
     bags.features = take_features(stage, params, model, manifest)
-    return OpenedTraining(params, vocabulary, bags, model)
+    return OpenedTraining(params, vocabulary, bags, model, source)
+
+
+def _image_labels(stage: StageRun, source: str, manifest: SplitManifest, vocabulary: Vocabulary) -> NDArray[np.float32]:
+    """Image-level labels [I, H] of a source: those that `prepare` wrote, or an artifact."""
+    if source == manifest.label_source and source != "clip":
+        return manifest.label_matrix(vocabulary.num_hois)
+    path = stage.take(stage.layout.image_labels(source), COMMANDS[source].replace("-", "_"))
+    return (
+        read_image_labels(path, source, manifest.image_ids, vocabulary.num_hois)
+        .mask(vocabulary.num_hois)
+        .astype(np.float32)
+    )
 
 
 def _pair_labels(

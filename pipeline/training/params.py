@@ -37,6 +37,7 @@ class TrainParams(KnownKeys):
     optimizer: Literal["adamw", "adam"] = "adamw"  # adam: weight decay is part of the gradient (L2)
     schedule: Literal["steps", "cosine"] = "steps"  # after the warm-up: steps at `decay_at`, or half a cosine
     final_factor: Fraction = 0.01  # cosine: the last step's part of the learning rate
+    labels: Literal["annotated", "captions", "clip"] | None = None  # of images; null: those of prepare.labels
     supervision: Literal["labels", "boxes", "mixed"] = "labels"  # boxes: annotated pairs too, of all images, or of
     boxes_share: Fraction | None = None  # mixed: this share of the images
     precision: Literal["float32", "bfloat16"] = "float32"

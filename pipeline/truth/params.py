@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pipeline.config.types import KnownKeys, Real, Seed, Text, Whole, placeholders, within
 from pipeline.core.names import Split
+
+DRAWN_CAPTIONS = "drawn"  # value of `captions`
 
 
 @dataclass(frozen=True)
@@ -19,4 +21,7 @@ class PrepareParams(KnownKeys):
     exponents: dict[Split, Annotated[Real, within(-10, 10)]] | None = None  # toyworld: power of the class frequencies
     image_size: Annotated[Whole, within(32, 4096)] | None = None  # toyworld: pixels
     val_fraction: Annotated[Real, within(0, 0.5)] | None = None  # of train, held out as val; null: the dataset's val
+    labels: Literal["annotated", "captions", "clip"] = "annotated"  # of the training images; the others: annotated
+    captions: Text | None = None  # file of captions, CSV or COCO JSON; "drawn": toyworld writes its own
+    synonyms: Text | None = None  # JSON of further names of categories and verbs in captions
     seed: Seed = 0

@@ -20,6 +20,7 @@ def every_path(layout: Layout, run: Run) -> dict[str, Path]:
         "suffix": "md",
         "what": "pairs",
         "factor": "global",
+        "source": "clip",
     }
     paths = {"predictions on val": layout.predictions(run.on("val")), "metrics on val": layout.metrics(run.on("val"))}
     for name, member in vars(Layout).items():

@@ -120,7 +120,7 @@ def test_bags_hold_the_pair_labels_of_images_with_boxes(tmp_path, vocabulary):
 def test_unseen_classes_lose_their_labels_and_images_without_others(tmp_path, vocabulary):
     made = small_bags(tmp_path, vocabulary, [2] * 4)
 
-    def bags_of(unseen):
+    def bags_of(unseen, complete=True):
         return BagDataset(
             manifest=made.manifest,
             proposals=made.proposals,
@@ -133,6 +133,7 @@ def test_unseen_classes_lose_their_labels_and_images_without_others(tmp_path, vo
             ),
             has_boxes=np.ones(4, np.bool_),
             unseen=unseen,
+            complete=complete,
         )
 
     bags = bags_of(np.array([False, True, False, False]))
@@ -143,6 +144,9 @@ def test_unseen_classes_lose_their_labels_and_images_without_others(tmp_path, vo
     every = bags_of(None)
     assert every.learned.tolist() == [0, 1, 2, 3]  # images without any label stay otherwise
     assert every.label_rate == 4 / 16 and len(every[0].pair_labels) == 2
+    weak = bags_of(None, complete=False)
+    assert weak.learned.tolist() == [0, 1, 3]  # nothing is known of the third
+    assert weak.label_rate == pytest.approx(4 / 12) and weak.seen.all()
 
 
 def sampler(start=0, **changes) -> EpochSampler:

@@ -40,6 +40,16 @@ def test_the_file_holds_no_box(path):
     assert all(row.keys() == {"image_id", "path", "width", "height", "sha256", "hoi_ids"} for row in data["images"])
 
 
+def test_where_labels_come_from_stands_in_the_file_where_nobody_annotated_them(path, tmp_path, vocabulary):
+    assert read_split(path, vocabulary).label_source == "annotated"
+    write_split(path, replace(MANIFEST, label_source="captions"))
+    assert json.loads(path.read_text())["label_source"] == "captions"
+    assert read_split(path, vocabulary).label_source == "captions"
+    rewritten(path, lambda document: document.update(label_source="boxes"))
+    with pytest.raises(DataError, match="label_source is 'boxes'; expected one of annotated, captions, clip"):
+        read_split(path, vocabulary)
+
+
 def test_labels_belong_to_their_image():
     with pytest.raises(DataError, match='labels of "b" at "a"'):
         replace(MANIFEST, labels=LABELS[1::-1] + LABELS[2:])

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.core.errors import ArtifactError, ParamError
 from pipeline.core.plugins import load_plugin, outside_files
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.split import SplitManifest
+from pipeline.data.split import ANNOTATED, SplitManifest
 from pipeline.truth import datasets
 from pipeline.truth.datasets.base import DatasetReader, ReadsTrainingBoxes
 from pipeline.truth.ground_truth import GroundTruth
@@ -36,6 +36,10 @@ def read_training_boxes(
         ParamError: the reader gives no boxes of training images.
         ArtifactError: the annotations are of other images or classes than `manifest` and `vocabulary`.
     """
+    if manifest.label_source != ANNOTATED:
+        raise ParamError(
+            f"{manifest.dataset}.prepare.labels is {manifest.label_source}; training with boxes needs annotated"
+        )
     if not isinstance(reader, ReadsTrainingBoxes):
         raise ParamError(
             f"{manifest.dataset}.prepare.reader: {params.reader} gives no boxes of training images, which training "

@@ -3,6 +3,9 @@
 Images lie in the folder or below it, and each has a row. They are read upright (EXIF), where they are; the folder is
 only read. The vocabulary is what the CSV names, with the person; names of objects are those that the detector uses.
 Without a column `split`, all images are trained on; `prepare.val_fraction` of the training images becomes val.
+
+Where `prepare.labels` is captions or clip, training images need no row: those without one are trained on. classes.csv
+(verb,object) then names the HOI classes; labels.csv may be missing beside it.
 """
 
 from __future__ import annotations
@@ -18,8 +21,8 @@ from pipeline.core.names import SPLITS
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.image_files import as_utf8, images_in
-from pipeline.data.label_csv import LabeledImage, read_label_csv
-from pipeline.data.split import SplitManifest
+from pipeline.data.label_csv import LabeledImage, read_class_csv, read_label_csv
+from pipeline.data.split import ANNOTATED, SplitManifest
 from pipeline.truth.datasets.base import (
     Advance,
     PreparedSplit,
@@ -30,7 +33,7 @@ from pipeline.truth.datasets.base import (
 )
 from pipeline.truth.params import PrepareParams
 
-LABELS = "labels.csv"
+LABELS, CLASSES = "labels.csv", "classes.csv"
 HUMAN = "person"
 
 
@@ -45,14 +48,19 @@ class FolderReader:
                 f"{folder}: folder does not exist; put your images and {LABELS} there "
                 f"({dataset}.prepare.source in params.yaml names it)"
             )
-        self._csv = folder / LABELS
-        self.inputs: Sequence[Path] = (self._csv,)
-        labeled = read_label_csv(self._csv)
-        _check_files(folder, self._csv, labeled)
+        self._csv, self._annotated = folder / LABELS, params.labels == ANNOTATED
+        classes = folder / CLASSES
+        listed = not self._annotated and classes.exists()
+        labels = [self._csv] if self._csv.exists() or not listed else []
+        self.inputs: Sequence[Path] = (*([classes] if listed else []), *labels)
+        labeled = read_label_csv(self._csv) if labels else {}
+        _check_files(folder, self._csv, labeled, complete=self._annotated)
         self._images = [labeled[path] for path in sorted(labeled)]
-        self.vocabulary: Vocabulary = vocabulary_of_pairs(pair for image in self._images for pair in image.pairs)
+        pairs = read_class_csv(classes) if listed else [pair for image in self._images for pair in image.pairs]
+        self.vocabulary: Vocabulary = vocabulary_of_pairs(pairs)
         if not self.vocabulary.num_hois:
-            raise DataError(f"{self._csv}: no row has a verb and an object; there is nothing to learn")
+            raise DataError(f"{self.inputs[0]}: no row has a verb and an object; there is nothing to learn")
+        _check_classes(self._images, self.vocabulary, classes)
 
     @property
     def num_images(self) -> int:
@@ -68,7 +76,7 @@ class FolderReader:
             [(image.path, image.path) for image in self._images],
             advance,
             upright=True,
-            where=[f"{self._csv} line {image.line}" for image in self._images],
+            where=[f"{self._csv} line {image.line}" if image.line else self._source.recorded for image in self._images],
         )
         records = {record.path: record for record in found}
         return [PreparedSplit(self._manifest(split, splits[split], records), None) for split in SPLITS]
@@ -86,7 +94,7 @@ class FolderReader:
         kept, held_out = hold_out(len(training), fraction, seed=self._params.seed, dataset=self._dataset)
         splits["train"] = [training[row] for row in kept]
         splits["val"] += [training[row] for row in held_out]
-        if not any(pair != ("", "") for image in splits["train"] for pair in image.pairs):
+        if self._annotated and not any(pair != ("", "") for image in splits["train"] for pair in image.pairs):
             raise DataError(f"{self._csv}: no training image has an interaction; give some the split train")
         return splits
 
@@ -116,8 +124,20 @@ def vocabulary_of_pairs(pairs: Iterable[tuple[str, str]]) -> Vocabulary:
     return Vocabulary(objects=objects, verbs=verbs, hoi_classes=classes, human=HUMAN)
 
 
-def _check_files(source: Path, csv_file: Path, labeled: dict[str, LabeledImage]) -> None:
-    """Refuse rows without an image and images without a row."""
+def _check_classes(images: Iterable[LabeledImage], vocabulary: Vocabulary, path: Path) -> None:
+    """Refuse labels of classes that the list of classes lacks."""
+    known = set(vocabulary.hoi_names)
+    for image in images:
+        for (verb, name), line in image.pairs.items():
+            if verb and f"{verb} {name}" not in known:
+                raise DataError(
+                    f'{path}: has no class "{verb},{name}"{did_you_mean(f"{verb} {name}", known)}, which {LABELS} line '
+                    f"{line} names; add it, or mend that line"
+                )
+
+
+def _check_files(source: Path, csv_file: Path, labeled: dict[str, LabeledImage], *, complete: bool) -> None:
+    """Refuse rows without an image and, where labels are `complete`, images without a row; else add these as empty."""
     names = [path.relative_to(source).as_posix() for path in images_in(source, below=True)]
     for image in labeled.values():
         if not os.path.lexists(source / image.path):  # a broken link is reported where the image is opened
@@ -130,7 +150,9 @@ def _check_files(source: Path, csv_file: Path, labeled: dict[str, LabeledImage])
         if name != as_utf8(name):
             raise DataError(f'{source}: the file name "{as_utf8(name)}" is not UTF-8; rename it')
     unlabeled = [name for name in names if name not in labeled]
-    if unlabeled:
+    if not complete:
+        labeled |= {name: LabeledImage(name, 0, None) for name in unlabeled}
+    elif unlabeled:
         raise DataError(
             f'{csv_file}: no line for {len(unlabeled)} images of the folder, first "{unlabeled[0]}"; label them, '
             f'add a line "{unlabeled[0]},," for one without interaction, or move them elsewhere'

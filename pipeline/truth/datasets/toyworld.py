@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
 import numpy as np
 from PIL import Image
@@ -12,16 +14,18 @@ from PIL import Image
 from pipeline.config.layout import Layout
 from pipeline.core.errors import ParamError
 from pipeline.core.names import SPLITS, Split
+from pipeline.core.seeding import numpy_generator
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest
 from pipeline.store.files import sha256_of
+from pipeline.toyworld.descriptions import describe_scene
 from pipeline.toyworld.scenes import Scene, render_scene
 from pipeline.toyworld.vocabulary import toyworld_vocabulary
 from pipeline.truth.datasets.base import Advance, PreparedSplit, TrainingBoxes
 from pipeline.truth.ground_truth import GroundTruth
 from pipeline.truth.ground_truth_file import AnnotatedSplit
-from pipeline.truth.params import PrepareParams
+from pipeline.truth.params import DRAWN_CAPTIONS, PrepareParams
 
 _ON_DISK = Image.new("RGB", (1, 1))  # in place of a picture that is written: a split's pixels are not kept in memory
 
@@ -35,7 +39,7 @@ class ToyworldReader:
         if set(params.num_images) != set(SPLITS) or set(params.exponents) != set(SPLITS):
             raise ParamError(f"prepare: num_images and exponents must name exactly the splits {', '.join(SPLITS)}")
         self._counts, self._exponents, self._size = params.num_images, params.exponents, params.image_size
-        self._seed = params.seed
+        self._seed, self._captions = params.seed, params.captions
         self._image_root = Layout(Path(), dataset).drawn_images.as_posix()
         self.vocabulary: Vocabulary = toyworld_vocabulary()
 
@@ -61,7 +65,18 @@ class ToyworldReader:
             manifest = SplitManifest("toyworld", split, self._image_root, records, labels)
             annotated = AnnotatedSplit(_ground_truth([scene for _, scene in drawn]), instances)
             prepared.append(PreparedSplit(manifest, None if split == "train" else annotated))
+        if self._captions == DRAWN_CAPTIONS:
+            self._write_captions(drawn_images, scenes["train"])
         return prepared
+
+    def _write_captions(self, folder: Path, drawn: list[tuple[ImageRecord, Scene]]) -> None:
+        """Write what people might say of the training images, image,caption."""
+        with (folder / "captions.csv").open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(("image", "caption"))
+            for record, scene in drawn:
+                random = Random(int(numpy_generator(self._seed, "captions", record.image_id).integers(2**63)))
+                writer.writerows((record.path, text) for text in describe_scene(scene, random))
 
     def _draw(self, split: Split, folder: Path, advance: Advance) -> list[tuple[ImageRecord, Scene]]:
         """Draw the images of a split into a folder."""

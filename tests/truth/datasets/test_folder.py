@@ -104,6 +104,44 @@ def test_rows_and_files_that_do_not_match(source, rows, expected):
         open_reader(source, rows)
 
 
+CLASSES = "verb,object\nride,horse\nHold,Wine Glass\n"
+
+
+def test_without_annotation_a_list_of_classes_is_enough(source, tmp_path):
+    (source / "classes.csv").write_text(CLASSES)
+    reader = FolderReader(dataclasses.replace(PARAMS, labels="clip"), dataset="own", root=source.parent.parent)
+    assert reader.inputs == (source / "classes.csv",)
+    assert reader.vocabulary.hoi_names == ["ride horse", "hold wine_glass"]
+    splits = read(reader, tmp_path)
+    assert splits["train"].manifest.image_ids == ("a.png", "c.png", "d.png", "sub/b.png")
+    assert not any(len(split.manifest) for name, split in splits.items() if name != "train")
+
+
+def test_beside_weak_labels_rows_name_images_of_other_splits(source, tmp_path):
+    (source / "classes.csv").write_text(CLASSES)
+    reader = open_reader(source, ("c.png,ride,horse,test",), labels="captions")
+    splits = read(reader, tmp_path)
+    assert splits["train"].manifest.image_ids == ("a.png", "d.png", "sub/b.png")
+    assert splits["test"].manifest.label_matrix(2).tolist() == [[1, 0]]
+    (source / "classes.csv").unlink()  # then rows name the classes too
+    assert open_reader(source, labels="captions").vocabulary.num_hois == 3
+
+
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [
+        ("verb,object\nride,\n", 'classes.csv line 2: "ride," is no class; expected a verb and an object'),
+        ("verb\nride\n", 'classes.csv line 1: no column "object"'),
+        ("verb,object\n", "classes.csv: no row has a verb and an object"),
+        ("verb,object\nrde,horse\n", 'has no class "ride,horse", did you mean "rde horse"?, which labels.csv line 2'),
+    ],
+)
+def test_classes_of_another_form(source, classes, expected):
+    (source / "classes.csv").write_text(classes)
+    with pytest.raises(DataError, match=re.escape(expected)):
+        open_reader(source, labels="clip")
+
+
 def test_a_file_in_another_unicode_form_or_case_is_what_is_meant(source):
     (source / "c.png").rename(source / "c.PNG")
     with pytest.raises(DataError, match=r'image "c.png" is not in .*, did you mean "c.PNG"\?; expected a path'):
