@@ -50,6 +50,7 @@ def command(dataset: str, variant: str, split: str, device: str, scheduler: str 
             click.echo(f"{layout.features(run)}: {job.check_space(work)}", err=True)
 
         opened, parts = run_job(job, stage, scheduler, tell_size)
+        stage.note(*opened.files)
         write_parts(layout.features(run), parts, opened)
         stage.finish([layout.features(run)], {"images": opened.num_images, "bytes per image": opened.image_bytes})
 

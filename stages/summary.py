@@ -10,6 +10,7 @@ from pipeline.config.layout import Layout
 from pipeline.config.params import load_params, load_run_variants, load_variants
 from pipeline.config.run import Run
 from pipeline.core.errors import ArtifactError
+from pipeline.report.backbones import BACKBONES_TEXT, backbones_table
 from pipeline.report.boxes_curve import BOXES_TEXT, boxes_plot, boxes_rows, boxes_table
 from pipeline.report.methods import METHODS_TEXT, methods_table, read_costs
 from pipeline.report.results import read_metrics, read_study, read_tuning
@@ -59,6 +60,7 @@ def command(dataset: str, write: bool, root: Path) -> None:
             BOXES_TEXT: boxes_table(study, shares),
             UNSEEN_TEXT: unseen_table(every),
             SUPERVISION_TEXT: supervision_table(study, quality),
+            BACKBONES_TEXT: backbones_table(study),
         }
         page = study_page(study, descriptions, f"Ablations: {dataset}", further)
         click.echo(page)

@@ -18,30 +18,25 @@ TRAINING_SET = "toyworld clip corpus"
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), default=DEFAULT_OUTPUT, show_default=True)
 @recipe_options(ClipRecipe)
 def command(recipe: ClipRecipe, output: Path) -> None:
+    """Make the CLIP with a ResNet."""
+    make_clip(recipe, output)
+
+
+def make_clip(recipe: ClipRecipe, output: Path) -> None:
     """Build, train, save, and measure the saved weights."""
     import dataclasses
 
     import torch
 
     from pipeline.core.seeding import torch_seed
-    from pipeline.store.clip_architecture import ClipConfig, build_clip
+    from pipeline.store.clip_architecture import build_clip
     from pipeline.store.clip_checkpoint import ClipCheckpoint, load_clip, save_clip, token_table
     from pipeline.toyworld.captions import known_texts
     from pipeline.toyworld.clip_recipe import measure_clip, train_clip
 
     check_output(output, TRAINING_SET)
     token_ids = token_table(known_texts())
-    config = ClipConfig(
-        embed_dim=recipe.embed_dim,
-        image_resolution=recipe.image_resolution,
-        vision_layers=(1, 1, 1, 1),
-        vision_width=recipe.vision_width,
-        context_length=recipe.context_length,
-        vocab_size=len(token_ids),
-        transformer_width=recipe.transformer_width,
-        transformer_heads=recipe.transformer_heads,
-        transformer_layers=recipe.transformer_layers,
-    )
+    config = recipe.architecture(len(token_ids))
     torch.manual_seed(torch_seed(recipe.seed, "toyworld", "clip", "weights"))
     untrained = ClipCheckpoint(build_clip(config), "toyworld CLIP", "", token_ids)
     model = train_clip(untrained.model, untrained.tokenize, recipe)

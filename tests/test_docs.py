@@ -61,7 +61,7 @@ def test_the_files_that_a_text_names_exist(text):
 def test_the_params_that_a_text_names_exist(text):
     """`model.bilevel.ktn` is a default, which params.yaml need not hold; `toyworld.` may stand before a section."""
     settings = {name: method_class(name).Params for name in ("bilevel", "ppr_fcn")}
-    settings |= {name: backbone_class(name).Params for name in ("clip_resnet", "clip_vit", "detector_fpn")}
+    settings |= {name: backbone_class(name).Params for name in ("clip_resnet", "clip_vit", "detector_fpn", "dinov2")}
     unknown = []
     names = "|".join(SECTIONS)
     for section, key, rest in re.findall(rf"`(?:toyworld\.)?({names})\.([a-z_]+)(?:\.([a-z_]+))?[`:=]", TEXTS[text]):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.clones import copy_repository, run_in, set_params
 from tests.downloads import hicodet_download, vcoco_download
 from tests.real_weights import VIT_B16, save_random_clip, save_random_detector
 from tests.roots import edit_params
+from tests.small_dinov2 import VIT_S14, random_dinov2, save_dinov2
 from tests.small_model import METHODS
 
 pytestmark = pytest.mark.slow
@@ -26,6 +28,7 @@ ROWS = {  # a row of each further method
     "bilevel_boxes": "supervised", "bilevel": "ours_plus",
 }  # fmt: skip
 VIT = "vit_b16"  # the row of a CLIP with a vision transformer
+DINOV2 = ("regformer_dinov2", "ours_dinov2")
 CALLS = """
 import json, sys
 from stages.cli import main
@@ -49,9 +52,12 @@ def reduced_copy(folder: Path, dataset: str, download: Path, weights: Path, dete
 
     def one_epoch(document):
         document.update(datasets=[dataset], run_variants=["ours"])
-        for row in (*ROWS.values(), VIT):
+        for row in (*ROWS.values(), VIT, *DINOV2):
             document["variants"][row]["train"]["epochs"] = min(1, document["variants"][row]["train"].get("epochs", 1))
-        document["variants"][VIT]["model"]["clip"] = str(weights / "ViT-B-16.pt")
+        for row in (VIT, DINOV2[0]):
+            document["variants"][row]["model"]["clip"] = str(weights / "ViT-B-16.pt")
+        for row in DINOV2:
+            document["variants"][row]["model"].setdefault("dinov2", {})["weights"] = str(weights / "dinov2")
 
     edit_params(folder, one_epoch)
     detector_file = save_random_detector(weights / f"{detector}.pt", detector, seen=SEEN)
@@ -70,19 +76,23 @@ def reduced_copy(folder: Path, dataset: str, download: Path, weights: Path, dete
 
 
 def run_every_method(folder: Path, dataset: str, photos: Path, *further: str) -> None:
-    """Train, infer, evaluate and predict by a row of each method, in one process, which starts for all of them once."""
+    """Take a row of each method through all commands, in one process, which starts for all of them once."""
     assert set(ROWS) == set(METHODS)
-    rows = [*ROWS.values(), *further]
-    calls = [["label-pairs"]]
-    calls += [[stage, "--variant", row] for row in rows for stage in ("train", "infer", "evaluate")]
-    calls += [["predict", str(photos), "--variant", row, "--threshold", "0", "--json", f"{row}.json"] for row in rows]
+    run_rows(folder, dataset, [["label-pairs"]], [*ROWS.values(), *further], photos)
+    inputs = json.loads((folder / f"manifests/{dataset}/runs/train-regformer.json").read_text())["inputs"]
+    assert not any("proposals" in path for path in inputs)
+
+
+def run_rows(folder: Path, dataset: str, calls: list[list[str]], rows: Iterable[str], photos: Path) -> None:
+    """Further commands, then train, infer, evaluate and predict by each row."""
+    stages = [[stage, "--variant", row] for row in rows for stage in ("train", "infer", "evaluate")]
+    predict = [["predict", str(photos), "--variant", row, "--threshold", "0", "--json", f"{row}.json"] for row in rows]
+    calls = [*calls, *stages, *predict]
     run_in(folder, sys.executable, "-c", CALLS, json.dumps(calls), dataset)
     for row in rows:
         assert any(image["detections"] for image in json.loads((folder / f"{row}.json").read_text())["images"])
         metrics = json.loads((folder / f"results/{dataset}/{row}.json").read_text())
         assert metrics["counts"]["detections"] > 0 and 0 <= metrics["full"] <= 100
-    inputs = json.loads((folder / f"manifests/{dataset}/runs/train-regformer.json").read_text())["inputs"]
-    assert not any("proposals" in path for path in inputs)
 
 
 def test_hicodet(tmp_path, weights):
@@ -112,6 +122,20 @@ def test_hicodet(tmp_path, weights):
     bank = json.loads((folder / "manifests/hicodet/runs/encode_prompts.json").read_text())["counts"]
     assert bank == {"hoi_classes": 600, "width": 1024}
     run_every_method(folder, "hicodet", photos, VIT)
+
+
+def test_dinov2(tmp_path, weights):
+    """ViT-S/14 with registers: RegFormer's published encoder at 518 pixels, ours at 224."""
+    save_dinov2(weights / "dinov2", random_dinov2(0, **VIT_S14))
+    download = hicodet_download(tmp_path / "hico_20160224_det", 8, 4)
+    folder = reduced_copy(tmp_path / "copy", "hicodet", download, weights, "fasterrcnn_resnet50_fpn")
+    made = [["prepare"], *(["detect", "--split", split] for split in ("train", "test")), ["encode-prompts"]]
+    run_rows(folder, "hicodet", made, DINOV2, download / "images/test2015")
+    for row in DINOV2:
+        inputs = json.loads((folder / f"manifests/hicodet/runs/train-{row}.json").read_text())["inputs"]
+        assert str(weights / "dinov2/model.safetensors") in inputs
+    config = json.loads((folder / "cache/hicodet/checkpoints/regformer_dinov2/config.json").read_text())
+    assert config["image_size"] == 518 and config["backbone"]["sizes"]["hidden_size"] == 384
 
 
 def test_vcoco(tmp_path, weights):

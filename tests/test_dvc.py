@@ -321,7 +321,7 @@ def test_a_change_of_how_results_are_judged_trains_nothing_again(room, stages):
         ("prepare", {"prepare", "label_pairs", "evaluate", "report"}),
         ("detect", {"detect", "encode_images", "label", "train", "infer"}),
         ("encode_prompts", {"encode_prompts", "encode_images", "label", "train"}),
-        ("encode_images", {"encode_images", "train", "infer"}),
+        ("encode_images", {"encode_images", "label", "train", "infer"}),
         ("label", {"label"}),
         ("model", {"encode_images", "label", "train", "infer"}),
         ("train", {"train"}),

@@ -12,6 +12,7 @@ import yaml
 
 from pipeline.config.layout import Layout
 from pipeline.config.run import Run
+from pipeline.store.files import sha256_of
 from pipeline.store.study_rows import COMMANDS, row_inputs
 from tests.import_graph import ROOT, closure, modules
 from tests.roots import edit_params
@@ -145,6 +146,15 @@ def test_another_method_or_row_leaves_a_rows_inputs_as_they_are(tmp_path):
     assert set(before["ours"]["class_splits"]) == {"hicodet.json", "toyworld.json"}
 
 
+def test_the_inputs_of_a_row_with_a_clip_of_its_own_cover_its_weights():
+    layout, variants = Layout(ROOT, "toyworld"), PARAMS["variants"]
+    weights = ROOT / variants["ours_vit"]["model"]["clip"]
+    assert row_inputs(layout, "ours_vit")["artifacts"]["clip"] == sha256_of(weights)
+    assert "clip" not in row_inputs(layout, "ours")["artifacts"]  # whose bank is made by the dataset's
+    for name in ("train", "train_images", "train_boxes"):
+        assert str(weights.relative_to(ROOT)) in MAIN_STAGES[name]["deps"]
+
+
 @pytest.mark.parametrize("command", sorted({name for run in RUNS if not rows_in(run) for name in commands(run)}))
 def test_params_cover_the_sections_that_the_command_reads(command):
     source = modules()[f"stages.{command}"].read_text()
@@ -190,7 +200,8 @@ def test_outs_are_paths_of_the_layout_and_nobody_elses():
         layout, item = Layout(Path(), run["item"].get("dataset", "toyworld")), run["item"]
         unseen = [f"{section}.unseen={item['split']}" for section in ("train", "evaluate") if run["stage"] == "unseen"]
         seeded = Run(item.get("variant", "none"), tuple(unseen), seed=item.get("seed", 0))
-        tuned = Run(seeded.variant, (f"train.learning_rate={item.get('learning_rate')}",), split="val")
+        own = [f"model.clip_vit.regions={item['regions']}"] if "regions" in item else []
+        tuned = Run(seeded.variant, (*own, f"train.learning_rate={item.get('learning_rate')}"), split="val")
         known = {layout.checkpoint(seeded), layout.representations(seeded), layout.separation}
         known |= {layout.tsne("pairs"), layout.tsne("bank"), layout.study(seeded), layout.metrics(tuned)}
         known |= {layout.stage_manifest("train", seeded), layout.stage_manifest("represent", seeded)}

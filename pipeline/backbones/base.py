@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torchvision.models.detection import FasterRCNN
 
-from pipeline.core.bags import BagBatch
+from pipeline.core.bags import CLIP_MEAN, CLIP_STD, BagBatch
 from pipeline.core.errors import ParamError
 from pipeline.store.clip_checkpoint import ClipCheckpoint
 
@@ -34,12 +35,16 @@ class Sources:
             reads it.
         embed_dim: width D of the knowledge bank.
         image_size: side S of the input images in pixels.
+        root: what paths in params are relative to.
+        note: takes each further file that a backbone reads, as an input of the run.
     """
 
     clip: ClipCheckpoint
     detector: Callable[[], tuple[FasterRCNN, dict[str, Any]]]
     embed_dim: int
     image_size: int
+    root: Path = Path()
+    note: Callable[[Path], object] = lambda _: None
 
 
 class Backbone(nn.Module, ABC):
@@ -148,6 +153,13 @@ class Backbone(nn.Module, ABC):
 def recomputed(features: Tensor, stage: nn.Module) -> Any:
     """Run a stage without dropout, keeping only its input; the backward pass runs it once more."""
     return checkpoint(stage, features, use_reentrant=False, preserve_rng_state=False)
+
+
+def renormalization(mean: Sequence[float], std: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """Scale and shift [3, 1, 1] that take pixels normalized as CLIP expects to those of another mean and deviation."""
+    clip_mean, clip_std = torch.tensor(CLIP_MEAN), torch.tensor(CLIP_STD)
+    own_mean, own_std = torch.tensor(mean), torch.tensor(std)
+    return (clip_std / own_std).view(3, 1, 1), ((clip_mean - own_mean) / own_std).view(3, 1, 1)
 
 
 def freeze_batch_norm(module: nn.Module) -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from pipeline.backbones.attention_pooling import positional_embedding
-from pipeline.backbones.base import Backbone, Sources, recomputed
+from pipeline.backbones.base import Sources
 from pipeline.backbones.low_rank import TARGETS, LowRank, changed_attention
-from pipeline.backbones.roi_tokens import map_cells, roi_tokens
+from pipeline.backbones.patch_tokens import PatchTokens, check_patches, train_last_blocks
 from pipeline.config.types import KnownKeys, Switch, Whole, within
 from pipeline.core.errors import ParamError
 from pipeline.store.clip_architecture import Activation, activation_of, set_activation
@@ -67,21 +66,7 @@ class ClipViTParams(KnownKeys):
     pretrained: Switch = True  # false keeps CLIP's architecture with random weights (a control)
 
 
-class ViTFeatures(NamedTuple):
-    """Features of images.
-
-    Attributes:
-        image: v_g [I, D].
-        patches: tokens of the last layer, normalized [I, P, W].
-        regions: what regions are pooled from [I, D, g, g].
-    """
-
-    image: Tensor
-    patches: Tensor
-    regions: Tensor
-
-
-class ClipViT(Backbone):
+class ClipViT(PatchTokens):
     """Tokens of the last layer, and region embeddings from them.
 
     Args:
@@ -98,7 +83,8 @@ class ClipViT(Backbone):
         self.params, self.visual_config = params, ViTConfig.of(visual)
         self.visual: Any = copy.deepcopy(visual)
         self.embed_dim = visual.output_dim
-        frozen = self._freeze()
+        then = (self.visual.ln_post, self.visual.proj)
+        frozen = train_last_blocks(self.visual, self.blocks, params.trained_blocks, then)
         width, changed = self.visual_config.width, range(frozen) if params.lora_rank else ()
         self.changes = nn.ModuleDict(
             {f"{block}_{name}": LowRank(width, params.lora_rank) for block in changed for name in TARGETS}
@@ -108,18 +94,6 @@ class ClipViT(Backbone):
     def blocks(self) -> Any:
         """The transformer's blocks."""
         return self.visual.transformer.resblocks
-
-    def _freeze(self) -> int:
-        """Freeze what is not trained; return the number of frozen blocks, the first ones."""
-        if self.params.trained_blocks is None:
-            return 0
-        self.visual.requires_grad_(False)
-        trained = min(self.params.trained_blocks, len(self.blocks))
-        if trained:
-            self.blocks[-trained:].requires_grad_(True)
-            self.visual.ln_post.requires_grad_(True)
-            self.visual.proj.requires_grad_(True)
-        return len(self.blocks) - trained
 
     @classmethod
     def build(cls, sources: Sources, params: ClipViTParams) -> Self:
@@ -134,11 +108,7 @@ class ClipViT(Backbone):
                 f"model.backbone is clip_vit, but CLIP {sources.clip.name} has a ResNet; set model.backbone to "
                 "clip_resnet, or model.clip to one with a vision transformer, e.g. ViT-B/16"
             )
-        patch = visual.conv1.kernel_size[0]
-        if sources.image_size % patch:
-            raise ParamError(
-                f"model.image_size is {sources.image_size}; expected a multiple of CLIP's patch size {patch}"
-            )
+        check_patches(sources.image_size, visual.conv1.kernel_size[0], "CLIP's")
         if params.lora_rank and params.trained_blocks is None:
             raise ParamError(
                 "model.clip_vit.lora_rank changes blocks that are not trained, but trained_blocks is null: all are; "
@@ -156,10 +126,6 @@ class ClipViT(Backbone):
         """Architecture and settings."""
         return {"visual": asdict(self.visual_config), "params": asdict(self.params)}
 
-    def forward(self, images: Tensor) -> ViTFeatures:
-        """Map normalized images [I, 3, S, S] to features; at CLIP's own size v_g is `encode_image`."""
-        return self.joined(self.encoded(images))
-
     def encoded(self, images: Tensor) -> tuple[Tensor, ...]:
         """Tokens of the last layer, normalized [I, P + 1, W]; then those of regions, where they are others."""
         visual = self.visual
@@ -176,16 +142,10 @@ class ClipViT(Backbone):
             return (final,)
         return final, visual.ln_post(self._values(tokens).transpose(0, 1))
 
-    def joined(self, tensors: Sequence[Tensor]) -> ViTFeatures:
-        """Features of tokens: v_g and the square of patches are projected."""
-        final, regions = tensors[0], tensors[-1]
-        projected = regions[:, 1:] @ self.visual.proj
-        side = math.isqrt(projected.shape[1])
-        return ViTFeatures(
-            image=final[:, 0] @ self.visual.proj,
-            patches=final[:, 1:],
-            regions=projected.transpose(1, 2).unflatten(2, (side, side)),
-        )
+    def project(self, tokens: Tensor) -> Tensor:
+        """CLIP's own projection; at its own size v_g is `encode_image`."""
+        projected: Tensor = tokens @ self.visual.proj
+        return projected
 
     def _block(self, number: int, tokens: Tensor) -> Tensor:
         block = self.blocks[number]
@@ -193,7 +153,8 @@ class ClipViT(Backbone):
             weights = {f"attn.{name}": matrix for name, matrix in matrices.items()}
             changed: Tensor = functional_call(block, weights, (tokens,))
             return changed
-        return recomputed(tokens, block) if self.recompute and tokens.requires_grad else block(tokens)
+        ran: Tensor = self.run_block(block, tokens)
+        return ran
 
     def _values(self, tokens: Tensor) -> Tensor:
         """The last block where each token attends to itself alone (MaskCLIP, Zhou et al., ECCV 2022)."""
@@ -210,32 +171,6 @@ class ClipViT(Backbone):
     def patch_width(self) -> int:
         """W of the tokens."""
         return self.visual_config.width
-
-    def patches(self, features: ViTFeatures) -> Tensor:
-        """Normalized tokens of the last layer, [I, P, W]."""
-        return features.patches
-
-    def global_embedding(self, features: ViTFeatures) -> Tensor:
-        """v_g [I, D]."""
-        return features.image
-
-    def region_embedding(self, features: ViTFeatures, boxes: Tensor, image: Tensor) -> Tensor:
-        """Mean over RoIAlign's bins of the projected patches: [R, D] of boxes [R, 4] in 0..1 of their images."""
-        return self._pooled(features.regions, boxes, image).mean(1)
-
-    @property
-    def region_map_shape(self) -> tuple[int, int]:
-        """D, and the side of RoIAlign's grid."""
-        return self.embed_dim, self.params.roi_size
-
-    def region_maps(self, features: ViTFeatures, boxes: Tensor, image: Tensor) -> Tensor:
-        """RoIAlign of the projected patches: [R, D, s, s]."""
-        return self._pooled(features.regions, boxes, image).transpose(1, 2).unflatten(2, (self.params.roi_size,) * 2)
-
-    def _pooled(self, cells: Tensor, boxes: Tensor, image: Tensor) -> Tensor:
-        """RoIAlign to tokens [R, s * s, D]."""
-        size, samples = self.params.roi_size, self.params.sampling_ratio
-        return roi_tokens(cells, map_cells(boxes, cells), image, roi_size=size, sampling_ratio=samples)
 
 
 BACKBONE = ClipViT

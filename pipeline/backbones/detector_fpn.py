@@ -17,10 +17,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
 
-from pipeline.backbones.base import Backbone, Sources, recomputed
+from pipeline.backbones.base import Backbone, Sources, recomputed, renormalization
 from pipeline.backbones.roi_tokens import map_cells, roi_tokens
 from pipeline.config.types import KnownKeys
-from pipeline.core.bags import CLIP_MEAN, CLIP_STD
 from pipeline.detection.detectors import build_architecture
 
 _PATCH_STRIDE = 16  # pixels, as of clip_resnet
@@ -60,10 +59,9 @@ class DetectorFpn(Backbone):
         self.roi_size = int(pool.output_size[0])
         self.sampling_ratio = max(1, int(pool.sampling_ratio))
         self.canonical_scale, self.canonical_level = float(pool.canonical_scale), int(pool.canonical_level)
-        mean, std = torch.tensor(transform.image_mean), torch.tensor(transform.image_std)
-        # From CLIP's normalization to the detector's, in one step.
-        self.register_buffer("pixel_scale", (torch.tensor(CLIP_STD) / std).view(3, 1, 1))
-        self.register_buffer("pixel_shift", ((torch.tensor(CLIP_MEAN) - mean) / std).view(3, 1, 1))
+        scale, shift = renormalization(transform.image_mean, transform.image_std)
+        self.register_buffer("pixel_scale", scale)
+        self.register_buffer("pixel_shift", shift)
         empty = torch.zeros(1, *self.region_map_shape, self.roi_size)
         with torch.no_grad():
             width = self.box_head(empty).shape[1]

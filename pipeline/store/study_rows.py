@@ -33,6 +33,14 @@ def row_inputs(layout: Layout, name: str) -> dict[str, Any]:
     sections = {key: params[section_class(key)] for key in _READ}
     model = sections["model"] = sections["model"].used()
     scored = [name, *(row for row, entry in load_variants(layout.params).items() if entry.run == name)]
+    artifacts = {
+        "-".join(filter(None, (stage, of))): digest_of(
+            read_stage_manifest(layout.stage_manifest(stage, of), remedy="run `dvc repro`").outputs
+        )
+        for stage, of in _MADE_BY
+    }
+    if model.clip is not None and (weights := layout.root / model.clip).is_file():  # the dataset's own made the bank
+        artifacts["clip"] = sha256_of(weights)
     evaluate = section_class("evaluate")
     lists = sorted((layout.root / _CLASS_SPLITS).glob("*.json"))
     return {
@@ -42,12 +50,7 @@ def row_inputs(layout: Layout, name: str) -> dict[str, Any]:
             row: digest_of(plain(load_params(layout.params, layout.dataset, Run(row))[evaluate])) for row in scored
         },
         "code": {command: _code_of(layout, command, {model.method, model.backbone}) for command in COMMANDS},
-        "artifacts": {
-            "-".join(filter(None, (stage, of))): digest_of(
-                read_stage_manifest(layout.stage_manifest(stage, of), remedy="run `dvc repro`").outputs
-            )
-            for stage, of in _MADE_BY
-        },
+        "artifacts": artifacts,
     }
 
 

@@ -1,4 +1,4 @@
-"""The recipe of the small CLIP: captioned views of a corpus of its own, and a contrastive loss with several positives.
+"""The recipes of the small CLIPs: captioned views of their own corpus, and a contrastive loss with several positives.
 
 A caption is right for every image that shows the classes it claims, not only for its own: with 40 classes and batches
 of a hundred, many other images show them as well, and must not be negatives.
@@ -7,7 +7,7 @@ of a hundred, many other images show them as well, and must not be negatives.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import numpy as np
@@ -18,6 +18,7 @@ from torch.optim import AdamW
 from tqdm import trange
 
 from pipeline.core.seeding import seed_sequence
+from pipeline.store.clip_architecture import ClipConfig
 from pipeline.store.clip_checkpoint import ClipCheckpoint
 from pipeline.store.openai_clip import CLIP
 from pipeline.toyworld.captions import Caption, canonical_prompts, caption_scene
@@ -30,7 +31,7 @@ from pipeline.toyworld.vocabulary import toyworld_vocabulary
 
 @dataclass(frozen=True)
 class ClipRecipe(Recipe):
-    """Settings of the CLIP's training; every number of the recipe is here."""
+    """Settings of the CLIP's training; every number of the recipe is here. The image tower is a ResNet."""
 
     seed: int = 0
     num_images: int = 24000
@@ -51,6 +52,35 @@ class ClipRecipe(Recipe):
     transformer_width: int = 64
     transformer_heads: int = 4
     transformer_layers: int = 2
+
+    def architecture(self, vocab_size: int) -> ClipConfig:
+        """Sizes of the CLIP, for a token table of so many rows."""
+        return ClipConfig(
+            embed_dim=self.embed_dim,
+            image_resolution=self.image_resolution,
+            vision_layers=(1, 1, 1, 1),
+            vision_width=self.vision_width,
+            context_length=self.context_length,
+            vocab_size=vocab_size,
+            transformer_width=self.transformer_width,
+            transformer_heads=self.transformer_heads,
+            transformer_layers=self.transformer_layers,
+        )
+
+
+@dataclass(frozen=True)
+class ClipViTRecipe(ClipRecipe):
+    """The same corpus, captions, epochs and size of file for a vision transformer as the image tower."""
+
+    learning_rate: float = 5e-4
+    vision_width: int = 152  # two heads, as CLIP counts them
+    vision_layers: int = 4
+    vision_patch_size: int = 16  # divides the images of the toyworld as well, which have 160 pixels
+
+    def architecture(self, vocab_size: int) -> ClipConfig:
+        """As of `ClipRecipe`."""
+        sizes = super().architecture(vocab_size)
+        return replace(sizes, vision_layers=self.vision_layers, vision_patch_size=self.vision_patch_size)
 
 
 Tokenizer = Callable[[Sequence[str]], Tensor]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -66,6 +66,7 @@ class EncodeWork:
         backbone: on the device already, in evaluation mode.
         encoder: `encoder_of` it.
         shapes: `Backbone.fixed_shapes`.
+        files: that the backbone noted.
     """
 
     backbone: Backbone
@@ -76,6 +77,7 @@ class EncodeWork:
     image_size: int
     root: Path
     device: torch.device
+    files: tuple[Path, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -161,15 +163,24 @@ class EncodeJob:
             UserError: a file is missing or damaged; the encoder is trained, or its features can't be stored.
         """
         manifest = read_split(self.layout.split(self.run.split), read_vocabulary(self.layout.vocabulary))
-        backbone, device = self._encoder(), open_device(self.device)
+        files: list[Path] = []
+        backbone, device = self._encoder(files.append), open_device(self.device)
         shapes = backbone.fixed_shapes(self.model.image_size)
         encoder = encoder_of(backbone, self.model.backbone, self.model.image_size)
         place(backbone, device, channels_last=self.channels_last)
         return EncodeWork(
-            backbone, encoder, shapes, manifest, self.params, self.model.image_size, self.layout.root, device
+            backbone,
+            encoder,
+            shapes,
+            manifest,
+            self.params,
+            self.model.image_size,
+            self.layout.root,
+            device,
+            tuple(files),
         )
 
-    def _encoder(self) -> Backbone:
+    def _encoder(self, note: Callable[[Path], object]) -> Backbone:
         """The row's backbone before training; random weights, where it has any, are those of seed 0."""
         kind, faults = backbone_class(self.model.backbone), list[str]()
         settings = self.model.settings_of(self.model.backbone, kind.Params, faults)
@@ -179,7 +190,8 @@ class EncodeJob:
         width = clip.model.text_projection.shape[1]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(0, "network"))
-            return kind.build(Sources(clip, self._no_detector, width, self.model.image_size), settings)
+            root, side = self.layout.root, self.model.image_size
+            return kind.build(Sources(clip, self._no_detector, width, side, root, note), settings)
 
     def _no_detector(self) -> Any:
         raise ParamError(f"model.backbone: features of {self.model.backbone} can't be stored; take e.g. clip_vit")

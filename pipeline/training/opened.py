@@ -109,7 +109,14 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
 
     model = new_model(
         choice,
-        Sources(clip_model, detector, bank.hoi_embeddings.shape[1], chosen.image_size),
+        Sources(
+            clip=clip_model,
+            detector=detector,
+            embed_dim=bank.hoi_embeddings.shape[1],
+            image_size=chosen.image_size,
+            root=layout.root,
+            note=stage.note,
+        ),
         bank,
         vocabulary,
         seed=torch_seed(params.seed, "network"),

@@ -12,6 +12,7 @@ from pipeline.methods.catalog import method_class
 from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.model import ModelChoice, model_from_config
 from tests.conftest import make_batch
+from tests.small_dinov2 import random_dinov2, save_dinov2
 from tests.small_model import BACKBONES, METHODS, chosen, counts_of, run, small_model, with_class_probabilities
 
 
@@ -22,7 +23,15 @@ def method(request):
 
 @pytest.fixture(params=BACKBONES)
 def model(request, method, vocabulary, model_params, small_visual):
+    if request.param == "dinov2":
+        settings = model_params.settings | {"dinov2": {"weights": request.getfixturevalue("dinov2_folder")}}
+        model_params = dataclasses.replace(model_params, settings=settings)
     return small_model(vocabulary, chosen(model_params, method=method, backbone=request.param), small_visual)
+
+
+@pytest.fixture(scope="session")
+def dinov2_folder(tmp_path_factory) -> str:
+    return str(save_dinov2(tmp_path_factory.mktemp("dinov2"), random_dinov2(0)))
 
 
 def batch_for(model, counts, vocabulary):
@@ -34,7 +43,7 @@ def batch_for(model, counts, vocabulary):
 
 def test_there_are_some():
     assert {"bilevel", "ppr_fcn", "clip_zero_shot", "prompt_classifier"} <= set(METHODS)
-    assert {"clip_resnet", "detector_fpn"} <= set(BACKBONES)
+    assert {"clip_resnet", "clip_vit", "detector_fpn", "dinov2"} <= set(BACKBONES)
 
 
 @pytest.mark.parametrize("counts", [[4, 0, 6, 1], [0, 0]])

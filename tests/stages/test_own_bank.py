@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.backbones.detector_fpn import DetectorFpn
 from tests.roots import WEIGHTS, copied, edit_params, refused, succeeds
 from tests.stages.own_dataset import edit_custom
 
@@ -49,6 +50,19 @@ def test_the_manifest_holds_what_the_bank_was_made_from(root):
     assert record["params"]["encode_prompts"]["text_encoder"] == "words"
     assert "cache/custom/knowledge_bank.h5" not in record["inputs"]
     assert "byte-identical" in succeeds(root, "rerun", str(path)).output
+
+
+def test_a_file_that_the_backbone_notes_is_an_input(root, monkeypatch):
+    build = DetectorFpn.build
+
+    def noting(sources, params):
+        sources.note(sources.root / "own.txt")
+        return build(sources, params)
+
+    (root / "own.txt").write_text("weights")
+    monkeypatch.setattr(DetectorFpn, "build", noting)
+    prompts_of(root)
+    assert "own.txt" in json.loads((root / "manifests/custom/runs/train-exp10.json").read_text())["inputs"]
 
 
 def test_a_row_of_another_clip_is_encoded_by_that_one(root):

@@ -6,7 +6,9 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-from stages import toy_clip, toy_detector
+from pipeline.store.clip_checkpoint import load_clip
+from pipeline.store.openai_clip import VisionTransformer
+from stages import toy_clip, toy_clip_vit, toy_detector
 from tests.conftest import ROOT
 
 WEIGHTS = ROOT / "pipeline/toyworld/weights"
@@ -23,6 +25,7 @@ def run(command, *arguments):
         (toy_clip.command, "mine.safetensors", b"text"),
         (toy_clip.command, "mine.json", b"{}"),
         (toy_clip.command, "mine.safetensors", (WEIGHTS / "detector.safetensors").read_bytes()),
+        (toy_clip_vit.command, "mine.safetensors", (WEIGHTS / "detector.safetensors").read_bytes()),
         (toy_detector.command, "mine.safetensors", b"\x89PNG"),
         (toy_detector.command, "mine.safetensors", (WEIGHTS / "clip.safetensors").read_bytes()),
         (toy_detector.command, "mine.json", b"[1]"),
@@ -48,3 +51,12 @@ def test_earlier_weights_are_replaced(tmp_path):
     done = run(toy_detector.command, "--output", output, *SMALL)
     assert done.exit_code == 0, done.output
     assert json.loads(output.with_suffix(".json").read_text())["recipe"]["num_images"] == 4
+
+
+def test_the_second_recipe_makes_a_clip_with_a_vision_transformer(tmp_path):
+    output = tmp_path / "mine.safetensors"
+    done = run(toy_clip_vit.command, "--output", output, *SMALL)
+    assert done.exit_code == 0, done.output
+    assert isinstance(load_clip(str(output)).model.visual, VisionTransformer)
+    manifest = json.loads(output.with_suffix(".json").read_text())
+    assert manifest["architecture"]["vision_patch_size"] == manifest["recipe"]["vision_patch_size"] == 16
