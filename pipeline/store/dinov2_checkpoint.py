@@ -90,7 +90,7 @@ def build_dinov2(config: Mapping[str, Any], where: str) -> Any:
     try:
         return transformers.AutoModel.from_config(transformers.AutoConfig.for_model(**config))
     except Exception as error:  # transformers raises whatever it trips over
-        raise _refused(where, error) from None
+        raise resource_error(error) or _refused(where, error) from None
 
 
 def load_dinov2(files: Dinov2Files) -> Any:
@@ -116,7 +116,7 @@ def load_dinov2(files: Dinov2Files) -> Any:
             output_loading_info=True,
         )
     except Exception as error:  # likewise
-        raise _refused(str(files.weights), error) from None
+        raise resource_error(error) or _refused(str(files.weights), error) from None
     if missing := sorted(info["missing_keys"]):
         raise WeightsError(
             f"{files.weights}: no tensor {missing[0]}, which {files.config.name} asks for; take both of one model"
@@ -124,6 +124,6 @@ def load_dinov2(files: Dinov2Files) -> Any:
     return model.eval()
 
 
-def _refused(where: str, error: Exception) -> Exception:
+def _refused(where: str, error: Exception) -> WeightsError:
     reason = " ".join(str(error).split())[:200]
-    return resource_error(error) or WeightsError(f"{where}: refused by transformers ({reason}); download it again")
+    return WeightsError(f"{where}: refused by transformers ({reason}); download it again")
