@@ -1,4 +1,4 @@
-import builtins
+import sys
 
 import numpy as np
 import pytest
@@ -33,14 +33,7 @@ def test_the_same_words_give_the_same_bytes_whatever_else_is_encoded():
 
 
 def test_without_transformers_the_error_says_what_to_install(monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *args, **kwargs):
-        if name == "transformers":
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "transformers", None)  # importing it fails
     with pytest.raises(WeightsError, match=r"weakhoi\[roberta\]"):
         encode_text_only("roberta-large", PROMPTS, 32)
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import builtins
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,14 +31,7 @@ def refused(folder: Path) -> str:
 
 
 def test_without_transformers_the_error_says_what_to_install(tmp_path, monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *args, **kwargs):
-        if name == "transformers":
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "transformers", None)  # importing it fails
     with pytest.raises(
         WeightsError, match=r'dinov2 needs the package transformers; run "pip install weakhoi\[dinov2\]'
     ):
