@@ -22,17 +22,17 @@ A detection that the setting does not count has none. An annotated pair that is 
 *Break-even* of a class is after its best-scored detections, as many as it has annotated pairs: there precision equals
 recall, whatever the scale of its scores. Counts are of these detections, and of the pairs that they do not find.
 
-The mAP gained if one type were fixed is TIDE's (Bolya et al., ECCV 2020): all detections are evaluated again with one type
-corrected. With the right verb, category or place, the best-scored `wrong_verb`, `wrong_category` or `localization` of
-each annotated pair that nothing claims becomes its true positive, at its score; all others of the type, and `duplicate`,
-`wrong_association` and `background`, are removed. `no_proposal_pair` and `class_never_predicted` leave the number to be
-found. `below_threshold` has no gain of its own: the wrong detections above it have. Gains do not add up.
+The mAP gained if one type were fixed is TIDE's (Bolya et al., ECCV 2020): all detections are evaluated again with one
+type corrected. With the right verb, category or place, the best-scored `wrong_verb`, `wrong_category` or `localization`
+of each annotated pair that nothing claims becomes its true positive, at its score; all others of the type, and
+`duplicate`, `wrong_association` and `background`, are removed. `no_proposal_pair` and `class_never_predicted` leave the
+number to be found. `below_threshold` has no gain of its own: the wrong detections above it have. Gains do not add up.
 
-Differences: TIDE asks for localization before class. Diag-HOI (Zhu et al., arXiv 2308.08529) has a type for each box that
-does not fit, however far, and lets a fixed detection replace a true positive of a lower score.
+Differences: TIDE asks for localization before class. Diag-HOI (Zhu et al., arXiv 2308.08529) has a type for each box
+that does not fit, however far, and lets a fixed detection replace a true positive of a lower score.
 
-V-COCO is sorted by the same rules over its HOI classes. Its role AP is not: there a detection belongs to one person, whose
-category nobody asks for.
+V-COCO is sorted by the same rules over its HOI classes. Its role AP is not: there a detection belongs to one person, and
+categories are not compared.
 
 Axis legend: T detections, G annotated pairs, H HOI classes, P pairs, F fixes, K hits, E types.
 """

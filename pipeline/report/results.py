@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.class_groups import FULL
 from pipeline.core.errors import ArtifactError
+from pipeline.evaluation.error_types import ERROR_TYPES, MISSED_TYPES
 from pipeline.store.files import read_json
 
 DoubleArray = NDArray[np.float64]
@@ -32,6 +33,8 @@ class RunMetrics:
         means: mAP of each group of classes; `groups` is the number of classes of each.
         counts: of images, annotated pairs, detections and classes behind the metrics.
         roles: the V-COCO protocol's measures, empty where it was not asked for.
+        at_break_even, gain_if_fixed: by type of error (`evaluation/error_types.py`) the detections and missed pairs at
+            break-even, and the points of mAP gained if it were fixed; empty where errors were not sorted.
     """
 
     variant: str
@@ -42,6 +45,8 @@ class RunMetrics:
     groups: dict[str, int]
     counts: dict[str, int]
     roles: dict[str, float | None]
+    at_break_even: dict[str, int] = field(default_factory=dict)
+    gain_if_fixed: dict[str, float] = field(default_factory=dict)
 
     @property
     def measures(self) -> dict[str, float | None]:
@@ -53,13 +58,15 @@ class RunMetrics:
 class PerClass:
     """By HOI class: name, AP in percent (nan without ground truth), and number of training pairs, [H] each.
 
-    `groups`: the classes of each group but the one of all, bool [H].
+    `groups`: the classes of each group but the one of all, bool [H]. `errors`: detections and missed pairs at
+    break-even by type, [H].
     """
 
     names: tuple[str, ...]
     ap: DoubleArray
     train_instances: DoubleArray
     groups: dict[str, NDArray[np.bool_]]
+    errors: dict[str, DoubleArray] = field(default_factory=dict)
 
 
 def read_metrics(path: Path, remedy: str) -> RunMetrics:
@@ -79,20 +86,23 @@ def _run_metrics(path: Path, data: Any, remedy: str) -> RunMetrics:
             groups=groups,
             means={name: data[name] for name in groups},
             roles={name: data[name] for name in _ROLE_MEASURES if name in data},
+            **{name: dict(data.get(name, {})) for name in ("at_break_even", "gain_if_fixed")},
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{path}: not the metrics of a run ({error!r} missing or wrong); {remedy}") from None
 
 
 def read_per_class(path: Path, remedy: str) -> PerClass:
-    """Read per-class AP; names are "verb object". Raises ArtifactError."""
-    columns = read_columns(path, ("verb", "object", "ap", _BEFORE_GROUPS), remedy)
+    """Read per-class AP and errors; names are "verb object". Raises ArtifactError."""
+    types = (*ERROR_TYPES, *MISSED_TYPES)
+    columns = read_columns(path, ("verb", "object", "ap", *types, _BEFORE_GROUPS), remedy)
     groups = list(columns)[list(columns).index(_BEFORE_GROUPS) + 1 :]
     return PerClass(
         names=tuple(f"{verb} {obj}" for verb, obj in zip(columns["verb"], columns["object"], strict=True)),
         ap=numbers(path, columns["ap"], remedy),
         train_instances=numbers(path, columns[_BEFORE_GROUPS], remedy),
         groups={name: numbers(path, columns[name], remedy) > 0 for name in groups},
+        errors={name: numbers(path, columns[name], remedy) for name in types},
     )
 
 

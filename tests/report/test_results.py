@@ -6,6 +6,7 @@ import pytest
 from pipeline.config.layout import Layout
 from pipeline.config.run import Run
 from pipeline.core.errors import ArtifactError
+from pipeline.evaluation.error_types import ERROR_TYPES, MISSED_TYPES
 from pipeline.report.results import (
     read_mean_curves,
     read_metrics,
@@ -55,8 +56,11 @@ def test_search_is_sorted_by_full(layout):
 
 def test_tables_are_read_with_gaps_as_nan(tmp_path):
     path = tmp_path / "a.csv"
-    path.write_text("hoi_id,verb,object,ap,train_instances,rare,mine\n0,ride,bicycle,50.5,9,1,0\n1,hold,cup,,70,0,1\n")
+    types = (*ERROR_TYPES, *MISSED_TYPES)
+    header = f"hoi_id,verb,object,ap,{','.join(types)},train_instances,rare,mine\n"
+    path.write_text(f"{header}0,ride,bicycle,50.5,{'4,' * len(types)}9,1,0\n1,hold,cup,,{'0,' * len(types)}70,0,1\n")
     table = read_per_class(path, "")
+    assert {name: list(count) for name, count in table.errors.items()} == dict.fromkeys(types, [4, 0])
     assert table.names == ("ride bicycle", "hold cup")
     assert {name: list(mask) for name, mask in table.groups.items()} == {"rare": [1, 0], "mine": [0, 1]}
     np.testing.assert_array_equal(table.ap, [50.5, np.nan])
