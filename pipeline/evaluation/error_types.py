@@ -31,7 +31,7 @@ number to be found. `below_threshold` has no gain of its own: the wrong detectio
 Differences: TIDE asks for localization before class. Diag-HOI (Zhu et al., arXiv 2308.08529) has a type for each box
 that does not fit, however far, and lets a fixed detection replace a true positive of a lower score.
 
-V-COCO is sorted by the same rules over its HOI classes. Its role AP is not: there a detection belongs to one person, and
+V-COCO is sorted by the same rules over its HOI classes. Its role AP is not: a detection belongs to a person there, and
 categories are not compared.
 
 Axis legend: T detections, G annotated pairs, H HOI classes, P pairs, F fixes, K hits, E types.

@@ -86,7 +86,8 @@ def _run_metrics(path: Path, data: Any, remedy: str) -> RunMetrics:
             groups=groups,
             means={name: data[name] for name in groups},
             roles={name: data[name] for name in _ROLE_MEASURES if name in data},
-            **{name: dict(data.get(name, {})) for name in ("at_break_even", "gain_if_fixed")},
+            at_break_even=dict(data.get("at_break_even", {})),
+            gain_if_fixed=dict(data.get("gain_if_fixed", {})),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{path}: not the metrics of a run ({error!r} missing or wrong); {remedy}") from None

@@ -60,7 +60,7 @@ def test_tables_are_read_with_gaps_as_nan(tmp_path):
     header = f"hoi_id,verb,object,ap,{','.join(types)},train_instances,rare,mine\n"
     path.write_text(f"{header}0,ride,bicycle,50.5,{'4,' * len(types)}9,1,0\n1,hold,cup,,{'0,' * len(types)}70,0,1\n")
     table = read_per_class(path, "")
-    assert {name: list(count) for name, count in table.errors.items()} == dict.fromkeys(types, [4, 0])
+    assert {name: list(count) for name, count in table.errors.items()} == {name: [4, 0] for name in types}
     assert table.names == ("ride bicycle", "hold cup")
     assert {name: list(mask) for name, mask in table.groups.items()} == {"rare": [1, 0], "mine": [0, 1]}
     np.testing.assert_array_equal(table.ap, [50.5, np.nan])
