@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from pipeline.core.class_groups import FULL
 from pipeline.core.errors import ArtifactError
-from pipeline.evaluation.error_types import ERROR_TYPES, MISSED_TYPES
 from pipeline.store.files import read_json
 
 DoubleArray = NDArray[np.float64]
 
 _ROLE_MEASURES = ("ap_role_s1", "ap_role_s2", "ap_agent")  # of the V-COCO protocol
-_BEFORE_GROUPS = "train_instances"  # the last column of a per-class file that is no group of classes
+_BEFORE_ERRORS, _BEFORE_GROUPS = "detections", "train_instances"  # columns of a per-class file: errors, groups follow
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ class RunMetrics:
         means: mAP of each group of classes; `groups` is the number of classes of each.
         counts: of images, annotated pairs, detections and classes behind the metrics.
         roles: the V-COCO protocol's measures, empty where it was not asked for.
-        at_break_even, gain_if_fixed: by type of error (`evaluation/error_types.py`) the detections and missed pairs at
-            break-even, and the points of mAP gained if it were fixed; empty where errors were not sorted.
+        at_break_even: detections and missed annotated pairs by type of error; empty where these were not sorted.
+        gain_if_fixed: points of mAP gained if a type were fixed, by type.
     """
 
     variant: str
@@ -45,8 +44,8 @@ class RunMetrics:
     groups: dict[str, int]
     counts: dict[str, int]
     roles: dict[str, float | None]
-    at_break_even: dict[str, int] = field(default_factory=dict)
-    gain_if_fixed: dict[str, float] = field(default_factory=dict)
+    at_break_even: dict[str, int]
+    gain_if_fixed: dict[str, float | None]
 
     @property
     def measures(self) -> dict[str, float | None]:
@@ -56,17 +55,18 @@ class RunMetrics:
 
 @dataclass(frozen=True)
 class PerClass:
-    """By HOI class: name, AP in percent (nan without ground truth), and number of training pairs, [H] each.
+    """By HOI class: name, AP in percent (nan without ground truth), and numbers of training and test pairs, [H] each.
 
-    `groups`: the classes of each group but the one of all, bool [H]. `errors`: detections and missed pairs at
-    break-even by type, [H].
+    `groups`: the classes of each group but the one of all, bool [H]; `errors`: detections and missed pairs at
+    break-even by type of error, [H] each.
     """
 
     names: tuple[str, ...]
     ap: DoubleArray
     train_instances: DoubleArray
+    ground_truth: DoubleArray
     groups: dict[str, NDArray[np.bool_]]
-    errors: dict[str, DoubleArray] = field(default_factory=dict)
+    errors: dict[str, DoubleArray]
 
 
 def read_metrics(path: Path, remedy: str) -> RunMetrics:
@@ -94,16 +94,17 @@ def _run_metrics(path: Path, data: Any, remedy: str) -> RunMetrics:
 
 
 def read_per_class(path: Path, remedy: str) -> PerClass:
-    """Read per-class AP and errors; names are "verb object". Raises ArtifactError."""
-    types = (*ERROR_TYPES, *MISSED_TYPES)
-    columns = read_columns(path, ("verb", "object", "ap", *types, _BEFORE_GROUPS), remedy)
-    groups = list(columns)[list(columns).index(_BEFORE_GROUPS) + 1 :]
+    """Read per-class AP; names are "verb object". Raises ArtifactError."""
+    columns = read_columns(path, ("verb", "object", "ap", "ground_truth", _BEFORE_ERRORS, _BEFORE_GROUPS), remedy)
+    before, after = list(columns).index(_BEFORE_ERRORS) + 1, list(columns).index(_BEFORE_GROUPS)
+    errors, groups = list(columns)[before:after], list(columns)[after + 1 :]
     return PerClass(
         names=tuple(f"{verb} {obj}" for verb, obj in zip(columns["verb"], columns["object"], strict=True)),
         ap=numbers(path, columns["ap"], remedy),
         train_instances=numbers(path, columns[_BEFORE_GROUPS], remedy),
+        ground_truth=numbers(path, columns["ground_truth"], remedy),
         groups={name: numbers(path, columns[name], remedy) > 0 for name in groups},
-        errors={name: numbers(path, columns[name], remedy) for name in types},
+        errors={name: numbers(path, columns[name], remedy) for name in errors},
     )
 
 
