@@ -13,7 +13,7 @@ Axis legend: T detections, R rankings, G ground-truth pairs, K hits (at most G),
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
@@ -286,7 +286,12 @@ def _merge(parts: Sequence[_Hits]) -> _AllHits:
 
 def _count_before(detections: ImageBlocks, task: _Task, rules: Rules, hits: _AllHits, order: int) -> _Ranks:
     """Second pass: how many detections of some images stand before each hit, and where errors stand."""
-    first_row, ranks = int(hits.offsets[order]), []
+    return reduce(add, _block_ranks(detections, task, rules, hits, int(hits.offsets[order])))
+
+
+def _block_ranks(
+    detections: ImageBlocks, task: _Task, rules: Rules, hits: _AllHits, first_row: int
+) -> Iterator[_Ranks]:
     for block in task:
         found, rankings = detections.read(block.start, block.stop)
         rows, size = _counted_rows(found, block.truth, rules), len(found)
@@ -297,9 +302,8 @@ def _count_before(detections: ImageBlocks, task: _Task, rules: Rules, hits: _All
             if ranking == 0 and hits.errors is not None:
                 span = range(first_row, first_row + size)
                 errors = rank_errors(hits.errors, hits.key[0], hits.row[0], keys, rows, span, hits.num_gt)
-        ranks.append(_Ranks(before, errors))
+        yield _Ranks(before, errors)
         first_row += size
-    return reduce(add, ranks)
 
 
 def _counted_rows(found: Detections, truth: GroundTruth, rules: Rules) -> IntArray:
