@@ -35,7 +35,8 @@ def command(dataset: str, variant: str, seed: int | None, split: str, scheduler:
             row = scored.score(run, params, client, in_full=True)
         outputs = [layout.metrics(run), layout.per_class(run), layout.precision_recall(run), layout.weight_sweeps(run)]
         write_json(outputs[0], {"dataset": dataset, "variant": variant, "split": split, **row.metrics})
-        write_text(outputs[1], per_class_csv(row.result, scored.vocabulary, scored.annotated.train_instances, groups))
+        instances = scored.annotated.train_instances
+        write_text(outputs[1], per_class_csv(row.result, row.errors, scored.vocabulary, instances, groups))
         write_text(outputs[2], mean_curve_csv(row.result, groups))
         with atomic_path(outputs[3]) as folder:
             folder.mkdir()

@@ -13,16 +13,19 @@ Axis legend: T detections, R rankings, G ground-truth pairs, K hits (at most G),
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
+from operator import add
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.types import Detections, FloatArray, IntArray
+from pipeline.evaluation.error_gains import ErrorAnalysis, ErrorRanks, analyze_errors, rank_errors
+from pipeline.evaluation.error_types import RIGHT, Matches, SortedErrors, join_errors, sort_errors
 from pipeline.evaluation.hicodet import (
     HicoDetResult,
     Rules,
@@ -34,6 +37,7 @@ from pipeline.evaluation.hicodet import (
     result_of_hits,
 )
 from pipeline.evaluation.matching import TruthIndex, best_pairs, cell_index
+from pipeline.evaluation.ranking import claiming_rows, group_of, num_before, ranking_keys
 from pipeline.store.ragged import offsets_of
 from pipeline.truth.ground_truth import GroundTruth
 
@@ -42,8 +46,6 @@ if TYPE_CHECKING:
 
 IMAGES_AT_ONCE = 256
 _TASKS = 256  # at most: a graph of tasks of any size, however many images
-_GROUP_SHIFT = np.uint64(32)
-_SIGN = np.uint32(1 << 31)
 
 
 class ImageBlocks(Protocol):
@@ -61,13 +63,14 @@ class Evaluation:
     """Results of all rankings over the same `num_detections` detections.
 
     Of the first ranking, where asked for, else None, in the order in which detections are read: `matched` int32 [T],
-    the row of the ground truth that a detection points at, -1 for none, and `hits` bool [T].
+    the row of the ground truth that a detection points at, -1 for none, and `errors`, the type of each and what the
+    types cost.
     """
 
     results: list[HicoDetResult]
     num_detections: int
-    matched: NDArray[np.int32] | None
-    hits: NDArray[np.bool_] | None
+    matched: NDArray[np.int32] | None = None
+    errors: ErrorAnalysis | None = None
 
 
 def evaluate_rankings(
@@ -81,7 +84,7 @@ def evaluate_rankings(
     """Evaluate every ranking of a split's detections. A worker holds one block of detections, beside hits.
 
     Args:
-        keep_matches: also return what each detection points at.
+        keep_matches: also return what each detection points at, and its type of error.
         scheduler: where Dask works: the client of a cluster whose workers see the same files, or "threads"; None: no
             Dask, one block after the other in this process.
 
@@ -91,18 +94,27 @@ def evaluate_rankings(
     check_rules(rules)
     check_truth(truth, rules)
     tasks = _tasks(_blocks(truth, keep_labels=rules.setting == "known_object"))
-    found, before = _two_passes(detections, tasks, rules, keep_matches, scheduler)
+    found, ranks = _two_passes(detections, tasks, rules, keep_matches, scheduler)
     first_of_class = (np.cumsum(found.num_detections) - found.num_detections)[found.hoi_id]
     results = [
         result_of_hits(found.hoi_id, count - first_of_class + 1, found.num_gt, found.num_detections, rules)
-        for count in before
+        for count in ranks.before
     ]
-    num_detections = found.num_rows
-    if not keep_matches:
-        return Evaluation(results, num_detections, None, None)
-    hits = np.zeros(num_detections, np.bool_)
-    hits[found.row[0]] = True
-    return Evaluation(results, num_detections, found.matched, hits)
+    if found.errors is None or ranks.errors is None:
+        return Evaluation(results, found.num_rows)
+    errors = analyze_errors(
+        found.errors,
+        ranks.errors,
+        matched=found.matched,
+        truth=truth,
+        hit_key=found.key[0],
+        hit_row=found.row[0],
+        hits_before=ranks.before[0],
+        num_gt=found.num_gt,
+        num_detections=found.num_detections,
+        interpolation=rules.interpolation,
+    )
+    return Evaluation(results, found.num_rows, found.matched, errors)
 
 
 @dataclass(frozen=True)
@@ -125,6 +137,7 @@ class _Hits:
         num_rows: all detections.
         num_gt, num_detections: those that the setting counts, int64 [H].
         matched: int32 [T]; empty where not asked for.
+        errors: of the first ranking; None where not asked for.
     """
 
     key: NDArray[np.uint64]
@@ -133,6 +146,7 @@ class _Hits:
     num_gt: IntArray
     num_detections: IntArray
     matched: NDArray[np.int32]
+    errors: SortedErrors | None
 
 
 @dataclass(frozen=True)
@@ -144,7 +158,20 @@ class _AllHits(_Hits):
     @property
     def hoi_id(self) -> IntArray:
         """Class of each hit, int64 [K]: the same in every ranking, which claim the same ground truths."""
-        return (self.key[0] >> _GROUP_SHIFT).astype(np.int64)
+        return group_of(self.key[0])
+
+
+@dataclass(frozen=True)
+class _Ranks:
+    """How many detections of some images stand before each hit in the ranking of all classes, class by class, [R, K];
+    and where errors of the first ranking stand."""
+
+    before: IntArray
+    errors: ErrorRanks | None
+
+    def __add__(self, other: _Ranks) -> _Ranks:
+        errors = self.errors + other.errors if self.errors and other.errors else None
+        return _Ranks(self.before + other.before, errors)
 
 
 _Task = Sequence[_Block]
@@ -152,12 +179,11 @@ _Task = Sequence[_Block]
 
 def _two_passes(
     detections: ImageBlocks, tasks: Sequence[_Task], rules: Rules, keep_matches: bool, scheduler: Client | str | None
-) -> tuple[_AllHits, IntArray]:
-    """All hits, and how many detections stand before each in the ranking of all classes, class by class, [R, K]."""
+) -> tuple[_AllHits, _Ranks]:
     if scheduler is None:
         merged = _merge([_find_hits(detections, task, rules, keep_matches) for task in tasks])
         counts = (_count_before(detections, task, rules, merged, order) for order, task in enumerate(tasks))
-        return merged, reduce(np.add, counts)
+        return merged, reduce(add, counts)
     import dask
 
     # traverse=False: Dask is not to look for tasks inside of arrays
@@ -167,7 +193,7 @@ def _two_passes(
         dask.delayed(_count_before, traverse=False)(detections, task, rules, later, order)
         for order, task in enumerate(tasks)
     ]
-    found: tuple[_AllHits, IntArray] = dask.compute(later, reduce(dask.delayed(np.add), delayed), scheduler=scheduler)
+    found: tuple[_AllHits, _Ranks] = dask.compute(later, reduce(dask.delayed(add), delayed), scheduler=scheduler)
     return found
 
 
@@ -213,9 +239,15 @@ def _find_block_hits(detections: ImageBlocks, block: _Block, rules: Rules, keep_
     matched = best_pairs(found, truth, index, cells)
     counts = np.ones(len(found), np.bool_) if counted is None else counted[cells]
     claiming = np.flatnonzero((matched >= 0) & counts)
-    rows = np.stack([claiming[_first_claims(matched[claiming], scores[claiming])] for scores in rankings])
-    keys = [_keys(found.hoi_id[row], scores[row]) for row, scores in zip(rows, rankings, strict=True)]
-    of_whole = np.append(block.rows, -1).astype(np.int32)[matched] if keep_matches else np.zeros(0, np.int32)
+    rows = np.stack([claiming[claiming_rows(matched[claiming], scores[claiming])] for scores in rankings])
+    keys = [ranking_keys(found.hoi_id[row], scores[row]) for row, scores in zip(rows, rankings, strict=True)]
+    of_whole, errors = np.zeros(0, np.int32), None
+    if keep_matches:
+        of_whole = np.append(block.rows, -1).astype(np.int32)[matched]
+        truth_cells = cell_index(truth.image_index, truth.hoi_id, num_hois)
+        truth_counts = np.ones(len(truth), np.bool_) if counted is None else counted[truth_cells]
+        matches = Matches(matched, rows[0], counts, truth_counts)
+        errors = sort_errors(found, rankings[0], truth, index, cells, matches, rules.hoi_object_ids)
     return _Hits(
         key=np.stack(keys),
         row=rows,
@@ -223,22 +255,8 @@ def _find_block_hits(detections: ImageBlocks, block: _Block, rules: Rules, keep_
         num_gt=count_truth(truth, num_hois, counted),
         num_detections=np.bincount(found.hoi_id[counts], minlength=num_hois),
         matched=of_whole,
+        errors=errors,
     )
-
-
-def _first_claims(matched: NDArray[np.int32], scores: FloatArray) -> IntArray:
-    """The row that claims each matched ground truth: the one with the highest score, the first of equals; int64 [K]."""
-    order = np.argsort(_keys(matched, scores), kind="stable")
-    first = np.diff(matched[order], prepend=-1) > 0
-    return order[first]
-
-
-def _keys(group: NDArray[np.integer], scores: FloatArray) -> NDArray[np.uint64]:
-    """Integers that rise by group (HOI class or ground truth), then as scores fall, uint64 [T]."""
-    bits = (scores + np.float32(0)).view(np.uint32)  # adding 0 turns -0.0 into 0.0
-    # Bit patterns of positive floats rise with the value: invert all but the sign. Those of negative ones fall already.
-    falling = np.where(bits >= _SIGN, bits, bits ^ (_SIGN - np.uint32(1)))
-    return (group.astype(np.uint64) << _GROUP_SHIFT) | falling
 
 
 def _joined(parts: Sequence[_Hits]) -> _Hits:
@@ -250,6 +268,7 @@ def _joined(parts: Sequence[_Hits]) -> _Hits:
         num_gt=np.sum([part.num_gt for part in parts], axis=0),
         num_detections=np.sum([part.num_detections for part in parts], axis=0),
         matched=np.concatenate([part.matched for part in parts]),
+        errors=join_errors([part.errors for part in parts if part.errors is not None], _offsets(parts)),
     )
 
 
@@ -265,45 +284,26 @@ def _merge(parts: Sequence[_Hits]) -> _AllHits:
     return _AllHits(**columns | in_order, offsets=_offsets(parts))
 
 
-def _count_before(detections: ImageBlocks, task: _Task, rules: Rules, hits: _AllHits, order: int) -> IntArray:
-    """Second pass: how many detections of some images stand before each hit, [R, K]."""
-    counts = np.zeros(hits.key.shape, np.int64)
-    first_row = int(hits.offsets[order])
+def _count_before(detections: ImageBlocks, task: _Task, rules: Rules, hits: _AllHits, order: int) -> _Ranks:
+    """Second pass: how many detections of some images stand before each hit, and where errors stand."""
+    return reduce(add, _block_ranks(detections, task, rules, hits, int(hits.offsets[order])))
+
+
+def _block_ranks(
+    detections: ImageBlocks, task: _Task, rules: Rules, hits: _AllHits, first_row: int
+) -> Iterator[_Ranks]:
     for block in task:
         found, rankings = detections.read(block.start, block.stop)
-        rows = _counted_rows(found, block.truth, rules)
+        rows, size = _counted_rows(found, block.truth, rules), len(found)
+        before, errors = np.zeros(hits.key.shape, np.int64), None
         for ranking, scores in enumerate(rankings):
-            keys = _keys(found.hoi_id[rows], scores[rows])
-            counts[ranking] += _before(hits.key[ranking], hits.row[ranking] - first_row, keys, rows, len(found))
-        first_row += len(found)
-    return counts
-
-
-def _before(
-    hit_key: NDArray[np.uint64], hit_row: IntArray, keys: NDArray[np.uint64], rows: IntArray, size: int
-) -> IntArray:
-    """How many detections of one block stand before each hit, int64 [K]: those of a smaller key, or of the same key in
-    an earlier row.
-
-    Args:
-        hit_key: uint64 [K], ascending.
-        hit_row: int64 [K], counted from the block's first row; those of other blocks are negative, or `size` and more.
-        keys, rows: of the block's detections that count, rows ascending.
-    """
-    ordered = np.sort(keys)
-    counts = np.searchsorted(ordered, hit_key)
-    met = np.flatnonzero(np.append(ordered, np.uint64(0))[counts] == hit_key)  # no key is 0
-    upto, row = np.searchsorted(ordered, hit_key[met], side="right"), hit_row[met]
-    tied = met[(row >= 0) & (row < size) & (upto - counts[met] > 1)]
-    later = row >= size
-    counts[met[later]] = upto[later]
-    if len(tied):
-        same = np.flatnonzero(np.isin(keys, hit_key[tied]))
-        places = np.searchsorted(hit_key, np.append(keys[same], hit_key[tied])) * size
-        places += np.append(rows[same], hit_row[tied])  # key and row as one integer
-        found, wanted = np.sort(places[: len(same)]), places[len(same) :]
-        counts[tied] += np.searchsorted(found, wanted) - np.searchsorted(found, wanted - hit_row[tied])
-    return counts
+            keys = ranking_keys(found.hoi_id[rows], scores[rows])
+            before[ranking] = num_before(hits.key[ranking], hits.row[ranking] - first_row, keys, rows, size)
+            if ranking == 0 and hits.errors is not None:
+                span = range(first_row, first_row + size)
+                errors = rank_errors(hits.errors, hits.key[0], hits.row[0], keys, rows, span, hits.num_gt)
+        yield _Ranks(before, errors)
+        first_row += size
 
 
 def _counted_rows(found: Detections, truth: GroundTruth, rules: Rules) -> IntArray:
@@ -356,8 +356,8 @@ def evaluate_hicodet(
     found = evaluate_rankings(source, truth, rules, keep_matches=keep_matches)
     if not keep_matches:
         return found.results[0]
-    assert found.hits is not None and found.matched is not None
-    hits, matched = found.hits, found.matched.astype(np.int64)
+    assert found.errors is not None and found.matched is not None
+    hits, matched = found.errors.error == RIGHT, found.matched.astype(np.int64)
     if order is not None:
         back = np.empty_like(order)
         back[order] = np.arange(len(order))

@@ -98,6 +98,30 @@ def best_pairs(
     return matched
 
 
+def image_overlaps(
+    pairs: Detections, truth: GroundTruth
+) -> Iterator[tuple[IntArray, IntArray, NDArray[np.float64], NDArray[np.float64]]]:
+    """Compare each pair with all annotated pairs of its image, whatever their classes, a block at a time.
+
+    Yields:
+        row of `pairs` and row of `truth`, int64 [K], by row of `pairs`, none of which is split among blocks; IoU of the
+        humans and IoU of the objects, float64 [K].
+    """
+    by_image = np.argsort(truth.image_index, kind="stable")
+    bounds = np.searchsorted(truth.image_index[by_image], np.arange(truth.num_images + 1))
+    image = pairs.image_index.astype(np.int64)
+    for rows, counts, others in _comparisons(np.arange(len(pairs)), bounds[image], bounds[image + 1]):
+        annotated = by_image[others]
+        human_iou, object_iou = (
+            _Columns.of(boxes, rows).repeat(counts).iou(_Columns.of(annotated_boxes, annotated))
+            for boxes, annotated_boxes in (
+                (pairs.human_boxes, truth.human_boxes),
+                (pairs.object_boxes, truth.object_boxes),
+            )
+        )
+        yield np.repeat(rows, counts), annotated, human_iou, object_iou
+
+
 def best_in_group(
     boxes: NDArray[np.floating], others: NDArray[np.floating], starts: IntArray, stops: IntArray
 ) -> tuple[IntArray, NDArray[np.float64]]:

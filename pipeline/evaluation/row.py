@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 
 from pipeline.core.class_groups import ClassGroups
 from pipeline.evaluation.engine import IMAGES_AT_ONCE, Evaluation, evaluate_rankings
+from pipeline.evaluation.error_gains import ErrorAnalysis
+from pipeline.evaluation.error_types import ERROR_TYPES, MISSED_TYPES
 from pipeline.evaluation.fusion import FusedDump, Weights, factor_names, fuse
 from pipeline.evaluation.hicodet import HicoDetResult, Rules
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.evaluation.role_detections import RoleDetections
-from pipeline.evaluation.summary import metrics, percent
+from pipeline.evaluation.summary import error_figures, metrics, percent
 from pipeline.evaluation.vcoco import evaluate_vcoco
 from pipeline.evaluation.weight_sweep import all_weights
-from pipeline.store.detections_dump import write_matched
+from pipeline.store.detections_dump import ErrorNames, write_matched
 from pipeline.store.dump import DumpReader
 from pipeline.truth.ground_truth import GroundTruth
 from pipeline.truth.vcoco_annotations import VCocoAnnotations
@@ -41,7 +43,7 @@ class Row:
     evaluation: Evaluation
 
     def write_detections(self, path: Path, run: str, num_images: int) -> None:
-        """Write every scored triplet with its factors and what it matches, a range of images at a time.
+        """Write every scored triplet with its factors, what it matches and its type of error, some images at a time.
 
         Args:
             run: its name.
@@ -49,22 +51,30 @@ class Row:
         """
         factors = self.source.read_factors(0, 0)[1]
         weights = {name: factors.weight(name) for name in factors.values}
-        write_matched(path, self._matched_blocks(num_images), run=run, weights=weights)
+        errors = self.errors
+        types = ErrorNames(ERROR_TYPES, MISSED_TYPES)
+        write_matched(path, self._matched_blocks(num_images), errors.missed, run=run, weights=weights, types=types)
 
     def _matched_blocks(self, num_images: int) -> Iterator[dict[str, NDArray[Any]]]:
-        matched, hits, first = self.evaluation.matched, self.evaluation.hits, 0
-        assert matched is not None and hits is not None
+        matched, error, first = self.evaluation.matched, self.errors.error, 0
+        assert matched is not None
         for start in range(0, num_images, IMAGES_AT_ONCE):
             found, factors = self.source.read_factors(start, min(start + IMAGES_AT_ONCE, num_images))
             rows = slice(first, first := first + len(found))
             columns = {**vars(found), "image_index": found.image_index + np.int32(start)}
-            columns |= {"matched": matched[rows], "hit": hits[rows]}
+            columns |= {"matched": matched[rows], "error": error[rows]}
             yield columns | {f"factor.{name}": values for name, values in factors.values.items()}
 
     @property
     def result(self) -> HicoDetResult:
         """Scores with the params' own weights."""
         return self.evaluation.results[0]
+
+    @property
+    def errors(self) -> ErrorAnalysis:
+        """Types of errors, of a row that was scored with `keep_matches`."""
+        assert self.evaluation.errors is not None
+        return self.evaluation.errors
 
     @property
     def headline(self) -> str:
@@ -103,7 +113,7 @@ def score_dump(
         people: annotated people, where the protocol is V-COCO's.
         times: the dump of `params.times_run`.
         sweep: also at other weights of each factor, one factor at a time.
-        keep_matches: also tell which annotation each triplet matches.
+        keep_matches: also tell which annotation each triplet matches, and sort errors by type.
         client: of a Dask cluster that does the work; None: this process.
         digests: sha256 of the dumps, which every worker of the cluster compares with what it sees.
     """
@@ -118,6 +128,8 @@ def score_dump(
     others = iter(evaluation.results[1:])
     swept = {name: {weight: next(others) for weight in weights} for name, weights in tried.items()}
     numbers = metrics(evaluation.results[0], evaluation.num_detections, truth, groups)
+    if evaluation.errors is not None:
+        numbers |= error_figures(evaluation.errors)
     if people is not None:
         detections = fuse(dump.read(), params, None if times is None else times.read())
         roles = RoleDetections.of_triplets(detections, vocabulary, people)

@@ -11,11 +11,12 @@ import numpy as np
 from pipeline.core.class_groups import FULL, ClassGroups
 from pipeline.core.types import IntArray
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.evaluation.error_gains import ErrorAnalysis
 from pipeline.evaluation.hicodet import HicoDetResult
 from pipeline.truth.ground_truth import GroundTruth
 
 _RECALL_GRID = np.linspace(0, 1, 51)
-_PER_CLASS = ("hoi_id", "verb", "object", "ap", "max_recall", "ground_truth", "detections", "train_instances")
+_PER_CLASS = ("hoi_id", "verb", "object", "ap", "max_recall", "ground_truth", "detections")
 
 
 def metrics(result: HicoDetResult, num_detections: int, truth: GroundTruth, groups: ClassGroups) -> dict[str, Any]:
@@ -35,19 +36,39 @@ def metrics(result: HicoDetResult, num_detections: int, truth: GroundTruth, grou
     }
 
 
-def per_class_csv(result: HicoDetResult, vocabulary: Vocabulary, train_instances: IntArray, groups: ClassGroups) -> str:
+def error_figures(errors: ErrorAnalysis) -> dict[str, Any]:
+    """Return the number of detections and missed pairs of each type at break-even, and the mAP gained if it were fixed.
+
+    Gains are in points of percent.
+    """
+    return {
+        "at_break_even": {name: int(count.sum()) for name, count in errors.counts().items()},
+        "gain_if_fixed": {name: percent(gain) for name, gain in errors.gains.items()},
+    }
+
+
+def per_class_csv(
+    result: HicoDetResult,
+    errors: ErrorAnalysis,
+    vocabulary: Vocabulary,
+    train_instances: IntArray,
+    groups: ClassGroups,
+) -> str:
     """Return one row per HOI class; AP and recall in percent, empty where a class has no ground truth.
 
-    The columns after `train_instances` are the groups but "full", 1 for their classes.
+    Detections and missed pairs at break-even are counted by type. The columns after `train_instances` are the groups
+    but "full", 1 for their classes.
     """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     others = [name for name in groups if name != FULL]
-    writer.writerow([*_PER_CLASS, *others])
+    by_type = errors.counts()
+    writer.writerow([*_PER_CLASS, *by_type, "train_instances", *others])
     for hoi_id, (verb_id, object_id) in enumerate(vocabulary.hoi_classes):
         names = [vocabulary.verbs[verb_id], vocabulary.objects[object_id]]
         scores = [percent_cell(score[hoi_id]) for score in (result.ap, result.max_recall)]
-        counts = [int(count[hoi_id]) for count in (result.num_gt, result.num_detections, train_instances)]
+        columns = (result.num_gt, result.num_detections, *by_type.values(), train_instances)
+        counts = [int(count[hoi_id]) for count in columns]
         writer.writerow([hoi_id, *names, *scores, *counts, *(int(groups[name][hoi_id]) for name in others)])
     return stream.getvalue()
 

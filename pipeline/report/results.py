@@ -21,7 +21,7 @@ from pipeline.store.files import read_json
 DoubleArray = NDArray[np.float64]
 
 _ROLE_MEASURES = ("ap_role_s1", "ap_role_s2", "ap_agent")  # of the V-COCO protocol
-_BEFORE_GROUPS = "train_instances"  # the last column of a per-class file that is no group of classes
+_BEFORE_ERRORS, _BEFORE_GROUPS = "detections", "train_instances"  # columns of a per-class file: errors, groups follow
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class RunMetrics:
         means: mAP of each group of classes; `groups` is the number of classes of each.
         counts: of images, annotated pairs, detections and classes behind the metrics.
         roles: the V-COCO protocol's measures, empty where it was not asked for.
+        at_break_even: detections and missed annotated pairs by type of error; empty where these were not sorted.
+        gain_if_fixed: points of mAP gained if a type were fixed, by type.
     """
 
     variant: str
@@ -42,6 +44,8 @@ class RunMetrics:
     groups: dict[str, int]
     counts: dict[str, int]
     roles: dict[str, float | None]
+    at_break_even: dict[str, int]
+    gain_if_fixed: dict[str, float | None]
 
     @property
     def measures(self) -> dict[str, float | None]:
@@ -51,15 +55,18 @@ class RunMetrics:
 
 @dataclass(frozen=True)
 class PerClass:
-    """By HOI class: name, AP in percent (nan without ground truth), and number of training pairs, [H] each.
+    """By HOI class: name, AP in percent (nan without ground truth), and numbers of training and test pairs, [H] each.
 
-    `groups`: the classes of each group but the one of all, bool [H].
+    `groups`: the classes of each group but the one of all, bool [H]; `errors`: detections and missed pairs at
+    break-even by type of error, [H] each.
     """
 
     names: tuple[str, ...]
     ap: DoubleArray
     train_instances: DoubleArray
+    ground_truth: DoubleArray
     groups: dict[str, NDArray[np.bool_]]
+    errors: dict[str, DoubleArray]
 
 
 def read_metrics(path: Path, remedy: str) -> RunMetrics:
@@ -79,6 +86,8 @@ def _run_metrics(path: Path, data: Any, remedy: str) -> RunMetrics:
             groups=groups,
             means={name: data[name] for name in groups},
             roles={name: data[name] for name in _ROLE_MEASURES if name in data},
+            at_break_even=dict(data.get("at_break_even", {})),
+            gain_if_fixed=dict(data.get("gain_if_fixed", {})),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{path}: not the metrics of a run ({error!r} missing or wrong); {remedy}") from None
@@ -86,13 +95,16 @@ def _run_metrics(path: Path, data: Any, remedy: str) -> RunMetrics:
 
 def read_per_class(path: Path, remedy: str) -> PerClass:
     """Read per-class AP; names are "verb object". Raises ArtifactError."""
-    columns = read_columns(path, ("verb", "object", "ap", _BEFORE_GROUPS), remedy)
-    groups = list(columns)[list(columns).index(_BEFORE_GROUPS) + 1 :]
+    columns = read_columns(path, ("verb", "object", "ap", "ground_truth", _BEFORE_ERRORS, _BEFORE_GROUPS), remedy)
+    before, after = list(columns).index(_BEFORE_ERRORS) + 1, list(columns).index(_BEFORE_GROUPS)
+    errors, groups = list(columns)[before:after], list(columns)[after + 1 :]
     return PerClass(
         names=tuple(f"{verb} {obj}" for verb, obj in zip(columns["verb"], columns["object"], strict=True)),
         ap=numbers(path, columns["ap"], remedy),
         train_instances=numbers(path, columns[_BEFORE_GROUPS], remedy),
+        ground_truth=numbers(path, columns["ground_truth"], remedy),
         groups={name: numbers(path, columns[name], remedy) > 0 for name in groups},
+        errors={name: numbers(path, columns[name], remedy) for name in errors},
     )
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.types import Detections, FloatArray, IntArray
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.evaluation.error_types import DUPLICATE, RIGHT
 from pipeline.evaluation.fusion import Factors
 from pipeline.store.detections_dump import COLUMNS, MATCHES, DetectionsDump, factor_columns
 from pipeline.truth.ground_truth import GroundTruth
@@ -30,13 +31,19 @@ _ROWS_PER_IMAGE = 30  # of the gallery, on average: bounds the size of the page
 class Findings:
     """Some detections of a split, K, and what the evaluation of the whole split says about each.
 
-    `hits` bool [K]; `matched_index` int32 [K], the annotation that the detection points at, -1 for none; `factors` [K].
+    `errors` int8 [K], a place in `error_types.ERROR_TYPES`, -1 where the setting does not count it; `matched_index`
+    int32 [K], the annotation that the detection points at, -1 for none; `factors` [K].
     """
 
     detections: Detections
-    hits: NDArray[np.bool_]
+    errors: NDArray[np.int8]
     matched_index: NDArray[np.int32]
     factors: Factors
+
+    @property
+    def hits(self) -> NDArray[np.bool_]:
+        """Which detections are right, bool [K]."""
+        return self.errors == RIGHT
 
     def factor_scores(self, row: int) -> tuple[float, ...]:
         """Factors in use of a row's score, but the detector's."""
@@ -45,7 +52,7 @@ class Findings:
 
     def is_repeated(self, row: int) -> bool:
         """Whether a row is wrong only because a better-scored detection claimed its annotation."""
-        return not self.hits[row] and int(self.matched_index[row]) >= 0
+        return bool(self.errors[row] == DUPLICATE)
 
 
 @dataclass(frozen=True)
@@ -152,7 +159,7 @@ def _findings(dump: DetectionsDump, rows: IntArray) -> Findings:
     columns = dump.take(rows, [*COLUMNS, *MATCHES, *factors])
     return Findings(
         detections=Detections(**{name: columns[name] for name in COLUMNS}),
-        hits=columns["hit"],
+        errors=columns["error"],
         matched_index=columns["matched"],
         factors=Factors({name: columns[f"factor.{name}"] for name in dump.weights}, dump.weights),
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from pipeline.core.class_groups import FULL
-from pipeline.report.number_text import group_title, percent
+from pipeline.report.number_text import MISSING, group_title, percent
 from pipeline.report.results import RunMetrics
 
 _ROLE_TITLES = {"ap_role_s1": "AP role S1", "ap_role_s2": "AP role S2", "ap_agent": "AP agent"}  # V-COCO only
@@ -34,10 +34,10 @@ def html_table(header: Iterable[str], rows: Iterable[tuple[str, str, Iterable[st
 
 
 def headline_markdown(runs: Sequence[RunMetrics], descriptions: Mapping[str, str]) -> str:
-    """Headline table of variants and a line on the data behind it, Markdown."""
+    """Headline table of variants, a line on the data behind it, and their types of errors, Markdown."""
     header = ["variant", "desc", *_measures(runs).values(), "detections"]
     rows = [[run.variant, descriptions.get(run.variant, ""), *_cells(runs, run, "**{}**")] for run in runs]
-    return f"{markdown_table(header, rows)}\n{counts_line(runs)}\n"
+    return f"{markdown_table(header, rows)}\n{counts_line(runs)}\n{errors_markdown(runs)}"
 
 
 def headline_html(runs: Sequence[RunMetrics], descriptions: Mapping[str, str]) -> str:
@@ -51,6 +51,22 @@ def tuning_markdown(runs: Mapping[str, RunMetrics]) -> str:
     groups = dict.fromkeys(name for run in runs.values() for name in run.means)
     rows = [[name, run.split, *(percent(run.means.get(group)) for group in groups)] for name, run in runs.items()]
     return markdown_table(["run", "split", *map(group_title, groups)], rows, num_text_columns=2)
+
+
+def errors_markdown(runs: Sequence[RunMetrics]) -> str:
+    """Table of types of errors, Markdown: counts at break-even by variant, and the mAP gained if a type were fixed.
+
+    Empty where no variant's errors were sorted.
+    """
+    kinds = dict.fromkeys(kind for run in runs for kind in run.at_break_even)
+    rows = []
+    for kind in kinds:
+        counts = [f"{run.at_break_even[kind]:,}" if run.at_break_even else MISSING for run in runs]
+        gains = [percent(run.gain_if_fixed.get(kind)) for run in runs]
+        rows.append([kind.replace("_", " "), *counts, *gains])
+    names = [run.variant for run in runs]
+    header = ["at break-even", *names, *(f"{name}: mAP if fixed" for name in names)]
+    return f"\n{markdown_table(header, rows)}" if rows else ""
 
 
 def counts_line(runs: Sequence[RunMetrics]) -> str:

@@ -4,17 +4,20 @@ Row order breaks ties of scores. T triplets: `image_index` int32 [T], `hoi_id` i
 `human_boxes` and `object_boxes` float32 [T, 4], `scores` float32 [T]. Chunks are written with a checksum (crc32c), so
 that a flipped bit is noticed; groups without it are read as well, their values unchecked. Links are not followed.
 
-`evaluate` adds what each triplet matches: `matched` int32 [T], a row of the ground truth, -1 for none; `hit` bool [T],
-whether the triplet is that row's true positive; and each factor of its score, `factor.NAME` float32 [T]. Attributes:
-the run, its factors in order, and their weights.
+`evaluate` adds what each triplet matches: `matched` int32 [T], a row of the ground truth, -1 for none; `error` int8
+[T], its type, a place in the attribute `error_types`, -1 where it does not count; and each factor of its score,
+`factor.NAME` float32 [T]. And of the G rows of the ground truth: `missed` int8 [G], the type of each, a place in the
+attribute `missed_types`, -1 where it is found at break-even. `evaluation/error_types.py` defines the types. Other
+attributes: the schema's version, the run, its factors in order, and their weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import zarr
@@ -22,6 +25,7 @@ from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from pipeline.core.arrays import Form, check_forms
+from pipeline.core.errors import ArtifactError
 from pipeline.core.types import Detections, IntArray, check_text
 from pipeline.store.files import atomic_path, refuse_links
 from pipeline.store.ragged import check_made_for, reading
@@ -35,11 +39,20 @@ COLUMNS = {
     "object_boxes": Form(np.float32, ("T", 4)),
     "scores": Form(np.float32, ("T",)),
 }
-MATCHES = {"matched": Form(np.int32, ("T",)), "hit": Form(np.bool_, ("T",))}
+MATCHES = {"matched": Form(np.int32, ("T",)), "error": Form(np.int8, ("T",))}
+SCHEMA_VERSION = 2  # of what `evaluate` writes; 1 had `hit` in place of types of errors
+_TRUTH = {"missed": Form(np.int8, ("G",))}
 _WHAT, _REMEDY = "no detections in zarr v3", "check the path, copy it again, or write it with write_detections"
 ROW_BYTES = 2 * 16 + 4 + 2 + 4  # of the columns above
 
 Block = Mapping[str, NDArray[Any]]  # columns by name
+
+
+class ErrorNames(NamedTuple):
+    """Names of the types of errors, in the order of their numbers: of detections, and of missed annotated pairs."""
+
+    error_types: tuple[str, ...] = ()
+    missed_types: tuple[str, ...] = ()
 
 
 def factor_columns(factors: Iterable[str]) -> dict[str, Form]:
@@ -52,15 +65,26 @@ def write_detections(path: Path, blocks: Iterable[Detections], *, block_rows: in
     _write(path, (vars(block) for block in blocks), COLUMNS, {}, block_rows)
 
 
-def write_matched(path: Path, blocks: Iterable[Block], *, run: str, weights: Mapping[str, float]) -> None:
+def write_matched(
+    path: Path,
+    blocks: Iterable[Block],
+    missed: NDArray[np.int8],
+    *,
+    run: str,
+    weights: Mapping[str, float],
+    types: ErrorNames,
+) -> None:
     """Write detections with what they match, atomically, a block in memory at a time.
 
     Args:
         blocks: all columns, those of the factors in `weights` among them.
+        missed: int8 [G].
         weights: exponent of each factor of the score, in the order of the product.
+        types: names of the types that `error` and `missed` count.
     """
-    attributes = {"run": run, "weights": dict(weights)}
-    _write(path, blocks, {**COLUMNS, **MATCHES, **factor_columns(weights)}, attributes, BLOCK_ROWS)
+    attributes = {"schema_version": SCHEMA_VERSION, "run": run, "weights": dict(weights), **types._asdict()}
+    forms = {**COLUMNS, **MATCHES, **factor_columns(weights), **_TRUTH}
+    _write(path, chain(blocks, [{"missed": missed}]), forms, attributes, BLOCK_ROWS)
 
 
 def _write(
@@ -81,17 +105,21 @@ def _write(
             for name, form in forms.items()
         }
         for block in blocks:
-            for name, form in forms.items():
-                columns[name].append(np.asarray(block[name], dtype=form.dtype))
+            for name, values in block.items():
+                columns[name].append(np.asarray(values, dtype=forms[name].dtype))
 
 
 @dataclass(frozen=True)
 class DetectionsDump:
-    """An open group; cheap to open, so that every worker opens its own. `weights`: of its factors, where it has any."""
+    """An open group; cheap to open, so that every worker opens its own.
+
+    `weights`: of its factors, where it has any; `types`: names of its types of errors, likewise.
+    """
 
     path: Path
     columns: Mapping[str, zarr.Array[Any]]
-    weights: Mapping[str, float]
+    weights: Mapping[str, float] = field(default_factory=dict)
+    types: ErrorNames = field(default_factory=ErrorNames)
 
     def __len__(self) -> int:
         return int(self.columns["scores"].shape[0])
@@ -138,21 +166,26 @@ def open_detections(path: Path) -> DetectionsDump:
     refuse_links(path)
     with reading(path, _WHAT, _REMEDY):
         group = zarr.open_group(path, mode="r", zarr_format=3)
-        return DetectionsDump(path, _open_columns(path, group, COLUMNS), {})
+        return DetectionsDump(path, _open_columns(path, group, COLUMNS))
 
 
 def open_matched(path: Path, *, run: str, remedy: str) -> DetectionsDump:
     """Open what `evaluate` wrote about a run.
 
     Raises:
-        ArtifactError: as `open_detections`, or of another run; `remedy` says what makes it.
+        ArtifactError: as `open_detections`, or of another run or schema; `remedy` says what makes it.
     """
     with reading(path, "no detections that evaluate wrote", remedy):
         group = zarr.open_group(path, mode="r", zarr_format=3)
+        version = group.attrs.get("schema_version", 1)
+    if version != SCHEMA_VERSION:
+        raise ArtifactError(f"{path}: detections of schema {version}, expected {SCHEMA_VERSION}; {remedy}")
+    with reading(path, "no detections that evaluate wrote", remedy):
         weights = {str(name): float(weight) for name, weight in dict(group.attrs["weights"]).items()}  # type: ignore[arg-type]
-        forms = {**COLUMNS, **MATCHES, **factor_columns(weights)}
+        forms = {**COLUMNS, **MATCHES, **factor_columns(weights), **_TRUTH}
         check_text(group.attrs["run"], "run")
-        dump = DetectionsDump(path, _open_columns(path, group, forms), weights)
+        types = ErrorNames(*(tuple(map(str, group.attrs[name])) for name in ErrorNames._fields))  # type: ignore[arg-type]
+        dump = DetectionsDump(path, _open_columns(path, group, forms), weights, types)
     check_made_for(path, "run", group.attrs["run"], run, remedy)
     return dump
 

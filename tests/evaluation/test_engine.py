@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from pipeline.core.errors import DataError, ParamError
 from pipeline.core.types import Detections
-from pipeline.evaluation import engine, matching
+from pipeline.evaluation import engine, matching, ranking
 from pipeline.evaluation.detections_file import open_zarr_detections
 from pipeline.evaluation.engine import evaluate_hicodet, evaluate_rankings
 from pipeline.evaluation.hicodet import SETTINGS, Rules
@@ -74,8 +74,8 @@ def test_every_ranking_is_a_whole_evaluation(seed, images_at_once, setting, monk
         ap, recall = reference_hicodet.evaluate(scored, truth, worlds.NUM_HOIS, worlds.HOI_OBJECT_IDS, setting)
         np.testing.assert_allclose(result.ap, ap, atol=1e-12)
         np.testing.assert_allclose(result.max_recall, recall, atol=1e-12)
-    assert evaluation.hits.sum() == len(evaluation.results[0].hit_hoi_id)
-    hit = evaluation.matched[evaluation.hits]
+    assert (evaluation.errors.error == 0).sum() == len(evaluation.results[0].hit_hoi_id)
+    hit = evaluation.matched[evaluation.errors.error == 0]
     assert (hit >= 0).all() and len(np.unique(hit)) == len(hit)
     np.testing.assert_array_equal(
         truth.hoi_id[evaluation.matched[evaluation.matched >= 0]], found.hoi_id[evaluation.matched >= 0]
@@ -119,7 +119,7 @@ def test_nothing_detected_and_nothing_annotated():
     evaluation = evaluate_rankings(InMemory(found, (found.scores,)), empty, RULES, keep_matches=True)
     assert evaluation.num_detections == len(found) and np.isnan(evaluation.results[0].ap).all()
     assert evaluation.results[0].mean_ap == 0
-    assert (evaluation.matched == -1).all() and not evaluation.hits.any()
+    assert (evaluation.matched == -1).all() and not (evaluation.errors.error == 0).any()
     nowhere = worlds.ground_truth([], 0)
     assert evaluate_rankings(InMemory(none, (none.scores,)), nowhere, RULES).num_detections == 0
 
@@ -139,7 +139,7 @@ def test_threads_change_nothing(monkeypatch):
 @example(np.array([-0.0, 0.0, -0.0, -np.inf, np.inf], np.float32))
 def test_keys_rise_by_group_then_as_scores_fall(scores):
     group = np.arange(len(scores)) % 3
-    keys = engine._keys(group, scores)
+    keys = ranking.ranking_keys(group, scores)
     assert np.argsort(keys, kind="stable").tolist() == np.lexsort((-scores, group)).tolist()
     assert len(np.unique(keys)) == len(set(zip(group.tolist(), scores.tolist(), strict=True)))
 

@@ -27,7 +27,7 @@ def classes(num_hois: int = 5, seed: int = 0) -> PerClass:
     ap = np.random.default_rng(seed).uniform(0, 100, num_hois)
     ap[1] = np.nan
     rows, names = np.arange(num_hois), tuple(f"verb_{hoi} $cup" for hoi in range(num_hois))
-    return PerClass(names, ap, rows * 7.0, {"rare": rows % 2 == 0})
+    return PerClass(names, ap, rows * 7.0, rows * 3.0, {"rare": rows % 2 == 0}, {})
 
 
 def sweep(best: float) -> dict:

@@ -55,10 +55,15 @@ def test_search_is_sorted_by_full(layout):
 
 def test_tables_are_read_with_gaps_as_nan(tmp_path):
     path = tmp_path / "a.csv"
-    path.write_text("hoi_id,verb,object,ap,train_instances,rare,mine\n0,ride,bicycle,50.5,9,1,0\n1,hold,cup,,70,0,1\n")
+    path.write_text(
+        "hoi_id,verb,object,ap,ground_truth,detections,right,wrong_verb,train_instances,rare,mine\n"
+        "0,ride,bicycle,50.5,3,8,2,1,9,1,0\n1,hold,cup,,0,0,0,0,70,0,1\n"
+    )
     table = read_per_class(path, "")
     assert table.names == ("ride bicycle", "hold cup")
     assert {name: list(mask) for name, mask in table.groups.items()} == {"rare": [1, 0], "mine": [0, 1]}
+    assert {name: list(count) for name, count in table.errors.items()} == {"right": [2, 0], "wrong_verb": [1, 0]}
+    assert table.train_instances.tolist() == [9, 70] and table.ground_truth.tolist() == [3, 0]
     np.testing.assert_array_equal(table.ap, [50.5, np.nan])
     path.write_text("recall,full,rare,non_rare\n0.0,0.9,,0.8\n1.0,0.1,,0.2\n")
     curves = read_mean_curves(path, "")

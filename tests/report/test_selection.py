@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.evaluation.engine import evaluate_hicodet
+from pipeline.evaluation.error_types import BACKGROUND, DUPLICATE, RIGHT
 from pipeline.evaluation.fusion import Factors
 from pipeline.evaluation.hicodet import Rules
 from pipeline.report.selection import DrawnPair, Findings, Label, best_rows, pairs_of_image, sample_indices
@@ -36,7 +37,8 @@ def show(vocabulary, found_rows, truth_rows, pairs_per_image=4) -> tuple[DrawnPa
     ones = np.ones(len(rows))
     values = {"pairwise": np.linspace(0, 1, len(rows)), "detector": ones, "relatedness": ones / 4}
     factors = Factors(values, {})
-    best = Findings(found.take(rows), result.hits[rows], result.matched_index[rows], factors)
+    errors = np.where(result.hits, RIGHT, np.where(result.matched_index >= 0, DUPLICATE, BACKGROUND))
+    best = Findings(found.take(rows), errors[rows], result.matched_index[rows], factors)
     return pairs_of_image(best, truth, vocabulary, image=0, pairs_per_image=pairs_per_image)
 
 

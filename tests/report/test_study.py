@@ -22,7 +22,8 @@ from pipeline.report.study import (
 
 def run_metrics(variant: str, means: dict[str, float | None], **changes) -> RunMetrics:
     values = {"split": "test", "setting": "default", "max_recall": 90.0, "groups": dict.fromkeys(means, 7)}
-    return RunMetrics(variant, means=means, **{**values, "counts": {}, "roles": {}, **changes})
+    values |= {"counts": {}, "roles": {}, "at_break_even": {}, "gain_if_fixed": {}}
+    return RunMetrics(variant, means=means, **{**values, **changes})
 
 
 def runs(full_by_seed: dict[int, float], rare: float | None = 5.0) -> dict[int, RunMetrics]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.report.results import RunMetrics
-from pipeline.report.table import counts_line, headline_html, headline_markdown, markdown_table
+from pipeline.report.table import counts_line, errors_markdown, headline_html, headline_markdown, markdown_table
 from tests.report.test_study import run_metrics
 
 COUNTS = {"images": 600, "ground_truth_pairs": 1216, "detections": 46916, "hoi_classes": 40}
@@ -46,6 +46,17 @@ def test_counts_are_named(runs):
 
 def test_cells_cannot_break_the_table():
     assert markdown_table(["a", "b"], [["x\ny|z", "1"]]).splitlines()[2] == "| x y\\|z |   1 |"
+
+
+def test_errors_are_counted_with_what_they_cost(runs):
+    assert errors_markdown(runs) == "" and headline_markdown(runs, {}).count("| variant") == 1
+    counts, gains = {"right": 1010, "wrong_verb": 7}, {"wrong_verb": 2.965}
+    runs[1] = run_metrics("ours", {"full": 31.5}, counts=COUNTS, at_break_even=counts, gain_if_fixed=gains)
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in errors_markdown(runs).split("\n")[1:-1]]
+    dash = "\N{EN DASH}"
+    assert lines[0] == ["at break-even", "baseline", "ours", "baseline: mAP if fixed", "ours: mAP if fixed"]
+    assert lines[2:] == [["right", dash, "1,010", dash, dash], ["wrong verb", dash, "7", dash, "2.96"]]
+    assert headline_markdown(runs, {}).endswith(errors_markdown(runs))
 
 
 def test_the_vcoco_protocol_has_columns_of_its_own():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.evaluation.error_types import BACKGROUND, RIGHT
 from pipeline.evaluation.fusion import Factors
 from pipeline.report.selection import Findings
 from pipeline.report.variant_sheets import balances, choose_images, compared
@@ -14,7 +15,12 @@ def test_balance_is_right_minus_wrong_minus_missed():
     truth = ground_truth([(0, 0, BOX, BOX), (0, 1, BOX, BOX), (1, 0, BOX, BOX)], 3)
     found = detections([(0, 0, BOX, BOX, 0.9), (0, 1, BOX, BOX, 0.8), (1, 1, BOX, BOX, 0.7), (2, 1, BOX, BOX, 0.6)])
     none = np.zeros(4)
-    findings = Findings(found, np.arange(4) == 0, np.full(4, -1), Factors({}, none, none, {}))
+    findings = Findings(
+        found,
+        np.array([RIGHT, BACKGROUND, BACKGROUND, BACKGROUND], np.int8),
+        np.full(4, -1),
+        Factors({}, none, none, {}),
+    )
     # image 0: one right, one wrong, one missed; image 1: one wrong, one missed; image 2: one wrong
     assert balances(findings, truth).tolist() == [-1, -2, -1]
 

@@ -7,7 +7,14 @@ import pytest
 import zarr
 
 from pipeline.core.errors import ArtifactError, UserError
-from pipeline.store.detections_dump import COLUMNS, open_detections, write_detections
+from pipeline.store.detections_dump import (
+    COLUMNS,
+    ErrorNames,
+    open_detections,
+    open_matched,
+    write_detections,
+    write_matched,
+)
 from tests.evaluation import worlds
 from tests.store.records import assert_equal
 
@@ -106,3 +113,19 @@ def test_other_columns_are_refused(copy, tmp_path):
     for path in (tmp_path / "absent.zarr", tmp_path):
         with pytest.raises(ArtifactError, match=r"does not exist|no detections in zarr v3"):
             open_detections(path)
+
+
+def test_what_evaluate_writes_of_another_schema_is_refused_by_name(tmp_path):
+    _, found = worlds.random_world(0)
+    path, types, count = tmp_path / "ours.zarr", ErrorNames(("right", "wrong"), ("lost",)), len(found)
+    matches = {"matched": np.arange(count) - 1, "error": np.arange(count) % 2}
+    half = slice(0, count // 2), slice(count // 2, count)
+    blocks = [vars(found.take(rows)) | {name: values[rows] for name, values in matches.items()} for rows in half]
+    write_matched(path, blocks, np.array([0, -1], np.int8), run="ours", weights={}, types=types)
+    dump = open_matched(path, run="ours", remedy="evaluate again")
+    assert_equal(dump.read(), found)
+    assert dump.types == types and dump.read_column("missed").tolist() == [0, -1]
+    assert all(dump.read_column(name).tolist() == values.tolist() for name, values in matches.items())
+    del zarr.open_group(path, mode="r+").attrs["schema_version"]  # as files with `hit` have none
+    with pytest.raises(ArtifactError, match=r"ours\.zarr: detections of schema 1, expected 2; evaluate again"):
+        open_matched(path, run="ours", remedy="evaluate again")
