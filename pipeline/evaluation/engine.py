@@ -34,6 +34,7 @@ from pipeline.evaluation.hicodet import (
     result_of_hits,
 )
 from pipeline.evaluation.matching import TruthIndex, best_pairs, cell_index
+from pipeline.evaluation.selection import as_read, selected_rows
 from pipeline.store.ragged import offsets_of
 from pipeline.truth.ground_truth import GroundTruth
 
@@ -58,16 +59,45 @@ class ImageBlocks(Protocol):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Results of all rankings over the same `num_detections` detections.
+    """Results of all rankings; `num_detections`: those that the first ranking's result is made of.
 
     Of the first ranking, where asked for, else None, in the order in which detections are read: `matched` int32 [T],
-    the row of the ground truth that a detection points at, -1 for none, and `hits` bool [T].
+    the row of the ground truth that a detection points at, -1 for none, and `hits` bool [T]. `selected` bool [T] says
+    which ones were scored, where the rules select by score, else it is None: all were.
     """
 
     results: list[HicoDetResult]
     num_detections: int
     matched: NDArray[np.int32] | None
     hits: NDArray[np.bool_] | None
+    selected: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class SelectedBlocks:
+    """The detections that one ranking selects, by its scores; implements `ImageBlocks`."""
+
+    every: ImageBlocks
+    rules: Rules
+    ranking: int
+
+    def read(self, start: int, stop: int) -> tuple[Detections, Sequence[FloatArray]]:
+        """Selected triplets of some images."""
+        found, scores, rows = self._select(start, stop)
+        return found.take(rows), [scores[rows]]
+
+    def mask(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Which triplets of some images are selected, bool [T]."""
+        found, _, rows = self._select(start, stop)
+        mask = np.zeros(len(found), np.bool_)
+        mask[rows] = True
+        return mask
+
+    def _select(self, start: int, stop: int) -> tuple[Detections, FloatArray, IntArray]:
+        found, rankings = self.every.read(start, stop)
+        scores = rankings[self.ranking]
+        check_scored(found, [scores], self.rules, stop - start)
+        return found, scores, selected_rows(found, scores, self.rules)
 
 
 def evaluate_rankings(
@@ -90,7 +120,33 @@ def evaluate_rankings(
     """
     check_rules(rules)
     check_truth(truth, rules)
-    tasks = _tasks(_blocks(truth, keep_labels=rules.setting == "known_object"))
+    if rules.deviations.selects:
+        return _evaluate_selected(detections, truth, rules, keep_matches, scheduler)
+    return _evaluate_all(detections, truth, rules, keep_matches, scheduler)
+
+
+def _evaluate_selected(
+    detections: ImageBlocks, truth: GroundTruth, rules: Rules, keep_matches: bool, scheduler: Client | str | None
+) -> Evaluation:
+    """Each ranking by itself: which detections it counts depends on its scores."""
+    sources = [SelectedBlocks(detections, rules, ranking) for ranking in range(len(detections.read(0, 0)[1]))]
+    found = [_evaluate_all(source, truth, rules, keep_matches and not source.ranking, scheduler) for source in sources]
+    first = dataclasses.replace(found[0], results=[part.results[0] for part in found])
+    if first.matched is None or first.hits is None:
+        return first
+    edges = range(0, truth.num_images, IMAGES_AT_ONCE)
+    parts = [sources[0].mask(start, min(start + IMAGES_AT_ONCE, truth.num_images)) for start in edges]
+    selected = np.concatenate([np.zeros(0, np.bool_), *parts])
+    matched, hits = np.full(len(selected), -1, np.int32), np.zeros(len(selected), np.bool_)
+    matched[selected], hits[selected] = first.matched, first.hits
+    return dataclasses.replace(first, matched=matched, hits=hits, selected=selected)
+
+
+def _evaluate_all(
+    detections: ImageBlocks, truth: GroundTruth, rules: Rules, keep_matches: bool, scheduler: Client | str | None
+) -> Evaluation:
+    keep_labels = rules.deviations.counted == "images_with_object"
+    tasks = _tasks(_blocks(truth, keep_labels=keep_labels))
     found, before = _two_passes(detections, tasks, rules, keep_matches, scheduler)
     first_of_class = (np.cumsum(found.num_detections) - found.num_detections)[found.hoi_id]
     results = [
@@ -209,8 +265,8 @@ def _find_block_hits(detections: ImageBlocks, block: _Block, rules: Rules, keep_
     check_scored(found, rankings, rules, block.stop - block.start)
     index = TruthIndex.build(truth, num_hois)
     cells = cell_index(found.image_index, found.hoi_id, num_hois)
-    counted = counted_cells(rules.setting, truth, index, rules.hoi_object_ids)
-    matched = best_pairs(found, truth, index, cells)
+    counted = counted_cells(rules, truth, index)
+    matched = best_pairs(*as_read(found, truth, rules), index, cells, rules.deviations.threshold)
     counts = np.ones(len(found), np.bool_) if counted is None else counted[cells]
     claiming = np.flatnonzero((matched >= 0) & counts)
     rows = np.stack([claiming[_first_claims(matched[claiming], scores[claiming])] for scores in rankings])
@@ -308,8 +364,8 @@ def _before(
 
 def _counted_rows(found: Detections, truth: GroundTruth, rules: Rules) -> IntArray:
     """Detections that the setting counts, int64."""
-    index = TruthIndex.build(truth, rules.num_hois) if rules.setting != "default" else None
-    if index is None or (counted := counted_cells(rules.setting, truth, index, rules.hoi_object_ids)) is None:
+    index = TruthIndex.build(truth, rules.num_hois) if rules.deviations.counted != "all" else None
+    if index is None or (counted := counted_cells(rules, truth, index)) is None:
         return np.arange(len(found))
     return np.flatnonzero(counted[cell_index(found.image_index, found.hoi_id, rules.num_hois)])
 
@@ -338,7 +394,7 @@ def evaluate_hicodet(
         detections: T triplets in any order of images; row order breaks ties within an image.
         truth: G annotated pairs. Its `image_hois`, where given, say which images `known_object` scores (the official
             lists come from image-level labels); without them the annotated pairs do.
-        rules: classes, setting and interpolation.
+        rules: classes and setting.
         keep_matches: also return `hits` and `matched_index` for each detection.
 
     Returns:

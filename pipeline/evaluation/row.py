@@ -52,14 +52,15 @@ class Row:
         write_matched(path, self._matched_blocks(num_images), run=run, weights=weights)
 
     def _matched_blocks(self, num_images: int) -> Iterator[dict[str, NDArray[Any]]]:
-        matched, hits, first = self.evaluation.matched, self.evaluation.hits, 0
+        matched, hits, selected, first = self.evaluation.matched, self.evaluation.hits, self.evaluation.selected, 0
         assert matched is not None and hits is not None
         for start in range(0, num_images, IMAGES_AT_ONCE):
             found, factors = self.source.read_factors(start, min(start + IMAGES_AT_ONCE, num_images))
             rows = slice(first, first := first + len(found))
             columns = {**vars(found), "image_index": found.image_index + np.int32(start)}
             columns |= {"matched": matched[rows], "hit": hits[rows]}
-            yield columns | {f"factor.{name}": values for name, values in factors.values.items()}
+            columns |= {f"factor.{name}": values for name, values in factors.values.items()}
+            yield columns if selected is None else {name: values[selected[rows]] for name, values in columns.items()}
 
     @property
     def result(self) -> HicoDetResult:
@@ -113,7 +114,7 @@ def score_dump(
     source = FusedDump(
         dump.path, params, tuple(rankings), None if times is None else times.path, (digests or {}) if client else {}
     )
-    rules = Rules(vocabulary.hoi_object_ids, params.setting)
+    rules = Rules.of_params(vocabulary.hoi_object_ids, params)
     evaluation = evaluate_rankings(source, truth, rules, keep_matches=keep_matches, scheduler=client)
     others = iter(evaluation.results[1:])
     swept = {name: {weight: next(others) for weight in weights} for name, weights in tried.items()}
