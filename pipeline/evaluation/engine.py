@@ -59,18 +59,17 @@ class ImageBlocks(Protocol):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Results of all rankings; `num_detections`: those that the first ranking's result is made of.
+    """Results of all rankings over the same `num_detections` detections.
 
     Of the first ranking, where asked for, else None, in the order in which detections are read: `matched` int32 [T],
-    the row of the ground truth that a detection points at, -1 for none, and `hits` bool [T]. `selected` bool [T] says
-    which ones were scored, where the rules select by score, else it is None: all were.
+    the row of the ground truth that a detection points at, -1 for none, and `hits` bool [T]. Where the rules select by
+    score (`selected_rows`), T and `num_detections` are of what the first ranking selects.
     """
 
     results: list[HicoDetResult]
     num_detections: int
     matched: NDArray[np.int32] | None
     hits: NDArray[np.bool_] | None
-    selected: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,21 +82,11 @@ class SelectedBlocks:
 
     def read(self, start: int, stop: int) -> tuple[Detections, Sequence[FloatArray]]:
         """Selected triplets of some images."""
-        found, scores, rows = self._select(start, stop)
-        return found.take(rows), [scores[rows]]
-
-    def mask(self, start: int, stop: int) -> NDArray[np.bool_]:
-        """Which triplets of some images are selected, bool [T]."""
-        found, _, rows = self._select(start, stop)
-        mask = np.zeros(len(found), np.bool_)
-        mask[rows] = True
-        return mask
-
-    def _select(self, start: int, stop: int) -> tuple[Detections, FloatArray, IntArray]:
         found, rankings = self.every.read(start, stop)
         scores = rankings[self.ranking]
         check_scored(found, [scores], self.rules, stop - start)
-        return found, scores, selected_rows(found, scores, self.rules)
+        rows = selected_rows(found, scores, self.rules)
+        return found.take(rows), [scores[rows]]
 
 
 def evaluate_rankings(
@@ -129,17 +118,11 @@ def _evaluate_selected(
     detections: ImageBlocks, truth: GroundTruth, rules: Rules, keep_matches: bool, scheduler: Client | str | None
 ) -> Evaluation:
     """Each ranking by itself: which detections it counts depends on its scores."""
-    sources = [SelectedBlocks(detections, rules, ranking) for ranking in range(len(detections.read(0, 0)[1]))]
-    found = [_evaluate_all(source, truth, rules, keep_matches and not source.ranking, scheduler) for source in sources]
-    first = dataclasses.replace(found[0], results=[part.results[0] for part in found])
-    if first.matched is None or first.hits is None:
-        return first
-    edges = range(0, truth.num_images, IMAGES_AT_ONCE)
-    parts = [sources[0].mask(start, min(start + IMAGES_AT_ONCE, truth.num_images)) for start in edges]
-    selected = np.concatenate([np.zeros(0, np.bool_), *parts])
-    matched, hits = np.full(len(selected), -1, np.int32), np.zeros(len(selected), np.bool_)
-    matched[selected], hits[selected] = first.matched, first.hits
-    return dataclasses.replace(first, matched=matched, hits=hits, selected=selected)
+    found = [
+        _evaluate_all(SelectedBlocks(detections, rules, number), truth, rules, keep_matches and not number, scheduler)
+        for number in range(len(detections.read(0, 0)[1]))
+    ]
+    return dataclasses.replace(found[0], results=[part.results[0] for part in found])
 
 
 def _evaluate_all(
@@ -413,7 +396,9 @@ def evaluate_hicodet(
     if not keep_matches:
         return found.results[0]
     assert found.hits is not None and found.matched is not None
-    hits, matched = found.hits, found.matched.astype(np.int64)
+    hits, matched = np.zeros(len(detections), np.bool_), np.full(len(detections), -1, np.int64)
+    rows = selected_rows(source.detections, source.detections.scores, rules)
+    hits[rows], matched[rows] = found.hits, found.matched
     if order is not None:
         back = np.empty_like(order)
         back[order] = np.arange(len(order))

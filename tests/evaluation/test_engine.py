@@ -13,6 +13,7 @@ from pipeline.evaluation import engine, matching
 from pipeline.evaluation.detections_file import open_zarr_detections
 from pipeline.evaluation.engine import evaluate_hicodet, evaluate_rankings
 from pipeline.evaluation.hicodet import SETTINGS, Rules
+from pipeline.evaluation.selection import selected_rows
 from pipeline.store.detections_dump import ROW_BYTES, write_detections
 from tests.evaluation import references, worlds
 
@@ -66,7 +67,8 @@ def test_every_ranking_is_a_whole_evaluation(seed, images_at_once, setting, monk
     monkeypatch.setattr(engine, "_TASKS", 2)  # so that a task has several blocks
     truth, found, blocks = world(seed)
     evaluation = evaluate_rankings(blocks, truth, dataclasses.replace(RULES, setting=setting), keep_matches=True)
-    assert evaluation.num_detections == (len(found) if evaluation.selected is None else evaluation.selected.sum())
+    rows = selected_rows(found, found.scores, dataclasses.replace(RULES, setting=setting))
+    assert evaluation.num_detections == len(rows)
     monkeypatch.undo()  # the other way: all images at once, and the authors' own loops
     for result, scores in zip(evaluation.results, blocks.rankings, strict=True):
         assert_equal(result, whole(found, scores, truth, setting))
@@ -78,7 +80,7 @@ def test_every_ranking_is_a_whole_evaluation(seed, images_at_once, setting, monk
     hit = evaluation.matched[evaluation.hits]
     assert (hit >= 0).all() and len(np.unique(hit)) == len(hit)
     np.testing.assert_array_equal(
-        truth.hoi_id[evaluation.matched[evaluation.matched >= 0]], found.hoi_id[evaluation.matched >= 0]
+        truth.hoi_id[evaluation.matched[evaluation.matched >= 0]], found.hoi_id[rows][evaluation.matched >= 0]
     )
 
 
