@@ -11,7 +11,7 @@ from pipeline.config.types import KnownKeys, Real, Text, VariantName, within
 from pipeline.core.outputs import Link
 
 # Keys of a metrics file beside its groups of classes; those of V-COCO's protocol begin with ap_ or per_.
-OTHER_METRICS = ("dataset", "variant", "split", "setting", "max_recall", "groups", "counts", "image_level")
+OTHER_METRICS = ("dataset", "variant", "split", "boxes", "setting", "max_recall", "groups", "counts", "image_level")
 
 
 def _check_group_name(name: str) -> str:
