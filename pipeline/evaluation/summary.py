@@ -15,6 +15,7 @@ from pipeline.evaluation.hicodet import HicoDetResult
 from pipeline.truth.ground_truth import GroundTruth
 
 _RECALL_GRID = np.linspace(0, 1, 51)
+ROLE_MEASURES = ("ap_role_s1", "ap_role_s2", "ap_agent")  # main numbers of the V-COCO protocol
 _PER_CLASS = ("hoi_id", "verb", "object", "ap", "max_recall", "ground_truth", "detections", "train_instances")
 
 
@@ -33,6 +34,11 @@ def metrics(result: HicoDetResult, num_detections: int, truth: GroundTruth, grou
             "classes_without_ground_truth": int((result.num_gt == 0).sum()),
         },
     }
+
+
+def headline(metrics: dict[str, Any]) -> dict[str, float | None]:
+    """Return the few metrics of a run that people compare: the mAP of each group, after V-COCO's main numbers."""
+    return {name: metrics[name] for name in (*ROLE_MEASURES, *metrics["groups"]) if name in metrics}
 
 
 def per_class_csv(result: HicoDetResult, vocabulary: Vocabulary, train_instances: IntArray, groups: ClassGroups) -> str:
