@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ from click.testing import Result
 from pipeline.config.layout import Layout
 from pipeline.config.params import load_params
 from pipeline.config.run import Run
+from pipeline.config.sections import digest_of
 from pipeline.store.files import sha256_of
 from pipeline.store.manifests import write_stage_manifest
 from pipeline.training.params import TrainParams
@@ -95,6 +97,19 @@ def test_params_that_no_run_reads_may_change(layout):
     edit_params(layout.root, lambda document: document["execution"].update(decode_threads=9))
     edit_params(layout.root, lambda document: document["variants"].pop("exp13"))
     succeeds(layout.root, "verify")
+
+
+def test_a_run_older_than_a_setting_had_its_default(layout):
+    """`setting` has a default and `class_groups` a factory of one; neither is in the record."""
+    record = layout.stage_manifest("evaluate", Run("ours"))
+    document = json.loads(record.read_text())
+    for key in ("setting", "class_groups"):
+        del document["params"]["evaluate"][key]
+    record.write_text(json.dumps(document | {"params_digest": digest_of(document["params"])}))
+    succeeds(layout.root, "verify", str(record))
+    edit_params(layout.root, lambda params: params["toyworld"]["evaluate"].update(setting="known_object"))
+    done = weakhoi(layout.root, "verify", str(record))
+    assert 'made with evaluate.setting="default", params.yaml says "known_object"; run' in done.output
 
 
 def test_a_row_that_is_gone_is_named(layout):
