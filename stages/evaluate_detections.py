@@ -27,7 +27,7 @@ from pipeline.truth.ground_truth import check_scored_boxes
 from pipeline.truth.hicodet_annotations import HicoDetAnnotations, read_hicodet_json
 from pipeline.truth.hicodet_mat import read_hicodet_mat, with_image_labels
 from pipeline.truth.vcoco_annotations import read_vcoco
-from stages._command import stage_command
+from stages._command import say, stage_command
 
 _IMAGES_LOOKED_AT = 100  # enough to tell boxes in 0..1
 _FILE = click.Path(path_type=Path)  # no check by click: the readers report all faults in one line
@@ -104,7 +104,7 @@ def command(
     write_json(output, scores)
     click.echo(summary)
     for note in notes:
-        click.echo(f"Note: {note}", err=True)
+        say(f"Note: {note}")
 
 
 def _evaluate_hicodet(

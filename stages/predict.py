@@ -22,7 +22,7 @@ from pipeline.prediction.records import (
     summary_line,
     write_predictions,
 )
-from stages._command import device_option, progress, root_option, stage_command
+from stages._command import device_option, progress, root_option, say, stage_command
 
 SKIPPED = 3
 _HELP = """Find who does what to which object on your own images: files, folders, or quoted glob patterns.
@@ -136,7 +136,7 @@ def _images(paths: tuple[str, ...]) -> list[Path]:
     left = f"{len(drawn)} pictures that predict drew, first {printable(drawn[0].as_posix())}"
     if len(drawn) == len(found):
         raise DataError(f"nothing to predict on but {left}; name the images themselves")
-    click.echo(f"Left out: {left}", err=True)
+    say(f"Left out: {left}")
     return [path for path in found if path not in set(drawn)]
 
 

@@ -1,7 +1,13 @@
+import fcntl
 import inspect
 import json
+import logging
+import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import click
@@ -10,7 +16,7 @@ from click.testing import CliRunner
 
 from pipeline.core.errors import ArtifactError, DataError, ParamError, UserError, WeightsError
 from pipeline.core.names import SPLITS
-from stages._command import progress, split_names, stage_command
+from stages._command import ProgressLines, progress, say, split_names, stage_command
 from stages.cli import main
 from tests.conftest import ROOT
 
@@ -170,12 +176,63 @@ def test_every_command_has_help():
         assert len(result.output) > 60
 
 
-def test_progress_is_silent_where_there_is_no_terminal(capsys):
+def test_quiet_leaves_results_and_errors_and_verbose_adds_the_log_and_the_place_of_an_error():
+    def stage():
+        logging.getLogger("pipeline.store").info("a.h5: read")
+        say("a note")
+        click.echo("result")
+        raise DataError("a.png: is broken")
+
+    ends = "Error: a.png: is broken\n"
+    plain, quiet, verbose = run(stage), run(stage, "-q"), run(stage, "--verbose")
+    assert {done.exit_code for done in (plain, quiet, verbose)} == {2}
+    assert {done.stdout for done in (plain, quiet, verbose)} == {"result\n"}
+    assert plain.stderr == f"a note\n{ends}"
+    assert quiet.stderr == ends
+    assert verbose.stderr.startswith("a.h5: read\na note\nTraceback ") and verbose.stderr.endswith(f"\n{ends}")
+    assert run(stage).stderr == plain.stderr  # nothing stays
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_both(name):
+    assert {"-q", "--quiet", "-v", "--verbose"} <= {text for item in COMMANDS[name].params for text in item.opts}
+
+
+def test_progress_is_silent_for_a_minute_where_there_is_no_terminal(capsys):
     with progress(3, "work") as advance:
         advance()
         advance(2, loss=0.5)
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
+
+
+def test_lines_of_progress_come_by_time_with_the_rate_since_the_one_before():
+    now = iter([100.0, 130.0, 160.0, 200.0, 220.0, 500.0])
+    lines = ProgressLines(1000, "train ours", "img", every=60, clock=lambda: next(now))
+    assert lines.advance(400, ["loss 3"]) is None  # done before: in no rate
+    assert lines.advance(30) is None
+    assert lines.advance(30, ["epoch 1/3", "loss 2"]) == (
+        "train ours: 460/1000 img, 1 img/s, 09:00 left; epoch 1/3, loss 2"
+    )
+    assert lines.advance(20) is None
+    assert lines.advance(100) == "train ours: 580/1000 img, 2 img/s, 03:30 left"
+    assert lines.advance(0) == "train ours: 580/1000 img, 0 img/s, ? left"
+
+
+def test_the_bar_fits_80_columns(monkeypatch):
+    """The label of a run with overrides is cut, and of the figures the first two are shown."""
+    outer, inner = pty.openpty()
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    monkeypatch.setattr("tqdm.std.time", iter(range(0, 10_000, 1000)).__next__)
+    with open(inner, "w", encoding="utf-8") as terminal:  # noqa: PTH123
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with progress(96_000, "train tuning/ours+train.learning_rate=0.001") as advance:
+            advance(48_000, epoch="10/20", loss=1.2345678, pairwise=0.5)
+        last = os.read(outer, 10_000).decode().split("\r")[-3]
+    os.close(outer)
+    assert len(last.rstrip()) <= 80
+    assert last.startswith("train tuning/ours…") and " 48000/96000 " in last
+    assert last.rstrip().endswith("epoch 10/20, loss 1.235")
 
 
 @pytest.mark.parametrize(
