@@ -31,7 +31,7 @@ from stages._command import dataset_option, progress, root_option, run_options, 
     required=True,
     help="hicodet-mat: a folder of detections_NN.mat, one per object; vcoco-pickle: one file for vsrl_eval.py.",
 )
-@click.option("--output", type=click.Path(path_type=Path), required=True)
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="The folder or file to write.")
 @root_option
 def command(dataset: str, variant: str, seed: int | None, split: str, form: str, output: Path, root: Path) -> None:
     """Write the detections that `evaluate` left."""

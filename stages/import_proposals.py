@@ -28,11 +28,11 @@ from stages._command import dataset_option, root_option, say, split_option, stag
 )
 @click.option(
     "--labels",
-    default=None,
     metavar="NAME|FILE",
+    show_default="coco91 for COCO results, vocabulary for a folder",
     help="What labels count: coco91 (COCO's ids 1..90), coco80 (0..79), coco81 (1..80, 0 is the background), "
     "vocabulary (the dataset's own categories from 0), or a JSON file with the names of all labels from 0: "
-    '{"categories": ["__background__", "person", ...]}. Default: coco91 for COCO results, vocabulary for a folder.',
+    '{"categories": ["__background__", "person", ...]}.',
 )
 @click.option("--trained-on", default="not stated", show_default=True, help="What the detector was trained on.")
 @root_option

@@ -1,13 +1,10 @@
-import fcntl
 import inspect
+import io
 import json
 import logging
 import os
-import pty
-import struct
 import subprocess
 import sys
-import termios
 from pathlib import Path
 
 import click
@@ -146,6 +143,35 @@ def test_paths_reach_the_commands_as_paths(name):
             assert "Path" in inspect.signature(COMMANDS[name].callback).parameters[item.name].annotation
 
 
+def test_completion_has_the_lines_of_the_help_and_imports_no_command():
+    code = """
+import sys
+from click.shell_completion import ShellComplete
+from stages.cli import main
+items = ShellComplete(main, {}, "weakhoi", "").get_completions([], "eval")
+print([(item.value, item.help) for item in items], "stages.evaluate" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "('evaluate', 'Fuse scores and compute mAP.')" in done.stdout
+    assert done.stdout.endswith("] False\n")
+
+
+def test_what_only_the_study_calls_is_no_part_of_the_help():
+    lines = CliRunner().invoke(main, ["--help"]).output.splitlines()
+    shown = {line.split()[0] for line in lines if line.startswith("  ") and line[2:3].strip()}
+    assert {*COMMANDS} - shown == {"code", "rows"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_fits_80_columns_and_shows_defaults(name):
+    output = CliRunner().invoke(main, [name, "--help"], terminal_width=80).output
+    assert [line for line in output.splitlines() if len(line) > 80] == []
+    for item in COMMANDS[name].params:
+        if isinstance(item, click.Option) and not item.is_flag:
+            assert item.help, item.name
+            assert item.required or item.show_default or not isinstance(item.default, str | int | float), item.name
+
+
 def test_unknown_commands_get_a_suggestion():
     result = CliRunner().invoke(main, ["evalute"])
     assert result.exit_code == 2
@@ -221,15 +247,14 @@ def test_lines_of_progress_come_by_time_with_the_rate_since_the_one_before():
 
 def test_the_bar_fits_80_columns(monkeypatch):
     """The label of a run with overrides is cut, and of the figures the first two are shown."""
-    outer, inner = pty.openpty()
-    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    terminal = io.StringIO()
+    terminal.isatty, terminal.fileno = lambda: True, lambda: 2
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr("os.get_terminal_size", lambda number: os.terminal_size((80, 24)))
     monkeypatch.setattr("tqdm.std.time", iter(range(0, 10_000, 1000)).__next__)
-    with open(inner, "w", encoding="utf-8") as terminal:  # noqa: PTH123
-        monkeypatch.setattr(sys, "stderr", terminal)
-        with progress(96_000, "train tuning/ours+train.learning_rate=0.001") as advance:
-            advance(48_000, epoch="10/20", loss=1.2345678, pairwise=0.5)
-        last = os.read(outer, 10_000).decode().split("\r")[-3]
-    os.close(outer)
+    with progress(96_000, "train tuning/ours+train.learning_rate=0.001") as advance:
+        advance(48_000, epoch="10/20", loss=1.2345678, pairwise=0.5)
+        last = terminal.getvalue().split("\r")[-1]
     assert len(last.rstrip()) <= 80
     assert last.startswith("train tuning/ours…") and " 48000/96000 " in last
     assert last.rstrip().endswith("epoch 10/20, loss 1.235")
