@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
-
 from pipeline.captions.caption_labels import CaptionLabels, label_captions
 from pipeline.config.layout import Layout
 from pipeline.core.errors import DataError, ParamError
@@ -14,6 +12,7 @@ from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest
 from pipeline.store.stage_run import StageRun
 from pipeline.truth.params import DRAWN_CAPTIONS, PrepareParams
+from stages._command import say
 
 
 def check_captions(params: PrepareParams, layout: Layout) -> None:
@@ -52,7 +51,7 @@ def caption_labels(
     synonyms = None if params.synonyms is None else stage.layout.root / params.synonyms
     found = label_captions(path, synonyms, train, others, vocabulary)
     stage.note(*(file for file in (path, synonyms) if file is not None and file != stage.layout.drawn_captions))
-    click.echo(found.summary, err=True)
+    say(found.summary)
     return found
 
 

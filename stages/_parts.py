@@ -6,14 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-import click
-
 from pipeline.config.params import load_execution
 from pipeline.store.engine import Job, run_parts
 from pipeline.store.part_work import ImageWork
 from pipeline.store.parts import FinishedParts
 from pipeline.store.stage_run import StageRun
-from stages._command import progress
+from stages._command import progress, say
 
 Work = TypeVar("Work", bound=ImageWork)
 
@@ -26,7 +24,7 @@ def run_job(
     return run_parts(
         job,
         progress=partial(progress, label=label),
-        tell=partial(click.echo, err=True),
+        tell=say,
         scheduler=scheduler,
         threads=load_execution(stage.layout.params).decode_threads,
         opened=opened,

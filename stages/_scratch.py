@@ -38,7 +38,8 @@ STAGES = (
     "tsne",
     "report",
 )
-_NOT_RECORDED = ("root", "device", "scheduler")  # options that change where a stage runs, not what it makes
+# Options that change where a stage runs and what it prints, not what it makes.
+_NOT_RECORDED = ("root", "device", "scheduler", "-q", "quiet", "-v", "verbose")
 
 
 def _arguments_of(stage: str) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 
 import click
+from click.shell_completion import CompletionItem
 
 from pipeline.core.errors import did_you_mean
 
@@ -42,11 +43,10 @@ _GROUPS = {
         "sweep": "Sweep the weight of one factor of the score over seeded runs.",
         "represent": "Write representations of a split's best-detected pairs (HDF5).",
         "tsne": "Draw t-SNE of representations and knowledge banks.",
-        "code": "Write the digests of the source files that commands can reach.",
-        "rows": "Write the digests of what each row depends on.",
     },
 }
-_COMMANDS = {name for commands in _GROUPS.values() for name in commands}
+_SHOWN = {name: line for commands in _GROUPS.values() for name, line in commands.items()}
+_COMMANDS = {*_SHOWN, "code", "rows"}  # these two only study/dvc.yaml calls, so the help leaves them out
 
 
 def command_named(name: str) -> click.Command:
@@ -69,6 +69,10 @@ class _LazyGroup(click.Group):
             with formatter.section(group):
                 formatter.write_dl(list(commands.items()))
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        commands = [CompletionItem(name, help=_SHOWN[name]) for name in sorted(_SHOWN) if name.startswith(incomplete)]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -80,7 +84,10 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="weakhoi")
 def main() -> None:
-    """Weakly-supervised human-object interaction detection, stage by stage."""
+    """Weakly-supervised human-object interaction detection, stage by stage.
+
+    Each command has a help of its own: weakhoi COMMAND --help. `dvc repro` runs the pipeline's commands in order.
+    """
 
 
 if __name__ == "__main__":

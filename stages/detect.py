@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from pipeline.config.layout import Layout
 from pipeline.config.params import load_execution
 from pipeline.core.boxes import has_extent
@@ -16,7 +14,15 @@ from pipeline.detection.params import DetectParams, leakage_warning
 from pipeline.detection.proposals import DetectJob, count_humans, proposal_columns
 from pipeline.store.proposals_file import write_proposals
 from pipeline.store.stage_run import StageRun
-from stages._command import dataset_option, device_option, root_option, scheduler_option, split_option, stage_command
+from stages._command import (
+    dataset_option,
+    device_option,
+    root_option,
+    say,
+    scheduler_option,
+    split_option,
+    stage_command,
+)
 from stages._parts import run_job
 
 
@@ -33,7 +39,7 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
         params, target = stage.params(DetectParams), layout.proposals(split)
         vocabulary, manifest = take_split(stage.inputs, split)
         if warning := leakage_warning(manifest.dataset, params.trained_on):
-            click.echo(warning, err=True)
+            say(warning)
         if params.source is not None:
             source = root / params.source.format(split=split)
             if source == layout.imported_proposals(split):
@@ -42,7 +48,7 @@ def command(dataset: str, split: str, device: str, scheduler: str | None, root: 
             given = read_handed_over(source, layout.split(split), manifest, vocabulary)
             proposals = given.kept(has_extent(given.boxes))
             if dropped := len(given.scores) - len(proposals.scores):
-                click.echo(f"{source}: {dropped} boxes without width or height are left out", err=True)
+                say(f"{source}: {dropped} boxes without width or height are left out")
             write_proposals(target, **vars(proposals))
             num_proposals = len(proposals.scores)
             num_humans = int((proposals.object_ids == vocabulary.human_object_id).sum())

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from pipeline.backbones.catalog import backbone_files
 from pipeline.backbones.params import EncodeImagesParams
 from pipeline.config.layout import Layout
@@ -21,6 +19,7 @@ from stages._command import (
     dataset_option,
     device_option,
     root_option,
+    say,
     scheduler_option,
     split_option,
     stage_command,
@@ -47,7 +46,7 @@ def command(dataset: str, variant: str, split: str, device: str, scheduler: str 
         job = EncodeJob(layout, run, clip, chosen, params, device, load_execution(layout.params).channels_last)
 
         def tell_size(work: EncodeWork) -> None:
-            click.echo(f"{layout.features(run)}: {job.check_space(work)}", err=True)
+            say(f"{layout.features(run)}: {job.check_space(work)}")
 
         opened, parts = run_job(job, stage, scheduler, tell_size)
         stage.note(*opened.files)

@@ -10,7 +10,7 @@ from pipeline.config.layout import Layout
 from pipeline.config.run import Run
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.evaluation.scored_split import ScoredSplit
-from pipeline.evaluation.summary import mean_curve_csv, per_class_csv
+from pipeline.evaluation.summary import headline, mean_curve_csv, per_class_csv
 from pipeline.evaluation.weight_sweep import sweep_csv
 from pipeline.store.cluster import connect
 from pipeline.store.files import atomic_path, write_json, write_text
@@ -50,18 +50,21 @@ def command(
         groups = scored.groups(params)
         with connect(scheduler) as client:
             row = scored.score(run, params, client, in_full=True)
-        outputs = [layout.metrics(run), layout.per_class(run), layout.precision_recall(run), layout.weight_sweeps(run)]
         boxes = {"boxes": "annotated"} if annotated_boxes else {}
-        write_json(outputs[0], {"dataset": dataset, "variant": variant, "split": split, **boxes, **row.metrics})
+        metrics = {"dataset": dataset, "variant": variant, "split": split, **boxes, **row.metrics}
+        write_json(layout.metrics(run), metrics)
+        write_json(layout.headline(run), headline(metrics))
         instances = scored.annotated.train_instances
-        write_text(outputs[1], per_class_csv(row.result, row.errors, scored.vocabulary, instances, groups))
-        write_text(outputs[2], mean_curve_csv(row.result, groups))
-        with atomic_path(outputs[3]) as folder:
+        per_class = per_class_csv(row.result, row.errors, scored.vocabulary, instances, groups)
+        write_text(layout.per_class(run), per_class)
+        write_text(layout.precision_recall(run), mean_curve_csv(row.result, groups))
+        with atomic_path(layout.weight_sweeps(run)) as folder:
             folder.mkdir()
             for factor, results in row.sweeps.items():
                 write_text(folder / f"{factor}.csv", sweep_csv(results, groups, params.weights.get(factor, 1.0)))
         row.write_detections(layout.detections(run), run.source_name, len(scored.manifest))
-        stage.finish([*outputs, layout.detections(run)], row.metrics["counts"])
+        outputs = [layout.metrics(run), layout.headline(run), layout.per_class(run), layout.precision_recall(run)]
+        stage.finish([*outputs, layout.weight_sweeps(run), layout.detections(run)], row.metrics["counts"])
     click.echo(f"{run.scored_name}: {row.headline}")
 
 

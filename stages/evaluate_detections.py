@@ -10,7 +10,7 @@ import click
 
 from pipeline.core.class_groups import ClassGroups
 from pipeline.core.errors import ParamError
-from pipeline.data.class_splits import class_split
+from pipeline.data.class_splits import class_split, class_split_names
 from pipeline.evaluation.detections_file import (
     meets_nothing,
     open_zarr_detections,
@@ -27,15 +27,46 @@ from pipeline.truth.ground_truth import check_scored_boxes
 from pipeline.truth.hicodet_annotations import HicoDetAnnotations, read_hicodet_json
 from pipeline.truth.hicodet_mat import read_hicodet_mat, with_image_labels
 from pipeline.truth.vcoco_annotations import read_vcoco
-from stages._command import stage_command
+from stages._command import say, stage_command
 
 _IMAGES_LOOKED_AT = 100  # enough to tell boxes in 0..1
 _FILE = click.Path(path_type=Path)  # no check by click: the readers report all faults in one line
 _OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role"))  # of the JSON files of this command
+_CLASS_SPLITS = class_split_names()
+_HELP = """Score detections of any method by the official protocol of HICO-DET or V-COCO.
+
+Arrays of the npz, T rows each; their order breaks ties (--ties):
+
+\b
+hicodet  image_index    [T]     number of the image in the annotations
+         hoi_id         [T]     HOI class, from 0 in the official order
+         human_boxes    [T, 4]  x1, y1, x2, y2
+         object_boxes   [T, 4]
+         scores         [T]
+vcoco    image_id       [T]     COCO's number of the image
+         action_id      [T]     action, from 0 in the file's order
+         role_index     [T]     column of role_name; 0: the agent alone
+         human_boxes    [T, 4]
+         role_boxes     [T, 4]  nan: no object
+         scores         [T]
+
+Boxes are in pixels of the original image, from 0, right and bottom exclusive.
+They are scored as they are; refused is a box whose center is outside its
+image, or that leaves it by more than half the image's side.
+"""
 
 
-@stage_command("evaluate-detections", help=__doc__)
-@click.option("--dataset", type=click.Choice(["hicodet", "vcoco"]), required=True)
+class _ClassSplit(click.Choice[str]):
+    """A class split by name, or one of the user's own as FILE.json:NAME."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return value if ":" in value else super().convert(value, param, ctx)
+
+
+@stage_command("evaluate-detections", help=_HELP)
+@click.option(
+    "--dataset", type=click.Choice(["hicodet", "vcoco"]), required=True, help="Whose protocol, classes and images."
+)
 @click.option(
     "--annotations",
     type=_FILE,
@@ -46,9 +77,7 @@ _OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role")) 
     "--detections",
     type=click.Path(path_type=Path),
     required=True,
-    help="npz (hicodet: or zarr in image order, of any size); boxes continuous 0-based, right/bottom exclusive, scored "
-    "as they are: those with their center outside the image, or more than half its side beyond a border, are refused. "
-    "vcoco: or the official pickle (.pkl).",
+    help="npz with the arrays above. hicodet: or zarr in image order, of any size. vcoco: or the official pickle.",
 )
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="JSON with scores in 0..1."
@@ -63,8 +92,9 @@ _OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role")) 
 )
 @click.option(
     "--split",
-    help="hicodet only: also score the unseen and the seen classes of a zero-shot split: rf_uc, nf_uc, uo, uv, ua, "
-    "uc0 to uc4, or FILE.json:NAME.",
+    type=_ClassSplit(_CLASS_SPLITS),
+    metavar=f"[{'|'.join(_CLASS_SPLITS)}|FILE.json:NAME]",
+    help="hicodet only: also score the unseen and the seen classes of a zero-shot split, here or in a file of yours.",
 )
 @click.option("--instances", type=_FILE, help="vcoco only: COCO instances that hold the ann_ids.")
 @click.option(
@@ -105,7 +135,7 @@ def command(
     write_json(output, scores)
     click.echo(summary)
     for note in notes:
-        click.echo(f"Note: {note}", err=True)
+        say(f"Note: {note}")
 
 
 def _evaluate_hicodet(

@@ -15,7 +15,7 @@ from pipeline.evaluation.role_detections import RoleDetections
 from pipeline.store.detections_dump import open_matched
 from pipeline.store.inputs import StageInputs
 from pipeline.truth.vcoco_people_file import read_people
-from stages._command import dataset_option, progress, root_option, run_options, split_option, stage_command
+from stages._command import dataset_option, progress, root_option, run_options, say, split_option, stage_command
 
 
 @stage_command(
@@ -31,7 +31,7 @@ from stages._command import dataset_option, progress, root_option, run_options, 
     required=True,
     help="hicodet-mat: a folder of detections_NN.mat, one per object; vcoco-pickle: one file for vsrl_eval.py.",
 )
-@click.option("--output", type=click.Path(path_type=Path), required=True)
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="The folder or file to write.")
 @root_option
 def command(dataset: str, variant: str, seed: int | None, split: str, form: str, output: Path, root: Path) -> None:
     """Write the detections that `evaluate` left."""
@@ -47,10 +47,9 @@ def command(dataset: str, variant: str, seed: int | None, split: str, form: str,
         rows = write_vcoco_pickle(output, kept, people)
         click.echo(f"{output}: {rows} pairs of {len(manifest)} images")
         if len(kept) < len(found):
-            click.echo(
+            say(
                 f"{len(found) - len(kept)} detections are of images without people, where vsrl_eval.py stops; "
-                "left out (evaluate counts them as false positives)",
-                err=True,
+                "left out (evaluate counts them as false positives)"
             )
         return
     with progress(80, "export", unit="file") as advance:

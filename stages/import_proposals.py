@@ -13,7 +13,7 @@ from pipeline.detection.importers import LABELS, import_proposals
 from pipeline.detection.params import leakage_warning
 from pipeline.store.proposals_file import write_proposals
 from pipeline.store.stage_run import StageRun
-from stages._command import dataset_option, root_option, split_option, stage_command
+from stages._command import dataset_option, root_option, say, split_option, stage_command
 
 
 @stage_command("import-proposals", help="Turn detections of others (COCO results, per-image JSON) into proposals.")
@@ -28,11 +28,11 @@ from stages._command import dataset_option, root_option, split_option, stage_com
 )
 @click.option(
     "--labels",
-    default=None,
     metavar="NAME|FILE",
+    show_default="coco91 for COCO results, vocabulary for a folder",
     help="What labels count: coco91 (COCO's ids 1..90), coco80 (0..79), coco81 (1..80, 0 is the background), "
     "vocabulary (the dataset's own categories from 0), or a JSON file with the names of all labels from 0: "
-    '{"categories": ["__background__", "person", ...]}. Default: coco91 for COCO results, vocabulary for a folder.',
+    '{"categories": ["__background__", "person", ...]}.',
 )
 @click.option("--trained-on", default="not stated", show_default=True, help="What the detector was trained on.")
 @root_option
@@ -47,7 +47,7 @@ def command(dataset: str, split: str, source: Path, labels: str | None, trained_
     with StageRun("import_proposals", layout, split, {"split": split, **chosen}) as stage:
         vocabulary, manifest = take_split(stage.inputs, split)
         if warning := leakage_warning(manifest.dataset, trained_on):
-            click.echo(warning, err=True)
+            say(warning)
         stage.note(source, *([] if labels in LABELS or not Path(labels).is_file() else [Path(labels)]))
         imported = import_proposals(source, manifest, vocabulary, labels=labels, detector=f"imported, {trained_on}:")
         proposals = imported.proposals

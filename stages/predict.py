@@ -22,14 +22,15 @@ from pipeline.prediction.records import (
     summary_line,
     write_predictions,
 )
-from stages._command import device_option, progress, root_option, stage_command
+from stages._command import device_option, progress, root_option, say, stage_command
 
 SKIPPED = 3
 _HELP = """Find who does what to which object on your own images: files, folders, or quoted glob patterns.
 
-\b
 Exit code 0: every image was predicted; 2: a mistake in the call; 3: some images could not be read and were skipped.
+
 Only what an earlier call wrote is written over; pictures that one drew are left out as images.
+
 Boxes are x1, y1, x2, y2 in pixels of the image turned upright (EXIF), right and bottom exclusive.
 """
 
@@ -57,17 +58,34 @@ Boxes are x1, y1, x2, y2 in pixels of the image turned upright (EXIF), right and
 @click.option("--draw", type=click.Path(file_okay=False, path_type=Path), help="Folder for a picture of each image.")
 @click.option("--top-k", type=click.IntRange(1), default=10, show_default=True, help="Triplets of an image, at most.")
 @click.option("--threshold", type=click.FloatRange(0, 1), default=0.01, show_default=True, help="Lowest score shown.")
-@click.option("--detector", help="Another detector: small_fasterrcnn, or one of torchvision's by name.")
+@click.option(
+    "--detector",
+    show_default="detect.detector of params.yaml",
+    help="Another detector: small_fasterrcnn, or one of torchvision's by name.",
+)
 @click.option(
     "--detector-weights",
     "weights",
+    show_default="detect.weights of params.yaml",
     help="A torchvision weights name, or a file; NAME.categories.json beside NAME.pt names its own categories.",
 )
-@click.option("--detector-threshold", "score_threshold", type=click.FloatRange(0, 1), help="Lowest score of a box.")
 @click.option(
-    "--detector-nms", "nms_threshold", type=click.FloatRange(0, 1), help="Highest IoU of two boxes of one category."
+    "--detector-threshold",
+    "score_threshold",
+    type=click.FloatRange(0, 1),
+    show_default="detect.score_threshold of params.yaml",
+    help="Lowest score of a box.",
 )
-@click.option("--batch-size", type=click.IntRange(1), help="Images at a time.")
+@click.option(
+    "--detector-nms",
+    "nms_threshold",
+    type=click.FloatRange(0, 1),
+    show_default="detect.nms_threshold of params.yaml",
+    help="Highest IoU of two boxes of one category.",
+)
+@click.option(
+    "--batch-size", type=click.IntRange(1), show_default="infer.batch_size of params.yaml", help="Images at a time."
+)
 @device_option
 @root_option
 def command(
@@ -136,7 +154,7 @@ def _images(paths: tuple[str, ...]) -> list[Path]:
     left = f"{len(drawn)} pictures that predict drew, first {printable(drawn[0].as_posix())}"
     if len(drawn) == len(found):
         raise DataError(f"nothing to predict on but {left}; name the images themselves")
-    click.echo(f"Left out: {left}", err=True)
+    say(f"Left out: {left}")
     return [path for path in found if path not in set(drawn)]
 
 

@@ -22,7 +22,13 @@ from stages._command import dataset_option, progress, root_option, split_names, 
 
 @stage_command("report", help="Draw the results: tables, figures, test images with detections, one HTML page.")
 @dataset_option
-@click.option("--variant", "variants", multiple=True, help="Repeat, or separate by commas; default: run_variants.")
+@click.option(
+    "--variant",
+    "variants",
+    multiple=True,
+    show_default="run_variants of params.yaml",
+    help="A row of params.yaml: variants; repeat, or separate by commas.",
+)
 @root_option
 def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
     """Write the report folder of a dataset."""

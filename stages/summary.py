@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -17,6 +19,7 @@ from pipeline.report.results import read_metrics, read_study, read_tuning
 from pipeline.report.study import rows_csv, study_page
 from pipeline.report.supervision import SUPERVISION_TEXT, read_label_quality, supervision_table
 from pipeline.report.table import headline_markdown, tuning_markdown
+from pipeline.report.terminal import fitted
 from pipeline.report.unseen import UNSEEN_TEXT, unseen_table, whole_rows
 from pipeline.store.files import write_bytes, write_text
 from pipeline.store.image_labels_file import COMMANDS
@@ -47,7 +50,7 @@ def command(dataset: str, write: bool, root: Path) -> None:
         for name in names
     ]
     refuse_other_params(inputs.chain.runs, layout.params)
-    click.echo(headline_markdown(runs, descriptions))
+    _show(headline_markdown(runs, descriptions))
 
     every = read_study(layout.studies)
     study, page = whole_rows(every), ""
@@ -63,9 +66,9 @@ def command(dataset: str, write: bool, root: Path) -> None:
             BACKBONES_TEXT: backbones_table(study),
         }
         page = study_page(study, descriptions, f"Ablations: {dataset}", further)
-        click.echo(page)
+        _show(page)
     if tuning := read_tuning(layout.tuning):
-        click.echo(f"# Parameter search: {dataset}\n\n{tuning_markdown(tuning)}")
+        _show(f"# Parameter search: {dataset}\n\n{tuning_markdown(tuning)}")
     if write:
         if not page:
             raise ArtifactError(
@@ -80,6 +83,11 @@ def command(dataset: str, write: bool, root: Path) -> None:
             click.echo(f"{layout.boxes_plot}: written")
     index = layout.report / "index.html"
     click.echo(f"Pictures: {index}" if index.exists() else f"Pictures: none; weakhoi report --dataset {dataset}")
+
+
+def _show(page: str) -> None:
+    """Print Markdown: as it is into a file or a program, and as wide as the terminal on one."""
+    click.echo(fitted(page, shutil.get_terminal_size().columns) if sys.stdout.isatty() else page)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,20 @@ from stages._command import dataset_option, progress, root_option, split_names, 
 
 @stage_command("tsne", help="Draw t-SNE of pair representations and knowledge banks, and measure their separation.")
 @dataset_option
-@click.option("--variant", "variants", multiple=True, help="Repeat, or separate by commas; default: figure_variants.")
-@click.option("--seed", "seed_texts", multiple=True, help="Repeat, or separate by commas; default: figure_seeds.")
+@click.option(
+    "--variant",
+    "variants",
+    multiple=True,
+    show_default="figure_variants of params.yaml",
+    help="A row of params.yaml: variants; repeat, or separate by commas.",
+)
+@click.option(
+    "--seed",
+    "seed_texts",
+    multiple=True,
+    show_default="figure_seeds of params.yaml",
+    help="A run seed; repeat, or separate by commas.",
+)
 @root_option
 def command(dataset: str, variants: tuple[str, ...], seed_texts: tuple[str, ...], root: Path) -> None:
     """Label the pairs of all runs by the ground truth, draw the first seed, measure every seed."""

@@ -18,6 +18,7 @@ from pipeline.store.manifests import command_of, difference, differences, read_s
 from pipeline.store.run_params import other_params
 from pipeline.store.vocabulary_file import read_vocabulary
 from stages._command import root_option, stage_command
+from stages._scratch import STAGES
 
 
 @stage_command("verify", help="Check all artifacts on disk against their manifests, and these against params.yaml.")
@@ -25,7 +26,7 @@ from stages._command import root_option, stage_command
 @click.option("--images", is_flag=True, help="Also digest every image of the split manifests.")
 @root_option
 def command(manifests: tuple[Path, ...], images: bool, root: Path) -> None:
-    """Compare digests and params; print one line per difference with the command that mends it, then exit 2."""
+    """Compare digests and params; print the differences under the command that mends them, then exit 2."""
     runs = (path for folder in (root / "manifests").glob("*/runs") for path in files_below(folder))
     chosen = manifests or tuple(sorted(path for path in runs if path.suffix == ".json"))
     if not chosen:
@@ -43,14 +44,22 @@ def command(manifests: tuple[Path, ...], images: bool, root: Path) -> None:
             if (closed := closed_file_error(error)) is None:
                 raise
             lines.add(str(closed))
-    for line in sorted(lines):
-        click.echo(printable(line))
+    for remedy, faults in _by_remedy(lines).items():
+        click.echo("\n".join([remedy, *(f"  {fault}" for fault in faults)]))
     if lines:
         raise ArtifactError(
-            f"{len(lines)} differences in {len(chosen)} manifests; "
-            "run the commands that the lines name, those of earlier stages first"
+            f"{len(lines)} differences in {len(chosen)} manifests; do what stands above them, from top to bottom"
         )
     click.echo(f"{len(chosen)} manifests: every input and output is as recorded, made with the params of now")
+
+
+def _by_remedy(lines: set[str]) -> dict[str, list[str]]:
+    """Faults by what mends them, which a line ends with; commands in the order of stages, after what is no command."""
+    pairs = [printable(line).rpartition("; ")[::2] for line in sorted(lines)]
+    commands = [f'run "weakhoi {stage.replace("_", "-")} ' for stage in STAGES]
+    place = {remedy: [remedy.startswith(command) for command in commands] for _, remedy in pairs}
+    ordered = sorted(place, key=lambda remedy: place[remedy].index(True) if any(place[remedy]) else -1)
+    return {remedy: [fault for fault, mends in pairs if mends == remedy] for remedy in ordered}
 
 
 def _faults(run: RecordedRun, root: Path, made_by: Mapping[str, RecordedRun], images: bool) -> Iterator[str]:

@@ -115,7 +115,7 @@ def test_outs_are_paths_of_the_layout():
         known = {getattr(layout, name) for name in properties} | {layout.ground_truth("test").parent}
         known |= {layout.checkpoint(variant), layout.predictions(variant), layout.training_log(variant)}
         known |= {layout.metrics(variant), layout.per_class(variant), layout.precision_recall(variant)}
-        known |= {layout.weight_sweeps(variant), layout.detections(variant)}
+        known |= {layout.weight_sweeps(variant), layout.detections(variant), layout.headline(variant)}
         known |= {
             kind(split)
             for kind in (layout.split, layout.proposals, layout.pair_labels)

@@ -146,6 +146,10 @@ class Layout:
         """Metrics of a run, JSON, percent."""
         return self._result(run.scored_name, "", "json")
 
+    def headline(self, run: Run) -> Path:
+        """The few of a run's metrics that people compare, JSON, percent: what DVC's tables show."""
+        return self._result(run.scored_name, "headline", "json")
+
     def per_class(self, run: Run) -> Path:
         """Per-class AP, CSV."""
         return self._result(run.scored_name, "per_class", "csv")

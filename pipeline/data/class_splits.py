@@ -47,6 +47,11 @@ class _SplitsFile:
     unseen: dict[str, frozenset[str]]
 
 
+def class_split_names() -> list[str]:
+    """Names of the splits of that folder, in the order of its files."""
+    return list(dict.fromkeys(name for path in sorted(_SHIPPED.glob("*.json")) for name in _read(path).unseen))
+
+
 def class_split(name: str, vocabulary: Vocabulary) -> ClassSplit:
     """Return a class split of a vocabulary.
 

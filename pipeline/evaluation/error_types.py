@@ -27,6 +27,7 @@ type corrected. With the right verb, category or place, the best-scored `wrong_v
 of each annotated pair that nothing claims becomes its true positive, at its score; all others of the type, and
 `duplicate`, `wrong_association` and `background`, are removed. `no_proposal_pair` and `class_never_predicted` leave the
 number to be found. `below_threshold` has no gain of its own: the wrong detections above it have. Gains do not add up.
+Where a setting selects detections by score (`selection.py`), all this is of the selected ones.
 
 Differences: TIDE asks for localization before class. Diag-HOI (Zhu et al., arXiv 2308.08529) has a type for each box
 that does not fit, however far, and lets a fixed detection replace a true positive of a lower score.

@@ -16,6 +16,7 @@ from pipeline.evaluation.hicodet import HicoDetResult
 from pipeline.truth.ground_truth import GroundTruth
 
 _RECALL_GRID = np.linspace(0, 1, 51)
+ROLE_MEASURES = ("ap_role_s1", "ap_role_s2", "ap_agent")  # main numbers of the V-COCO protocol
 _PER_CLASS = ("hoi_id", "verb", "object", "ap", "max_recall", "ground_truth", "detections")
 
 
@@ -45,6 +46,11 @@ def error_figures(errors: ErrorAnalysis) -> dict[str, Any]:
         "at_break_even": {name: int(count.sum()) for name, count in errors.counts().items()},
         "gain_if_fixed": {name: percent(gain) for name, gain in errors.gains.items()},
     }
+
+
+def headline(metrics: dict[str, Any]) -> dict[str, float | None]:
+    """Return the few metrics of a run that people compare: the mAP of each group, after V-COCO's main numbers."""
+    return {name: metrics[name] for name in (*ROLE_MEASURES, *metrics["groups"]) if name in metrics}
 
 
 def per_class_csv(

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from pipeline.core.class_groups import FULL
 from pipeline.core.errors import ArtifactError
+from pipeline.evaluation.summary import ROLE_MEASURES
 from pipeline.store.files import read_json
 
 DoubleArray = NDArray[np.float64]
 
-_ROLE_MEASURES = ("ap_role_s1", "ap_role_s2", "ap_agent")  # of the V-COCO protocol
 _BEFORE_ERRORS, _BEFORE_GROUPS = "detections", "train_instances"  # columns of a per-class file: errors, groups follow
 
 
@@ -85,7 +85,7 @@ def _run_metrics(path: Path, data: Any, remedy: str) -> RunMetrics:
             **{name: data[name] for name in ("variant", "split", "setting", "max_recall", "counts")},
             groups=groups,
             means={name: data[name] for name in groups},
-            roles={name: data[name] for name in _ROLE_MEASURES if name in data},
+            roles={name: data[name] for name in ROLE_MEASURES if name in data},
             at_break_even=dict(data.get("at_break_even", {})),
             gain_if_fixed=dict(data.get("gain_if_fixed", {})),
         )

@@ -6,6 +6,7 @@ colleague) is accepted as it is; its reader checks its form.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,8 @@ from pipeline.core.errors import ArtifactError
 from pipeline.store.chain import Chain, RecordedRun
 from pipeline.store.files import refuse_links, sha256_of
 from pipeline.store.manifests import command_of, read_stage_manifest, relative
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,4 +83,5 @@ class StageInputs:
         """Digest of a file or folder, which is read once."""
         if path not in self._found:
             self._found[path] = sha256_of(path)
+            _LOG.info("%s: read, sha256 %s", relative(path, self.layout.root), self._found[path][:12])
         return self._found[path]

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.config.params import Variant, load_params, load_variants
 from pipeline.config.run import Run
-from pipeline.config.sections import plain
+from pipeline.config.sections import SECTIONS, plain, section_class
 from pipeline.core.errors import ArtifactError, ParamError
 from pipeline.core.types import StageManifest
 from pipeline.store.chain import RecordedRun
@@ -45,12 +45,23 @@ def _changes(manifest: StageManifest, path: Path) -> list[str]:
         now = json.loads(json.dumps(_sections_now(manifest, path)))
     except ParamError as error:  # the dataset or variant was removed
         return [f"params that are not there now ({error})"]
+    then = {name: _with_defaults(name, section) for name, section in manifest.params.items()}
     return [
         f"{section}.{key}={_spelled(recorded, key)}, {path.name} says {_spelled(now.get(section), key)}"
-        for section, recorded in manifest.params.items()
+        for section, recorded in then.items()
         for key in dict.fromkeys([*_keys(recorded), *_keys(now.get(section))])
         if _spelled(recorded, key) != _spelled(now.get(section), key)
     ]
+
+
+def _with_defaults(name: str, recorded: Any) -> Any:
+    """A recorded section; a key that is newer than the record had its default then, as what it sets was not there."""
+    if name not in SECTIONS or not isinstance(recorded, dict):
+        return recorded
+    items = [item for item in dataclasses.fields(section_class(name)) if item.name not in recorded]
+    defaults = {item.name: item.default for item in items if item.default is not dataclasses.MISSING}
+    made = {item.name: item.default_factory() for item in items if item.default_factory is not dataclasses.MISSING}
+    return recorded | defaults | made
 
 
 def shown_rows(names: Iterable[str], variants: Mapping[str, Variant]) -> dict[str, Variant]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Iterable, Mapping
@@ -20,6 +21,7 @@ from pipeline.store.lock import hold_lock
 from pipeline.store.manifests import write_stage_manifest
 
 Section = TypeVar("Section")
+_LOG = logging.getLogger(__name__)
 
 
 class StageRun:
@@ -93,7 +95,7 @@ class StageRun:
 
     def finish(self, outputs: Iterable[Path], counts: Mapping[str, Any], *, seed: int = 0) -> None:
         """Write the manifest: the run is done."""
-        write_stage_manifest(
+        manifest = write_stage_manifest(
             self.layout.stage_manifest(self.stage, self.of),
             root=self.layout.root,
             stage=self.stage,
@@ -104,6 +106,8 @@ class StageRun:
             counts=counts,
             seed=seed,
         )
+        for name, digest in manifest.outputs.items():
+            _LOG.info("%s: written, sha256 %s", name, digest[:12])
         shutil.rmtree(self.work, ignore_errors=True)
 
 

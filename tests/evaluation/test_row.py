@@ -1,10 +1,11 @@
-"""A scored run: the line of its main numbers, and the detections that it writes."""
+"""A scored run: its main numbers, as one line and as the file that DVC shows, and the detections that it writes."""
 
 import dataclasses
 
 import numpy as np
 
-from pipeline.evaluation import row
+from pipeline.evaluation import row, summary
+from pipeline.evaluation.error_types import RIGHT
 from pipeline.evaluation.fusion import fuse
 from pipeline.evaluation.hicodet import Rules
 from pipeline.evaluation.row import Row, score_dump
@@ -43,4 +44,11 @@ def test_detections_are_those_that_the_rules_select(tmp_path, monkeypatch):
     assert 0 < len(rows) < len(every) and scored.metrics["counts"]["detections"] == len(rows)
     for name, column in vars(every.take(rows)).items():
         np.testing.assert_array_equal(written.read_column(name), column)
-    assert written.read_column("hit").sum() == len(scored.result.hit_hoi_id) > 0
+    assert (written.read_column("error") == RIGHT).sum() == len(scored.result.hit_hoi_id) > 0
+
+
+def test_the_file_of_main_numbers_holds_scores_alone():
+    metrics = {"setting": "default", "full": 30.0, "ours": None, "max_recall": 80.0, "counts": {"images": 7}}
+    metrics |= {"groups": {"full": 40, "ours": 0}}
+    assert summary.headline(metrics) == {"full": 30.0, "ours": None}
+    assert list(summary.headline(metrics | VCOCO)) == [*VCOCO, "full", "ours"]

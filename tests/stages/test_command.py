@@ -1,5 +1,8 @@
 import inspect
+import io
 import json
+import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +13,7 @@ from click.testing import CliRunner
 
 from pipeline.core.errors import ArtifactError, DataError, ParamError, UserError, WeightsError
 from pipeline.core.names import SPLITS
-from stages._command import progress, split_names, stage_command
+from stages._command import ProgressLines, progress, say, split_names, stage_command
 from stages.cli import main
 from tests.conftest import ROOT
 
@@ -140,6 +143,35 @@ def test_paths_reach_the_commands_as_paths(name):
             assert "Path" in inspect.signature(COMMANDS[name].callback).parameters[item.name].annotation
 
 
+def test_completion_has_the_lines_of_the_help_and_imports_no_command():
+    code = """
+import sys
+from click.shell_completion import ShellComplete
+from stages.cli import main
+items = ShellComplete(main, {}, "weakhoi", "").get_completions([], "eval")
+print([(item.value, item.help) for item in items], "stages.evaluate" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "('evaluate', 'Fuse scores and compute mAP.')" in done.stdout
+    assert done.stdout.endswith("] False\n")
+
+
+def test_what_only_the_study_calls_is_no_part_of_the_help():
+    lines = CliRunner().invoke(main, ["--help"]).output.splitlines()
+    shown = {line.split()[0] for line in lines if line.startswith("  ") and line[2:3].strip()}
+    assert {*COMMANDS} - shown == {"code", "rows"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_fits_80_columns_and_shows_defaults(name):
+    output = CliRunner().invoke(main, [name, "--help"], terminal_width=80).output
+    assert [line for line in output.splitlines() if len(line) > 80] == []
+    for item in COMMANDS[name].params:
+        if isinstance(item, click.Option) and not item.is_flag:
+            assert item.help, item.name
+            assert item.required or item.show_default or not isinstance(item.default, str | int | float), item.name
+
+
 def test_unknown_commands_get_a_suggestion():
     result = CliRunner().invoke(main, ["evalute"])
     assert result.exit_code == 2
@@ -170,12 +202,62 @@ def test_every_command_has_help():
         assert len(result.output) > 60
 
 
-def test_progress_is_silent_where_there_is_no_terminal(capsys):
+def test_quiet_leaves_results_and_errors_and_verbose_adds_the_log_and_the_place_of_an_error():
+    def stage():
+        logging.getLogger("pipeline.store").info("a.h5: read")
+        say("a note")
+        click.echo("result")
+        raise DataError("a.png: is broken")
+
+    ends = "Error: a.png: is broken\n"
+    plain, quiet, verbose = run(stage), run(stage, "-q"), run(stage, "--verbose")
+    assert {done.exit_code for done in (plain, quiet, verbose)} == {2}
+    assert {done.stdout for done in (plain, quiet, verbose)} == {"result\n"}
+    assert plain.stderr == f"a note\n{ends}"
+    assert quiet.stderr == ends
+    assert verbose.stderr.startswith("a.h5: read\na note\nTraceback ") and verbose.stderr.endswith(f"\n{ends}")
+    assert run(stage).stderr == plain.stderr  # nothing stays
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_both(name):
+    assert {"-q", "--quiet", "-v", "--verbose"} <= {text for item in COMMANDS[name].params for text in item.opts}
+
+
+def test_progress_is_silent_for_a_minute_where_there_is_no_terminal(capsys):
     with progress(3, "work") as advance:
         advance()
         advance(2, loss=0.5)
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
+
+
+def test_lines_of_progress_come_by_time_with_the_rate_since_the_one_before():
+    now = iter([100.0, 130.0, 160.0, 200.0, 220.0, 500.0])
+    lines = ProgressLines(1000, "train ours", "img", every=60, clock=lambda: next(now))
+    assert lines.advance(400, ["loss 3"]) is None  # done before: in no rate
+    assert lines.advance(30) is None
+    assert lines.advance(30, ["epoch 1/3", "loss 2"]) == (
+        "train ours: 460/1000 img, 1 img/s, 09:00 left; epoch 1/3, loss 2"
+    )
+    assert lines.advance(20) is None
+    assert lines.advance(100) == "train ours: 580/1000 img, 2 img/s, 03:30 left"
+    assert lines.advance(0) == "train ours: 580/1000 img, 0 img/s, ? left"
+
+
+def test_the_bar_fits_80_columns(monkeypatch):
+    """The label of a run with overrides is cut, and of the figures the first two are shown."""
+    terminal = io.StringIO()
+    terminal.isatty, terminal.fileno = lambda: True, lambda: 2
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr("os.get_terminal_size", lambda number: os.terminal_size((80, 24)))
+    monkeypatch.setattr("tqdm.std.time", iter(range(0, 10_000, 1000)).__next__)
+    with progress(96_000, "train tuning/ours+train.learning_rate=0.001") as advance:
+        advance(48_000, epoch="10/20", loss=1.2345678, pairwise=0.5)
+        last = terminal.getvalue().split("\r")[-1]
+    assert len(last.rstrip()) <= 80
+    assert last.startswith("train tuning/ours…") and " 48000/96000 " in last
+    assert last.rstrip().endswith("epoch 10/20, loss 1.235")
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,8 @@ def test_a_killed_worker_changes_no_byte(tmp_path, monkeypatch):
     layout = write_world(tmp_path, NUM_IMAGES)
     arguments = ["--dataset", "toyworld", "--variant", "ours", "--root", str(tmp_path)]
     outputs = [layout.metrics(Run("ours")), layout.per_class(Run("ours")), layout.precision_recall(Run("ours"))]
-    outputs += [layout.stage_manifest("evaluate", Run("ours")), *sorted(layout.weight_sweeps(Run("ours")).iterdir())]
+    outputs += [layout.headline(Run("ours")), layout.stage_manifest("evaluate", Run("ours"))]
+    outputs += sorted(layout.weight_sweeps(Run("ours")).iterdir())
     expected = [path.read_bytes() for path in outputs]
     for path in outputs:
         path.unlink()

@@ -521,7 +521,10 @@ def test_real_unseen_classes_are_scored_apart(tmp_path, run):
 
 
 def test_splits_that_do_not_fit_are_one_line(hicodet):
-    for name, message in (("rf_uk", 'no class split "rf_uk"'), ("uc1", '"uc1" is of the 600 HOI classes of HICO-DET')):
+    for name, message in (
+        ("rf_uk", "'rf_uk' is not one of 'rf_uc', "),
+        ("uc1", '"uc1" is of the 600 HOI classes of HICO-DET'),
+    ):
         result, scores = hicodet(HICODET, "--split", name)
         assert result.exit_code == 2 and scores is None
         assert message in result.output and result.output.count("\n") == 1

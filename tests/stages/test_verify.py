@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ from click.testing import Result
 from pipeline.config.layout import Layout
 from pipeline.config.params import load_params
 from pipeline.config.run import Run
+from pipeline.config.sections import digest_of
 from pipeline.store.files import sha256_of
 from pipeline.store.manifests import write_stage_manifest
 from pipeline.training.params import TrainParams
@@ -50,10 +52,10 @@ def test_what_verify_advises_helps(layout, name):
     damage(layout.root / "results/toyworld" / name)
     done = weakhoi(layout.root, "verify")
     assert done.exit_code == 2
-    assert done.output.splitlines()[-1].startswith("Error: ") and "run the commands that the lines name" in done.output
-    lines = done.output.splitlines()[:-1]
-    assert len(commands(done.output)) == len(lines) > 0
-    for call in sorted(commands(done.output), key=lambda call: ("evaluate", "report").index(call[0])):
+    assert done.output.splitlines()[-1].startswith("Error: ") and "from top to bottom" in done.output
+    remedies = [line for line in done.output.splitlines()[:-1] if not line.startswith("  ")]
+    assert len(commands(done.output)) == len(remedies) == len(set(remedies)) > 0
+    for call in commands(done.output):
         succeeds(layout.root, *call)
     succeeds(layout.root, "verify")
 
@@ -61,7 +63,10 @@ def test_what_verify_advises_helps(layout, name):
 def test_a_file_that_is_gone_and_that_no_run_made_is_to_be_put_back(layout):
     layout.ablations("csv").unlink()
     done = weakhoi(layout.root, "verify")
-    assert done.output.splitlines()[0] == "results/toyworld/ablations.csv: input of report is missing; put it back"
+    assert done.output.splitlines()[:2] == [
+        "put it back",
+        "  results/toyworld/ablations.csv: input of report is missing",
+    ]
 
 
 def test_an_edited_param_names_the_runs_that_were_made_otherwise(layout):
@@ -71,10 +76,11 @@ def test_an_edited_param_names_the_runs_that_were_made_otherwise(layout):
     record = layout.stage_manifest("evaluate", Run("ours"))
     command = "weakhoi evaluate --dataset toyworld --variant ours --split test"
     values = 'evaluate.weights={"detector": 2.8}, params.yaml says {"detector": 1.5}'
-    line = f'{record}: made with {values}; run "{command}", or put the value back'
+    fault, remedy = f"{record}: made with {values}", f'run "{command}", or put the value back'
+    line = f"{fault}; {remedy}"
     done = weakhoi(layout.root, "verify", str(record), str(layout.stage_manifest("evaluate", Run("baseline"))))
     assert done.exit_code == 2
-    assert done.output.splitlines()[:-1] == [line]
+    assert done.output.splitlines()[:-1] == [remedy, f"  {fault}"]
     for stage in ("report", "summary"):
         assert refused(layout.root, stage, "--dataset", "toyworld") == f"Error: {line}"
     for call in (*commands(line), ["report", "--dataset", "toyworld"], ["summary", "--dataset", "toyworld"]):
@@ -86,7 +92,7 @@ def test_an_edited_row_concerns_the_report_that_shows_it(layout):
     edit_params(layout.root, lambda document: document["variants"]["ours"].update(desc="another text"))
     done = weakhoi(layout.root, "verify")
     assert "report.json: made with variants.ours=" in done.output and '"another text"' in done.output
-    assert len(done.output.splitlines()) == 2
+    assert len(done.output.splitlines()) == 3
     succeeds(layout.root, "report", "--dataset", "toyworld")
     succeeds(layout.root, "verify")
 
@@ -95,6 +101,19 @@ def test_params_that_no_run_reads_may_change(layout):
     edit_params(layout.root, lambda document: document["execution"].update(decode_threads=9))
     edit_params(layout.root, lambda document: document["variants"].pop("exp13"))
     succeeds(layout.root, "verify")
+
+
+def test_a_run_older_than_a_setting_had_its_default(layout):
+    """`setting` has a default and `class_groups` a factory of one; neither is in the record."""
+    record = layout.stage_manifest("evaluate", Run("ours"))
+    document = json.loads(record.read_text())
+    for key in ("setting", "class_groups"):
+        del document["params"]["evaluate"][key]
+    record.write_text(json.dumps(document | {"params_digest": digest_of(document["params"])}))
+    succeeds(layout.root, "verify", str(record))
+    edit_params(layout.root, lambda params: params["toyworld"]["evaluate"].update(setting="known_object"))
+    done = weakhoi(layout.root, "verify", str(record))
+    assert 'made with evaluate.setting="default", params.yaml says "known_object"\n' in done.output
 
 
 def test_a_row_that_is_gone_is_named(layout):
@@ -122,8 +141,8 @@ def test_a_run_of_a_seed_or_with_overrides_is_compared_with_its_own_params(layou
     )
     output = weakhoi(layout.root, "verify").output
     values = "train.learning_rate=0.001, params.yaml says 0.5; train.warmup_iterations=40, params.yaml says 2"
-    assert f"train-ours-3.json: made with {values}; run" in output
-    assert "train-x.json: made with train.learning_rate=0.001, params.yaml says 0.5; run" in output
+    assert f"train-ours-3.json: made with {values}\n" in output
+    assert "train-x.json: made with train.learning_rate=0.001, params.yaml says 0.5\n" in output
 
 
 # Whatever is wrong, the rest is checked too.
@@ -166,12 +185,14 @@ def test_what_cannot_be_read_is_listed_and_the_rest_goes_on(made, monkeypatch):
     done = verify(made)
     assert done.exit_code == 2
     lines = done.stdout.splitlines()
-    assert len(lines) == 4
-    assert lines[0].startswith(f"{made}/manifests/toyworld/runs/c.json: not JSON")
+    assert len(lines) == 8
     again = 'run "weakhoi make-{} --dataset toyworld"'
-    assert lines[1] == f"a: output of make-a cannot be read ({made}/a: Permission denied); {again.format('a')}"
-    assert lines[2] == f"b: output of make-b is missing; {again.format('b')}"
-    assert lines[3].startswith("d\\x1b[2J: output of make-d has sha256 ")
+    found = dict(zip(lines[::2], lines[1::2], strict=True))
+    damaged = "run the stage that writes it, e.g. `dvc repro`"
+    assert found[damaged].startswith(f"  {made}/manifests/toyworld/runs/c.json: not JSON")
+    assert found[again.format("a")] == f"  a: output of make-a cannot be read ({made}/a: Permission denied)"
+    assert found[again.format("b")] == "  b: output of make-b is missing"
+    assert found[again.format("d")].startswith("  d\\x1b[2J: output of make-d has sha256 ")
     assert done.stderr.startswith("Error: 4 differences in 4 manifests;")
 
 
