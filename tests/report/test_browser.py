@@ -7,6 +7,7 @@ import io
 import re
 import shutil
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
@@ -17,7 +18,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from pipeline.report.page import Picture, render_page
+from pipeline.report import figures
+from pipeline.report.class_table import class_table_html
+from pipeline.report.page import Section, figure, inline_svg, render_page
+from pipeline.report.results import PerClass
+from pipeline.report.table import html_table
 from stages.report import command
 from tests.report.worlds import write_world
 
@@ -26,7 +31,7 @@ pytestmark = pytest.mark.slow
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--window-size=1300,1000")
 NASTY = "</script><b>bold</b>"
 HUMAN, BICYCLE, OTHER, CUP = [5, 5, 30, 70], [20, 40, 60, 75], [70, 5, 95, 70], [60, 10, 70, 20]
-RIGHT, WRONG, REPEATED = 1, 0, 2
+RIGHT, DUPLICATE, WRONG_VERB = 0, 1, 2
 
 
 def picture(kind: str) -> bytes:
@@ -46,6 +51,7 @@ def image(name, *truth):
 
 RECORD = {
     "first": 1,
+    "errors": ["right", "duplicate", "wrong verb"],
     "hois": ["ride bicycle", "hold cup", NASTY],
     "images": [image("a", [0, HUMAN, BICYCLE], [1, OTHER, CUP]), image("b"), image(NASTY, [2, HUMAN, CUP])],
     "runs": [
@@ -59,7 +65,7 @@ RECORD = {
                     pair(HUMAN, BICYCLE, [0, 0.9, [0.95, 0.947], RIGHT, 0]),
                     pair(OTHER, CUP, [1, 0.2, [0.25, 0.8], RIGHT, 1]),
                 ],
-                [pair(OTHER, BICYCLE, [0, 0.5, [0.6, 0.833], WRONG, -1])],
+                [pair(OTHER, BICYCLE, [0, 0.5, [0.6, 0.833], WRONG_VERB, -1])],
                 [],
             ],
         },
@@ -71,10 +77,10 @@ RECORD = {
             "found": [
                 [
                     pair(HUMAN, BICYCLE, [0, 0.8, [0.91, 0.925, 0.96, 0.99], RIGHT, 0]),
-                    pair(OTHER, BICYCLE, [0, 0.4, [0.5, 0.926, 0.96, 0.9], REPEATED, 0]),
+                    pair(OTHER, BICYCLE, [0, 0.4, [0.5, 0.926, 0.96, 0.9], DUPLICATE, 0]),
                     pair(OTHER, CUP, [1, 0.1, [0.5, 0.8, 0.5, 0.5], RIGHT, 1]),
                 ],
-                [pair(OTHER, BICYCLE, [0, 0.05, [0.1, 0.926, 0.6, 0.9], WRONG, -1])],
+                [pair(OTHER, BICYCLE, [0, 0.05, [0.1, 0.926, 0.6, 0.9], WRONG_VERB, -1])],
                 [pair(HUMAN, CUP, [2, 0.6, [0.9, 0.926, 0.8, 0.9], RIGHT, 0])],
             ],
         },
@@ -82,10 +88,30 @@ RECORD = {
 }
 
 
+def classes(*ap: float) -> PerClass:
+    numbers = np.arange(3.0)
+    errors = {"wrong_verb": np.array([4.0, 0, 1])}
+    return PerClass(("ride bicycle", "hold cup", NASTY), np.array(ap), 10 - numbers, 700 + 400 * numbers, {}, errors)
+
+
+PER_CLASS = {"baseline": classes(50, 60.25, np.nan), NASTY: classes(70, 55, np.nan)}
+
+
+def whole_page(record: dict) -> str:
+    """A page of a class table, folded tables, a figure and a gallery."""
+    svg = figures.training_frequency(PER_CLASS, NASTY, "baseline")
+    wide = html_table([f"a long title {column}" for column in range(12)], [("row", "", ["1.00"] * 11)])
+    sections = [
+        Section("classes", "Classes", class_table_html(PER_CLASS, NASTY, "baseline")),
+        Section("ablations", "Ablations", wide),
+        Section("figures", "Figures", figure("a plot", "caption", inline_svg(svg, "a plot") * 3)),
+    ]
+    return render_page(title=NASTY, lead="", sections=sections, gallery_note="", record=record)
+
+
 @pytest.fixture(scope="module")
 def html() -> str:
-    texts = dict.fromkeys(("lead", "table", "note", "ablations", "gallery_note"), "")
-    return render_page(title=NASTY, record=RECORD, pictures=[Picture("a plot", "", "", picture("PNG"))], **texts)
+    return whole_page(RECORD)
 
 
 @pytest.fixture(scope="module")
