@@ -6,7 +6,7 @@ from pipeline.evaluation.engine import evaluate_hicodet
 from pipeline.evaluation.error_types import BACKGROUND, DUPLICATE, RIGHT
 from pipeline.evaluation.fusion import Factors
 from pipeline.evaluation.hicodet import Rules
-from pipeline.report.selection import DrawnPair, Findings, Label, best_rows, pairs_of_image, sample_indices
+from pipeline.report.selection import DrawnPair, Findings, Label, best_rows, compared, pairs_of_image, sample_indices
 from tests.evaluation.worlds import detections, ground_truth
 
 PERSON, OTHER = (4, 4, 16, 40), (44, 4, 58, 40)
@@ -65,3 +65,9 @@ def test_pairs_past_the_limit_are_left_out_and_their_annotations_count_as_missed
     pairs = show(vocabulary, found, [(0, 0, PERSON, BICYCLE), (0, 2, OTHER, CUP)], pairs_per_image=1)
     shown = [(pair.labels[0].name, pair.verdict) for pair in pairs]
     assert shown == [("hold cup", "right"), ("ride bicycle", "missed")]
+
+
+def test_ours_is_held_against_the_baseline_where_both_are_there():
+    assert compared(["exp1", "ours", "baseline"]) == ("ours", "baseline")
+    assert compared(["exp1", "exp3"]) == ("exp3", "exp1")
+    assert compared(["ours"]) == ("ours", None)
