@@ -46,8 +46,8 @@ def test_classes_of_one_pair_share_it_and_a_missed_one_joins_the_found_pair(voca
     found = [(0, 0, PERSON, BICYCLE, 0.5), (0, 1, OTHER, CUP, 0.75)]
     truth = [(0, 0, PERSON, BICYCLE), (0, 1, PERSON, BICYCLE), (0, 2, OTHER, CUP)]
     wrong, right, missed = show(vocabulary, found, truth)
-    assert wrong.labels == (Label("hold bicycle", 0.75, "wrong", factors=(0.0, 0.25)),) and wrong.verdict == "wrong"
-    ride = Label("ride bicycle", 0.5, "right", factors=(1.0, 0.25))
+    assert wrong.labels == (Label("hold bicycle", 0.75, "wrong"),) and wrong.verdict == "wrong"
+    ride = Label("ride bicycle", 0.5, "right")
     assert right.labels == (ride, Label("hold bicycle", None, "missed")) and right.verdict == "right"
     assert missed.labels == (Label("hold cup", None, "missed"),) and missed.human_box.tolist() == list(OTHER)
 
