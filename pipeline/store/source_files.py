@@ -32,11 +32,11 @@ def source_files(root: Path) -> dict[str, Path]:
 
 def code_commit() -> str:
     """The last commit of this code and its day, e.g. "a1b2c3d4e5 of 2026-01-31"; "" outside a git repository."""
-    git = ["git", "--no-optional-locks", "-C", str(_ROOT)]
+    git = ["git", "-C", str(_ROOT), "-c", "core.abbrev=10"]
     try:
         commit, changes = (
             subprocess.run([*git, *words, "--", *PACKAGES], capture_output=True, text=True, check=True).stdout.strip()
-            for words in (["log", "-1", "--abbrev=10", "--format=%h of %cs"], ["status", "--porcelain"])
+            for words in (["log", "-1", "--format=%h of %cs"], ["status", "-s"])
         )
     except (OSError, subprocess.CalledProcessError):
         return ""
