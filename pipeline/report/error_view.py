@@ -106,8 +106,9 @@ def confusion_html(confusions: Confusions) -> str:
         cells, total = "", max(1, int(counts[verb].sum()))
         for other in shown:
             count = int(counts[verb, other])
-            color = f"var(--{ERROR_NAMES['right' if other == verb else 'wrong_verb']}) {85 * count / total:.0f}%"
-            cells += f'<td style="background:color-mix(in srgb,{color},var(--panel))">{count or ""}</td>'
+            kind = ERROR_TYPES[RIGHT if other == verb else WRONG_VERB]
+            color = f"var(--{ERROR_NAMES[kind]}) {85 * count / total:.0f}%"
+            cells += f'<td style="background:color-mix(in srgb,{color},transparent)">{count or ""}</td>'
         rows += f'<tr><th scope="row">{name}</th>{cells}</tr>'
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     head = f"<thead><tr><td></td>{head}</tr></thead>"

@@ -42,8 +42,8 @@ def test_of_many_verbs_those_that_are_confused_most_are_shown():
     counts[3, 28] = 4
     html = confusion_html(Confusions(counts, tuple(f"verb_{place} <" for place in range(30))))
     assert html.count('<th scope="row">') == 20 and "verb 28 &lt;" in html and "verb 19" not in html
-    assert 'var(--error-wrong_verb) 26%,var(--panel))">4</td>' in html  # 85 x 4 / 13
-    assert 'var(--error-right) 59%,var(--panel))">9</td>' in html
+    assert 'var(--error-wrong_verb) 26%,transparent)">4</td>' in html  # 85 x 4 / 13
+    assert 'var(--error-right) 59%,transparent)">9</td>' in html
 
 
 def test_what_changed_names_frequent_errors_first():
