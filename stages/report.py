@@ -50,7 +50,7 @@ def command(dataset: str, variants: tuple[str, ...], commit: str | None, root: P
         study = sorted(layout.studies.glob("*.json"))
         figures = further_figures(layout.figures)
         tables = "".join(ablations_html(path, "make the table again, or remove it") for path in ablations)
-        facts = {"commit": commit or "not in a git repository"} | provenance(split, report.weights)
+        facts = {"commit": commit or "none"} | provenance(split, report.weights)
         write_report(
             layout.report,
             dataset,
