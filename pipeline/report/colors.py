@@ -22,7 +22,7 @@ ERRORS = {  # by type, of detections and of annotated pairs
     "localization": "#e69f00",
     "wrong_category": "#8a6fc9",
     "background": "#8a8a90",
-    "below_threshold": "#f0a30a",
+    "below_threshold": "#e8c547",
     "class_never_predicted": "#b8651b",
     "no_proposal_pair": "#5d6d7e",
 }
