@@ -39,7 +39,7 @@ STAGES = (
     "report",
 )
 # Options that change where a stage runs and what it prints, not what it makes.
-_NOT_RECORDED = ("root", "device", "scheduler", "-q", "quiet", "-v", "verbose")
+_NOT_RECORDED = ("root", "device", "scheduler", "again", "-q", "quiet", "-v", "verbose")
 
 
 def _arguments_of(stage: str) -> set[str]:
