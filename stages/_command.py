@@ -270,6 +270,7 @@ class ProgressLines:
         now = self._clock()
         if self._last is None:
             self._last = now, self._done
+            return None
         seconds, done = now - self._last[0], self._done - self._last[1]
         if seconds < self._every:
             return None

@@ -25,6 +25,7 @@ STAGES = (
     "prepare",
     "detect",
     "import_proposals",
+    "annotated_proposals",
     "label_pairs",
     "label_captions",
     "label",
@@ -39,7 +40,7 @@ STAGES = (
     "report",
 )
 # Options that change where a stage runs and what it prints, not what it makes.
-_NOT_RECORDED = ("root", "device", "scheduler", "-q", "quiet", "-v", "verbose")
+_NOT_RECORDED = ("root", "device", "scheduler", "again", "-q", "quiet", "-v", "verbose")
 
 
 def _arguments_of(stage: str) -> set[str]:

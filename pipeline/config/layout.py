@@ -142,6 +142,10 @@ class Layout:
         """Losses by iteration, CSV."""
         return self._result(run.name, "training", "csv")
 
+    def tensorboard(self, run: Run) -> Path:
+        """Folder of a run's curves for TensorBoard."""
+        return self._cache / "tensorboard" / run.name
+
     def metrics(self, run: Run) -> Path:
         """Metrics of a run, JSON, percent."""
         return self._result(run.scored_name, "", "json")
@@ -238,6 +242,10 @@ class Layout:
     def work(self, stage: str, of: Run | str | None = None) -> Path:
         """Folder of finished work of a stage that is not done; never an artifact. `of` as in `stage_manifest`."""
         return self._cache / "work" / self._flat_name(stage, of)
+
+    def finished(self, stage: str, of: Run | str | None = None) -> Path:
+        """Record of what the outputs of a finished run were made from, JSON; never an artifact."""
+        return self._cache / "finished" / f"{self._flat_name(stage, of)}.json"
 
     def _flat_name(self, stage: str, of: Run | str | None) -> str:
         return "-".join(filter(None, (stage, self._name_of(stage, of)))).replace("/", "-")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 from typing import TypeVar
 
 import torch
@@ -49,6 +51,14 @@ def _of_rank(device: torch.device, local_rank: int) -> torch.device:
     device = torch.device("cuda", local_rank)
     torch.cuda.set_device(device)
     return device
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes that this process has held at once, at most: of tensors on a GPU, else of the whole process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def memory_format(device: torch.device, *, channels_last: bool) -> torch.memory_format:

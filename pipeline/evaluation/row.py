@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,6 +139,8 @@ def score_dump(
         numbers["image_level"] = of_images
     if people is not None:
         detections = fuse(dump.read(), params, None if times is None else times.read())
-        roles = RoleDetections.of_triplets(detections, vocabulary, people)
+        # The settings are HICO-DET's; pair suppression is for both protocols.
+        kept = selected_rows(detections, detections.scores, replace(rules, setting="default"))
+        roles = RoleDetections.of_triplets(detections.take(kept), vocabulary, people)
         numbers |= evaluate_vcoco(roles, people).figures(percent)
     return Row(numbers, swept, source, rules, evaluation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -16,9 +17,11 @@ from pipeline.config.layout import Layout
 from pipeline.config.params import Params, load_params
 from pipeline.config.run import Run
 from pipeline.config.sections import section_name
+from pipeline.core.errors import ArtifactError
+from pipeline.store.files import write_json
 from pipeline.store.inputs import StageInputs
 from pipeline.store.lock import hold_lock
-from pipeline.store.manifests import write_stage_manifest
+from pipeline.store.manifests import difference, read_stage_manifest, write_stage_manifest
 
 Section = TypeVar("Section")
 _LOG = logging.getLogger(__name__)
@@ -93,8 +96,27 @@ class StageRun:
         """Folder of finished work, removed when the run is done."""
         return self.layout.work(self.stage, self.of)
 
-    def finish(self, outputs: Iterable[Path], counts: Mapping[str, Any], *, seed: int = 0) -> None:
-        """Write the manifest: the run is done."""
+    def is_finished(self, digest: str) -> bool:
+        """Whether the outputs are those of a run that `finish` recorded under this digest."""
+        record = self.layout.stage_manifest(self.stage, self.of)
+        try:
+            if json.loads(self.layout.finished(self.stage, self.of).read_text(encoding="utf-8")) != digest:
+                return False
+            return not any(
+                difference(self.layout.root / name, expected)
+                for name, expected in read_stage_manifest(record).outputs.items()
+            )
+        except (OSError, ValueError, ArtifactError):  # none, or damaged: the run is to be made again
+            return False
+
+    def finish(
+        self, outputs: Iterable[Path], counts: Mapping[str, Any], *, seed: int = 0, digest: str | None = None
+    ) -> None:
+        """Write the manifest: the run is done.
+
+        Args:
+            digest: names all that the outputs were made from, for `is_finished`.
+        """
         manifest = write_stage_manifest(
             self.layout.stage_manifest(self.stage, self.of),
             root=self.layout.root,
@@ -106,9 +128,11 @@ class StageRun:
             counts=counts,
             seed=seed,
         )
-        for name, digest in manifest.outputs.items():
-            _LOG.info("%s: written, sha256 %s", name, digest[:12])
+        for name, sha256 in manifest.outputs.items():
+            _LOG.info("%s: written, sha256 %s", name, sha256[:12])
         shutil.rmtree(self.work, ignore_errors=True)
+        if digest is not None:
+            write_json(self.layout.finished(self.stage, self.of), digest)
 
 
 def _arguments(stage: str, of: Run | str | None) -> dict[str, str]:

@@ -30,7 +30,7 @@ from pipeline.store.ragged import row_owner
 from pipeline.training.distributed import ALONE, Ranks, check_shares
 from pipeline.training.feed import Feed
 from pipeline.training.log import TrainingLog
-from pipeline.training.optimizer import SeparateMomentsAdam, build_optimizer, build_schedule
+from pipeline.training.optimizer import SeparateMomentsAdam, build_optimizer, build_schedule, learning_rate
 from pipeline.training.params import TrainParams
 from pipeline.training.resume import TrainingState
 from pipeline.training.step import BatchLoss, optimizer_step, place_network
@@ -48,8 +48,8 @@ class TrainingRun:
         digest: names params, inputs, code, number of ranks and kind of device; a resume point of another is not used.
         work: folder of the resume point and of the growing log.
         device: where to train.
-        progress: called after every iteration with its losses, and under "waiting" the share of the time since the
-            first iteration in which no batch was ready.
+        progress: called after every iteration with its losses, `iteration` and `epoch` (begun at 0), `learning_rate`,
+            and under `waiting` the share of the time since the first iteration in which no batch was ready.
         execution: affects speed and memory, not results.
         ranks: who shares each batch.
         tell: called with one line on what a user should look at while training goes on.
@@ -75,7 +75,7 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
     """
     params, ranks, network = run.params, run.ranks, model.network
     separates = model.method.separates_supervision
-    per_epoch = _sampler(dataset, params, 0, separates=separates).batches_per_epoch
+    per_epoch = batches_per_epoch(model, dataset, params)
     iterations = per_epoch * params.epochs
     rule = PairRule.of(vocabulary)
     _check_labels(dataset)
@@ -114,13 +114,20 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
             seen += watch.drain()
         for seen_iteration, row in seen:
             log.append(seen_iteration, seen_iteration / per_epoch, row)
-            run.progress(row | {"waiting": feed.waiting_share()})
+            place = {"iteration": seen_iteration, "epoch": seen_iteration / per_epoch}
+            rate = learning_rate(state.schedule, seen_iteration)
+            run.progress(row | place | {"learning_rate": rate, "waiting": feed.waiting_share()})
         if saves:
             if ranks.writes:
                 log.flush()
             state.save(_resume_path(run), digest=run.digest, log=log)
     network.eval()
     return log
+
+
+def batches_per_epoch(model: HoiModel, dataset: BagDataset, params: TrainParams) -> int:
+    """Iterations of one epoch."""
+    return _sampler(dataset, params, 0, separates=model.method.separates_supervision).batches_per_epoch
 
 
 def loss_weights(names: tuple[str, ...], params: TrainParams) -> dict[str, float]:

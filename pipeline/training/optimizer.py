@@ -93,3 +93,8 @@ def build_schedule(optimizer: torch.optim.Optimizer, params: TrainParams, iterat
 
     falling = {"steps": by_steps, "cosine": by_cosine}[params.schedule]
     return LambdaLR(optimizer, lambda done: (min(1.0, (done + 1) / warmup) if warmup else 1.0) * falling(done))
+
+
+def learning_rate(schedule: LambdaLR, iteration: int) -> float:
+    """The rate of what is not pretrained, at an iteration."""
+    return float(schedule.base_lrs[0] * schedule.lr_lambdas[0](iteration))

@@ -56,8 +56,8 @@ def test_annotated_boxes_take_the_place_of_detected_ones(root):
     assert record["arguments"]["boxes"] == "annotated"
     assert "cache/toyworld/annotated_proposals/test.h5" in record["inputs"]
     assert "cache/toyworld/proposals/test.h5" not in record["inputs"]
-    for stage in ("infer", "evaluate"):
-        assert "byte-identical" in succeeds(root, "rerun", str(layout.stage_manifest(stage, run))).output
+    for stage, of in (("annotated_proposals", "test"), ("evaluate", run)):
+        assert "byte-identical" in succeeds(root, "rerun", str(layout.stage_manifest(stage, of))).output
     succeeds(root, "verify")
 
 
