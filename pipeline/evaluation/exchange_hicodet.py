@@ -112,16 +112,14 @@ def read_hicodet_folder(
                     images.append(np.full(len(cell), image, np.int32))
         done()
     found = np.concatenate(rows)
-    image_index = np.concatenate([np.zeros(0, np.int32), *images])
-    by_image = np.argsort(image_index, kind="stable")
     detections = Detections(
-        image_index=image_index,
+        image_index=np.concatenate([np.zeros(0, np.int32), *images]),
         hoi_id=np.concatenate([np.zeros(0, np.int16), *hois]),
         human_boxes=to_continuous(found[:, :4]).astype(np.float32),
         object_boxes=to_continuous(found[:, 4:8]).astype(np.float32),
         scores=found[:, 8].astype(np.float32),
     )
-    return detections.take(by_image), order
+    return detections.take(np.lexsort((detections.hoi_id, detections.image_index))), order
 
 
 def _files(folder: Path) -> list[Path]:
