@@ -206,7 +206,7 @@ def _hois_of_files(vocabulary: Vocabulary, order: Order) -> list[NDArray[np.int6
         hoi_ids = np.flatnonzero(vocabulary.hoi_object_ids == object_id) if object_id >= 0 else np.zeros(0, np.int64)
         if not len(hoi_ids) or hoi_ids[-1] - hoi_ids[0] + 1 != len(hoi_ids):
             raise DataError(
-                f'export: "{COCO_80[len(groups)]}" has no block of HOI classes in this vocabulary of '
+                f'hicodet-mat: "{COCO_80[len(groups)]}" has no block of HOI classes in this vocabulary of '
                 f"{vocabulary.num_hois}; the official form is for HICO-DET's 600 classes"
             )
         groups.append(hoi_ids)
