@@ -9,7 +9,7 @@ import click
 from pipeline.config.layout import Layout
 from pipeline.config.run import Run
 from pipeline.evaluation.params import EvaluateParams
-from pipeline.evaluation.scored_split import ScoredSplit
+from pipeline.evaluation.scored_split import WITHOUT_BOXES, ScoredSplit
 from pipeline.evaluation.summary import mean_curve_csv, per_class_csv
 from pipeline.evaluation.weight_sweep import sweep_csv
 from pipeline.store.cluster import connect
@@ -29,7 +29,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, scheduler:
     layout, run = Layout(root, dataset), Run.parse(variant, seed=seed, split=split)
     with StageRun("evaluate", layout, run) as stage:
         params = stage.params(EvaluateParams)
-        scored = ScoredSplit.open(stage.inputs, split)
+        scored = ScoredSplit.open(stage.inputs, split, may_lack_boxes=True)
         groups = scored.groups(params)
         with connect(scheduler) as client:
             row = scored.score(run, params, client, in_full=True)
@@ -43,7 +43,9 @@ def command(dataset: str, variant: str, seed: int | None, split: str, scheduler:
                 write_text(folder / f"{factor}.csv", sweep_csv(results, groups, params.weights.get(factor, 1.0)))
         row.write_detections(layout.detections(run), run.name, len(scored.manifest))
         stage.finish([*outputs, layout.detections(run)], row.metrics["counts"])
-    click.echo(f"{run.scored_name}: {row.headline}")
+    click.echo(
+        f"{run.scored_name}: {row.headline if scored.annotated.has_boxes else WITHOUT_BOXES.format(split=split)}"
+    )
 
 
 if __name__ == "__main__":
