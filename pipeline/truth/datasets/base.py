@@ -86,6 +86,13 @@ class ReadsTrainingBoxes(Protocol):
         """Return the pairs of the same training images as `read`, without opening an image."""
 
 
+@runtime_checkable
+class HasNotes(Protocol):
+    """A reader that has something to say about its files, which `prepare` prints."""
+
+    notes: Sequence[str]
+
+
 @dataclass(frozen=True)
 class SourceFolder:
     """The folder of a downloaded dataset: its `path` here, and how manifests spell it (`recorded`)."""
@@ -106,6 +113,12 @@ def source_folder(params: PrepareParams, dataset: str, root: Path) -> SourceFold
     if spelled.is_absolute() or ".." in spelled.parts:
         spelled = (root / params.source).resolve()
     return SourceFolder(root / spelled, spelled.as_posix())
+
+
+def community_files(source: Path, names: Sequence[str]) -> list[Path]:
+    """Where files of the community's form are or would be: in the folder annotations, as published, or in `source`."""
+    inside = [source / "annotations" / name for name in names]
+    return inside if all(path.is_file() for path in inside) else [source / name for name in names]
 
 
 def note_source(drawn_images: Path, image_folder: str) -> None:
