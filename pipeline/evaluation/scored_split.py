@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.config.run import Run
 from pipeline.core.class_groups import ClassGroups
+from pipeline.core.errors import ParamError
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.class_splits import class_split
 from pipeline.data.split import SplitManifest, take_split
@@ -60,6 +61,11 @@ class ScoredSplit:
         dump, times = self.open_predictions(run, params)
         people = None
         if params.protocol == "vcoco":
+            if not self.inputs.layout.people(run.split).exists():
+                raise ParamError(
+                    f"{self.inputs.layout.dataset}.evaluate.protocol is vcoco, which counts people, but the annotations"
+                    " list pairs alone: set it to hicodet, or prepare V-COCO from its official files"
+                )
             people = read_people(self.inputs.take(self.inputs.layout.people(run.split), "prepare"), self.manifest)
         groups, has_boxes = self.groups(params), self.annotated.has_boxes
         row = score_dump(

@@ -1,13 +1,15 @@
 """Annotated pairs of an evaluation split on disk. Training can't reach this file: an import test proves it.
 
 JSON with flat columns; `train_instances` [H] counts the annotated training pairs per HOI class, which defines Rare,
-unless the dataset's own files list the rare classes (`rare`).
+unless the dataset's own files list the rare classes (`rare`) or other groups of classes (`groups`, by name).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,20 +29,22 @@ _PREPARE = 'run "dvc repro prepare"'
 class AnnotatedSplit:
     """Ground truth of a split with the training counts int64 [H] that split it into Rare and Non-rare.
 
-    `listed_rare` bool [H]: the dataset's own list of rare classes, None where it has none. Without `has_boxes`, the
-    split has image-level labels alone: no pair, which says nothing about detections, and all counts are 0.
+    `listed_rare` bool [H]: the dataset's own list of rare classes, None where it has none; `listed_groups`: its own
+    groups in place of Rare and Non-rare. Without `has_boxes`, the split has image-level labels alone: no pair, which
+    says nothing about detections, and all counts are 0.
     """
 
     truth: GroundTruth
     train_instances: IntArray
     listed_rare: NDArray[np.bool_] | None = None
+    listed_groups: Mapping[str, NDArray[np.bool_]] | None = None
     has_boxes: bool = True
 
     @property
     def groups(self) -> ClassGroups:
-        """All classes, rare ones and the others; without boxes, all classes."""
-        if not self.has_boxes:
-            return ClassGroups.of(len(self.train_instances))
+        """All classes, and the dataset's groups, or else rare classes and the others; without boxes, all classes."""
+        if self.listed_groups is not None or not self.has_boxes:
+            return ClassGroups.of(len(self.train_instances), self.listed_groups)
         return ClassGroups.of(len(self.train_instances), {"rare": self.rare, "non_rare": ~self.rare})
 
     @property
@@ -52,7 +56,11 @@ class AnnotatedSplit:
 def write_ground_truth(path: Path, annotated: AnnotatedSplit, manifest: SplitManifest) -> None:
     """Write a split's annotated pairs atomically; rows refer to the manifest's images by id."""
     truth = annotated.truth
-    listed = {} if annotated.listed_rare is None else {"rare": np.flatnonzero(annotated.listed_rare).tolist()}
+    listed: dict[str, Any] = (
+        {} if annotated.listed_rare is None else {"rare": np.flatnonzero(annotated.listed_rare).tolist()}
+    )
+    if annotated.listed_groups is not None:
+        listed["groups"] = {name: np.flatnonzero(members).tolist() for name, members in annotated.listed_groups.items()}
     write_json(
         path,
         {
@@ -107,12 +115,15 @@ def read_ground_truth(
         )
         instances = np.array(data["train_instances"], np.int64)
         rare = np.isin(np.arange(num_hois), data["rare"]) if "rare" in data else None
-    except (KeyError, TypeError, ValueError, OverflowError, DataError) as error:
+        groups = None
+        if "groups" in data:
+            groups = {name: np.isin(np.arange(num_hois), rows) for name, rows in data["groups"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, DataError) as error:
         raise ArtifactError(f"{path}: not a ground-truth file ({error!r}); {_PREPARE}") from None
     _check_values(path, truth, num_hois, manifest)
     if len(instances) != num_hois:
         raise ArtifactError(f"{path}: counts {len(instances)} HOI classes, the vocabulary has {num_hois}; {_PREPARE}")
-    return AnnotatedSplit(truth, instances, rare)
+    return AnnotatedSplit(truth, instances, rare, groups)
 
 
 def _without_boxes(manifest: SplitManifest, num_hois: int) -> AnnotatedSplit:
