@@ -9,7 +9,7 @@ import click
 from pipeline.config.layout import Layout
 from pipeline.config.run import Run
 from pipeline.evaluation.params import EvaluateParams
-from pipeline.evaluation.scored_split import ScoredSplit
+from pipeline.evaluation.scored_split import WITHOUT_BOXES, ScoredSplit
 from pipeline.evaluation.summary import headline, mean_curve_csv, per_class_csv
 from pipeline.evaluation.weight_sweep import sweep_csv
 from pipeline.store.cluster import connect
@@ -46,7 +46,7 @@ def command(
     layout, run = Layout(root, dataset), Run.parse(variant, seed=seed, split=split, annotated_boxes=annotated_boxes)
     with StageRun("evaluate", layout, run) as stage:
         params = stage.params(EvaluateParams)
-        scored = ScoredSplit.open(stage.inputs, split)
+        scored = ScoredSplit.open(stage.inputs, split, may_lack_boxes=True)
         groups = scored.groups(params)
         with connect(scheduler) as client:
             row = scored.score(run, params, client, in_full=True)
@@ -65,7 +65,9 @@ def command(
         row.write_detections(layout.detections(run), run.source_name, len(scored.manifest))
         outputs = [layout.metrics(run), layout.headline(run), layout.per_class(run), layout.precision_recall(run)]
         stage.finish([*outputs, layout.weight_sweeps(run), layout.detections(run)], row.metrics["counts"])
-    click.echo(f"{run.scored_name}: {row.headline}")
+    click.echo(
+        f"{run.scored_name}: {row.headline if scored.annotated.has_boxes else WITHOUT_BOXES.format(split=split)}"
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 
 from pipeline.config.layout import Layout
@@ -15,7 +16,7 @@ from pipeline.data.split import ANNOTATED, write_split
 from pipeline.store.files import atomic_path
 from pipeline.store.stage_run import StageRun
 from pipeline.store.vocabulary_file import write_vocabulary
-from pipeline.truth.datasets.base import PreparedSplit
+from pipeline.truth.datasets.base import HasNotes, PreparedSplit
 from pipeline.truth.datasets.catalog import open_reader
 from pipeline.truth.ground_truth_file import write_ground_truth, write_unannotated
 from pipeline.truth.params import PrepareParams
@@ -53,6 +54,8 @@ def command(dataset: str, root: Path) -> None:
             if split.people is not None:
                 write_people(layout.people(name), split.people)
                 outputs.append(layout.people(name))
+        for note in reader.notes if isinstance(reader, HasNotes) else ():
+            click.echo(f"Note: {note}", err=True)
         stage.note(*inputs)
         stage.finish(
             outputs, {split.manifest.split: len(split.manifest) for split in splits} | report, seed=params.seed

@@ -7,15 +7,16 @@ from pathlib import Path
 import click
 
 from pipeline.config.layout import Layout
-from pipeline.config.params import load_run_variants, load_variants
+from pipeline.config.params import Variant, load_run_variants, load_variants
 from pipeline.config.sections import plain
-from pipeline.evaluation.scored_split import ScoredSplit
+from pipeline.evaluation.scored_split import WITHOUT_BOXES, ScoredSplit
 from pipeline.report.folder import further_figures, write_report
 from pipeline.report.make import make_report
 from pipeline.report.params import ReportParams
 from pipeline.report.provenance import provenance
 from pipeline.report.results import read_study
 from pipeline.report.study import ablations_html
+from pipeline.report.unscored import make_unscored, write_unscored
 from pipeline.report.unseen import whole_rows
 from pipeline.store.files import write_bytes
 from pipeline.store.run_params import shown_rows
@@ -44,8 +45,11 @@ def command(dataset: str, variants: tuple[str, ...], commit: str | None, root: P
         params = stage.params(ReportParams)
         rows = shown_rows(names, load_variants(layout.params))
         stage.sections["variants"] = {name: plain(row) for name, row in rows.items()}
-        split = ScoredSplit.open(stage.inputs, "test")
+        split = ScoredSplit.open(stage.inputs, "test", may_lack_boxes=True)
         num_images = min(len(split.manifest), params.gallery_images)
+        if not split.annotated.has_boxes:
+            _without_boxes(stage, layout, split, rows, params, num_images)
+            return
         steps = num_images + len(names) * (min(len(split.manifest), params.num_images) + 1)
         with progress(steps, "report") as advance:
             report = make_report(split, rows, params, advance)
@@ -70,6 +74,19 @@ def command(dataset: str, variants: tuple[str, ...], commit: str | None, root: P
         stage.note(*report.images, *ablations, *study, *figures)
         stage.finish([layout.report, layout.examples], {"variants": len(names), "images": num_images})
     click.echo(f"{layout.report / 'index.html'}: {', '.join(names)} on {num_images} of {len(split.manifest)} images")
+
+
+def _without_boxes(
+    stage: StageRun, layout: Layout, split: ScoredSplit, rows: dict[str, Variant], params: ReportParams, num_images: int
+) -> None:
+    """Write the report of a test split that has image-level labels alone."""
+    with progress(num_images * len(rows), "report") as advance:
+        report = make_unscored(split, rows, params, advance)
+    write_unscored(layout.report, split, report)
+    write_bytes(layout.examples, report.preview)
+    stage.note(*report.images)
+    stage.finish([layout.report, layout.examples], {"variants": len(rows), "images": num_images})
+    click.echo(f"{layout.report / 'index.html'}: {WITHOUT_BOXES.format(split='test')}")
 
 
 if __name__ == "__main__":

@@ -22,8 +22,10 @@ from pipeline.training.params import TrainParams
 from tests.conftest import ROOT
 from tests.own_backbone import OwnBackbone
 
-NAMES = ("README.md", "CONTRIBUTING.md", "docs/extending.md", "docs/protocols.md")
-TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in NAMES}
+TEXTS = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))
+}
 TEXT = TEXTS["docs/extending.md"]
 
 

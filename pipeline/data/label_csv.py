@@ -36,12 +36,12 @@ def read_label_csv(path: Path) -> dict[str, LabeledImage]:
     images: dict[str, LabeledImage] = {}
     for line, row in read_rows(path, _REQUIRED, _OPTIONAL):
         where = f"{path} line {line}"
-        name = _image_path(row["image"], where)
-        split = _split(row["split"], where) if "split" in row else None
+        name = image_path_of(row["image"], where)
+        split = split_of(row["split"], where) if "split" in row else None
         image = images.setdefault(name, LabeledImage(name, line, split))
         if image.split != split:
             raise DataError(f'{where}: "{name}" is in split {split}, line {image.line} says {image.split}; keep one')
-        _add_pair(image, _word(row["verb"]), _word(row["object"]), line, where)
+        _add_pair(image, plain_name(row["verb"]), plain_name(row["object"]), line, where)
     if not images:
         raise DataError(f"{path}: has no rows; expected image,verb,object and a row per image and interaction")
     return images
@@ -55,14 +55,15 @@ def read_class_csv(path: Path) -> list[tuple[str, str]]:
     """
     pairs = []
     for line, row in read_rows(path, _REQUIRED[1:]):
-        verb, name = _word(row["verb"]), _word(row["object"])
+        verb, name = plain_name(row["verb"]), plain_name(row["object"])
         if not verb or not name:
             raise DataError(f'{path} line {line}: "{verb},{name}" is no class; expected a verb and an object')
         pairs.append((verb, name))
     return pairs
 
 
-def _image_path(text: str, where: str) -> str:
+def image_path_of(text: str, where: str) -> str:
+    """Return the path of an image as rows name it; raises DataError where it leaves the folder of the file."""
     path = PurePosixPath(text)
     if not path.parts:
         raise DataError(f"{where}: names no image; expected a path relative to the folder of this file")
@@ -71,14 +72,16 @@ def _image_path(text: str, where: str) -> str:
     return path.as_posix()
 
 
-def _split(text: str, where: str) -> str:
+def split_of(text: str, where: str) -> str:
+    """Return the split that a row names; raises DataError where there is none of that name."""
     name = text.lower()
     if name not in SPLITS:
         raise DataError(f'{where}: split is "{text}"{did_you_mean(name, SPLITS)}; expected {", ".join(SPLITS)}')
     return name
 
 
-def _word(text: str) -> str:
+def plain_name(text: str) -> str:
+    """Return a verb or object as the vocabulary spells it: lower case, underscores for spaces."""
     return "_".join(text.lower().replace("_", " ").split())
 
 

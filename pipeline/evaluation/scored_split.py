@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.config.run import Run
 from pipeline.core.class_groups import ClassGroups
+from pipeline.core.errors import ParamError
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.class_splits import class_split
 from pipeline.data.split import SplitManifest, take_split
+from pipeline.evaluation.fusion import factor_names
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.evaluation.row import Row, score_dump
 from pipeline.store.dump import DumpReader, open_dump
@@ -19,6 +21,8 @@ from pipeline.truth.vcoco_people_file import read_people
 
 if TYPE_CHECKING:
     from distributed import Client
+
+WITHOUT_BOXES = "no annotated boxes in the {split} split, so no mAP and no errors: the report shows what was found"
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,19 @@ class ScoredSplit:
     annotated: AnnotatedSplit
 
     @classmethod
-    def open(cls, inputs: StageInputs, split: str) -> ScoredSplit:
+    def open(cls, inputs: StageInputs, split: str, *, may_lack_boxes: bool = False) -> ScoredSplit:
         """Read the split and its annotations.
+
+        Args:
+            may_lack_boxes: as `read_ground_truth`; no detection is then right or wrong, and no class has an AP.
 
         Raises:
             ArtifactError, DataError: as their readers.
         """
         vocabulary, manifest = take_split(inputs, split)
         truth = inputs.take(inputs.layout.ground_truth(split), "prepare")
-        return cls(inputs, vocabulary, manifest, read_ground_truth(truth, manifest, vocabulary.num_hois))
+        annotated = read_ground_truth(truth, manifest, vocabulary.num_hois, may_lack_boxes=may_lack_boxes)
+        return cls(inputs, vocabulary, manifest, annotated)
 
     def score(self, run: Run, params: EvaluateParams, client: Client | None, *, in_full: bool = False) -> Row:
         """Score a run on this split; `inputs` then names every file that goes into its numbers.
@@ -53,19 +61,31 @@ class ScoredSplit:
         dump, times = self.open_predictions(run, params)
         people = None
         if params.protocol == "vcoco":
+            if not self.inputs.layout.people(run.split).exists():
+                raise ParamError(
+                    f"{self.inputs.layout.dataset}.evaluate.protocol is vcoco, which counts people, but the annotations"
+                    " list pairs alone: set it to hicodet, or prepare V-COCO from its official files"
+                )
             people = read_people(self.inputs.take(self.inputs.layout.people(run.split), "prepare"), self.manifest)
-        return score_dump(
+        groups, has_boxes = self.groups(params), self.annotated.has_boxes
+        row = score_dump(
             dump,
             params,
             self.annotated.truth,
-            self.groups(params),
+            groups,
             people=people,
             times=times,
-            sweep=in_full,
+            sweep=in_full and has_boxes,
             keep_matches=in_full,
             client=client,
             digests={item.path: self.inputs.digests[item.path] for item in (dump, times) if item is not None},
         )
+        if has_boxes:
+            return row
+        unknown = dict.fromkeys([*groups, "max_recall"])  # 0 would say that all detections are wrong
+        unknown |= {"at_break_even": {}, "gain_if_fixed": {}}
+        factors = factor_names(dump.columns, has_times=times is not None)
+        return replace(row, metrics=row.metrics | unknown, sweeps={name: {} for name in factors})
 
     def groups(self, params: EvaluateParams) -> ClassGroups:
         """Groups of classes to average over: the dataset's and the params'; raises ParamError where these are wrong."""

@@ -6,8 +6,8 @@ Hues are Okabe and Ito's, which color-blind readers can tell apart; marks, dashe
 from __future__ import annotations
 
 INK, FAINT, PAPER = "#1c1c1e", "#6b6b70", "#ffffff"
-VERDICTS = {"right": "#009e73", "wrong": "#d62728", "missed": "#f0a30a"}  # lines
-VERDICT_TEXTS = {"right": "#007052", "wrong": "#b5161c", "missed": "#8a5800"}  # darker: letters on white
+VERDICTS = {"right": "#009e73", "wrong": "#d62728", "missed": "#f0a30a", "found": "#0072b2"}  # lines
+VERDICT_TEXTS = {"right": "#007052", "wrong": "#b5161c", "missed": "#8a5800", "found": "#005a8c"}  # letters: darker
 
 PAIRS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # pairs of one picture
 OBJECTS = (*PAIRS, "#6a51a3", "#6b6b70")  # object categories of one plot

@@ -84,7 +84,7 @@ def make_report(
     for name in variants:
         run = Run.parse(name)
         path = inputs.take(inputs.layout.detections(run), "evaluate", run)
-        remedy = _remedy("evaluate", inputs.layout, name)
+        remedy = remedy_of("evaluate", inputs.layout, name)
         dump = open_matched(path, run=run.name, remedy=remedy)
         counted = records[name].metrics.counts.get("detections")
         if counted != len(dump):  # where there are manifests, their digests tell more
@@ -121,7 +121,7 @@ def read_run_records(inputs: StageInputs, name: str, desc: str) -> RunRecords:
         ArtifactError: a file is missing or damaged; names the command that makes it.
     """
     layout, run = inputs.layout, Run.parse(name)
-    evaluate = _remedy("evaluate", layout, name)
+    evaluate = remedy_of("evaluate", layout, name)
 
     def taken(kind: Callable[[Run], Path]) -> Path:
         return inputs.take(kind(run), "evaluate", run)
@@ -134,7 +134,7 @@ def read_run_records(inputs: StageInputs, name: str, desc: str) -> RunRecords:
         per_class=results.read_per_class(taken(layout.per_class), evaluate),
         curves=results.read_mean_curves(taken(layout.precision_recall), evaluate),
         sweeps={path.stem: results.read_weight_sweep(path, evaluate) for path in sweeps},
-        training=results.read_training_log(log, _remedy("train", layout, name)),
+        training=results.read_training_log(log, remedy_of("train", layout, name)),
     )
 
 
@@ -146,5 +146,6 @@ def _sweep_files(folder: Path, remedy: str) -> list[Path]:
     return files
 
 
-def _remedy(stage: str, layout: Layout, name: str) -> str:
+def remedy_of(stage: str, layout: Layout, name: str) -> str:
+    """What makes the files of a stage again, for messages."""
     return f'run "weakhoi {stage} --dataset {layout.dataset} --variant {shlex.quote(name)}"'

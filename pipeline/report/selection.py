@@ -22,7 +22,7 @@ from pipeline.evaluation.fusion import Factors
 from pipeline.store.detections_dump import COLUMNS, MATCHES, DetectionsDump, factor_columns
 from pipeline.truth.ground_truth import GroundTruth
 
-Verdict = Literal["right", "wrong", "missed"]
+Verdict = Literal["right", "wrong", "missed", "found"]  # found: nothing is annotated
 Corners = tuple[bytes, bytes]  # a pair's boxes, exactly
 _ROWS_PER_IMAGE = 30  # of the gallery, on average: bounds the size of the page
 
@@ -85,9 +85,9 @@ class DrawnPair:
 
     @property
     def verdict(self) -> Verdict:
-        """Right if any label is, else wrong if any is, else missed."""
+        """Right if any label is, else wrong if any is, else that of all."""
         verdicts = [label.verdict for label in self.labels]
-        return "right" if "right" in verdicts else "wrong" if "wrong" in verdicts else "missed"
+        return "right" if "right" in verdicts else "wrong" if "wrong" in verdicts else verdicts[0]
 
 
 def compared(names: Iterable[str]) -> tuple[str, str | None]:
@@ -176,7 +176,7 @@ def pairs_of_image(
     """
     detections = findings.detections
     own = np.flatnonzero(detections.image_index == image)
-    groups = list(_group_rows(own, detections).values())[:pairs_per_image]
+    groups = list(group_rows(own, detections).values())[:pairs_per_image]
     labels = [[_detected(row, findings, vocabulary) for row in group] for group in groups]
     found: dict[int, int] = {}  # annotation: drawn pair
     for pair, group in enumerate(groups):
@@ -185,7 +185,7 @@ def pairs_of_image(
 
     missed = [row for row in np.flatnonzero(truth.image_index == image).tolist() if row not in found]
     apart = []
-    for boxes, group in _group_rows(missed, truth).items():
+    for boxes, group in group_rows(missed, truth).items():
         absent = [Label(vocabulary.hoi_name(int(truth.hoi_id[row])), None, "missed") for row in group]
         if boxes in pair_of_boxes:
             labels[pair_of_boxes[boxes]] += absent
@@ -207,7 +207,7 @@ def _detected(row: int, findings: Findings, vocabulary: Vocabulary) -> Label:
     )
 
 
-def _group_rows(rows: Iterable[int], record: Detections | GroundTruth) -> dict[Corners, list[int]]:
+def group_rows(rows: Iterable[int], record: Detections | GroundTruth) -> dict[Corners, list[int]]:
     """Rows by the boxes of their pair, in the order in which the pairs first occur."""
     groups: dict[Corners, list[int]] = {}
     for row in rows:

@@ -7,7 +7,7 @@ same without color. The human box is thick, the object box thin, a line joins th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -18,13 +18,14 @@ from pipeline.report.drawing import Point, Rectangle, center, draw_badge, letter
 from pipeline.report.number_text import score_text
 from pipeline.report.selection import DrawnPair, Label, Verdict
 
-_MARKS: dict[Verdict, str] = {"right": "✓", "wrong": "✗", "missed": "\N{EN DASH}"}
+_MARKS: dict[Verdict, str] = {"right": "✓", "wrong": "✗", "missed": "\N{EN DASH}", "found": "•"}
 _LEGEND: dict[Verdict, str] = {
     "right": "right",
     "wrong": "wrong (2nd: a second detection of an annotated pair)",
     "missed": "annotated, not among the detections shown",
 }
-_STACK: tuple[Verdict, ...] = ("missed", "wrong", "right")  # drawn in this order: right ones on top
+_LEGEND_OF_FOUND: dict[Verdict, str] = {"found": "found; nothing is annotated that could tell right from wrong"}
+_STACK: tuple[Verdict, ...] = ("found", "missed", "wrong", "right")  # drawn in this order: right ones on top
 _HALO = f"{PAPER}96"  # see-through
 
 TILE = 320  # pixels, longer side of a picture
@@ -48,12 +49,12 @@ class SheetImage:
     pairs: tuple[DrawnPair, ...]
 
 
-def contact_sheet(images: Sequence[SheetImage], *, title: str, caption: str) -> Image.Image:
-    """Lay out all pictures with title, caption and legend; RGB."""
+def contact_sheet(images: Sequence[SheetImage], *, title: str, caption: str, judged: bool = True) -> Image.Image:
+    """Lay out all pictures with title, caption and legend; RGB. `judged`: verdicts are right, wrong and missed."""
     tiles = [_captioned(entry) for entry in images]
     columns = max(1, min(COLUMNS, len(tiles)))
     width = max(2, columns) * (TILE + _MARGIN) + _MARGIN
-    head = _heading(title, caption, width)
+    head = _heading(title, caption, width, _LEGEND if judged else _LEGEND_OF_FOUND)
     rows = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
     heights = [max(tile.height for tile in row) + _MARGIN for row in rows]
     sheet = Image.new("RGB", (width, head.height + sum(heights)), PAPER)
@@ -182,20 +183,20 @@ def _shortened(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
     return text
 
 
-def _heading(title: str, caption: str, width: int) -> Image.Image:
+def _heading(title: str, caption: str, width: int, legend: Mapping[Verdict, str]) -> Image.Image:
     lines = _wrapped(caption, letters(12), width - 2 * _MARGIN)
     head = Image.new("RGB", (width, 46 + _LINE * len(lines) + 34), PAPER)
     pen = ImageDraw.Draw(head)
     pen.text((_MARGIN, 14), title, fill=INK, font=letters(18, bold=True))
     for row, line in enumerate(lines):
         pen.text((_MARGIN, 44 + row * _LINE), line, fill=FAINT, font=letters(12))
-    _draw_legend(pen, 44 + _LINE * len(lines) + 8)
+    _draw_legend(pen, 44 + _LINE * len(lines) + 8, legend)
     return head
 
 
-def _draw_legend(pen: ImageDraw.ImageDraw, top: int) -> None:
+def _draw_legend(pen: ImageDraw.ImageDraw, top: int, legend: Mapping[Verdict, str]) -> None:
     x, font = float(_MARGIN), letters(12)
-    for verdict, meaning in _LEGEND.items():
+    for verdict, meaning in legend.items():
         line = ((x, top + 8.0), (x + 28, top + 8.0))
         for start, end in _dashes(*line, _DASH) if verdict == "missed" else (line,):
             pen.line((start, end), fill=VERDICTS[verdict], width=_HUMAN_WIDTH)

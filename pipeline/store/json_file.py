@@ -56,8 +56,10 @@ def load_json(path: Path) -> Any:
 def looks_like(data: Any) -> str:
     """Describe what an annotation file seems to be, for messages."""
     if isinstance(data, list):
-        action_entry = bool(data) and isinstance(data[0], dict) and "role_object_id" in data[0]
-        return "looks like an official V-COCO file" if action_entry else "a list"
+        first = data[0] if data and isinstance(data[0], dict) else {}
+        if "role_object_id" in first:
+            return "looks like an official V-COCO file"
+        return "looks like the form of PPDM and QPIC" if "hoi_annotation" in first else "a list"
     if not isinstance(data, dict):
         return f"a {type(data).__name__}"
     if "correspondence" in data:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
 from pipeline.core.types import ImageLabels, IntArray
@@ -100,13 +101,27 @@ def pairs_of_images(
         if not np.isfinite(boxes).all():
             row = int(np.flatnonzero(~np.isfinite(boxes).all(axis=1))[0])
             raise DataError(f"{path}: a box of pair {row} is {boxes[row].tolist()}; expected finite numbers")
+    image_index = np.repeat(np.arange(len(images)), counts)
+    return truth_of_pairs(image_index, hoi_ids, human_boxes, object_boxes, len(images), first_pixel=first_pixel)
+
+
+def truth_of_pairs(
+    image_index: IntArray,
+    hoi_ids: IntArray,
+    human_boxes: NDArray[np.float64],
+    object_boxes: NDArray[np.float64],
+    num_images: int,
+    *,
+    first_pixel: int = 0,
+) -> GroundTruth:
+    """Return the record of pairs [G] whose boxes [G, 4] are as in a file; `first_pixel` as in `pairs_of_images`."""
     corner = np.array([first_pixel, first_pixel, 0, 0])
     return GroundTruth(
-        image_index=np.repeat(np.arange(len(images), dtype=np.int32), counts),
+        image_index=image_index.astype(np.int32),
         hoi_id=hoi_ids.astype(np.int16),
         human_boxes=(human_boxes - corner).astype(np.float32),
         object_boxes=(object_boxes - corner).astype(np.float32),
-        num_images=len(images),
+        num_images=num_images,
     )
 
 

@@ -1,13 +1,15 @@
 """Annotated pairs of an evaluation split on disk. Training can't reach this file: an import test proves it.
 
 JSON with flat columns; `train_instances` [H] counts the annotated training pairs per HOI class, which defines Rare,
-unless the dataset's own files list the rare classes (`rare`).
+unless the dataset's own files list the rare classes (`rare`) or other groups of classes (`groups`, by name).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,16 +29,22 @@ _PREPARE = 'run "dvc repro prepare"'
 class AnnotatedSplit:
     """Ground truth of a split with the training counts int64 [H] that split it into Rare and Non-rare.
 
-    `listed_rare` bool [H]: the dataset's own list of rare classes, None where it has none.
+    `listed_rare` bool [H]: the dataset's own list of rare classes, None where it has none; `listed_groups`: its own
+    groups in place of Rare and Non-rare. Without `has_boxes`, the split has image-level labels alone: no pair, which
+    says nothing about detections, and all counts are 0.
     """
 
     truth: GroundTruth
     train_instances: IntArray
     listed_rare: NDArray[np.bool_] | None = None
+    listed_groups: Mapping[str, NDArray[np.bool_]] | None = None
+    has_boxes: bool = True
 
     @property
     def groups(self) -> ClassGroups:
-        """All classes, rare ones and the others."""
+        """All classes, and the dataset's groups, or else rare classes and the others; without boxes, all classes."""
+        if self.listed_groups is not None or not self.has_boxes:
+            return ClassGroups.of(len(self.train_instances), self.listed_groups)
         return ClassGroups.of(len(self.train_instances), {"rare": self.rare, "non_rare": ~self.rare})
 
     @property
@@ -48,7 +56,11 @@ class AnnotatedSplit:
 def write_ground_truth(path: Path, annotated: AnnotatedSplit, manifest: SplitManifest) -> None:
     """Write a split's annotated pairs atomically; rows refer to the manifest's images by id."""
     truth = annotated.truth
-    listed = {} if annotated.listed_rare is None else {"rare": np.flatnonzero(annotated.listed_rare).tolist()}
+    listed: dict[str, Any] = (
+        {} if annotated.listed_rare is None else {"rare": np.flatnonzero(annotated.listed_rare).tolist()}
+    )
+    if annotated.listed_groups is not None:
+        listed["groups"] = {name: np.flatnonzero(members).tolist() for name, members in annotated.listed_groups.items()}
     write_json(
         path,
         {
@@ -66,22 +78,30 @@ def write_ground_truth(path: Path, annotated: AnnotatedSplit, manifest: SplitMan
 
 
 def write_unannotated(path: Path, manifest: SplitManifest) -> None:
-    """Write that an evaluation split has no annotated boxes: `read_ground_truth` then refuses it and says why."""
+    """Write that an evaluation split has no annotated boxes."""
     write_json(path, {"dataset": manifest.dataset, "split": manifest.split, "annotated": False})
 
 
-def read_ground_truth(path: Path, manifest: SplitManifest, num_hois: int) -> AnnotatedSplit:
+def read_ground_truth(
+    path: Path, manifest: SplitManifest, num_hois: int, *, may_lack_boxes: bool = False
+) -> AnnotatedSplit:
     """Read a split's annotated pairs; the image-level labels of the manifest serve the Known Object setting.
+
+    Args:
+        may_lack_boxes: return a split without boxes as one without pairs.
 
     Raises:
         ArtifactError: missing, truncated, or of other images or classes than the manifest.
-        DataError: the dataset has image-level labels only.
+        DataError: the split has image-level labels only.
     """
     data = read_json(path, remedy=_PREPARE)
     if isinstance(data, dict) and data.get("annotated") is False:
+        if may_lack_boxes:
+            return _without_boxes(manifest, num_hois)
         raise DataError(
-            f"{manifest.dataset} {manifest.split}: no annotated boxes, only image-level labels; evaluate and report "
-            f'compare with boxes and cannot run: look at "weakhoi predict --dataset {manifest.dataset} --draw FOLDER"'
+            f"{manifest.dataset} {manifest.split}: no annotated boxes, only image-level labels, and this command "
+            f'compares with boxes: add them to the dataset and run "dvc repro -f prepare@{manifest.dataset}"; evaluate '
+            "and report do without"
         )
     try:
         check_same_images(path, tuple(data["image_ids"]), manifest)
@@ -95,12 +115,28 @@ def read_ground_truth(path: Path, manifest: SplitManifest, num_hois: int) -> Ann
         )
         instances = np.array(data["train_instances"], np.int64)
         rare = np.isin(np.arange(num_hois), data["rare"]) if "rare" in data else None
-    except (KeyError, TypeError, ValueError, OverflowError, DataError) as error:
+        groups = None
+        if "groups" in data:
+            groups = {name: np.isin(np.arange(num_hois), rows) for name, rows in data["groups"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, DataError) as error:
         raise ArtifactError(f"{path}: not a ground-truth file ({error!r}); {_PREPARE}") from None
     _check_values(path, truth, num_hois, manifest)
     if len(instances) != num_hois:
         raise ArtifactError(f"{path}: counts {len(instances)} HOI classes, the vocabulary has {num_hois}; {_PREPARE}")
-    return AnnotatedSplit(truth, instances, rare)
+    return AnnotatedSplit(truth, instances, rare, groups)
+
+
+def _without_boxes(manifest: SplitManifest, num_hois: int) -> AnnotatedSplit:
+    boxes = np.zeros((0, 4), np.float32)
+    truth = GroundTruth(
+        image_index=np.zeros(0, np.int32),
+        hoi_id=np.zeros(0, np.int16),
+        human_boxes=boxes,
+        object_boxes=boxes,
+        num_images=len(manifest),
+        image_hois=manifest.label_mask(num_hois),
+    )
+    return AnnotatedSplit(truth, np.zeros(num_hois, np.int64), has_boxes=False)
 
 
 def check_same_images(path: Path, image_ids: tuple[str, ...], manifest: SplitManifest) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from pipeline.core.errors import DataError
 from pipeline.core.vocabulary import Vocabulary, human_category
 from pipeline.store.file_content import reason_and_remedy
+from pipeline.truth.annotated_images import AnnotatedImages
 from pipeline.truth.ground_truth_file import RARE_BELOW
 from pipeline.truth.hicodet_annotations import HicoDetAnnotations, annotations_of
 
 Split = Literal["train", "test"]
+Images = TypeVar("Images", bound=AnnotatedImages)
 _RELEASE = "expected anno_bbox.mat of HICO-DET, release 20160224"
 _LABEL_RELEASE = "expected anno.mat of HICO-DET, release 20160224"
 
@@ -54,8 +56,8 @@ def read_hicodet_mat(path: Path, split: Split, labels_path: Path | None = None) 
     return annotations if labels_path is None else with_image_labels(annotations, split, labels_path)
 
 
-def with_image_labels(annotations: HicoDetAnnotations, split: Split, path: Path) -> HicoDetAnnotations:
-    """Return annotations of either form with the image-level labels of `anno.mat`, whose images may be in any order.
+def with_image_labels(annotations: Images, split: Split, path: Path) -> Images:
+    """Return annotations of any form with the image-level labels of `anno.mat`, whose images may be in any order.
 
     Raises:
         DataError: missing, damaged, of another release, or without some of the images; or, as `eval_one.m` asserts of
@@ -67,7 +69,7 @@ def with_image_labels(annotations: HicoDetAnnotations, split: Split, path: Path)
     return replace(annotations, truth=replace(annotations.truth, image_hois=shown))
 
 
-def _check_labels(shown: NDArray[np.bool_], annotations: HicoDetAnnotations, path: Path) -> None:
+def _check_labels(shown: NDArray[np.bool_], annotations: AnnotatedImages, path: Path) -> None:
     object_ids, truth = annotations.vocabulary.hoi_object_ids, annotations.truth
     labeled = np.zeros((len(annotations), annotations.vocabulary.num_objects), np.bool_)
     image, hoi_id = np.nonzero(shown)
@@ -82,7 +84,7 @@ def _check_labels(shown: NDArray[np.bool_], annotations: HicoDetAnnotations, pat
         )
 
 
-def _read_image_hois(path: Path, split: Split, annotations: HicoDetAnnotations) -> NDArray[np.bool_]:
+def _read_image_hois(path: Path, split: Split, annotations: AnnotatedImages) -> NDArray[np.bool_]:
     """Image-level labels of the images, bool [I, H]."""
     variables = load_mat(path, (f"anno_{split}", f"list_{split}"), _LABEL_RELEASE)
     labels = np.asarray(variables[f"anno_{split}"])

@@ -55,6 +55,23 @@ def write_images(folder: Path, counts: dict[str, int], *, seed: int = 0) -> list
     return lines
 
 
+def write_boxes(folder: Path, *, seed: int = 0) -> None:
+    """Write annotations.csv: the pairs of the scenes that `write_images` drew."""
+    vocabulary = toyworld_vocabulary()
+    corners = [f"{kind}_{corner}" for kind in ("human", "object") for corner in ("x1", "y1", "x2", "y2")]
+    lines = [",".join(["image", "verb", "object", *corners])]
+    for split, count in COUNTS.items():
+        for index in range(count):
+            scene = render_scene(split, index, root_seed=7 + seed, exponent=1.0)
+            lines.append(f"{split}/photo {index}.png" + "," * 10)
+            for hoi_id, human, thing in zip(scene.hoi_id, scene.human_index, scene.object_index, strict=True):
+                verb_id, object_id = vocabulary.hoi_classes[hoi_id]
+                boxes = [*scene.boxes[human].tolist(), *scene.boxes[thing].tolist()]
+                names = f"{vocabulary.verbs[verb_id]},{vocabulary.objects[object_id]}"
+                lines.append(f"{split}/photo {index}.png,{names},{','.join(map(str, boxes))}")
+    (folder / "annotations.csv").write_text("\n".join(lines) + "\n")
+
+
 def build_root(root: Path, *, seed: int = 0) -> Path:
     """A repository root with params, toy weights, images and labels; no stage has run."""
     lines = write_images(root / SOURCE, COUNTS, seed=seed)

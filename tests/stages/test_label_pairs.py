@@ -107,5 +107,5 @@ def test_annotations_that_have_changed_since_are_refused(root):
 @pytest.mark.slow
 def test_a_dataset_without_boxes_is_refused(own_dataset, tmp_path):
     line = refused(copied(own_dataset, tmp_path / "root"), "label-pairs", "--dataset", "custom")
-    assert "custom.prepare.reader: folder gives no boxes of training images" in line
+    assert "data/custom/annotations.csv: no boxes of training images" in line
     assert "train.supervision: labels" in line

@@ -1,7 +1,8 @@
-"""A folder of images with image-level labels in CSV, no boxes at all, through every stage."""
+"""A folder of images with image-level labels in CSV through every stage, without boxes and with them."""
 
 from __future__ import annotations
 
+import csv
 import json
 
 import numpy as np
@@ -10,12 +11,15 @@ import torch
 from PIL import Image
 from torchvision.models import get_model_builder
 
+from pipeline.config.layout import Layout
+from pipeline.config.run import Run
 from pipeline.data.images import open_image
+from pipeline.report.colors import VERDICTS
 from pipeline.store.dump import read_dump
 from pipeline.store.files import sha256_of
 from pipeline.store.manifests import differences, read_stage_manifest
-from tests.roots import copied, refused, succeeds
-from tests.stages.own_dataset import COUNTS, SOURCE, STAGES, build_root, edit_custom
+from tests.roots import copied, edit_params, refused, succeeds
+from tests.stages.own_dataset import COUNTS, SOURCE, STAGES, build_root, edit_custom, write_boxes
 
 pytestmark = pytest.mark.slow
 
@@ -45,12 +49,58 @@ def test_labels_of_the_csv_are_those_of_the_manifest(own_dataset):
     assert found == {tuple(row.split(",")) for row in rows}
 
 
-@pytest.mark.parametrize("stage", ["evaluate", "report"])
-def test_what_needs_boxes_says_so(own_dataset, stage):
-    line = refused(own_dataset, stage, "--dataset", "custom")
-    assert "custom test: no annotated boxes, only image-level labels" in line
-    assert "weakhoi predict --dataset custom" in line
-    assert not list((own_dataset / "results").rglob("*.json"))
+def test_without_boxes_there_is_no_score_but_a_report_of_what_was_found(own_dataset, tmp_path):
+    """`dvc repro` goes through: every output is there, and none of them says 0."""
+    root = copied(own_dataset, tmp_path / "root")
+    edit_params(root, lambda document: document.update(run_variants=["ours"]))
+    done = succeeds(root, "evaluate", "--dataset", "custom")
+    assert "ours: no annotated boxes in the test split, so no mAP" in done.output
+    layout = Layout(root, "custom")
+    vocabulary = json.loads(layout.vocabulary.read_text())
+    metrics = json.loads(layout.metrics(Run("ours")).read_text())
+    assert (metrics["full"], metrics["max_recall"], metrics["groups"]) == (
+        None,
+        None,
+        {"full": len(vocabulary["hoi_classes"])},
+    )
+    assert metrics["counts"]["detections"] > 0
+    assert {row["ap"] for row in csv.DictReader(layout.per_class(Run("ours")).read_text().splitlines())} == {""}
+    for sweep in layout.weight_sweeps(Run("ours")).iterdir():
+        assert sweep.read_text() == "weight,full,chosen\n"
+    done = succeeds(root, "report", "--dataset", "custom")
+    assert "no annotated boxes in the test split" in done.output
+    page = (layout.report / "index.html").read_text()
+    assert page.count("<img ") == 1
+    assert "<script" not in page
+    with Image.open(layout.report / "sheet-ours.png") as sheet:
+        colors = {color for _, color in sheet.getcolors(1 << 24)}
+    found, *others = [tuple(bytes.fromhex(VERDICTS[name][1:])) for name in ("found", "right", "wrong")]
+    assert found in colors
+    assert not colors & set(others)
+    assert "ours" in succeeds(root, "summary", "--dataset", "custom").output
+    assert "this command compares with boxes" in refused(
+        root, "sweep", "--dataset", "custom", "--variant", "ours", "--seed", "1"
+    )
+
+
+def test_with_boxes_it_is_scored_and_trained_with_them(own_dataset, tmp_path):
+    """annotations.csv with the boxes of the drawing: the report has a table, `label_pairs` the boxes of training."""
+    root = copied(own_dataset, tmp_path / "root")
+    edit_params(root, lambda document: document.update(run_variants=["ours"]))
+    write_boxes(root / SOURCE)
+    succeeds(root, "prepare", "--dataset", "custom")
+    assert "no annotated boxes" not in succeeds(root, "evaluate", "--dataset", "custom").output
+    layout = Layout(root, "custom")
+    metrics = json.loads(layout.metrics(Run("ours")).read_text())
+    assert metrics["full"] >= 0
+    pairs = [row for row in csv.DictReader((root / SOURCE / "annotations.csv").read_text().splitlines()) if row["verb"]]
+    assert metrics["counts"]["ground_truth_pairs"] == sum(row["image"].startswith("test/") for row in pairs) > 0
+    succeeds(root, "report", "--dataset", "custom")
+    assert (layout.report / "precision_recall.png").exists()
+    assert "box" not in layout.split("train").read_text()
+    succeeds(root, "label-pairs", "--dataset", "custom")
+    counts = read_stage_manifest(layout.stage_manifest("label_pairs")).counts
+    assert counts["shown"] > 0.5 * counts["annotated"] > 0
 
 
 def test_the_trained_model_predicts_by_its_own_vocabulary(own_dataset):

@@ -86,6 +86,13 @@ class ReadsTrainingBoxes(Protocol):
         """Return the pairs of the same training images as `read`, without opening an image."""
 
 
+@runtime_checkable
+class HasNotes(Protocol):
+    """A reader that has something to say about its files, which `prepare` prints."""
+
+    notes: Sequence[str]
+
+
 @dataclass(frozen=True)
 class SourceFolder:
     """The folder of a downloaded dataset: its `path` here, and how manifests spell it (`recorded`)."""
@@ -106,6 +113,12 @@ def source_folder(params: PrepareParams, dataset: str, root: Path) -> SourceFold
     if spelled.is_absolute() or ".." in spelled.parts:
         spelled = (root / params.source).resolve()
     return SourceFolder(root / spelled, spelled.as_posix())
+
+
+def community_files(source: Path, names: Sequence[str]) -> list[Path]:
+    """Where files of the community's form are or would be: in the folder annotations, as published, or in `source`."""
+    inside = [source / "annotations" / name for name in names]
+    return inside if all(path.is_file() for path in inside) else [source / name for name in names]
 
 
 def note_source(drawn_images: Path, image_folder: str) -> None:
@@ -174,21 +187,25 @@ def prepare_splits(
     advance: Advance,
     *,
     rare: NDArray[np.bool_] | None = None,
+    groups: Mapping[str, NDArray[np.bool_]] | None = None,
+    image_folder: str = "images",
     people: Mapping[str, VCocoAnnotations] | None = None,
 ) -> list[PreparedSplit]:
     """Check all images, and the boxes of val and test, and return what `prepare` writes; train keeps no box.
 
     Args:
-        splits: train, val and test; `filenames` are paths under `source`/images.
+        splits: train, val and test; `filenames` are paths under `image_folder` of the source.
         drawn_images: where a note for each split says where the images are.
         training: all annotated training pairs, before val was held out; they are counted by HOI class.
         rare: the dataset's own list of rare classes, bool [H].
+        groups: the dataset's own groups of classes, bool [H], in place of rare and other ones.
         people: of val and test, for the V-COCO protocol.
 
     Raises:
         DataError: unusable images, or boxes that nothing could match.
     """
-    note_source(drawn_images, f"{source.recorded}/images")
+    image_root = f"{source.recorded}/{image_folder}"
+    note_source(drawn_images, image_root)
     for split in ("val", "test"):
         sizes = splits[split].sizes
         if sizes is not None:  # before the images are opened, which takes minutes
@@ -198,18 +215,17 @@ def prepare_splits(
     for split, images in splits.items():
         labels = images.image_labels()
         records = image_records(
-            source.path / "images",
+            source.path / image_folder,
             [(entry.image_id, path) for entry, path in zip(labels, images.filenames, strict=True)],
             advance,
             sizes=images.sizes,
             remedy=", unpack their archive again",
         )
-        manifest = SplitManifest(dataset, split, f"{source.recorded}/images", records, labels)
+        manifest = SplitManifest(dataset, split, image_root, records, labels)
         if split == "train":
             prepared.append(PreparedSplit(manifest, None))
             continue
         check_scored_boxes(images.truth, manifest.image_sizes, images.filenames, str(source.path))
-        prepared.append(
-            PreparedSplit(manifest, AnnotatedSplit(images.truth, instances, rare), (people or {}).get(split))
-        )
+        annotated = AnnotatedSplit(images.truth, instances, rare, listed_groups=groups)
+        prepared.append(PreparedSplit(manifest, annotated, (people or {}).get(split)))
     return prepared

@@ -53,7 +53,7 @@ def read_training_boxes(
         raise ArtifactError(
             f"{manifest.dataset}: the training manifest lists other images than the annotations: {changed}"
         )
-    if boxes.truth.image_hois is None and not _same_labels(boxes.truth, manifest, vocabulary.num_hois):
+    if not _same_labels(boxes.truth, manifest, vocabulary.num_hois):
         raise ArtifactError(
             f"{manifest.dataset}: the training manifest lists other labels than the annotations: {changed}"
         )
@@ -61,7 +61,9 @@ def read_training_boxes(
 
 
 def _same_labels(truth: GroundTruth, manifest: SplitManifest, num_hois: int) -> bool:
-    """Whether the images' labels are the classes of their pairs, as they are where they were made from these."""
-    shown = np.zeros((len(manifest), num_hois), np.bool_)
-    shown[truth.image_index, truth.hoi_id] = True
+    """Whether the images' labels are those of the annotations: image-level ones, else the classes of the pairs."""
+    shown = truth.image_hois
+    if shown is None:
+        shown = np.zeros((len(manifest), num_hois), np.bool_)
+        shown[truth.image_index, truth.hoi_id] = True
     return bool((shown == manifest.label_mask(num_hois)).all())

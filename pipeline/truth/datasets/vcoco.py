@@ -3,7 +3,8 @@
 Layout: a clone of s-gupta/v-coco, of which data/vcoco/vcoco_*.json, data/splits/vcoco_*.ids and
 data/instances_vcoco_all_2014.json (made by its script_pick_annotations.py) are read, with COCO's images under
 images/train2014/ and images/val2014/. In place of `data`, instances_vcoco_{trainval,test}.json (the JSON form) will
-do; that form lists pairs only, so that the V-COCO protocol, which counts people, cannot score it.
+do, or {trainval,test}_vcoco.json (QPIC's form), here or in annotations/; these forms list pairs only, so that the
+V-COCO protocol, which counts people, cannot score them.
 
 Training images: trainval, of which `prepare.val_fraction` is held out as val; null keeps the official train and val.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -24,13 +26,14 @@ from pipeline.truth.datasets.base import (
     Advance,
     PreparedSplit,
     TrainingBoxes,
+    community_files,
     hold_out,
     prepare_splits,
     source_folder,
 )
 from pipeline.truth.params import PrepareParams
 from pipeline.truth.vcoco_annotations import VCocoAnnotations, read_vcoco
-from pipeline.truth.vcoco_pairs import official_pairs, read_vcoco_pairs, vcoco_vocabulary
+from pipeline.truth.vcoco_pairs import official_pairs, read_vcoco_community, read_vcoco_pairs, vcoco_vocabulary
 
 DATASET = "vcoco"
 _IMAGE_FOLDERS = ("train2014", "val2014")
@@ -43,9 +46,19 @@ class VCocoReader:
         self._val_fraction, self._seed = params.val_fraction, params.seed
         self._source = source_folder(params, dataset, root)
         names = ("train", "val", "test") if params.val_fraction is None else ("trainval", "test")
-        official, self.inputs = _annotation_files(self._source.path, names)
-        self._people = _read_people(self._source.path, names) if official else {}
-        self._splits = _pairs_of(self._people) if official else _read_pairs(self._source.path, names)
+        form, self.inputs = _annotation_files(self._source.path, names)
+        self._people = _read_people(self._source.path, names) if form == "official" else {}
+        self.notes: Sequence[str] = ()
+        if form == "official":
+            self._splits = _pairs_of(self._people)
+        elif form == "json":
+            self._splits = _read_pairs(self._source.path, names)
+        else:
+            self._splits, left_out = read_vcoco_community(dict(zip(names, self.inputs, strict=True)))
+            self._splits = {split: _in_folders(images) for split, images in self._splits.items()}
+            self.notes = [f"{self._source.path}: {left_out} rows point past their image's boxes: left out"] * bool(
+                left_out
+            )
         self.vocabulary: Vocabulary = self._splits["test"].vocabulary
 
     @property
@@ -77,8 +90,10 @@ class VCocoReader:
         return self._splits["train" if self._val_fraction is None else "trainval"]
 
 
-def _annotation_files(source: Path, names: Sequence[str]) -> tuple[bool, list[Path]]:
-    """Whether the official form is there, and the files.
+def _annotation_files(
+    source: Path, names: Sequence[str]
+) -> tuple[Literal["official", "json", "community"], list[Path]]:
+    """Which form is there, and its files.
 
     Raises:
         DataError: something is missing; says what to download and where it goes.
@@ -96,7 +111,10 @@ def _annotation_files(source: Path, names: Sequence[str]) -> tuple[bool, list[Pa
     official += [data / "splits" / f"vcoco_{split}.ids" for split in names]
     forms = [source / f"instances_vcoco_{split}.json" for split in names]
     if all(path.is_file() for path in forms) and not data.is_dir():
-        return False, forms
+        return "json", forms
+    community = community_files(source, [f"{split}_vcoco.json" for split in names])
+    if all(path.is_file() for path in community) and not data.is_dir():
+        return "community", community
     missing = [path for path in official if not path.is_file()]
     if missing:
         raise DataError(
@@ -104,7 +122,7 @@ def _annotation_files(source: Path, names: Sequence[str]) -> tuple[bool, list[Pa
             "script_pick_annotations.py on COCO's annotations_trainval2014.zip, which makes "
             f"{official[0].name}; or put {', '.join(path.name for path in forms)} into {source}"
         )
-    return True, official
+    return "official", official
 
 
 def _read_people(source: Path, names: Sequence[str]) -> dict[str, VCocoAnnotations]:

@@ -23,6 +23,7 @@ from pipeline.truth.vcoco_people_file import read_people
 from stages.cli import main
 from tests.conftest import ROOT
 from tests.downloads import hicodet_download, vcoco_download
+from tests.truth.community_files import hicodet_as_community, vcoco_as_community
 from tests.truth.test_hicodet_mat import ACTIONS, TEST, TRAIN, actions, label_file, structs
 
 COUNTS = {"train": 3, "val": 3, "test": 3}
@@ -218,6 +219,44 @@ def test_image_level_labels_beside_the_json_form(prepare, hicodet_folder, tmp_pa
     assert [len(labels.hoi_ids) for labels in test.labels] == [600, 599, 600, 600]  # not the visible pairs
     recorded = json.loads(layout.stage_manifest("prepare").read_text())["inputs"]
     assert any(path.endswith("anno.mat") for path in recorded)
+
+
+@pytest.mark.parametrize("place", ["", "annotations"])
+def test_hicodet_in_the_form_of_ppdm_prepares_to_the_same(prepare, hicodet_folder, tmp_path, place):
+    _, layout = prepare("hicodet", hicodet_folder)
+    outputs = [layout.vocabulary, *(layout.split(name) for name in ("train", "test")), layout.ground_truth("test")]
+    expected = [json.loads(path.read_text()) for path in outputs]
+    copy = tmp_path / "copy"
+    shutil.copytree(hicodet_folder, copy)
+    (copy / "annotations").mkdir()
+    for split, name in (("train", "trainval_hico.json"), ("test", "test_hico.json")):
+        path = copy / f"instances_{split}2015.json"
+        (copy / place / name).write_text(json.dumps(hicodet_as_community(json.loads(path.read_text()))))
+        path.unlink()
+    done, layout = prepare("hicodet", copy)
+    assert done.exit_code == 0, done.output
+    (note,) = done.output.splitlines()
+    assert "they are not those of anno_bbox.mat" in note
+    assert "(0 rows that are no pair are left out)" in note
+    found = [json.loads(path.read_text()) for path in outputs]
+    for data in (*expected, *found):
+        data.pop("image_root", None)
+    assert found == expected
+
+
+def test_vcoco_in_the_form_of_qpic(prepare, tmp_path):
+    folder = vcoco_download(tmp_path / "v-coco", COUNTS, longest=60, official=False)
+    done, layout = prepare("vcoco", folder)
+    expected = [json.loads(layout.ground_truth("test").read_text())[name] for name in ("human_boxes", "object_boxes")]
+    for split in ("trainval", "test"):
+        path = folder / f"instances_vcoco_{split}.json"
+        (folder / f"{split}_vcoco.json").write_text(json.dumps(vcoco_as_community(json.loads(path.read_text()))))
+        path.unlink()
+    done, layout = prepare("vcoco", folder)
+    assert done.exit_code == 0, done.output
+    assert not done.output
+    found = json.loads(layout.ground_truth("test").read_text())
+    assert [found[name] for name in ("human_boxes", "object_boxes")] == expected
 
 
 def test_hicodet_missing_parts_say_what_to_download(prepare, hicodet_folder, tmp_path):
