@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,24 +55,30 @@ class Predictor:
     device: torch.device
 
     @classmethod
-    def named(cls, model: str | Path, root: Path, **options: Any) -> Predictor:
+    def named(
+        cls, model: str | os.PathLike[str], root: Path, *, dataset: str | None, variant: str | None, **options: Any
+    ) -> Predictor:
         """Load a checkpoint by its folder, or a run by its name DATASET/VARIANT.
 
         Args:
-            options: as of `open`.
+            dataset, variant, options: as of `open`; the first two for a folder alone.
 
         Raises:
-            ParamError, ArtifactError: neither is there, or as `open`.
+            ParamError, ArtifactError: there is neither, or as `open`.
         """
         if (Path(model) / "config.json").is_file():
-            return cls.open(root, checkpoint=Path(model), **options)
-        dataset, slash, variant = str(model).partition("/")
-        if isinstance(model, Path) or not slash or "/" in variant:
+            return cls.open(root, checkpoint=Path(model), dataset=dataset, variant=variant, **options)
+        names = ", ".join(shipped_names())
+        of_dataset, slash, of_variant = str(model).partition("/")
+        if not slash or "/" in of_variant:
+            near = did_you_mean(str(model), shipped_names())
             raise ParamError(
-                f'no model "{model}"{did_you_mean(str(model), shipped_names())}; expected a checkpoint\'s folder, with '
-                f"config.json and model.safetensors, or DATASET/VARIANT, such as {', '.join(shipped_names())}"
+                f'no model "{model}"{near}; expected the folder of a checkpoint, with config.json and '
+                f"model.safetensors, or DATASET/VARIANT, such as {names}"
             )
-        return cls.open(root, dataset=dataset, variant=variant, **options)
+        if dataset or variant:
+            raise ParamError(f'"{model}" names dataset and variant; leave them out, or give the folder of a checkpoint')
+        return cls.open(root, dataset=of_dataset, variant=of_variant, **options)
 
     @classmethod
     def open(
