@@ -20,10 +20,6 @@ from pipeline.prediction.records import check_predictions_target, predictions_te
 from stages._command import device_option, progress, root_option, stage_command
 
 SKIPPED = 3
-_NO_PHOTOGRAPHS = (
-    "the toyworld's model was trained on drawings and does not know photographs; for these train one of your own "
-    "(README, Your own dataset), or name its folder with --checkpoint"
-)
 _HELP = """Find who does what to which object on your own images: files, folders, or quoted glob patterns.
 
 \b
@@ -101,9 +97,9 @@ def command(
         detect=changes,
         device=device,
     )
-    click.echo(f"Model: {predictor.origin}", err=True)
-    if predictor.dataset == "toyworld":
-        click.echo(f"Note: {_NO_PHOTOGRAPHS}", err=True)
+    is_alone = json_path == "-"  # then nothing but the predictions is printed, and what was skipped
+    if not is_alone:
+        _say_model(predictor)
     records: list[dict[str, Any]] = []
     skipped: list[dict[str, str]] = []
     drawn, undrawn = 0, None
@@ -127,19 +123,30 @@ def command(
                 tqdm.write(found.line(), file=sys.stdout)
             advance()
     document = predictor.provenance() | {"images": records, "skipped": skipped}
-    if json_path == "-":
+    if is_alone:
         click.echo(predictions_text(document), nl=False)
     elif json_path:
         write_predictions(Path(json_path), document)
         click.echo(f"Wrote {printable(json_path)}", err=True)
-    if drawn:
-        folder = printable(as_utf8(f"{draw}"))
-        click.echo(f"Wrote {drawn} {'picture' if drawn == 1 else 'pictures'} to {folder}", err=True)
+    if drawn and not is_alone:
+        what = "1 picture" if drawn == 1 else f"{drawn} pictures"
+        click.echo(f"Wrote {what} to {printable(str(draw))}", err=True)
     if undrawn:
         raise undrawn
     if skipped:
         click.echo(f"{len(skipped)} of {len(files)} images were skipped", err=True)
         raise SystemExit(SKIPPED)
+
+
+def _say_model(predictor: Predictor) -> None:
+    """Say which model is used, and what it cannot do."""
+    click.echo(f"Model: {printable(predictor.origin)}", err=True)
+    if predictor.dataset == "toyworld":
+        click.echo(
+            "Note: the toyworld's model was trained on drawings and does not know photographs; for these train one of "
+            "your own (README, Your own dataset), or name one with --checkpoint",
+            err=True,
+        )
 
 
 def _images(paths: tuple[str, ...]) -> list[Path]:

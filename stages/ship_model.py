@@ -1,4 +1,4 @@
-"""`ship_model`: a trained model of the toyworld into the package, which `predict` takes before anything is trained."""
+"""`ship_model`: a trained model into the package, which `predict` takes before anything is trained."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from pipeline.store.manifests import read_stage_manifest
 from stages._command import root_option, stage_command, variant_option
 from stages._recipe import SIZE_LIMIT
 
-DATASET = "toyworld"  # its detector comes with the package too
 _SECTIONS = (DetectParams, InferParams, EvaluateParams)  # what `predict` reads
 
 
-@stage_command("ship-model", help="Put a trained model of the toyworld into the package, with its manifest.")
+@stage_command("ship-model", help="Put a trained model into the package, with its manifest.")
+@click.option("--dataset", default="toyworld", show_default=True, help="Its detector must come with the package too.")
 @variant_option
 @click.option(
     "--output", type=click.Path(file_okay=False, path_type=Path), default=MODELS, help="Folder of the models."
 )
 @root_option
-def command(variant: str, output: Path, root: Path) -> None:
+def command(dataset: str, variant: str, output: Path, root: Path) -> None:
     """Write the run's checkpoint in half precision, and the settings that it is used with."""
-    layout, run = Layout(root, DATASET), Run.parse(variant)
-    params = load_params(layout.params, DATASET, run)
+    layout, run = Layout(root, dataset), Run.parse(variant)
+    params = load_params(layout.params, dataset, run)
     inputs = StageInputs(layout)
     state, config = load_checkpoint(inputs.take(layout.checkpoint(run), "train", run, alone=True))
     trained = read_stage_manifest(layout.stage_manifest("train", run))
-    model = ShippedModel(DATASET, run, output)
+    model = ShippedModel(dataset, run, output)
     size = ship(
         model, state, config, params=[params[kind] for kind in _SECTIONS], made_from=trained.inputs | inputs.named
     )

@@ -83,7 +83,8 @@ def test_threshold_and_top_k(model):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        ("none.png", "none.png: image does not exist"),
+        ("none.png", "none.png: no such image file; check the path"),
+        (ROOT / "stages", "stages: not an image but a folder"),
         ([EXAMPLE, 3], "image 1 is of type int; expected the path of an image, a Pillow image"),
         (np.zeros((8, 8, 3)), "image 0 is an array of float64; expected uint8 in 0..255; multiply values in 0..1"),
         (np.zeros((8, 8), np.uint8), r"shape \[8, 8\]; expected \[height, width, 3\], RGB; repeat a gray image"),

@@ -20,6 +20,7 @@ from pipeline.core.errors import ArtifactError, DataError, ParamError, did_you_m
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.detection.detectors import Detector, load_detector
 from pipeline.detection.params import DetectParams
+from pipeline.detection.proposals import category_map
 from pipeline.evaluation.fusion import fuse_factors
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.inference.params import InferParams
@@ -109,6 +110,7 @@ class Predictor:
         Raises:
             ParamError: no such dataset, variant or device; or the row multiplies its scores by those of another run.
             ArtifactError: no checkpoint, a damaged one, or one with links out of it.
+            DataError: the detector does not know the vocabulary's categories.
         """
         owned = checkpoint_owner(root, checkpoint) if checkpoint else None
         dataset = dataset or (owned[0] if owned else "toyworld")
@@ -121,13 +123,15 @@ class Predictor:
             raise ParamError(f"{run.text} multiplies scores by those of {evaluate.times_run}; predict runs one model")
         found = _given(root, checkpoint) if checkpoint else shipped or _trained(layout, run)
         origin, model, vocabulary = _opened(found)
-        detector = _changed(params[DetectParams], detect or {})
+        settings = _changed(params[DetectParams], detect or {})
+        detector = load_detector(settings, root=PACKAGE_ROOT if shipped else root)
+        category_map(detector.categories, vocabulary)  # refused here, before the first image
         return cls(
             dataset=dataset,
             origin=origin,
             model=model,
             vocabulary=vocabulary,
-            detector=load_detector(detector, root=PACKAGE_ROOT if shipped else root),
+            detector=detector,
             infer=replace(infer, batch_size=batch_size or infer.batch_size),
             evaluate=evaluate,
             device=open_device(device),

@@ -28,6 +28,8 @@ def sources_of(images: Any) -> Sequence[Source]:
 
 def _source(item: Any, where: str) -> Source:
     if isinstance(item, str | os.PathLike):
+        if not os.path.lexists(item):
+            raise DataError(f"{os.fspath(item)!s}: no such image file; check the path")
         return Path(item)
     if isinstance(item, Image.Image):
         return item

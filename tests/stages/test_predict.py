@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from pipeline.config.params import load_params
@@ -17,8 +18,12 @@ from pipeline.core.errors import ArtifactError
 from pipeline.data.images import open_image
 from pipeline.evaluation.fusion import fuse
 from pipeline.evaluation.params import EvaluateParams
+from pipeline.prediction.shipped import ShippedModel
+from pipeline.store.checkpoint import load_checkpoint
 from pipeline.store.dump import read_dump
+from pipeline.store.files import sha256_of
 from pipeline.toyworld.scenes import render_scene
+from stages import ship_model
 from tests.conftest import ROOT
 from tests.roots import copied, refused, succeeds, weakhoi
 from tests.stages.own_dataset import SOURCE
@@ -322,6 +327,7 @@ def test_a_checkpoint_whose_objects_the_detector_does_not_know(own_dataset, tmp_
 
 
 def test_before_the_toyworld_is_trained_its_model_comes_from_the_package(own_dataset, tmp_path):
+    assert succeeds(own_dataset, "predict", str(EXAMPLE), "--json", "-").stderr == ""  # also where 2>&1 is read
     done = succeeds(own_dataset, "predict", str(EXAMPLE), "--json", str(tmp_path / "own.json"))
     model, note, _ = done.stderr.splitlines()
     assert model == "Model: toyworld/ours, shipped with weakhoi"
@@ -336,6 +342,23 @@ def test_a_model_that_was_trained_here_comes_before_that_of_the_package(own_data
     shutil.copytree(root / "cache/custom", root / "cache/toyworld")
     done = succeeds(root, "predict", str(EXAMPLE))
     assert done.stderr.splitlines()[0] == f"Model: {root}/cache/toyworld/checkpoints/ours"
+
+
+def test_a_trained_model_is_put_into_the_package_with_the_settings_that_predict_reads(own_dataset, tmp_path):
+    call = ("--dataset", "custom", "--output", str(tmp_path), "--root", str(own_dataset))
+    done = CliRunner().invoke(ship_model.command, call)
+    assert done.exit_code == 0, done.output
+    model, checkpoint = ShippedModel("custom", Run("ours"), tmp_path), own_dataset / "cache/custom/checkpoints/ours"
+    state, config = model.load()
+    trained, expected = load_checkpoint(checkpoint)
+    assert config == expected
+    assert all(
+        (state[name].float() - value).abs().max() <= 2**-10 * value.abs().max() for name, value in trained.items()
+    )
+    params = load_params(own_dataset / "params.yaml", "custom", Run("ours"))
+    assert model.params.sections == {name: params.sections[name] for name in ("detect", "infer", "evaluate")}
+    made_from = json.loads(model.manifest_path.read_text())["made_from"]
+    assert made_from["cache/custom/checkpoints/ours"] == sha256_of(checkpoint)
 
 
 def test_the_shipped_example_is_drawn_by_the_toyworld():
