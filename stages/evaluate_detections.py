@@ -11,6 +11,7 @@ import click
 from pipeline.core.class_groups import ClassGroups
 from pipeline.core.errors import ParamError
 from pipeline.data.class_splits import class_split, class_split_names
+from pipeline.evaluation.arrays import number_or_none
 from pipeline.evaluation.detections_file import meets_nothing, open_zarr_detections
 from pipeline.evaluation.engine import evaluate_hicodet, evaluate_rankings
 from pipeline.evaluation.exchange import read_hicodet, read_vcoco_roles
@@ -160,7 +161,7 @@ def _evaluate_hicodet(
     if num_detections and len(truth) and not len(result.hit_hoi_id):
         what = f"a pair of its image and HOI class in {path}"
         notes.append(meets_nothing(num_detections, what, (found.human_boxes, found.object_boxes)))
-    return _hicodet_json(result, groups), _hicodet_summary(result, groups, image_labels), notes
+    return result.figures(groups, number_or_none), _hicodet_summary(result, groups, image_labels), notes
 
 
 def read_hicodet_annotations(path: Path, image_labels: Path | None = None) -> HicoDetAnnotations:
@@ -169,15 +170,6 @@ def read_hicodet_annotations(path: Path, image_labels: Path | None = None) -> Hi
         return read_hicodet_mat(path, "test", image_labels)
     annotations = read_hicodet_json(path)
     return annotations if image_labels is None else with_image_labels(annotations, "test", image_labels)
-
-
-def _hicodet_json(result: HicoDetResult, groups: ClassGroups) -> dict[str, Any]:
-    return {
-        "setting": result.setting,
-        **{name: _number(mean) for name, mean in groups.means(result.ap).items()},
-        "ap": [_number(ap) for ap in result.ap.tolist()],
-        "num_gt": result.num_gt.tolist(),
-    }
 
 
 def _hicodet_summary(result: HicoDetResult, groups: ClassGroups, image_labels: Path | None) -> str:
@@ -211,12 +203,7 @@ def _evaluate_vcoco(
     if len(found) and not result.num_met:
         what = f"a person who does its action in {path}"
         notes.append(meets_nothing(len(found), what, (found.human_boxes, found.role_boxes)))
-    return result.figures(_number), summary, notes
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN: null."""
-    return None if value != value else value
+    return result.figures(number_or_none), summary, notes
 
 
 if __name__ == "__main__":

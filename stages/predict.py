@@ -5,23 +5,18 @@ Exit codes: 0 every image was predicted; 2 a user's mistake, or an output that c
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
+from tqdm import tqdm
 
-from pipeline.core.device import open_device
 from pipeline.core.errors import ArtifactError, DataError, ParamError, printable
 from pipeline.data.image_files import as_utf8, find_images
-from pipeline.prediction.picture import PictureFolder, draw_prediction, is_drawn
-from pipeline.prediction.predictor import Predictor
-from pipeline.prediction.records import (
-    check_predictions_target,
-    image_record,
-    predictions_text,
-    summary_line,
-    write_predictions,
-)
+from pipeline.prediction.picture import PictureFolder, is_drawn
+from pipeline.prediction.predictor import THRESHOLD, TOP_K, Predictor
+from pipeline.prediction.records import check_predictions_target, predictions_text, write_predictions
 from stages._command import device_option, progress, root_option, say, stage_command
 
 SKIPPED = 3
@@ -30,6 +25,8 @@ _HELP = """Find who does what to which object on your own images: files, folders
 Exit code 0: every image was predicted; 2: a mistake in the call; 3: some images could not be read and were skipped.
 
 Only what an earlier call wrote is written over; pictures that one drew are left out as images.
+
+Without a trained model in cache/, the toyworld's comes from the package; it knows the toyworld's drawings alone.
 
 Boxes are x1, y1, x2, y2 in pixels of the image turned upright (EXIF), right and bottom exclusive.
 """
@@ -46,7 +43,7 @@ Boxes are x1, y1, x2, y2 in pixels of the image turned upright (EXIF), right and
 @click.option(
     "--checkpoint",
     type=click.Path(path_type=Path),
-    show_default="cache/DATASET/checkpoints/VARIANT",
+    show_default="cache/DATASET/checkpoints/VARIANT, or else the package's",
     help="Folder of a trained model.",
 )
 @click.option(
@@ -56,8 +53,12 @@ Boxes are x1, y1, x2, y2 in pixels of the image turned upright (EXIF), right and
     help="Write the predictions as JSON; - is standard output.",
 )
 @click.option("--draw", type=click.Path(file_okay=False, path_type=Path), help="Folder for a picture of each image.")
-@click.option("--top-k", type=click.IntRange(1), default=10, show_default=True, help="Triplets of an image, at most.")
-@click.option("--threshold", type=click.FloatRange(0, 1), default=0.01, show_default=True, help="Lowest score shown.")
+@click.option(
+    "--top-k", type=click.IntRange(1), default=TOP_K, show_default=True, help="Triplets of an image, at most."
+)
+@click.option(
+    "--threshold", type=click.FloatRange(0, 1), default=THRESHOLD, show_default=True, help="Lowest score shown."
+)
 @click.option(
     "--detector",
     show_default="detect.detector of params.yaml",
@@ -107,42 +108,63 @@ def command(
     pictures = _targets(files, json_path, draw)
     changes = {key: value for key, value in detector.items() if value is not None}
     predictor = Predictor.open(
-        root, dataset=dataset, variant=variant, checkpoint=checkpoint, batch_size=batch_size, detect=changes
+        root,
+        dataset=dataset,
+        variant=variant,
+        checkpoint=checkpoint,
+        batch_size=batch_size,
+        detect=changes,
+        device=device,
     )
+    is_alone = json_path == "-"  # then nothing but the predictions is printed, and what was skipped
+    if not is_alone:
+        _say_model(predictor)
     records: list[dict[str, Any]] = []
     skipped: list[dict[str, str]] = []
-    undrawn: ArtifactError | None = None
+    drawn, undrawn = 0, None
     with progress(len(files), "predict") as advance:
 
-        def skip(path: Path, error: DataError) -> None:
+        def skip(path: Any, error: DataError) -> None:
             reason = printable(" ".join(str(error).split()))
             skipped.append({"path": as_utf8(path.as_posix()), "reason": reason})
-            click.echo(f"Skipped: {reason}", err=True)
+            tqdm.write(f"Skipped: {reason}", file=sys.stderr)
             advance()
 
-        for found in predictor.predict(
-            files, top_k=top_k, threshold=threshold, device=open_device(device), skipped=skip
-        ):
-            name = as_utf8(found.path.as_posix())
-            records.append(image_record(name, found.image.size, found.detections))
-            if pictures and not undrawn:
+        for found in predictor.predict(files, top_k=top_k, threshold=threshold, skipped=skip):
+            records.append(found.to_json())
+            if pictures and found.path and not undrawn:
                 try:
-                    pictures.save(found.path, draw_prediction(found.image, found.detections))
+                    pictures.save(found.path, found.draw())
+                    drawn += 1
                 except ArtifactError as error:  # e.g. a full disk: the predictions are still written
                     undrawn = error
             if not json_path:
-                click.echo(summary_line(name, found.detections))
+                tqdm.write(found.line(), file=sys.stdout)
             advance()
     document = predictor.provenance() | {"images": records, "skipped": skipped}
-    if json_path == "-":
+    if is_alone:
         click.echo(predictions_text(document), nl=False)
     elif json_path:
         write_predictions(Path(json_path), document)
+        say(f"Wrote {printable(json_path)}")
+    if drawn and not is_alone:
+        what = "1 picture" if drawn == 1 else f"{drawn} pictures"
+        say(f"Wrote {what} to {printable(str(draw))}")
     if undrawn:
         raise undrawn
     if skipped:
         click.echo(f"{len(skipped)} of {len(files)} images were skipped", err=True)
         raise SystemExit(SKIPPED)
+
+
+def _say_model(predictor: Predictor) -> None:
+    """Say which model is used, and what it cannot do."""
+    say(f"Model: {printable(predictor.origin)}")
+    if predictor.dataset == "toyworld":
+        say(
+            "Note: the toyworld's model was trained on drawings and does not know photographs; for these train one of "
+            "your own (README, Your own dataset), or name one with --checkpoint"
+        )
 
 
 def _images(paths: tuple[str, ...]) -> list[Path]:

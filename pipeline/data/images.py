@@ -61,8 +61,7 @@ def open_image(path: Path, *, upright: bool = False, sha256: str | None = None) 
                 if image.format == "TIFF" and not upright:  # Pillow turns these while it decodes, then forgets the tag
                     turn = _TURNED_BACK.get(_orientation(image))
                     return _turned(_to_rgb(image), turn)
-                pixels = _to_rgb(image)
-                return _turned(pixels, _TURNS.get(_orientation(image))) if upright else pixels
+                return _upright(image) if upright else _to_rgb(image)
     except FileNotFoundError:
         raise DataError(f"{path}: image does not exist; restore it or run prepare again") from None
     except PermissionError as error:
@@ -103,8 +102,29 @@ def open_split_image(manifest: SplitManifest, index: int, root: Path) -> Image.I
     return image
 
 
-def check_usable_size(path: Path, size: tuple[int, int]) -> None:
+def upright_rgb(image: Image.Image, where: str) -> Image.Image:
+    """Return an image that is in memory already, or opened, as `open_image` returns a file with `upright`.
+
+    Args:
+        where: which image, for the message.
+
+    Raises:
+        DataError: damaged, or of 32-bit pixels.
+    """
+    _ignore_pillow_warnings()
+    try:
+        return _upright(image)
+    except _DAMAGED as error:
+        raise resource_error(error) or DataError(
+            f"{where}: cannot be decoded ({' '.join(str(error).split())})"
+        ) from None
+
+
+def check_usable_size(path: Path | str, size: tuple[int, int]) -> None:
     """Refuse images that a detector cannot process.
+
+    Args:
+        path: of the image, or which one it is, for the message.
 
     Raises:
         DataError: a side (width, height in pixels) is below `MIN_SIDE`, or one is over `MAX_ASPECT` times the other.
@@ -161,6 +181,12 @@ def _orientation(image: Image.Image) -> int:
     except _DAMAGED:
         return 1
     return orientation if isinstance(orientation, int) else 1
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Decode, then turn as the tag says: decoding a TIFF turns it already, and forgets the tag."""
+    pixels = _to_rgb(image)
+    return _turned(pixels, _TURNS.get(_orientation(image)))
 
 
 def _turned(pixels: Image.Image, turn: Image.Transpose | None) -> Image.Image:

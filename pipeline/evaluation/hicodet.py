@@ -10,7 +10,7 @@ Axis legend: T detections, G ground-truth pairs, I images, H HOI classes, C obje
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.class_groups import mean_score
+from pipeline.core.class_groups import ClassGroups, mean_score
 from pipeline.core.errors import DataError, ParamError, did_you_mean
 from pipeline.core.types import Detections, FloatArray, IntArray
 from pipeline.evaluation.average_precision import (
@@ -145,6 +145,19 @@ class HicoDetResult:
     def mean_max_recall(self) -> float:
         """Mean over all classes of the recall of the whole list; a class without ground truth counts as 0."""
         return mean_score(self.max_recall)
+
+    def figures(self, groups: ClassGroups, number: Callable[[float], float | None]) -> dict[str, Any]:
+        """Setting, mean AP of each group of classes, AP and ground-truth pairs of each class.
+
+        Args:
+            number: makes the JSON value of an AP, which may be nan.
+        """
+        return {
+            "setting": self.setting,
+            **{name: number(mean) for name, mean in groups.means(self.ap).items()},
+            "ap": [number(ap) for ap in self.ap.tolist()],
+            "num_gt": self.num_gt.tolist(),
+        }
 
     def curve(self, hoi_id: int) -> tuple[DoubleArray, DoubleArray]:
         """Recall and precision of a class after each of its hits, float64 [hits of the class] each."""

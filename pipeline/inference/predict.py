@@ -1,4 +1,4 @@
-"""A user's own images through detector and network in one pass: files in, raw logits in memory out.
+"""A user's own images through detector and network in one pass: files or images in, raw logits in memory out.
 
 The numbers are those of `detect` and `infer` on the same pixels. As there, images are detected with others of the same
 padded size only, so that one image's boxes never depend on the images beside it.
@@ -19,7 +19,7 @@ from pipeline.core.errors import DataError
 from pipeline.core.types import Proposals
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import Bag, collate_bags
-from pipeline.data.images import check_usable_size, open_image
+from pipeline.data.images import check_usable_size, open_image, upright_rgb
 from pipeline.data.pixels import square_pixels
 from pipeline.detection.batches import batches_of_one_size
 from pipeline.detection.detectors import Detector
@@ -29,27 +29,29 @@ from pipeline.inference.params import InferParams
 from pipeline.methods.model import HoiModel
 from pipeline.store.dump import PredictionDump
 
+Source = Path | Image.Image  # an image's file, or the image itself
+
 
 @dataclass(frozen=True)
 class PredictedBatch:
-    """Some images, upright RGB, and their raw predictions: row i of the dump is of paths[i]."""
+    """Some images, upright RGB, and their raw predictions: row i of the dump is of sources[i]."""
 
-    paths: tuple[Path, ...]
+    sources: tuple[Source, ...]
     images: tuple[Image.Image, ...]
     dump: PredictionDump
 
 
 def predict_images(
-    paths: Sequence[Path],
+    sources: Sequence[Source],
     *,
     model: HoiModel,
     detector: Detector,
     vocabulary: Vocabulary,
     params: InferParams,
     device: torch.device,
-    skipped: Callable[[Path, DataError], None],
+    skipped: Callable[[Source, DataError], None],
 ) -> Iterator[PredictedBatch]:
-    """Yield predictions in the order of `paths`, `params.batch_size` images at a time.
+    """Yield predictions in the order of `sources`, `params.batch_size` images at a time.
 
     Args:
         params: batch size, and how many proposals of an image are paired, best scores first.
@@ -61,8 +63,8 @@ def predict_images(
     mapping = category_map(detector.categories, vocabulary)
     detector.model.to(device)
     model.network.to(device).eval()
-    for low in range(0, len(paths), params.batch_size):
-        opened = list(_opened(paths[low : low + params.batch_size], skipped))
+    for low in range(0, len(sources), params.batch_size):
+        opened = list(_opened(sources[low : low + params.batch_size], low, skipped))
         if not opened:
             continue
         images = [image for _, image in opened]
@@ -73,20 +75,33 @@ def predict_images(
             found = [replace(entry, class_probabilities=None) for entry in found]
         bags = [_bag(row, images[row], found[row], model.image_size, vocabulary) for row in range(len(images))]
         arrays = batch_outputs(model, vocabulary, collate_bags(bags), device)
-        names = tuple(path.as_posix() for path, _ in opened)
+        names = tuple(str(row) for row in range(low, low + len(opened)))
         dump = dump_of(arrays, model.method.columns, vocabulary, names, "predict")
-        yield PredictedBatch(tuple(path for path, _ in opened), tuple(images), dump)
+        yield PredictedBatch(tuple(source for source, _ in opened), tuple(images), dump)
 
 
-def _opened(paths: Sequence[Path], skipped: Callable[[Path, DataError], None]) -> Iterator[tuple[Path, Image.Image]]:
-    for path in paths:
+def _opened(
+    sources: Sequence[Source], first: int, skipped: Callable[[Source, DataError], None]
+) -> Iterator[tuple[Source, Image.Image]]:
+    for number, source in enumerate(sources, first):
         try:
-            image = open_image(path, upright=True)
-            check_usable_size(path, image.size)
+            image = _decoded(source, number)
         except DataError as error:
-            skipped(path, error)
+            skipped(source, error)
         else:
-            yield path, image
+            yield source, image
+
+
+def _decoded(source: Source, number: int) -> Image.Image:
+    """The image upright, of a size that can be detected on; `number` names it where it is no file."""
+    if isinstance(source, Path):
+        image = open_image(source, upright=True)
+        check_usable_size(source, image.size)
+        return image
+    where = f"image {number}"
+    image = upright_rgb(source, where)
+    check_usable_size(where, image.size)
+    return image
 
 
 def _detected(

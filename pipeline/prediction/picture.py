@@ -1,6 +1,7 @@
 """Predicted images as pictures, and the folder that holds them.
 
-Pairs are drawn and numbered; what they do is listed below the image, so that nothing is hidden. The human box is thick,
+Pairs are drawn and numbered; what they do is listed below the image, so that nothing is hidden; long lists go on in the
+next line. The human box is thick,
 the object box thin, a line joins their centers. A pair's verbs share its number and color.
 
 Each file carries a mark in its JPEG comment: by it a later run knows the pictures that it may replace, and leaves them
@@ -11,64 +12,85 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
 from pipeline.core.errors import DataError
-from pipeline.prediction.records import NamedDetection
+from pipeline.prediction.records import Triplet
 from pipeline.report.colors import INK, PAIRS, PAPER
 from pipeline.report.drawing import Point, center, draw_badge, jpeg_bytes, letters, placed, scaled
-from pipeline.report.number_text import score_text
 from pipeline.store.files import atomic_path
 from pipeline.store.targets import check_target
 
 MIN_SIDE, MAX_SIDE = 640, 1200  # pixels, longer side of the picture
-_LINE = 22  # pixels between lines of text
+_MIN_WIDTH = 320  # pixels, so that a legend can be read below a narrow image
+_LINE, _TEXT_LEFT, _TEXT_RIGHT = 22, 34, 10  # pixels between lines of text, and beside them
 _HUMAN_WIDTH, _OBJECT_WIDTH, _LINK_WIDTH, _BADGE_RADIUS = 4, 2, 2, 11
 _MARK = b"drawn by weakhoi predict"
 _STEM_BYTES = 180  # of the image's name; a file's name may have 255, its temporary's included
 
 
-def draw_prediction(image: Image.Image, detections: Sequence[NamedDetection]) -> Image.Image:
-    """Return the picture of one image, RGB; the image is enlarged or reduced to a readable size."""
+def draw_prediction(image: Image.Image, triplets: Sequence[Triplet], nothing: str) -> Image.Image:
+    """Return the picture of one image, RGB; the image is enlarged or reduced to a readable size.
+
+    Args:
+        nothing: what stands below an image without triplets.
+    """
     longer = max(image.size)
     scale = min(max(longer, MIN_SIDE), MAX_SIDE) / longer
-    pairs = _by_pair(detections)
-    lines = [_line(entries) for entries in pairs] or ["no interaction found above the threshold"]
     image, font = scaled(image, scale), letters(14)
-    width = max(image.width, *(round(font.getlength(line)) + 44 for line in lines))
-    picture = Image.new("RGB", (width, image.height + 8 + _LINE * len(lines)), PAPER)
+    width = max(image.width, _MIN_WIDTH)
+    pairs = _by_pair(triplets)
+
+    def fits(text: str) -> bool:
+        return font.getlength(text) <= width - _TEXT_LEFT - _TEXT_RIGHT
+
+    legend = [_wrapped([triplet.text for triplet in pair], fits) for pair in pairs] or [_wrapped([nothing], fits)]
+    picture = Image.new("RGB", (width, image.height + 8 + _LINE * sum(map(len, legend))), PAPER)
     picture.paste(image, (0, 0))
     pen = ImageDraw.Draw(picture)
-    for number, entries in reversed(list(enumerate(pairs))):  # the best pair lies on top
-        _draw_pair(pen, entries[0], scale, image.size, number)
-    for row, line in enumerate(lines):
-        top = image.height + 6 + row * _LINE
+    for number, pair in reversed(list(enumerate(pairs))):  # the best pair lies on top
+        _draw_pair(pen, pair[0], scale, image.size, number)
+    top = image.height + 6
+    for number, lines in enumerate(legend):
         if pairs:
-            _number(pen, (16, top + 9), row)
-        pen.text((34, top), line, fill=INK, font=font)
+            _number(pen, (16, top + 9), number)
+        for line in lines:
+            pen.text((_TEXT_LEFT, top), line, fill=INK, font=font)
+            top += _LINE
     return picture
 
 
-def _by_pair(detections: Sequence[NamedDetection]) -> list[list[NamedDetection]]:
-    """Detections of the same two boxes together, in the order of each pair's best."""
-    pairs: dict[tuple[float, ...], list[NamedDetection]] = {}
-    for entry in detections:
-        pairs.setdefault((*entry.human_box.tolist(), *entry.object_box.tolist()), []).append(entry)
+def _by_pair(triplets: Sequence[Triplet]) -> list[list[Triplet]]:
+    """Triplets of the same two boxes together, in the order of each pair's best."""
+    pairs: dict[bytes, list[Triplet]] = {}
+    for triplet in triplets:
+        pairs.setdefault(triplet.boxes.tobytes(), []).append(triplet)
     return list(pairs.values())
 
 
-def _line(entries: Sequence[NamedDetection]) -> str:
-    names = (f"{entry.verb} {entry.object_name}".replace("_", " ") for entry in entries)
-    return "   ".join(f"{name} {score_text(entry.score)}" for name, entry in zip(names, entries, strict=True))
+def _wrapped(entries: Sequence[str], fits: Callable[[str], bool]) -> list[str]:
+    """Lines of entries; an entry that is too long for a line is cut between its words."""
+    lines = _filled(entries, "   ", fits)
+    return [part for line in lines for part in ([line] if fits(line) else _filled(line.split(), " ", fits))]
 
 
-def _draw_pair(
-    pen: ImageDraw.ImageDraw, entry: NamedDetection, scale: float, size: tuple[int, int], number: int
-) -> None:
-    human, partner = placed(entry.human_box, scale, size), placed(entry.object_box, scale, size)
+def _filled(texts: Sequence[str], gap: str, fits: Callable[[str], bool]) -> list[str]:
+    """Texts one after the other, a new line before each that does not fit."""
+    lines = [texts[0]]
+    for text in texts[1:]:
+        longer = lines[-1] + gap + text
+        if fits(longer):
+            lines[-1] = longer
+        else:
+            lines.append(text)
+    return lines
+
+
+def _draw_pair(pen: ImageDraw.ImageDraw, triplet: Triplet, scale: float, size: tuple[int, int], number: int) -> None:
+    human, partner = placed(triplet.human_box, scale, size), placed(triplet.object_box, scale, size)
     link = (*center(human), *center(partner))
     for extra, tone in ((2, PAPER), (0, PAIRS[number % len(PAIRS)])):  # a halo first
         pen.line(link, fill=tone, width=_LINK_WIDTH + extra)

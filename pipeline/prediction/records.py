@@ -1,4 +1,4 @@
-"""What `predict` reports: an image's best triplets by name, with boxes, score and its factors, as JSON and as text.
+"""What `predict` reports: an image's best triplets by name, with boxes, score and its factors, as JSON.
 
 The file of one run holds all images and those that were skipped; it never replaces another kind of file.
 """
@@ -6,18 +6,15 @@ The file of one run holds all images and those that were skipped; it never repla
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.core.errors import printable
 from pipeline.core.types import Detections, FloatArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.evaluation.fusion import Factors
-from pipeline.report.number_text import rounded_box, significant
+from pipeline.report.number_text import rounded_box, score_text, significant
 from pipeline.store.files import write_text
 from pipeline.store.targets import check_json_target
 
@@ -27,66 +24,74 @@ _KEYS = ("checkpoint", "detector", "fusion", "images", "skipped")
 _ESCAPES = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
 
 
-@dataclass(frozen=True)
-class NamedDetection:
-    """One triplet: boxes float32 [4] xyxy in pixels of the upright image; `parts`: factors of the score in use."""
+class Triplet(NamedTuple):
+    """A person, what the person does, and to which object.
+
+    Attributes:
+        verb, object: names, as the dataset spells them ("sit_on").
+        score: in 0..1, the product of the factors, each to its weight.
+        boxes: float32 [2, 4], the person's, then the object's: x1, y1, x2, y2 in pixels of the upright image, right and
+            bottom exclusive.
+        factors: of the score, those in use, by name; each in 0..1.
+    """
 
     verb: str
-    object_name: str
+    object: str
     score: float
-    human_box: FloatArray
-    object_box: FloatArray
-    parts: dict[str, float]
+    boxes: FloatArray
+    factors: dict[str, float]
+
+    @property
+    def human_box(self) -> FloatArray:
+        """The person's box, float32 [4]."""
+        return self.boxes[0]
+
+    @property
+    def object_box(self) -> FloatArray:
+        """The object's box, float32 [4]."""
+        return self.boxes[1]
+
+    @property
+    def text(self) -> str:
+        """As in "ride horse 0.38": two decimals, or two significant digits below 0.1."""
+        return f"{self.verb} {self.object} {score_text(self.score)}"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, rounded."""
         return {
             "verb": self.verb,
-            "object": self.object_name,
+            "object": self.object,
             "score": significant(self.score, SCORE_DIGITS),
             "human_box": rounded_box(self.human_box, BOX_DIGITS),
             "object_box": rounded_box(self.object_box, BOX_DIGITS),
-            "parts": {name: significant(value, SCORE_DIGITS) for name, value in self.parts.items()},
+            "parts": {name: significant(value, SCORE_DIGITS) for name, value in self.factors.items()},
         }
 
 
 def best_of_image(
     detections: Detections, factors: Factors, vocabulary: Vocabulary, row: int, *, top_k: int, threshold: float
-) -> list[NamedDetection]:
+) -> list[Triplet]:
     """Return the triplets of image `row` that score at least `threshold`, at most `top_k`, by falling score.
 
     Row order breaks ties.
     """
     rows = np.flatnonzero((detections.image_index == row) & (detections.scores >= threshold))
     rows = rows[np.argsort(-detections.scores[rows], kind="stable")][:top_k]
-    return [_named(detections, factors, vocabulary, int(index)) for index in rows]
+    return [_triplet(detections, factors, vocabulary, int(index)) for index in rows]
 
 
-def _named(detections: Detections, factors: Factors, vocabulary: Vocabulary, index: int) -> NamedDetection:
+def _triplet(detections: Detections, factors: Factors, vocabulary: Vocabulary, index: int) -> Triplet:
     verb_id, object_id = vocabulary.hoi_classes[int(detections.hoi_id[index])]
     columns = {name: factors.values[name] for name in factors.in_use if name != "detector"}
     assert factors.human is not None and factors.object is not None
     columns |= {"human_detector": factors.human, "object_detector": factors.object}
-    return NamedDetection(
+    return Triplet(
         verb=vocabulary.verbs[verb_id],
-        object_name=vocabulary.objects[object_id],
+        object=vocabulary.objects[object_id],
         score=float(detections.scores[index]),
-        human_box=detections.human_boxes[index],
-        object_box=detections.object_boxes[index],
-        parts={name: float(column[index]) for name, column in columns.items()},
+        boxes=np.stack([detections.human_boxes[index], detections.object_boxes[index]]),
+        factors={name: float(column[index]) for name, column in columns.items()},
     )
-
-
-def image_record(path: str, size: tuple[int, int], detections: Sequence[NamedDetection]) -> dict[str, Any]:
-    """Return one image as JSON values; `size` is (width, height) of the upright image."""
-    shown = [entry.to_json() for entry in detections]
-    return {"path": path, "width": size[0], "height": size[1], "detections": shown}
-
-
-def summary_line(path: str, detections: Sequence[NamedDetection]) -> str:
-    """Return one image as a line of text for a terminal: its triplets with their scores."""
-    found = ", ".join(f"{entry.verb} {entry.object_name} {entry.score:.3f}" for entry in detections)
-    return f"{printable(path)}: {found or 'nothing found above the threshold'}"
 
 
 def check_predictions_target(path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,22 +15,25 @@ from pipeline.data.images import open_image
 from pipeline.evaluation.fusion import Factors
 from pipeline.prediction.picture import MAX_SIDE, MIN_SIDE, PictureFolder, draw_prediction, is_drawn
 from pipeline.prediction.records import (
-    NamedDetection,
+    Triplet,
     best_of_image,
     check_predictions_target,
-    image_record,
     predictions_text,
-    summary_line,
     write_predictions,
 )
+from pipeline.prediction.result import Prediction
 from pipeline.report.colors import PAIRS
 
 COLORS = [ImageColor.getrgb(color) for color in PAIRS]
 HUMAN, PARTNER = np.array([10, 20, 40, 80], np.float32), np.array([30, 60, 90, 95], np.float32)
 
 
-def detection(verb="ride", score=0.5, human=HUMAN, partner=PARTNER) -> NamedDetection:
-    return NamedDetection(verb, "bicycle", score, human, partner, {"pairwise": 0.123456789})
+def triplet(verb="ride", score=0.5, human=HUMAN, partner=PARTNER) -> Triplet:
+    return Triplet(verb, "bicycle", score, np.stack([human, partner]), {"pairwise": 0.123456789})
+
+
+def prediction(*found, path="a.jpg", people=1, best=None) -> Prediction:
+    return Prediction(Path(path), Image.new("RGB", (100, 90)), list(found), people, best)
 
 
 def test_the_best_of_an_image_by_falling_score_first_row_first(vocabulary):
@@ -39,22 +43,31 @@ def test_the_best_of_an_image_by_falling_score_first_row_first(vocabulary):
     values = {"pairwise": tens, "detector": tens, "global": tens, "relatedness": tens + 0.01}
     factors = Factors(values, {"global": 0.0}, tens + 0.02, tens + 0.03)
     best = best_of_image(found, factors, vocabulary, 0, top_k=3, threshold=0.1)
-    names = [f"{entry.verb} {entry.object_name}" for entry in best]
+    names = [f"{entry.verb} {entry.object}" for entry in best]
     assert names == ["hold cup", "drink_with cup", "ride bicycle"]
     parts = {"pairwise": 0.2, "relatedness": 0.21, "human_detector": 0.22, "object_detector": 0.23}
-    assert best[0].parts == pytest.approx(parts)
+    assert best[0].factors == pytest.approx(parts)
     assert [entry.score for entry in best_of_image(found, factors, vocabulary, 0, top_k=2, threshold=0)] == [0.5, 0.5]
     assert best_of_image(found, factors, vocabulary, 2, top_k=2, threshold=0) == []
 
 
 def test_records_are_plain_json():
-    record = image_record("a.jpg", (100, 90), [detection(score=1.23456789e-7)])
+    record = prediction(triplet(score=1.23456789e-7)).to_json()
+    assert (record["path"], record["width"], record["height"]) == ("a.jpg", 100, 90)
     (entry,) = json.loads(json.dumps(record))["detections"]
     assert entry["score"] == 1.23457e-7
     assert entry["human_box"] == [10, 20, 40, 80]
     assert entry["parts"] == {"pairwise": 0.123457}
-    assert summary_line("a.jpg", [detection()]) == "a.jpg: ride bicycle 0.500"
-    assert "nothing found" in summary_line("a.jpg", [])
+
+
+def test_a_line_says_what_was_found_or_what_to_lower():
+    assert (
+        prediction(triplet(), triplet("sit_on", 0.0001234)).line() == "a.jpg: ride bicycle 0.50, sit_on bicycle 0.00012"
+    )
+    assert prediction(people=0).line() == "a.jpg: 0 people found; lower --detector-threshold"
+    assert prediction(people=2).line() == "a.jpg: 2 people found, no object for a pair; lower --detector-threshold"
+    line = prediction(best=triplet(score=0.0001)).line()
+    assert line == "a.jpg: nothing above the threshold, best: ride bicycle 0.00010; lower --threshold"
 
 
 def count_pixels(picture, color) -> int:
@@ -63,17 +76,17 @@ def count_pixels(picture, color) -> int:
 
 def test_pairs_are_drawn_in_their_colors_over_the_picture():
     image = Image.new("RGB", (100, 100), (90, 90, 90))
-    other = detection("hold", 0.3, human=HUMAN + 5)
-    picture = draw_prediction(image, [detection(), detection("push", 0.4), other])
+    other = triplet("hold", 0.3, human=HUMAN + 5)
+    picture = draw_prediction(image, [triplet(), triplet("push", 0.4), other], "")
     assert picture.width == MIN_SIDE
     assert min(count_pixels(picture, color) for color in COLORS[:2]) > 1000
     assert count_pixels(picture, COLORS[2]) == 0  # two pairs: the verbs of one share a color
-    blank = draw_prediction(image, [])
+    blank = draw_prediction(image, [], "nothing")
     assert all(count_pixels(blank, color) == 0 for color in COLORS)
 
 
 def test_boxes_stand_where_they_were_found():
-    picture = draw_prediction(Image.new("RGB", (640, 640), (90, 90, 90)), [detection(human=HUMAN * 4, partner=HUMAN)])
+    picture = draw_prediction(Image.new("RGB", (640, 640), (90, 90, 90)), [triplet(human=HUMAN * 4, partner=HUMAN)], "")
     for x, y in ((40, 200), (160, 200), (100, 80), (100, 319)):  # sides of the human box
         assert picture.getpixel((x, y)) == COLORS[0]
     assert picture.getpixel((230, 500)) == (90, 90, 90)
@@ -82,8 +95,20 @@ def test_boxes_stand_where_they_were_found():
 @pytest.mark.parametrize(("size", "longer"), [((50, 20), MIN_SIDE), ((800, 700), 800), ((4000, 100), MAX_SIDE)])
 def test_pictures_have_a_readable_size(size, longer):
     outside = np.array([-5, -5, 5000, 5000], np.float32)
-    picture = draw_prediction(Image.new("RGB", size), [detection(human=outside)])
+    picture = draw_prediction(Image.new("RGB", size), [triplet(human=outside)], "")
     assert picture.width == longer
+
+
+def test_a_legend_goes_on_in_the_next_line_and_leaves_the_width_as_it_is():
+    """Lines of 22 pixels: one pair with twelve verbs takes several, and each entry is whole."""
+    wide, narrow = Image.new("RGB", (640, 320)), Image.new("RGB", (50, 640))
+    many = [triplet(f"look_at_{number}", 0.5) for number in range(12)]
+    few, all_verbs = draw_prediction(wide, many[:1], ""), draw_prediction(wide, many, "")
+    assert few.size == (640, 320 + 8 + 22)
+    assert all_verbs.size == (640, 320 + 8 + 4 * 22)  # three entries of about 170 pixels fit in each line
+    assert draw_prediction(narrow, many[:2], "").size == (320, 640 + 8 + 2 * 22)
+    endless = draw_prediction(narrow, [triplet("look at the very far end of the world and its")], "")
+    assert endless.size == (320, 640 + 8 + 2 * 22)  # cut between its words
 
 
 # The folder of pictures
@@ -183,4 +208,4 @@ def test_json_holds_names_as_they_are_and_no_control_character():
     text = predictions_text(DOCUMENT)
     assert json.loads(text) == DOCUMENT
     assert not [character for character in text.replace("\n", "") if unicodedata.category(character) == "Cc"]
-    assert summary_line("a\n\x1b[2J.png", []).startswith("a\\n\\x1b[2J.png: ")
+    assert prediction(path="a\n\x1b[2J.png").line().startswith("a\\n\\x1b[2J.png: ")

@@ -96,7 +96,7 @@ def test_with_boxes_it_is_scored_and_trained_with_them(own_dataset, tmp_path):
     pairs = [row for row in csv.DictReader((root / SOURCE / "annotations.csv").read_text().splitlines()) if row["verb"]]
     assert metrics["counts"]["ground_truth_pairs"] == sum(row["image"].startswith("test/") for row in pairs) > 0
     succeeds(root, "report", "--dataset", "custom")
-    assert (layout.report / "precision_recall.png").exists()
+    assert (layout.report / "precision_recall.svg").exists()
     assert "box" not in layout.split("train").read_text()
     succeeds(root, "label-pairs", "--dataset", "custom")
     counts = read_stage_manifest(layout.stage_manifest("label_pairs")).counts

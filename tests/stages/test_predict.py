@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from pipeline.config.params import load_params
@@ -17,8 +18,12 @@ from pipeline.core.errors import ArtifactError
 from pipeline.data.images import open_image
 from pipeline.evaluation.fusion import fuse
 from pipeline.evaluation.params import EvaluateParams
+from pipeline.prediction.shipped import ShippedModel
+from pipeline.store.checkpoint import load_checkpoint
 from pipeline.store.dump import read_dump
+from pipeline.store.files import sha256_of
 from pipeline.toyworld.scenes import render_scene
+from stages import ship_model
 from tests.conftest import ROOT
 from tests.roots import copied, refused, succeeds, weakhoi
 from tests.stages.own_dataset import SOURCE
@@ -161,17 +166,22 @@ def test_top_k_and_threshold(predict):
     assert scores("--threshold", 1) == []
 
 
-def test_a_broken_image_is_skipped_and_the_rest_go_on(predict, tmp_path):
+def test_a_broken_image_is_skipped_and_the_rest_go_on(own_dataset, predict, tmp_path):
     shutil.copy(EXAMPLE, tmp_path / "b.png")
     (tmp_path / "a.jpg").write_bytes(b"no image")
     (tmp_path / "c.png").write_bytes(EXAMPLE.read_bytes()[:20000])
     Image.new("RGB", (3, 900)).save(tmp_path / "d.png")
     done = predict(tmp_path, "--json", tmp_path / "out.json", "--draw", tmp_path / "drawn", code=3)
-    lines = done.stderr.strip().splitlines()
+    first, *lines = done.stderr.strip().splitlines()
+    assert first == f"Model: {own_dataset}/cache/custom/checkpoints/ours"
     assert [line.partition(": image")[0] for line in lines[:3]] == [
         f"Skipped: {tmp_path / name}" for name in ("a.jpg", "c.png", "d.png")
     ]
-    assert lines[3:] == ["3 of 4 images were skipped"]
+    assert lines[3:] == [
+        f"Wrote {tmp_path}/out.json",
+        f"Wrote 1 picture to {tmp_path}/drawn",
+        "3 of 4 images were skipped",
+    ]
     found = json.loads((tmp_path / "out.json").read_text())
     assert [Path(image["path"]).name for image in found["images"]] == ["b.png"]
     assert [Path(image["path"]).name for image in found["skipped"]] == ["a.jpg", "c.png", "d.png"]
@@ -195,7 +205,7 @@ def test_a_second_run_gives_the_same_and_leaves_its_own_pictures_out(predict, tm
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert first.keys() == {"x.png", "x-hoi.jpg", "out.json"}
     done = predict(*call)
-    assert done.stderr == f"Left out: 1 pictures that predict drew, first {tmp_path}/x-hoi.jpg\n"
+    assert done.stderr.startswith(f"Left out: 1 pictures that predict drew, first {tmp_path}/x-hoi.jpg\n")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
 
 
@@ -223,7 +233,8 @@ def test_a_picture_that_cannot_be_written_loses_no_prediction(predict, tmp_path,
         shutil.copy(EXAMPLE, tmp_path / name)
     done = predict(tmp_path, "--draw", tmp_path / "drawn", "--json", tmp_path / "out.json", code=2)
     assert len(json.loads((tmp_path / "out.json").read_text())["images"]) == 2
-    assert done.stderr == f"Error: {tmp_path}/a.png: cannot be written (No space left on device); free space\n"
+    last = f"Error: {tmp_path}/a.png: cannot be written (No space left on device); free space"
+    assert done.stderr.splitlines()[-2:] == [f"Wrote {tmp_path}/out.json", last]
 
 
 def test_predictions_go_into_a_pipe_which_stays_one(predict, tmp_path):
@@ -241,7 +252,7 @@ def test_predictions_go_into_a_pipe_which_stays_one(predict, tmp_path):
 def test_an_image_without_people_has_no_detections(predict, tmp_path):
     Image.new("RGB", (90, 70), "gray").save(tmp_path / "x.png")
     done = predict(tmp_path / "x.png", "--draw", tmp_path / "drawn")
-    assert "nothing found" in done.stdout
+    assert done.stdout == f"{tmp_path}/x.png: 0 people found; lower --detector-threshold\n"
     assert open_image(tmp_path / "drawn/x-hoi.jpg").width >= 640
 
 
@@ -315,8 +326,39 @@ def test_a_checkpoint_whose_objects_the_detector_does_not_know(own_dataset, tmp_
     assert "does not know 1 categories of the vocabulary: zebra" in line
 
 
-def test_before_the_toyworld_is_trained_the_error_says_how(own_dataset):
-    assert 'run "make repro" once' in refused(own_dataset, "predict", str(EXAMPLE))
+def test_before_the_toyworld_is_trained_its_model_comes_from_the_package(own_dataset, tmp_path):
+    assert succeeds(own_dataset, "predict", str(EXAMPLE), "--json", "-").stderr == ""  # also where 2>&1 is read
+    done = succeeds(own_dataset, "predict", str(EXAMPLE), "--json", str(tmp_path / "own.json"))
+    model, note, _ = done.stderr.splitlines()
+    assert model == "Model: toyworld/ours, shipped with weakhoi"
+    assert "does not know photographs" in note
+    succeeds(tmp_path, "predict", str(EXAMPLE), "--json", str(tmp_path / "anywhere.json"))  # no params.yaml there
+    assert (tmp_path / "own.json").read_text() == (tmp_path / "anywhere.json").read_text()
+    assert 'run "make repro" once' in refused(own_dataset, "predict", str(EXAMPLE), "--variant", "baseline")
+
+
+def test_a_model_that_was_trained_here_comes_before_that_of_the_package(own_dataset, tmp_path):
+    root = copied(own_dataset, tmp_path / "root")
+    shutil.copytree(root / "cache/custom", root / "cache/toyworld")
+    done = succeeds(root, "predict", str(EXAMPLE))
+    assert done.stderr.splitlines()[0] == f"Model: {root}/cache/toyworld/checkpoints/ours"
+
+
+def test_a_trained_model_is_put_into_the_package_with_the_settings_that_predict_reads(own_dataset, tmp_path):
+    call = ("--dataset", "custom", "--output", str(tmp_path), "--root", str(own_dataset))
+    done = CliRunner().invoke(ship_model.command, call)
+    assert done.exit_code == 0, done.output
+    model, checkpoint = ShippedModel("custom", Run("ours"), tmp_path), own_dataset / "cache/custom/checkpoints/ours"
+    state, config = model.load()
+    trained, expected = load_checkpoint(checkpoint)
+    assert config == expected
+    assert all(
+        (state[name].float() - value).abs().max() <= 2**-10 * value.abs().max() for name, value in trained.items()
+    )
+    params = load_params(own_dataset / "params.yaml", "custom", Run("ours"))
+    assert model.params.sections == {name: params.sections[name] for name in ("detect", "infer", "evaluate")}
+    made_from = json.loads(model.manifest_path.read_text())["made_from"]
+    assert made_from["cache/custom/checkpoints/ours"] == sha256_of(checkpoint)
 
 
 def test_the_shipped_example_is_drawn_by_the_toyworld():

@@ -59,10 +59,11 @@ def test_json_over_a_picture_of_the_same_call(folder, tmp_path):
 def test_pictures_that_were_drawn_are_no_images(folder, tmp_path):
     pictures = PictureFolder(folder, [folder / "b.png"])
     pictures.save(folder / "b.png", Image.new("RGB", (30, 30)))
-    done = weakhoi(tmp_path, "predict", str(folder), "--draw", str(tmp_path / "drawn"))
+    done = weakhoi(tmp_path, "predict", str(folder), "--draw", str(tmp_path / "drawn"), "--variant", "baseline")
     left, missing = done.stderr.strip().splitlines()
     assert left == f"Left out: 1 pictures that predict drew, first {folder}/b-hoi.jpg"
     assert missing.startswith(f"Error: {tmp_path}/params.yaml does not exist")  # the first that the model needs
+    assert '"toyworld/baseline" does not come with weakhoi' in missing
     line = not_predicted(tmp_path, folder / "b-hoi.jpg")
     assert "nothing to predict on but 1 pictures that predict drew" in line
 
