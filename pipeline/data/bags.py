@@ -115,7 +115,7 @@ class BagDataset(Dataset[Bag]):
 
     def __getitem__(self, index: int) -> Bag:
         record = self.manifest.images[index]
-        found = self.proposals.image(index, self.max_proposals)
+        found = self.proposals_of(index)
         if self.class_probabilities:
             found = found.with_class_probabilities(len(self.proposals.objects))
         return Bag(
@@ -127,6 +127,10 @@ class BagDataset(Dataset[Bag]):
             pair_labels=self._pair_labels(index),
             features=None if self.features is None else torch.from_numpy(self.features.image(index)),
         )
+
+    def proposals_of(self, index: int) -> Proposals:
+        """Those of one image that are paired."""
+        return self.proposals.image(index, self.max_proposals)
 
     def _pixels(self, index: int) -> Tensor:
         if self.features is not None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from pipeline.backbones.base import freeze_batch_norm
@@ -26,7 +25,6 @@ from pipeline.methods.base import check_columns
 from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.model import HoiModel
 from pipeline.methods.pairing import PairRule
-from pipeline.store.ragged import row_owner
 from pipeline.training.distributed import ALONE, Ranks, check_shares
 from pipeline.training.feed import Feed
 from pipeline.training.log import TrainingLog
@@ -188,12 +186,7 @@ def _check_labels(dataset: BagDataset) -> None:
 
 def _check_pairs(rule: PairRule, dataset: BagDataset) -> None:
     """Refuse a split in which no human has a partner."""
-    proposals = dataset.proposals
-    image, pairable = row_owner(proposals.offsets), rule.pairable.numpy()
-    humans = np.bincount(image[proposals.object_ids == rule.human_object_id], minlength=len(dataset))
-    partners = np.bincount(image[pairable[proposals.object_ids]], minlength=len(dataset))
-    partners -= pairable[rule.human_object_id]  # no human is its own partner
-    if not ((humans > 0) & (partners > 0)).any():
+    if not rule.counts(dataset.proposals.object_ids, dataset.proposals.offsets).any():
         raise DataError(
             f"training: none of {len(dataset)} images has a human and an object to pair; "
             "lower detect.score_threshold or check the proposals file"
