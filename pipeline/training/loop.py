@@ -21,6 +21,7 @@ from pipeline.core.errors import DataError, ParamError, did_you_mean
 from pipeline.core.seeding import torch_generator, torch_seed
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset, EpochSampler, load_batches
+from pipeline.data.role_cap import RoleCap
 from pipeline.methods.base import check_columns
 from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.model import HoiModel
@@ -79,6 +80,7 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
     _check_labels(dataset)
     if model.method.needs_proposals:
         _check_pairs(rule, dataset)
+        _tell_left_out(dataset, run)
     weights = loss_weights(model.method.loss_names, params)
     state, log = _start(model, dataset, run, iterations)
     if not iterations:  # keep the weights that training would start from (Abl 1)
@@ -191,6 +193,13 @@ def _check_pairs(rule: PairRule, dataset: BagDataset) -> None:
             f"training: none of {len(dataset)} images has a human and an object to pair; "
             "lower detect.score_threshold or check the proposals file"
         )
+
+
+def _tell_left_out(dataset: BagDataset, run: TrainingRun) -> None:
+    """Say which proposals are not learned from, where the cap leaves some out."""
+    cap, tell = dataset.max_proposals, run.tell if run.ranks.writes else None
+    if tell is not None and isinstance(cap, RoleCap) and (line := cap.left_out(dataset.proposals, dataset.learned)):
+        tell(line)
 
 
 @torch.no_grad()

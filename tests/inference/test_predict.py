@@ -10,6 +10,7 @@ from pipeline.detection.detectors import Detector
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 from pipeline.inference import predict
 from pipeline.inference.params import InferParams
+from pipeline.methods import pair_chunks
 from tests.small_model import chosen, small_model
 
 
@@ -56,3 +57,27 @@ def test_class_probabilities_go_to_the_methods_that_ask(
     assert (batch.class_probabilities > 0).all()  # the whole row, not the score alone
     if len(found.dump.human_index):
         assert (found.dump.outputs["relevance_logs"] > -200).any()
+
+
+def test_batches_that_close_by_pairs_keep_the_order(
+    vocabulary, model_params, small_visual, detector, tmp_path, monkeypatch
+):
+    paths = [tmp_path / f"{name}.png" for name in "cab"]
+    for seed, path in enumerate(paths):
+        pixels = np.random.default_rng(seed).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(path)
+    model = small_model(vocabulary, model_params, small_visual)
+    monkeypatch.setattr(pair_chunks, "CHUNK_BYTES", model.network.backbone.region_bytes)
+    found = list(
+        predict.predict_images(
+            paths,
+            model=model,
+            detector=detector,
+            vocabulary=vocabulary,
+            params=InferParams(batch_size=8, part_size=8, max_proposals=20),
+            device=torch.device("cpu"),
+            skipped=pytest.fail,
+        )
+    )
+    assert [batch.paths for batch in found] == [(path,) for path in paths]
+    assert all(len(batch.dump.human_index) > 1 for batch in found)
