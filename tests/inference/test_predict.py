@@ -10,7 +10,6 @@ from pipeline.detection.detectors import Detector
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 from pipeline.inference import predict
 from pipeline.inference.params import InferParams
-from pipeline.methods import pair_chunks
 from tests.small_model import chosen, small_model
 
 
@@ -67,7 +66,7 @@ def test_batches_that_close_by_pairs_keep_the_order(
         pixels = np.random.default_rng(seed).integers(0, 255, (64, 64, 3)).astype(np.uint8)
         Image.fromarray(pixels).save(path)
     model = small_model(vocabulary, model_params, small_visual)
-    monkeypatch.setattr(pair_chunks, "CHUNK_BYTES", model.network.backbone.region_bytes)
+    monkeypatch.setattr(predict, "closed_batches", lambda *_: [range(0, 1), range(1, 3)])
     found = list(
         predict.predict_images(
             paths,
@@ -79,5 +78,6 @@ def test_batches_that_close_by_pairs_keep_the_order(
             skipped=pytest.fail,
         )
     )
-    assert [batch.paths for batch in found] == [(path,) for path in paths]
-    assert all(len(batch.dump.human_index) > 1 for batch in found)
+    assert [batch.paths for batch in found] == [(paths[0],), (paths[1], paths[2])]
+    assert [len(batch.dump) for batch in found] == [len(batch.images) for batch in found] == [1, 2]
+    assert found[1].dump.image_ids == tuple(path.as_posix() for path in paths[1:])
