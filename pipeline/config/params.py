@@ -46,6 +46,8 @@ class ExecutionParams(KnownKeys):
     channels_last: Switch = True  # train and infer on CUDA: memory format of images and convolutions
     compile: Switch = False  # train on CUDA: torch.compile the backbone's trunk
     gradient_checkpointing: Switch = False  # train: recompute the backbone's stages in the backward pass, saves memory
+    # train: images of this rank's share of a batch that are computed at once, gradients add up; null: the whole share
+    micro_batch: Annotated[Whole, within(1, 4096)] | None = None
     decode_threads: Annotated[Whole, within(1, 256)] = (
         2  # detect, encode_images, infer, represent: decode while it computes
     )

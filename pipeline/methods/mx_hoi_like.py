@@ -129,6 +129,7 @@ class MxHoiLike(Method):
     Params = PairTrunkParams
     params: PairTrunkParams
     takes_boxes = True
+    couples_images = True  # swapped objects are of the next image
     separates_supervision = True
     columns = (OutputColumn("interaction_logits", "pair", "verbs", "pairwise"),)
     loss_names = ("weak", "boxes", "swapped")

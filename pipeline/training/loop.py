@@ -29,10 +29,11 @@ from pipeline.methods.pairing import PairRule
 from pipeline.training.distributed import ALONE, Ranks, check_shares
 from pipeline.training.feed import Feed
 from pipeline.training.log import TrainingLog
+from pipeline.training.memory import memory_explained
 from pipeline.training.optimizer import SeparateMomentsAdam, build_optimizer, build_schedule
 from pipeline.training.params import TrainParams
 from pipeline.training.resume import TrainingState
-from pipeline.training.step import BatchLoss, optimizer_step, place_network
+from pipeline.training.step import BatchLoss, check_micro_batch, optimizer_step, place_network
 from pipeline.training.watch import LossWatch
 
 _CALIBRATION_BATCHES = 8
@@ -95,19 +96,23 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
         device=run.device,
         ranks=ranks,
         channels_last=run.execution.channels_last,
+        micro_batch=run.execution.micro_batch,
     )
     losses = model.method.losses(LabeledClasses(vocabulary, dataset.seen)).to(run.device)
     check = partial(check_columns, method=model.method, vocabulary=vocabulary)
     whole_loss = BatchLoss(network, losses, weights, params.precision, check)
     batch_loss = ranks.share(whole_loss)
     watch = LossWatch(ranks, whole_loss.figures, lag=1 if run.device.type == "cuda" else 0, tell=run.tell)
-    for iteration, batch in enumerate(feed, start):
+    for iteration, parts in enumerate(feed, start):
+        image_index = parts[0].image_index
         if isinstance(state.optimizer, SeparateMomentsAdam):
-            state.optimizer.has_boxes = bool(dataset.has_boxes[batch.image_index[0]])
+            state.optimizer.has_boxes = bool(dataset.has_boxes[image_index[0]])
         losses.progress = iteration / iterations
-        figures = optimizer_step(batch_loss, state.optimizer, batch, ranks, gradient_clip=params.gradient_clip)
+        share = sum(len(part.bags) for part in parts)
+        with memory_explained(model.method, params, run.execution, share=share):
+            figures = optimizer_step(batch_loss, state.optimizer, parts, ranks, gradient_clip=params.gradient_clip)
         state.schedule.step()
-        seen = watch.add(iteration, [dataset.manifest.image_ids[index] for index in batch.image_index], figures)
+        seen = watch.add(iteration, [dataset.manifest.image_ids[index] for index in image_index], figures)
         last = iteration + 1 == iterations
         saves = (iteration + 1) % params.checkpoint_every == 0 and not last
         if saves or last:  # a step is checked before anything of it is saved
@@ -146,6 +151,12 @@ def _start(
     separates = model.method.separates_supervision
     smallest = _sampler(dataset, params, 0, separates=separates).smallest_batch
     check_shares(ranks, batch_size=smallest, moving_norms=moving_norms)
+    check_micro_batch(
+        run.execution.micro_batch,
+        model.config["method"]["name"],
+        couples_images=model.method.couples_images,
+        moving_norms=moving_norms,
+    )
     if not moving_norms:
         freeze_batch_norm(network)
     place_network(network, run.execution, run.device, moving_norms=moving_norms)
