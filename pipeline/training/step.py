@@ -138,7 +138,7 @@ def optimizer_step(
         shares.append(torch.stack([total.detach(), *terms]))
     norm = torch.nn.utils.clip_grad_norm_(batch_loss.parameters(), gradient_clip)
     optimizer.step()
-    return torch.cat([torch.stack(shares).sum(0), norm[None]])
+    return torch.cat([sum(shares[1:], start=shares[0]), norm[None]])
 
 
 def _gradients_kept(batch_loss: nn.Module) -> AbstractContextManager[None]:
