@@ -6,11 +6,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pipeline.methods import pair_chunks
 from pipeline.methods.explanation_hoi.graph import Graph
 from pipeline.methods.pairing import PairIndex
 
 FLOOR = -200.0  # logarithm of a relevance of zero: float64 holds its exponential
-_VERBS_AT_ONCE = 8  # backward passes that are computed as one
+_VERBS_AT_ONCE = 8  # backward passes that are computed as one, at most
+_COPIES = 3  # of the gradients of the nodes' maps, while their norms are taken
 
 
 def relevance_logs(
@@ -48,7 +50,8 @@ def relevances(logits: Tensor, graph: Graph, verbs: Tensor) -> tuple[Tensor, Ten
         verbs: int64 [I, K], verbs of each image.
     """
     nodes, edges = [], []
-    for chosen in verbs.split(_VERBS_AT_ONCE, dim=1):
+    fitting = pair_chunks.CHUNK_BYTES // max(1, _COPIES * graph.maps.nbytes)
+    for chosen in verbs.split(min(max(1, fitting), _VERBS_AT_ONCE), dim=1):
         picks = functional.one_hot(chosen.T, logits.shape[1]).to(logits.dtype)  # [k, I, A]
         maps, linear, edge = torch.autograd.grad(logits, graph.leaves, picks, retain_graph=True, is_grads_batched=True)
         nodes.append(maps.abs().flatten(2).sum(2) + linear.abs().sum(2))
