@@ -113,7 +113,7 @@ class Problem:
         weights = loss_weights(model.method.loss_names, train)
         batch_loss = BatchLoss(model.network, losses, weights, train.precision)
         batch = self.batch(num_images, device, way)
-        return lambda: optimizer_step(batch_loss, optimizer, batch, ALONE, gradient_clip=train.gradient_clip)
+        return lambda: optimizer_step(batch_loss, optimizer, [batch], ALONE, gradient_clip=train.gradient_clip)
 
     def flops(self, num_images: int, device: torch.device) -> int:
         """Of the matrix products and convolutions of one plain step, what a step has to compute."""

@@ -102,7 +102,7 @@ class Problem:
         bags = self.bags(train.batch_size, with_proposals=method.needs_proposals)
         batch = FedBatch(bags, PairRule.of(self.vocabulary).pair(bags), tuple(range(len(bags))))
         clip = train.gradient_clip
-        return lambda: optimizer_step(loss, optimizer, batch, ALONE, gradient_clip=clip), len(bags)
+        return lambda: optimizer_step(loss, optimizer, [batch], ALONE, gradient_clip=clip), len(bags)
 
     def inference(self) -> tuple[Callable[[], object], int]:
         """One batch of `infer`, and its number of images."""

@@ -96,7 +96,7 @@ class Problem:
         losses = model.method.losses(LabeledClasses(vocabulary_of(self.dataset)))
         batch_loss = BatchLoss(model.network, losses, loss_weights(names, train), "float32")
         batch = self.batch(with_proposals=model.method.needs_proposals)
-        return lambda: optimizer_step(batch_loss, optimizer, batch, ALONE, gradient_clip=train.gradient_clip)
+        return lambda: optimizer_step(batch_loss, optimizer, [batch], ALONE, gradient_clip=train.gradient_clip)
 
     def inference(self, variant: str) -> Callable[[], object]:
         """The network over all pairs."""

@@ -52,7 +52,7 @@ class _OneLine(click.ClickException):
 
     def __init__(self, error: UserError, stage: str) -> None:
         line = " ".join(str(error).split())
-        if isinstance(error, NoMemoryError):
+        if isinstance(error, NoMemoryError) and error.remedy is None:
             line += f"; {_LESS_MEMORY.get(stage, 'close other programs, or take a machine with more memory')}"
         super().__init__(printable(line))
 

@@ -101,6 +101,14 @@ class Backbone(nn.Module, ABC):
     def region_embedding(self, features: Features, boxes: Tensor, image: Tensor) -> Tensor:
         """Embeddings [R, D] of boxes [R, 4], xyxy in 0..1 of their images; `image` int64 [R] are rows of the batch."""
 
+    @property
+    def region_bytes(self) -> int:
+        """Memory that `region_embedding` takes for each region, about; the pairs of a crowd are cut by it.
+
+        By default that of a grid of 7 x 7, twice.
+        """
+        return 2 * 7 * 7 * self.embed_dim * 4
+
     # Optional, for methods that read more than embeddings; each raises a ParamError where a backbone lacks it.
 
     @property

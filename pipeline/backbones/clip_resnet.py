@@ -155,6 +155,11 @@ class ClipResNet(Backbone):
         return attention_pool(self.attnpool, tokens, (self.params.roi_size, self.params.roi_size))
 
     @property
+    def region_bytes(self) -> int:
+        """Tokens of a region without and with mean and position, and what the pool's heads ask and mix: float32."""
+        return 4 * self.patch_width * 2 * (self.params.roi_size**2 + self.attnpool.num_heads)
+
+    @property
     def region_map_shape(self) -> tuple[int, int]:
         """C of the feature map, and the side of RoIAlign's grid."""
         return self.patch_width, self.params.roi_size

@@ -47,6 +47,8 @@ class ExecutionParams(KnownKeys):
     compile: Switch = False  # train on CUDA: torch.compile the backbone's trunk
     gradient_checkpointing: Switch = False  # train: recompute the backbone's stages in the backward pass, saves memory
     tensorboard: Switch = False  # train: write curves for TensorBoard into cache/DATASET/tensorboard
+    # train: images of this rank's share of a batch that are computed at once, gradients add up; null: the whole share
+    micro_batch: Annotated[Whole, within(1, 4096)] | None = None
     decode_threads: Annotated[Whole, within(1, 256)] = (
         2  # detect, encode_images, infer, represent: decode while it computes
     )

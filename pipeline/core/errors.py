@@ -40,7 +40,15 @@ class ResourceError(UserError):
 
 
 class NoMemoryError(ResourceError):
-    """Memory ran out. How to need less depends on the stage, so its command adds that."""
+    """Memory ran out.
+
+    Args:
+        remedy: how to need less; None: that depends on the stage, so its command adds it.
+    """
+
+    def __init__(self, message: str, remedy: str | None = None) -> None:
+        super().__init__(message if remedy is None else f"{message}; {remedy}")
+        self.remedy = remedy
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)

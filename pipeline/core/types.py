@@ -168,6 +168,11 @@ class Proposals:
         probabilities[np.arange(len(self)), self.object_ids] = self.scores
         return replace(self, class_probabilities=probabilities)
 
+    def take(self, rows: IntArray) -> Proposals:
+        """Some of the proposals, int64 [n], in that order."""
+        probabilities = None if self.class_probabilities is None else self.class_probabilities[rows]
+        return Proposals(self.boxes[rows], self.scores[rows], self.object_ids[rows], probabilities)
+
     @classmethod
     def empty(cls) -> Proposals:
         """Proposals of an image in which nothing was found."""

@@ -23,6 +23,7 @@ from pipeline.core.seeding import numpy_generator, torch_generator
 from pipeline.core.types import Proposals
 from pipeline.data.images import open_split_image
 from pipeline.data.pixels import normalize_pixels, square_pixels
+from pipeline.data.role_cap import RoleCap
 from pipeline.data.split import SplitManifest
 from pipeline.store.features_file import SplitFeatures
 from pipeline.store.pair_labels_file import SplitPairLabels
@@ -66,7 +67,7 @@ class BagDataset(Dataset[Bag]):
         labels: float32 [I, H], zeros for inference.
         root: repository root.
         image_side: pixels of the network's square input.
-        max_proposals: kept per image, best scores first.
+        max_proposals: kept per image, best scores first, or which are: those of each role.
         class_probabilities: batches hold them; as far as scores and categories tell where `proposals` has none.
         pair_labels: of the same proposals; None under image-level labels.
         has_boxes: bool [I], images whose pair labels are used; none by default.
@@ -87,7 +88,7 @@ class BagDataset(Dataset[Bag]):
         labels: NDArray[np.float32],
         root: Path,
         image_side: int,
-        max_proposals: int,
+        max_proposals: int | RoleCap,
         class_probabilities: bool = False,
         pair_labels: SplitPairLabels | None = None,
         has_boxes: NDArray[np.bool_] | None = None,
@@ -115,7 +116,7 @@ class BagDataset(Dataset[Bag]):
 
     def __getitem__(self, index: int) -> Bag:
         record = self.manifest.images[index]
-        found = self.proposals.image(index, self.max_proposals)
+        found = self.proposals_of(index)
         if self.class_probabilities:
             found = found.with_class_probabilities(len(self.proposals.objects))
         return Bag(
@@ -128,6 +129,13 @@ class BagDataset(Dataset[Bag]):
             features=None if self.features is None else torch.from_numpy(self.features.image(index)),
         )
 
+    def proposals_of(self, index: int) -> Proposals:
+        """Those of one image that are paired."""
+        if isinstance(self.max_proposals, int):
+            return self.proposals.image(index, self.max_proposals)
+        found = self.proposals.image(index)
+        return found.take(self.max_proposals.rows(found.object_ids))
+
     def _pixels(self, index: int) -> Tensor:
         if self.features is not None:
             return torch.zeros(3, 0, 0, dtype=torch.uint8)
@@ -136,7 +144,9 @@ class BagDataset(Dataset[Bag]):
     def _pair_labels(self, index: int) -> NDArray[np.int64] | None:
         if self.pair_labels is None or not self.has_boxes[index]:
             return None
-        labeled = self.pair_labels.image(index, self.max_proposals)
+        cap = self.max_proposals
+        rows = np.arange(cap) if isinstance(cap, int) else cap.rows(self.proposals.image(index).object_ids)
+        labeled = self.pair_labels.image(index, rows)
         return labeled[self.seen[labeled[:, 2]]]
 
 

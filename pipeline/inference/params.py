@@ -12,7 +12,7 @@ from pipeline.config.types import BatchSize, KnownKeys, MaxProposals, PartSize, 
 class InferParams(KnownKeys):
     """How many images and proposals at a time."""
 
-    batch_size: BatchSize
+    batch_size: BatchSize  # images; fewer where together they have more pairs than are computed at once
     part_size: PartSize  # images per resumable part
     max_proposals: MaxProposals = 100  # per image, best scores first
 

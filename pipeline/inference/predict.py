@@ -24,6 +24,7 @@ from pipeline.data.pixels import square_pixels
 from pipeline.detection.batches import batches_of_one_size
 from pipeline.detection.detectors import Detector
 from pipeline.detection.proposals import category_map, detect_tensors, image_tensor
+from pipeline.inference.bag_work import closed_batches
 from pipeline.inference.pair_outputs import batch_outputs, dump_of
 from pipeline.inference.params import InferParams
 from pipeline.methods.model import HoiModel
@@ -51,7 +52,7 @@ def predict_images(
     device: torch.device,
     skipped: Callable[[Source, DataError], None],
 ) -> Iterator[PredictedBatch]:
-    """Yield predictions in the order of `sources`, `params.batch_size` images at a time.
+    """Yield predictions in the order of `sources`, at most `params.batch_size` images at a time (`closed_batches`).
 
     Args:
         params: batch size, and how many proposals of an image are paired, best scores first.
@@ -74,10 +75,11 @@ def predict_images(
         else:
             found = [replace(entry, class_probabilities=None) for entry in found]
         bags = [_bag(row, images[row], found[row], model.image_size, vocabulary) for row in range(len(images))]
-        arrays = batch_outputs(model, vocabulary, collate_bags(bags), device)
-        names = tuple(str(row) for row in range(low, low + len(opened)))
-        dump = dump_of(arrays, model.method.columns, vocabulary, names, "predict")
-        yield PredictedBatch(tuple(source for source, _ in opened), tuple(images), dump)
+        for rows in closed_batches(model, vocabulary, [entry.object_ids for entry in found], params.batch_size):
+            arrays = batch_outputs(model, vocabulary, collate_bags([bags[row] for row in rows]), device)
+            names = tuple(str(low + row) for row in rows)
+            dump = dump_of(arrays, model.method.columns, vocabulary, names, "predict")
+            yield PredictedBatch(tuple(opened[row][0] for row in rows), tuple(images[row] for row in rows), dump)
 
 
 def _opened(

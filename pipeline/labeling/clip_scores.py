@@ -26,8 +26,11 @@ from pipeline.data.bags import BagDataset
 from pipeline.data.split import take_split
 from pipeline.inference.bag_work import BagWork, cut_by_image
 from pipeline.labeling.params import LabelParams
+from pipeline.methods.base import Outputs
 from pipeline.methods.model import HoiModel, ModelChoice, new_model
+from pipeline.methods.pair_chunks import over_pairs
 from pipeline.methods.pair_trunk import bank_logits, union_embeddings
+from pipeline.methods.pairing import PairIndex
 from pipeline.methods.params import ModelParams
 from pipeline.prompts.clip_bank import clip_inputs, open_clip, read_dataset_bank
 from pipeline.prompts.params import ClipParams
@@ -70,10 +73,14 @@ class ClipScoreWork(BagWork):
         features = network.backbone(batch.images)
         compared = network.bank, network.logit_scale, network.params
         whole = bank_logits(network.backbone.global_embedding(features), *compared).softmax(1)
-        regions = union_embeddings(network.backbone, features, batch, pairs, network.params)
-        union = bank_logits(regions, *compared).softmax(1)  # [M, H]
         category = torch.from_numpy(self.vocabulary.hoi_object_ids).to(self.device)
-        union = union.masked_fill(batch.object_ids[pairs.object][:, None] != category, -1)
+
+        def of_pairs(pairs: PairIndex) -> Outputs:
+            regions = union_embeddings(network.backbone, features, batch, pairs, network.params)
+            scores = bank_logits(regions, *compared).softmax(1)
+            return {"union": scores.masked_fill(batch.object_ids[pairs.object][:, None] != category, -1)}
+
+        union = over_pairs(of_pairs, pairs, network.backbone)["union"]  # [M, H]
         best = torch.full_like(whole, -1).scatter_reduce(0, pairs.image[:, None].expand_as(union), union, "amax")
         weight = self.params.union_weight
         return (weight * best + (1 - weight) * whole).masked_fill(best < 0, torch.nan)

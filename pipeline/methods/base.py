@@ -118,6 +118,8 @@ class Method(ABC):
         needs_class_probabilities: batches hold the detector's probability of each category.
         needs_gradients: the outputs at inference come from gradients; parameters that need none should ask for none.
         takes_boxes: the losses read `pair_labels`, where `train.supervision` asks for annotated boxes.
+        couples_images: the losses compare images of a batch, or keep statistics of it, so that a part of a batch cannot
+            be computed by itself (`execution.micro_batch`).
         separates_supervision: where some images have boxes, a batch holds images of one kind, with boxes or without,
             and the optimizer keeps moments of its own for each kind.
     """
@@ -129,6 +131,7 @@ class Method(ABC):
     needs_class_probabilities: bool = False
     needs_gradients: bool = False
     takes_boxes: bool = False
+    couples_images: bool = False
     separates_supervision: bool = False
 
     def __init__(self, params: Any) -> None:

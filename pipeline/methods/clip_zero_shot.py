@@ -10,6 +10,7 @@ from pipeline.core.errors import ParamError
 from pipeline.core.outputs import OutputColumn
 from pipeline.methods.base import HoiNetwork, Losses, Method, Outputs, Parts
 from pipeline.methods.image_labels import LabeledClasses
+from pipeline.methods.pair_chunks import over_pairs
 from pipeline.methods.pair_trunk import PairTrunkParams, VerbsOfPairs, bank_logits, logit_of_log, union_embeddings
 from pipeline.methods.pairing import PairIndex
 
@@ -26,10 +27,15 @@ class ClipZeroShotNetwork(HoiNetwork):
 
     def forward(self, batch: BagBatch, pairs: PairIndex) -> Outputs:
         """Compare the union regions of a batch's pairs with the bank."""
-        union = union_embeddings(self.backbone, self.backbone.features_of(batch), batch, pairs, self.params)
-        similarities = bank_logits(union, self.bank, self.logit_scale, self.params)
-        logits = logit_of_log(torch.log_softmax(similarities, 1))
-        return {"interaction_logits": self.verbs_of_pairs(logits, batch.object_ids[pairs.object])}
+        features = self.backbone.features_of(batch)
+
+        def compared(pairs: PairIndex) -> Outputs:
+            union = union_embeddings(self.backbone, features, batch, pairs, self.params)
+            similarities = bank_logits(union, self.bank, self.logit_scale, self.params)
+            logits = logit_of_log(torch.log_softmax(similarities, 1))
+            return {"interaction_logits": self.verbs_of_pairs(logits, batch.object_ids[pairs.object])}
+
+        return over_pairs(compared, pairs, self.backbone)
 
 
 class ClipZeroShot(Method):

@@ -17,6 +17,8 @@ share a batch, from the next image of the rank: there, ranks change the result.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -25,6 +27,7 @@ from pipeline.core.outputs import OutputColumn
 from pipeline.methods.base import BatchCounts, HoiNetwork, Losses, Method, Outputs, Parts
 from pipeline.methods.box_labels import annotated_verbs
 from pipeline.methods.image_labels import LabeledClasses, summed_bce
+from pipeline.methods.pair_chunks import over_pairs
 from pipeline.methods.pair_trunk import PairTrunk, PairTrunkParams, mlp, set_output_bias
 from pipeline.methods.pairing import PairIndex
 from pipeline.methods.segments import segment_max
@@ -48,6 +51,10 @@ class MxHoiNetwork(HoiNetwork):
         """Score the pairs of a batch."""
         features = self.backbone.features_of(batch)
         appearance = self.trunk.appearance(self.backbone, features, batch)
+        return over_pairs(partial(self._scored, batch, appearance), pairs, self.backbone)
+
+    def _scored(self, batch: BagBatch, appearance: Tensor, pairs: PairIndex) -> Outputs:
+        """Outputs [M, *] of pairs: of all of the batch in training, where gradients are computed."""
         human = appearance[pairs.human], batch.boxes[pairs.human]
         outputs = {"interaction_logits": self._logits(batch, pairs, human, pairs.object, appearance, pairs.image)}
         if self.training and len(pairs.bags) > 1:
@@ -122,6 +129,7 @@ class MxHoiLike(Method):
     Params = PairTrunkParams
     params: PairTrunkParams
     takes_boxes = True
+    couples_images = True  # swapped objects are of the next image
     separates_supervision = True
     columns = (OutputColumn("interaction_logits", "pair", "verbs", "pairwise"),)
     loss_names = ("weak", "boxes", "swapped")

@@ -17,6 +17,8 @@ from pipeline.config.types import KnownKeys, Real, Switch, Whole, within
 from pipeline.core.bags import BagBatch
 from pipeline.core.boxes import box_union
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.methods.base import Outputs
+from pipeline.methods.pair_chunks import over_rows
 from pipeline.methods.pairing import PairIndex
 from pipeline.methods.spatial import SpatialEncoder, spatial_encoding
 
@@ -46,9 +48,8 @@ class PairTrunk(nn.Module):
         self.spatial = SpatialEncoder(hidden=params.spatial_hidden, width=width, epsilon=params.spatial_epsilon)
         self.pair_embedding = mlp(3 * width, params.pair_hidden, width, params.dropout)  # F_E
 
-    def forward(self, backbone: Backbone, features: Features, batch: BagBatch, pairs: PairIndex) -> Tensor:
-        """v_p [M, D]."""
-        appearance = self.appearance(backbone, features, batch)
+    def forward(self, appearance: Tensor, batch: BagBatch, pairs: PairIndex) -> Tensor:
+        """v_p [M, D] of pairs, from what `appearance` says of all proposals [N, D]."""
         boxes = batch.boxes[pairs.human], batch.boxes[pairs.object]
         return self.join(appearance[pairs.human], appearance[pairs.object], *boxes, batch.image_sizes[pairs.image])
 
@@ -76,8 +77,12 @@ def _regions(
 ) -> Tensor:
     """Embeddings [R, D] of boxes [R, 4] in original pixels."""
     placed = boxes / batch.image_sizes[image].repeat(1, 2)
-    embeddings = backbone.region_embedding(features, placed, image)
-    return functional.normalize(embeddings, dim=1) if params.normalize_rois else embeddings
+
+    def pooled(rows: slice) -> Outputs:
+        embeddings = backbone.region_embedding(features, placed[rows], image[rows])
+        return {"embeddings": functional.normalize(embeddings, dim=1) if params.normalize_rois else embeddings}
+
+    return over_rows(pooled, len(boxes), backbone)["embeddings"]
 
 
 def to_mlp(embeddings: Tensor, params: PairTrunkParams) -> Tensor:

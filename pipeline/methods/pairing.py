@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pipeline.core.bags import BagBatch, TensorFields
+from pipeline.core.types import IntArray
 from pipeline.core.vocabulary import Vocabulary
 
 
@@ -34,6 +36,12 @@ class PairIndex(TensorFields):
 
     def __len__(self) -> int:
         return len(self.human)
+
+    def take(self, rows: slice | Tensor) -> PairIndex:
+        """Some of the pairs, a slice or ascending int64 rows, of the same images."""
+        image, count = self.image[rows], len(self.offsets) - 1
+        offsets = torch.searchsorted(image, torch.arange(count + 1, device=image.device))
+        return PairIndex(self.human[rows], self.object[rows], image, offsets, torch.nonzero(offsets.diff()).squeeze(1))
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,16 @@ class PairRule:
         return pair_proposals(
             batch.object_ids, batch.proposal_offsets, human_object_id=self.human_object_id, pairable=self.pairable
         )
+
+    def counts(self, object_ids: IntArray, offsets: IntArray) -> IntArray:
+        """Number of pairs of each image, int64 [I], of proposals [N] that `offsets` [I + 1] cut by image."""
+        sums = [
+            np.concatenate([np.zeros(1, np.int64), np.cumsum(chosen)])[offsets]
+            for chosen in (object_ids == self.human_object_id, self.pairable.numpy()[object_ids])
+        ]
+        humans, partners = (np.diff(values) for values in sums)
+        # No human is its own partner.
+        return humans * (partners - int(self.pairable[self.human_object_id])).clip(min=0)
 
 
 def pair_proposals(

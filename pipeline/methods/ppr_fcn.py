@@ -14,6 +14,7 @@ from pipeline.core.bags import BagBatch
 from pipeline.core.outputs import OutputColumn
 from pipeline.methods.base import BatchCounts, HoiNetwork, Losses, Method, Outputs, Parts
 from pipeline.methods.image_labels import LabeledClasses
+from pipeline.methods.pair_chunks import over_pairs
 from pipeline.methods.pair_trunk import PairTrunk, PairTrunkParams, logit_of_log, mlp, set_output_bias
 from pipeline.methods.pairing import PairIndex
 from pipeline.methods.segments import segment_log_softmax, segment_sum
@@ -35,11 +36,21 @@ class PprFcnNetwork(HoiNetwork):
 
     def forward(self, batch: BagBatch, pairs: PairIndex) -> Outputs:
         """Run both branches over the pairs of a batch."""
-        embedded = self.trunk(self.backbone, self.backbone.features_of(batch), batch, pairs)
-        representation = self.fusion(embedded)
-        selected = segment_log_softmax(self.selection(representation), pairs.image, len(batch))
-        logits = logit_of_log(selected + functional.logsigmoid(self.classification(representation)))
-        return {"representation": representation, "interaction_logits": logits}
+        appearance = self.trunk.appearance(self.backbone, self.backbone.features_of(batch), batch)
+
+        def branches(pairs: PairIndex) -> Outputs:
+            representation = self.fusion(self.trunk(appearance, batch, pairs))
+            selection = self.selection(representation)
+            return {
+                "representation": representation,
+                "selection": selection,
+                "classification": self.classification(representation),
+            }
+
+        found = over_pairs(branches, pairs, self.backbone)
+        selected = segment_log_softmax(found["selection"], pairs.image, len(batch))
+        logits = logit_of_log(selected + functional.logsigmoid(found["classification"]))
+        return {"representation": found["representation"], "interaction_logits": logits}
 
 
 class PprFcnLosses(Losses):

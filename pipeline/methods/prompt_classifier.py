@@ -14,6 +14,7 @@ from pipeline.core.bags import BagBatch
 from pipeline.core.outputs import OutputColumn
 from pipeline.methods.base import BatchCounts, HoiNetwork, Losses, Method, Outputs, Parts, at_least_one
 from pipeline.methods.image_labels import LabeledClasses, mil_loss
+from pipeline.methods.pair_chunks import over_pairs
 from pipeline.methods.pair_trunk import PairTrunk, PairTrunkParams, VerbsOfPairs, bank_logits, mlp, set_output_bias
 from pipeline.methods.pairing import PairIndex
 from pipeline.methods.segments import segment_sum
@@ -49,13 +50,18 @@ class PromptClassifierNetwork(HoiNetwork):
 
     def forward(self, batch: BagBatch, pairs: PairIndex) -> Outputs:
         """Classify the pairs of a batch."""
-        holistic = self.trunk(self.backbone, self.backbone.features_of(batch), batch, pairs)
-        if self.params.classifier == "prompts":
-            by_hoi = bank_logits(holistic, self.bank, self.logit_scale, self.params) + self.prompt_bias
-            logits = self.verbs_of_pairs(by_hoi, batch.object_ids[pairs.object])
-        else:
-            logits = self.interaction_head(self.fusion(holistic))
-        outputs = {"representation": holistic, "interaction_logits": logits}
+        appearance = self.trunk.appearance(self.backbone, self.backbone.features_of(batch), batch)
+
+        def classified(pairs: PairIndex) -> Outputs:
+            holistic = self.trunk(appearance, batch, pairs)
+            if self.params.classifier == "prompts":
+                by_hoi = bank_logits(holistic, self.bank, self.logit_scale, self.params) + self.prompt_bias
+                logits = self.verbs_of_pairs(by_hoi, batch.object_ids[pairs.object])
+            else:
+                logits = self.interaction_head(self.fusion(holistic))
+            return {"representation": holistic, "interaction_logits": logits}
+
+        outputs = over_pairs(classified, pairs, self.backbone)
         if self.teacher is not None:
             with torch.no_grad():
                 outputs["clip_embedding"] = self.teacher.global_embedding(self.teacher(batch.images))

@@ -37,10 +37,15 @@ class SplitPairLabels:
     def __len__(self) -> int:
         return len(self.image_ids)
 
-    def image(self, index: int, limit: int) -> IntArray:
-        """Return the labels of one image among its first `limit` proposals, int64 [L, 3]."""
-        rows = self.labels[self.offsets[index] : self.offsets[index + 1]]
-        return rows[(rows[:, :2] < limit).all(1)]
+    def image(self, index: int, rows: IntArray) -> IntArray:
+        """Return the labels of one image among some of its proposals, int64 [L, 3], which count from the first of them.
+
+        Args:
+            rows: int64, ascending, of the image's proposals.
+        """
+        labels = self.labels[self.offsets[index] : self.offsets[index + 1]]
+        kept = labels[np.isin(labels[:, :2], rows).all(1)]
+        return np.concatenate([np.searchsorted(rows, kept[:, :2]), kept[:, 2:]], 1)
 
 
 def write_pair_labels(path: Path, split: SplitPairLabels) -> None:

@@ -7,7 +7,7 @@ the previous step is computed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 
@@ -26,7 +26,7 @@ from pipeline.training.params import TrainParams
 
 @dataclass(frozen=True)
 class FedBatch:
-    """This rank's part of a batch, on the device.
+    """This rank's share of a batch, or a micro-batch of it, on the device.
 
     Attributes:
         bags: its images.
@@ -50,6 +50,7 @@ class Feed:
         device: where to.
         ranks: who shares each batch.
         channels_last: memory format of the images, on a GPU.
+        micro_batch: images of a micro-batch; None: the whole share of the rank.
 
     Attributes:
         waited: seconds that the caller has waited for batches.
@@ -65,20 +66,22 @@ class Feed:
         device: torch.device,
         ranks: Ranks,
         channels_last: bool,
+        micro_batch: int | None = None,
     ) -> None:
         self._dataset, self._sampler, self._params = dataset, sampler, params
         self._device, self._ranks = device, ranks
-        self._rule = rule
+        self._rule, self._micro_batch = rule, micro_batch
         self._on_gpu = device.type == "cuda"
         self._format = memory_format(device, channels_last=channels_last)
         self._copying = torch.cuda.Stream(device) if self._on_gpu else None
         self.waited = 0.0
         self._began: tuple[float, float] | None = None
 
-    def __iter__(self) -> Iterator[FedBatch]:
+    def __iter__(self) -> Iterator[list[FedBatch]]:
+        """Yield the micro-batches of each batch; one where nothing is cut."""
         loaded = load_batches(
             self._dataset,
-            _PartSampler(self._sampler, self._ranks),
+            _PartSampler(self._sampler, self._cuts),
             num_workers=self._params.num_workers,
             pin_memory=self._on_gpu,
             generator=torch_generator(self._params.seed, "loader"),
@@ -86,10 +89,8 @@ class Feed:
         if self._params.num_workers == 0:
             loaded = _one_ahead(loaded)
         for iteration, image_index in enumerate(self._sampler, self._sampler.start):
-            asked = time.perf_counter()
-            batch = next(loaded)
-            self.waited += time.perf_counter() - asked
-            yield self._fed(batch, iteration, tuple(image_index))
+            flipped = self._flips(iteration, len(image_index))
+            yield [self._fed(self._next(loaded), flipped[cut], tuple(image_index)) for cut in self._cuts(image_index)]
 
     def waiting_share(self) -> float:
         """Share of the time since the first call in which no batch was ready."""
@@ -99,18 +100,30 @@ class Feed:
             return 0.0
         return (self.waited - self._began[1]) / (now - self._began[0])
 
-    def _fed(self, batch: BagBatch, iteration: int, image_index: tuple[int, ...]) -> FedBatch:
+    def _cuts(self, image_index: Sequence[int]) -> list[slice]:
+        """Which images of a batch are this rank's, in micro-batches."""
+        share = self._ranks.part(len(image_index))
+        size = self._micro_batch or len(image_index)
+        return [slice(low, min(low + size, share.stop)) for low in range(share.start, share.stop, size)]
+
+    def _next(self, loaded: Iterator[BagBatch]) -> BagBatch:
+        asked = time.perf_counter()
+        batch = next(loaded)
+        self.waited += time.perf_counter() - asked
+        return batch
+
+    def _fed(self, batch: BagBatch, flipped: Tensor, image_index: tuple[int, ...]) -> FedBatch:
         pairs = self._rule.pair(batch)
-        batch, pairs, flipped = self._copied(batch, pairs, self._flips(iteration, len(image_index)))
+        batch, pairs, flipped = self._copied(batch, pairs, flipped)
         if self._params.flip_probability > 0:
             batch = flip_batch(batch, flipped)
         batch = replace(batch, images=batch.images.contiguous(memory_format=self._format))
         return FedBatch(batch, pairs, image_index)
 
     def _flips(self, iteration: int, whole: int) -> Tensor:
-        """Bool [I] of this rank's images: drawn for the whole batch, so that ranks change nothing."""
+        """Bool [I] of the whole batch, so that ranks and micro-batches change nothing."""
         draws = torch.rand(whole, generator=torch_generator(self._params.seed, "flip", iteration))
-        return (draws < self._params.flip_probability)[self._ranks.part(whole)]
+        return draws < self._params.flip_probability
 
     def _copied(self, batch: BagBatch, pairs: PairIndex, flipped: Tensor) -> tuple[BagBatch, PairIndex, Tensor]:
         """On the device; the step that reads the copies starts when they have arrived, and the host goes on."""
@@ -141,14 +154,12 @@ def _tensors(record: BagBatch | PairIndex) -> list[Tensor]:
 
 
 class _PartSampler(Sampler[list[int]]):
-    """This rank's part of each batch."""
+    """Slices of each batch, one after the other."""
 
-    def __init__(self, whole: EpochSampler, ranks: Ranks) -> None:
-        self._whole, self._ranks = whole, ranks
-
-    def __len__(self) -> int:
-        return len(self._whole)
+    def __init__(self, whole: EpochSampler, cuts: Callable[[Sequence[int]], list[slice]]) -> None:
+        self._whole, self._cuts = whole, cuts
 
     def __iter__(self) -> Iterator[list[int]]:
         for batch in self._whole:
-            yield batch[self._ranks.part(len(batch))]
+            for cut in self._cuts(batch):
+                yield batch[cut]

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from pipeline.backbones.base import freeze_batch_norm
@@ -22,18 +21,19 @@ from pipeline.core.errors import DataError, ParamError, did_you_mean
 from pipeline.core.seeding import torch_generator, torch_seed
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset, EpochSampler, load_batches
+from pipeline.data.role_cap import RoleCap
 from pipeline.methods.base import check_columns
 from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.model import HoiModel
 from pipeline.methods.pairing import PairRule
-from pipeline.store.ragged import row_owner
 from pipeline.training.distributed import ALONE, Ranks, check_shares
 from pipeline.training.feed import Feed
 from pipeline.training.log import TrainingLog
+from pipeline.training.memory import memory_explained
 from pipeline.training.optimizer import SeparateMomentsAdam, build_optimizer, build_schedule, learning_rate
 from pipeline.training.params import TrainParams
 from pipeline.training.resume import TrainingState
-from pipeline.training.step import BatchLoss, optimizer_step, place_network
+from pipeline.training.step import BatchLoss, check_micro_batch, optimizer_step, place_network
 from pipeline.training.watch import LossWatch
 
 _CALIBRATION_BATCHES = 8
@@ -81,6 +81,7 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
     _check_labels(dataset)
     if model.method.needs_proposals:
         _check_pairs(rule, dataset)
+        _tell_left_out(dataset, run)
     weights = loss_weights(model.method.loss_names, params)
     state, log = _start(model, dataset, run, iterations)
     if not iterations:  # keep the weights that training would start from (Abl 1)
@@ -95,19 +96,23 @@ def train(model: HoiModel, vocabulary: Vocabulary, dataset: BagDataset, run: Tra
         device=run.device,
         ranks=ranks,
         channels_last=run.execution.channels_last,
+        micro_batch=run.execution.micro_batch,
     )
     losses = model.method.losses(LabeledClasses(vocabulary, dataset.seen)).to(run.device)
     check = partial(check_columns, method=model.method, vocabulary=vocabulary)
     whole_loss = BatchLoss(network, losses, weights, params.precision, check)
     batch_loss = ranks.share(whole_loss)
     watch = LossWatch(ranks, whole_loss.figures, lag=1 if run.device.type == "cuda" else 0, tell=run.tell)
-    for iteration, batch in enumerate(feed, start):
+    for iteration, parts in enumerate(feed, start):
+        image_index = parts[0].image_index
         if isinstance(state.optimizer, SeparateMomentsAdam):
-            state.optimizer.has_boxes = bool(dataset.has_boxes[batch.image_index[0]])
+            state.optimizer.has_boxes = bool(dataset.has_boxes[image_index[0]])
         losses.progress = iteration / iterations
-        figures = optimizer_step(batch_loss, state.optimizer, batch, ranks, gradient_clip=params.gradient_clip)
+        share = sum(len(part.bags) for part in parts)
+        with memory_explained(model.method, params, run.execution, share=share):
+            figures = optimizer_step(batch_loss, state.optimizer, parts, ranks, gradient_clip=params.gradient_clip)
         state.schedule.step()
-        seen = watch.add(iteration, [dataset.manifest.image_ids[index] for index in batch.image_index], figures)
+        seen = watch.add(iteration, [dataset.manifest.image_ids[index] for index in image_index], figures)
         last = iteration + 1 == iterations
         saves = (iteration + 1) % params.checkpoint_every == 0 and not last
         if saves or last:  # a step is checked before anything of it is saved
@@ -153,6 +158,12 @@ def _start(
     separates = model.method.separates_supervision
     smallest = _sampler(dataset, params, 0, separates=separates).smallest_batch
     check_shares(ranks, batch_size=smallest, moving_norms=moving_norms)
+    check_micro_batch(
+        run.execution.micro_batch,
+        model.config["method"]["name"],
+        couples_images=model.method.couples_images,
+        moving_norms=moving_norms,
+    )
     if not moving_norms:
         freeze_batch_norm(network)
     place_network(network, run.execution, run.device, moving_norms=moving_norms)
@@ -195,16 +206,18 @@ def _check_labels(dataset: BagDataset) -> None:
 
 def _check_pairs(rule: PairRule, dataset: BagDataset) -> None:
     """Refuse a split in which no human has a partner."""
-    proposals = dataset.proposals
-    image, pairable = row_owner(proposals.offsets), rule.pairable.numpy()
-    humans = np.bincount(image[proposals.object_ids == rule.human_object_id], minlength=len(dataset))
-    partners = np.bincount(image[pairable[proposals.object_ids]], minlength=len(dataset))
-    partners -= pairable[rule.human_object_id]  # no human is its own partner
-    if not ((humans > 0) & (partners > 0)).any():
+    if not rule.counts(dataset.proposals.object_ids, dataset.proposals.offsets).any():
         raise DataError(
             f"training: none of {len(dataset)} images has a human and an object to pair; "
             "lower detect.score_threshold or check the proposals file"
         )
+
+
+def _tell_left_out(dataset: BagDataset, run: TrainingRun) -> None:
+    """Say which proposals are not learned from, where the cap leaves some out."""
+    cap, tell = dataset.max_proposals, run.tell if run.ranks.writes else None
+    if tell is not None and isinstance(cap, RoleCap) and (line := cap.left_out(dataset.proposals, dataset.learned)):
+        tell(line)
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from pipeline.core.types import KnowledgeBank
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset, permuted_labels
 from pipeline.data.class_splits import class_split
+from pipeline.data.role_cap import RoleCap
 from pipeline.data.split import ANNOTATED, SplitManifest, take_split
 from pipeline.detection.detectors import detector_files, load_fasterrcnn
 from pipeline.detection.params import DetectParams
@@ -92,7 +93,7 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
         labels=permuted_labels(labels, params.seed) if params.shuffle_labels else labels,
         root=layout.root,
         image_side=chosen.image_size,
-        max_proposals=params.max_proposals,
+        max_proposals=RoleCap(params.max_proposals, vocabulary.human_object_id),
         class_probabilities=choice.method.needs_class_probabilities,
         pair_labels=_pair_labels(stage, params, proposals, vocabulary),
         has_boxes=images_with_boxes(params, len(manifest)),

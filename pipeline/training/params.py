@@ -28,7 +28,7 @@ class TrainParams(KnownKeys):
     decay_at: tuple[Fraction, ...]  # fractions of all iterations (paper: 12K and 24K of 60K)
     epochs: Annotated[Whole, within(0, 100_000)]  # 0 keeps the weights that training would start from (Abl 1)
     batch_size: BatchSize  # images, over all ranks
-    max_proposals: MaxProposals  # proposals per image that are paired in training, best scores first
+    max_proposals: MaxProposals  # of an image that are paired in training: the best of each role (data/role_cap.py)
     backbone_learning_rate: Annotated[Real, within(0, 10)]
     learning_rate: Annotated[Real, within(0, 10)]  # all other parameters
     warmup_iterations: Annotated[Whole, within(0, 1_000_000_000)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.config.params import ExecutionParams
 from pipeline.core.bags import BagBatch
@@ -79,8 +81,37 @@ class BatchLoss(nn.Module):
         return total, [terms[name].detach() for name in self.weights]
 
 
+def check_micro_batch(micro_batch: int | None, method: str, *, couples_images: bool, moving_norms: bool) -> None:
+    """Refuse micro-batches where they would change what is learned.
+
+    Args:
+        couples_images: `Method.couples_images`.
+        moving_norms: batch norms take their statistics from the batch.
+
+    Raises:
+        ParamError: says why.
+    """
+    if micro_batch is None:
+        return
+    if couples_images:
+        raise ParamError(
+            f"execution.micro_batch is {micro_batch}, but {method} compares the images of a batch in training, so that "
+            "micro-batches would change its results; expected null"
+        )
+    if moving_norms:
+        raise ParamError(
+            f"execution.micro_batch is {micro_batch} and train.freeze_batch_norm false: statistics would be those of "
+            "each micro-batch, not of the batch; expected null, or train.freeze_batch_norm true"
+        )
+
+
 def optimizer_step(
-    batch_loss: nn.Module, optimizer: torch.optim.Optimizer, batch: FedBatch, ranks: Ranks, *, gradient_clip: float
+    batch_loss: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    parts: Sequence[FedBatch],
+    ranks: Ranks,
+    *,
+    gradient_clip: float,
 ) -> Tensor:
     """Take one step and return `BatchLoss.figures`, float32 [F], without waiting for them.
 
@@ -88,17 +119,28 @@ def optimizer_step(
 
     Args:
         batch_loss: a `BatchLoss`, as `Ranks.share` wraps it.
+        parts: the micro-batches of this rank's share of a batch. Gradients add up to those of the share, up to the
+            order of float sums: losses divide by the counts of the whole batch.
     """
-    device = batch.bags.images.device
+    device = parts[0].bags.images.device
     whole = BatchCounts(
-        images=len(batch.image_index),
-        bags=ranks.sum(len(batch.pairs.bags), device),
-        labels=ranks.sum(torch.count_nonzero(batch.bags.labels), device),
+        images=len(parts[0].image_index),
+        bags=ranks.sum(sum(len(part.pairs.bags) for part in parts), device),
+        labels=ranks.sum(sum(torch.count_nonzero(part.bags.labels) for part in parts), device),
     )
-    total, terms = batch_loss(batch.bags, batch.pairs, whole)
     optimizer.zero_grad(set_to_none=True)
-    # Ranks take the mean of their gradients, while the terms add up.
-    (total * ranks.size if ranks.size > 1 else total).backward()
+    shares = []
+    for part in parts:
+        with nullcontext() if part is parts[-1] else _gradients_kept(batch_loss):
+            total, terms = batch_loss(part.bags, part.pairs, whole)
+            # Ranks take the mean of their gradients, while the terms add up.
+            (total * ranks.size if ranks.size > 1 else total).backward()
+        shares.append(torch.stack([total.detach(), *terms]))
     norm = torch.nn.utils.clip_grad_norm_(batch_loss.parameters(), gradient_clip)
     optimizer.step()
-    return torch.stack([total.detach(), *terms, norm])
+    return torch.cat([sum(shares[1:], start=shares[0]), norm[None]])
+
+
+def _gradients_kept(batch_loss: nn.Module) -> AbstractContextManager[None]:
+    """Add up gradients without an exchange between ranks."""
+    return batch_loss.no_sync() if isinstance(batch_loss, DistributedDataParallel) else nullcontext()

@@ -56,3 +56,28 @@ def test_class_probabilities_go_to_the_methods_that_ask(
     assert (batch.class_probabilities > 0).all()  # the whole row, not the score alone
     if len(found.dump.human_index):
         assert (found.dump.outputs["relevance_logs"] > -200).any()
+
+
+def test_batches_that_close_by_pairs_keep_the_order(
+    vocabulary, model_params, small_visual, detector, tmp_path, monkeypatch
+):
+    paths = [tmp_path / f"{name}.png" for name in "cab"]
+    for seed, path in enumerate(paths):
+        pixels = np.random.default_rng(seed).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(path)
+    model = small_model(vocabulary, model_params, small_visual)
+    monkeypatch.setattr(predict, "closed_batches", lambda *_: [range(0, 1), range(1, 3)])
+    found = list(
+        predict.predict_images(
+            paths,
+            model=model,
+            detector=detector,
+            vocabulary=vocabulary,
+            params=InferParams(batch_size=8, part_size=8, max_proposals=20),
+            device=torch.device("cpu"),
+            skipped=pytest.fail,
+        )
+    )
+    assert [batch.paths for batch in found] == [(paths[0],), (paths[1], paths[2])]
+    assert [len(batch.dump) for batch in found] == [len(batch.images) for batch in found] == [1, 2]
+    assert found[1].dump.image_ids == tuple(path.as_posix() for path in paths[1:])

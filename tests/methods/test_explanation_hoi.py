@@ -88,7 +88,7 @@ def test_worked_example_features(example):
 def test_worked_example_network(example):
     network, graph, pairs = example.network, example.graph, example.pairs
     close(network.edge_features(graph.edges), EXPECTED["edge_input_vectors"])
-    vectors = network.edge_vectors(graph, pairs)
+    vectors = network.edge_vectors(network.node_vectors(graph), graph.edges, pairs)
     close(vectors, EXPECTED["edge_vectors"])
     close(maximum_over_edges(vectors, pairs.image, 1)[0], EXPECTED["pooled"])
     assert winning_edges(vectors, pairs.image, 1)[0].tolist() == EXPECTED["winning_pair_by_channel"]
@@ -227,7 +227,8 @@ def logs_by_boxes(vocabulary, batch, model) -> dict[tuple, torch.Tensor]:
 
 def test_an_edge_that_wins_no_channel_explains_nothing(vocabulary, model, batch):
     pairs, outputs = run(model, vocabulary, batch)
-    vectors = model.network.graph.edge_vectors(model.network.graph_of(batch, pairs), pairs)
+    network, graph = model.network.graph, model.network.graph_of(batch, pairs)
+    vectors = network.edge_vectors(network.node_vectors(graph), graph.edges, pairs)
     wins = torch.zeros(len(pairs) + 1, dtype=torch.bool)
     positive = maximum_over_edges(vectors, pairs.image, len(batch)) > 0
     wins[winning_edges(vectors, pairs.image, len(batch))[positive]] = True

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from pipeline.core.errors import ArtifactError, ParamError
+from pipeline.methods import pair_chunks
 from pipeline.methods.base import trained_state
 from pipeline.methods.catalog import method_class
 from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.model import ModelChoice, model_from_config
+from pipeline.methods.pairing import PairRule
 from tests.conftest import make_batch
 from tests.small_dinov2 import random_dinov2, save_dinov2
 from tests.small_model import BACKBONES, METHODS, chosen, counts_of, run, small_model, with_class_probabilities
@@ -94,6 +96,28 @@ def test_losses_are_the_declared_ones_finite_and_reach_the_network(model, vocabu
     from_backbone = [value for value in model.network.backbone.parameters() if value.requires_grad]
     if len(pairs):  # a method may freeze its backbone
         assert any(value.grad is not None and value.grad.any() for value in from_backbone or trained)
+
+
+def test_a_crowd_in_chunks_has_the_numbers_of_the_whole(model, vocabulary, monkeypatch):
+    batch = batch_for(model, [7, 0, 6, 1], vocabulary)
+    batch.object_ids[0::2] = vocabulary.human_object_id
+    pairs = PairRule.of(vocabulary).pair(batch)
+    assert len(pairs) > 9
+    backbone, pooled = model.network.eval().backbone, []
+    pool = backbone.region_embedding
+
+    def watched(features, boxes, image):
+        pooled.append(len(boxes))
+        return pool(features, boxes, image)
+
+    with torch.set_grad_enabled(model.method.needs_gradients):
+        whole = model.network(batch, pairs)
+        monkeypatch.setattr(pair_chunks, "CHUNK_BYTES", 3 * backbone.region_bytes)
+        monkeypatch.setattr(backbone, "region_embedding", watched)
+        cut = model.network(batch, pairs)
+    assert max(pooled, default=0) <= max(3, len(batch))  # detector_fpn pools whole images
+    for column in model.method.columns:
+        torch.testing.assert_close(cut[column.name], whole[column.name], rtol=1e-5, atol=1e-6)
 
 
 def test_config_and_weights_rebuild_the_same_model(model, vocabulary):

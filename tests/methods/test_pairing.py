@@ -1,6 +1,6 @@
 import torch
 
-from pipeline.methods.pairing import pair_proposals
+from pipeline.methods.pairing import PairRule, pair_proposals
 
 
 def _loop(object_ids, offsets, human, pairable):
@@ -27,6 +27,8 @@ def test_equals_the_loop_on_random_bags():
         expected = _loop(object_ids.tolist(), offsets.tolist(), 0, pairable.tolist())
         assert list(zip(pairs.image.tolist(), pairs.human.tolist(), pairs.object.tolist(), strict=True)) == expected
         assert pairs.offsets.tolist() == [sum(row[0] < i for row in expected) for i in range(6)]
+        counts = PairRule(0, pairable).counts(object_ids.numpy(), offsets.numpy())
+        assert counts.tolist() == pairs.offsets.diff().tolist()
 
 
 def test_human_is_never_paired_with_itself_but_with_other_humans():
@@ -40,3 +42,19 @@ def test_no_human_no_pairs():
     )
     assert len(pairs) == 0
     assert pairs.offsets.tolist() == [0, 0, 0]
+
+
+def test_some_pairs_are_of_the_same_images():
+    """Images of 2, 0, 1, 1 and 1 pairs."""
+    pairs = pair_proposals(
+        torch.tensor([0, 1, 1, 1, 0, 1, 1, 0, 1, 0]),
+        torch.tensor([0, 3, 4, 6, 8, 10]),
+        human_object_id=0,
+        pairable=torch.tensor([False, True]),
+    )
+    assert pairs.image.tolist() == [0, 0, 2, 3, 4]
+    some = pairs.take(slice(1, 4))
+    assert some.human.tolist() == [0, 4, 7] and some.object.tolist() == [2, 5, 6]
+    assert some.image.tolist() == [0, 2, 3]
+    assert some.offsets.tolist() == [0, 1, 1, 2, 3, 3] and some.bags.tolist() == [0, 2, 3]
+    assert pairs.take(torch.tensor([0, 4])).offsets.tolist() == [0, 1, 1, 1, 1, 2]

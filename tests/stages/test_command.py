@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from pipeline.core.errors import ArtifactError, DataError, ParamError, UserError, WeightsError
+from pipeline.core.errors import ArtifactError, DataError, NoMemoryError, ParamError, UserError, WeightsError
 from pipeline.core.names import SPLITS
 from stages._command import ProgressLines, progress, say, split_names, stage_command
 from stages.cli import main
@@ -111,6 +111,15 @@ def test_memory_that_runs_out_gets_the_advice_of_its_stage():
     infer = CliRunner().invoke(stage_command("infer")(stage), [])
     assert infer.stderr == (
         "Error: memory ran out (of 5 GiB); lower infer.batch_size, or infer.max_proposals where one image is too much\n"
+    )
+
+    def step():
+        raise NoMemoryError("memory ran out (of 5 GiB)", "set execution.micro_batch to 2")
+
+    train = CliRunner().invoke(stage_command("train")(step), [])
+    assert (train.exit_code, train.stderr) == (
+        2,
+        "Error: memory ran out (of 5 GiB); set execution.micro_batch to 2\n",
     )
     assert "lower train.batch_size" in CliRunner().invoke(stage_command("train")(stage), []).stderr
     assert "a machine with more memory" in CliRunner().invoke(stage_command("report")(stage), []).stderr

@@ -53,7 +53,7 @@ def test_labels_are_the_annotated_pairs_of_the_scenes(labeled):
     assert labels.image_ids == manifest.image_ids
     for index in range(COUNTS["train"]):
         scene = render_scene("train", index, root_seed=0, size=160, exponent=1.3)
-        boxes, rows = proposals.image(index).boxes, labels.image(index, 1000)
+        boxes, rows = proposals.image(index).boxes, labels.image(index, np.arange(1000))
         assert set(rows[:, 2]) <= set(scene.hoi_id.tolist()) == set(manifest.labels[index].hoi_ids.tolist())
         for human, partner, hoi_id in rows.tolist():
             own = scene.hoi_id == hoi_id

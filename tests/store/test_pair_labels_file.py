@@ -27,8 +27,8 @@ def written(path, offsets=OFFSETS, labels=LABELS, image_ids=("a", "b", "c")):
 def test_round_trip(tmp_path, proposals, vocabulary):
     split = written(tmp_path / "x.h5")
     assert_equal(read_pair_labels(tmp_path / "x.h5", proposals, vocabulary), split)
-    assert [split.image(index, 100).tolist() for index in range(3)] == [LABELS[:2], [], LABELS[2:]]
-    assert split.image(0, 2).tolist() == LABELS[:1]  # the third and the fourth proposal are left out
+    assert [split.image(index, np.arange(100)).tolist() for index in range(3)] == [LABELS[:2], [], LABELS[2:]]
+    assert split.image(0, np.arange(2)).tolist() == LABELS[:1]  # the third and the fourth proposal are left out
 
 
 def test_nothing_labeled(tmp_path, proposals, vocabulary):

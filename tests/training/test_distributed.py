@@ -10,6 +10,7 @@ import torch
 from torch import distributed
 from torch.multiprocessing import spawn
 
+from pipeline.config.params import ExecutionParams
 from pipeline.core.errors import DataError, ParamError
 from pipeline.methods.base import BatchCounts
 from pipeline.methods.image_labels import LabeledClasses
@@ -168,8 +169,9 @@ def _results(outcome, size):
     return [torch.load(outcome.with_suffix(f".{rank}"), weights_only=True) for rank in range(size)]
 
 
-def _run(work, params):
-    return TrainingRun(params, "x", work, torch.device("cpu"), progress=None)
+def _run(work, params, micro_batch=None):
+    execution = ExecutionParams(micro_batch=micro_batch)
+    return TrainingRun(params, "x", work, torch.device("cpu"), progress=None, execution=execution)
 
 
 LOSSES = {
@@ -184,6 +186,7 @@ OTHERS = {
 DROPOUT = {"dropout": 0.2}  # so that the random numbers of both ranks matter
 SCENARIOS = {  # changes of the model, work folder, iterations until it is interrupted
     **{name: (changes, name, None) for name, changes in (LOSSES | OTHERS).items()},
+    "micro-batches": ({}, "micro-batches", None),
     "statistics": ({"method": "alignformer_like"}, "statistics", None),
     "straight": (DROPOUT, "straight", None),
     "cut": (DROPOUT, "cut", 3),
@@ -200,8 +203,8 @@ def two_ranks(tmp_path, build, bags, params, vocabulary, seed):
         damaged = copy.deepcopy(bags)
         damaged.labels[3] = float("nan")
         jobs = [
-            (build(**changes), vocabulary, damaged if name == "damaged" else bags, _run(tmp_path / work, params),
-             tmp_path / name, stop)
+            (build(**changes), vocabulary, damaged if name == "damaged" else bags,
+             _run(tmp_path / work, params, 1 if name == "micro-batches" else None), tmp_path / name, stop)
             for name, (changes, work, stop) in SCENARIOS.items()
         ]  # fmt: skip
         spawn(_rank_process, (2, tmp_path, jobs), nprocs=2)
@@ -211,12 +214,14 @@ def two_ranks(tmp_path, build, bags, params, vocabulary, seed):
 
 @pytest.mark.slow
 def test_two_ranks_equal_one(tmp_path, build, bags, params, two_ranks, vocabulary):
-    """Uneven parts, images without pairs, unused parameters, every kind of loss; the steps tell their gradients' norm.
+    """Uneven parts, images without pairs, unused parameters, every kind of loss, micro-batches of one image.
+
+    The steps tell the norm of their gradients.
 
     Adam divides a gradient by its own size: where one is all but zero, the order of a sum may move a parameter by a
     good part of the learning rate. So parameters agree to a five-hundredth of how far the run has moved any of them.
     """
-    for name, changes in LOSSES.items():
+    for name, changes in [*LOSSES.items(), ("micro-batches", {})]:
         model = build(**changes)
         one_rank(model, vocabulary, bags, _run(tmp_path / "alone" / name, params), ALONE, tmp_path / f"{name}-alone")
         (expected,) = _results(tmp_path / f"{name}-alone", 1)

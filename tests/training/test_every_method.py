@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from pipeline.backbones.base import freeze_batch_norm
+from pipeline.core.errors import ParamError
 from pipeline.store.proposals_file import SplitProposals
+from pipeline.training.distributed import ALONE
 from pipeline.training.loop import TrainingRun, train
-from tests.small_model import METHODS, chosen, small_model
+from pipeline.training.step import check_micro_batch, optimizer_step
+from tests.small_model import METHODS, chosen, fed, images_of, small_loss, small_model, with_class_probabilities
 from tests.training.test_loop import assert_same_run
 
 TRAINED = [method for method in METHODS if method != "clip_zero_shot"]
@@ -17,6 +23,32 @@ TRAINED = [method for method in METHODS if method != "clip_zero_shot"]
 def build(request, vocabulary, model_params, small_visual, seed):
     """A new model of the method, each time with the same weights."""
     return lambda: small_model(vocabulary, chosen(model_params, method=request.param), small_visual, seed=seed)
+
+
+def test_micro_batches_give_the_gradients_of_the_whole_batch(build, params, vocabulary, batch):
+    """Of two, one and one images, the third without pairs; or they are refused."""
+    model = build()
+    if model.method.couples_images:
+        with pytest.raises(ParamError, match=r"execution.micro_batch is 2, but x compares .*; expected null"):
+            check_micro_batch(2, "x", couples_images=True, moving_norms=False)
+        return
+    batch = with_class_probabilities(batch, vocabulary) if model.method.needs_class_probabilities else batch
+    batch_loss, stop = small_loss(model, vocabulary, params), torch.optim.SGD(model.network.parameters(), lr=0.0)
+    freeze_batch_norm(batch_loss.train())
+
+    def step(*cuts):
+        cpu, images = torch.device("cpu"), tuple(range(len(batch)))
+        parts = [replace(fed(images_of(batch, list(cut)), vocabulary, cpu), image_index=images) for cut in cuts]
+        figures = optimizer_step(batch_loss, stop, parts, ALONE, gradient_clip=1e6)
+        return figures, {name: value.grad for name, value in model.network.named_parameters()}
+
+    (figures, gradients), (expected, of_whole) = step(range(2), [2], [3]), step(range(4))
+    torch.testing.assert_close(figures, expected, rtol=1e-5, atol=1e-6)
+    assert expected[-1] > 0.01
+    for name, value in of_whole.items():
+        assert (value is None) == (gradients[name] is None), name
+        if value is not None:
+            torch.testing.assert_close(gradients[name], value, rtol=1e-4, atol=1e-6 * float(expected[-1]), msg=name)
 
 
 def test_resume_is_bit_exact(build, bags, params, vocabulary, tmp_path):

@@ -17,7 +17,7 @@ from pipeline.training.feed import Feed
 
 @pytest.fixture
 def feed_of(vocabulary, bags, params):
-    def make(ranks=ALONE, start=0, dataset=bags, num_workers=0):
+    def make(ranks=ALONE, start=0, dataset=bags, num_workers=0, micro_batch=None):
         section = dataclasses.replace(params, num_workers=num_workers)
         sampler = EpochSampler(
             images=bags.learned,
@@ -27,7 +27,8 @@ def feed_of(vocabulary, bags, params):
             epochs=params.epochs,
         )
         rule = PairRule.of(vocabulary)
-        return Feed(dataset, sampler, rule, section, device=torch.device("cpu"), ranks=ranks, channels_last=True)
+        where = {"device": torch.device("cpu"), "ranks": ranks, "channels_last": True, "micro_batch": micro_batch}
+        return Feed(dataset, sampler, rule, section, **where)
 
     return make
 
@@ -46,7 +47,7 @@ def same(one, other):
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_batches_are_the_samplers_in_order_flipped_and_paired(feed_of, bags, num_workers):
     feed = feed_of(num_workers=num_workers)
-    batches = list(feed)
+    batches = [batch for (batch,) in feed]
     assert [batch.image_index for batch in batches] == [tuple(batch) for batch in feed_of()._sampler]
     assert len(batches) == 4
     for iteration, batch in enumerate(batches):
@@ -60,12 +61,26 @@ def test_batches_are_the_samplers_in_order_flipped_and_paired(feed_of, bags, num
 def test_a_resumed_feed_is_the_tail(feed_of):
     whole, tail = list(feed_of()), list(feed_of(start=3))
     assert len(tail) == 1
-    assert same(tail[0].bags, whole[3].bags)
+    assert same(tail[0][0].bags, whole[3][0].bags)
 
 
 def test_ranks_share_each_batch(feed_of):
-    for whole, *parts in zip(feed_of(), *(feed_of(Ranks(rank, 2, rank)) for rank in range(2)), strict=True):
+    for (whole,), *shares in zip(feed_of(), *(feed_of(Ranks(rank, 2, rank)) for rank in range(2)), strict=True):
+        parts = [part for share in shares for part in share]
         assert [len(part.bags) for part in parts] == [2, 3]
+        assert {part.image_index for part in parts} == {whole.image_index}
+        assert torch.equal(torch.cat([part.bags.images for part in parts]), whole.bags.images)
+        assert torch.equal(torch.cat([part.bags.boxes for part in parts]), whole.bags.boxes)
+        assert sum(len(part.pairs) for part in parts) == len(whole.pairs)
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_micro_batches_are_the_ranks_share_in_order(feed_of, num_workers):
+    for wholes, parts in zip(
+        feed_of(Ranks(1, 2, 1)), feed_of(Ranks(1, 2, 1), micro_batch=2, num_workers=num_workers), strict=True
+    ):
+        (whole,) = wholes
+        assert [len(part.bags) for part in parts] == [2, 1]
         assert {part.image_index for part in parts} == {whole.image_index}
         assert torch.equal(torch.cat([part.bags.images for part in parts]), whole.bags.images)
         assert torch.equal(torch.cat([part.bags.boxes for part in parts]), whole.bags.boxes)

@@ -122,7 +122,7 @@ def test_random_numbers_and_moments_are_resumed(tmp_path, vocabulary, model, sma
     def figures(state):
         trained = dataclasses.replace(small_model(vocabulary, dropping, small_visual), network=state.network.train())
         batch_loss, given = small_loss(trained, vocabulary, params).to(device), fed(batch, vocabulary, device)
-        return [optimizer_step(batch_loss, state.optimizer, given, ALONE, gradient_clip=5.0) for _ in range(2)]
+        return [optimizer_step(batch_loss, state.optimizer, [given], ALONE, gradient_clip=5.0) for _ in range(2)]
 
     first, second = state_of(), state_of()
     figures(first)
@@ -147,11 +147,11 @@ def test_the_host_never_waits_for_a_step(vocabulary, model, small_visual, params
     optimizer = build_optimizer(trained.network, params)
     batch_loss = small_loss(trained, vocabulary, params, params.precision).to(device)
     given = fed(batch, vocabulary, device)
-    optimizer_step(batch_loss, optimizer, given, ALONE, gradient_clip=5.0)  # libraries start, memory is found
+    optimizer_step(batch_loss, optimizer, [given], ALONE, gradient_clip=5.0)  # libraries start, memory is found
     if device.type == "cuda":
         torch.cuda.set_sync_debug_mode("error")
     try:
-        figures = optimizer_step(batch_loss, optimizer, given, ALONE, gradient_clip=5.0)
+        figures = optimizer_step(batch_loss, optimizer, [given], ALONE, gradient_clip=5.0)
     finally:
         if device.type == "cuda":
             torch.cuda.set_sync_debug_mode("default")

@@ -51,7 +51,7 @@ def test_forward_losses_and_backward_never_wait(
     batch_loss, given = small_loss(model, vocabulary, params), fed(batch, vocabulary, CPU)
     stop = torch.optim.SGD(model.network.parameters(), lr=0.0)  # AdamW's own kernel is tested on a GPU
     with NoWaiting():
-        figures = optimizer_step(batch_loss, stop, given, ALONE, gradient_clip=1.0)
+        figures = optimizer_step(batch_loss, stop, [given], ALONE, gradient_clip=1.0)
     assert figures.shape == (len(batch_loss.figures),)
     assert len(given.pairs) == 14
 
@@ -141,7 +141,7 @@ def test_steps_lower_the_loss(vocabulary, model_params, small_visual, params, ba
     batch_loss = small_loss(small_model(vocabulary, model_params, small_visual), vocabulary, params)
     optimizer = build_optimizer(batch_loss.network, params)
     losses = [
-        optimizer_step(batch_loss, optimizer, fed(batch, vocabulary, CPU), ALONE, gradient_clip=5.0)[0].item()
+        optimizer_step(batch_loss, optimizer, [fed(batch, vocabulary, CPU)], ALONE, gradient_clip=5.0)[0].item()
         for _ in range(24)
     ]
     assert losses[-1] < 0.9 * losses[0]
@@ -159,6 +159,6 @@ def test_terms_are_divided_by_the_counts_of_all_ranks(vocabulary, model_params, 
     batch_loss, given = small_loss(model, vocabulary, params), fed(batch, vocabulary, CPU)
     stop = torch.optim.SGD(model.network.parameters(), lr=0.0)
     alone, shared = (
-        optimizer_step(batch_loss, stop, given, ranks, gradient_clip=1.0)[0] for ranks in (ALONE, AsOften(0, 2, 0))
+        optimizer_step(batch_loss, stop, [given], ranks, gradient_clip=1.0)[0] for ranks in (ALONE, AsOften(0, 2, 0))
     )
     torch.testing.assert_close(shared, alone / 2)

@@ -30,7 +30,7 @@ def label(vocabulary, images, annotated):
         object_ids=np.array([category for _, category in found], np.int64),
     )
     labeled = label_proposals(proposals, ground_truth(annotated, len(images)), vocabulary, lambda: None)
-    rows = [labeled.labels.image(index, 100).tolist() for index in range(len(images))]
+    rows = [labeled.labels.image(index, np.arange(100)).tolist() for index in range(len(images))]
     return rows, labeled.shown
 
 

@@ -24,6 +24,7 @@ class AlignFormerLike(Method):
     Params = AlignFormerParams
     params: AlignFormerParams
     needs_teacher = True
+    couples_images = True  # targets are chosen by statistics as they were before the batch
     columns = (OutputColumn("interaction_logits", "pair", "verbs", "pairwise"),)
     loss_names = LOSS_NAMES
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.backbones.base import Backbone
+from pipeline.backbones.base import Backbone, Features
 from pipeline.core.bags import BagBatch
 from pipeline.core.boxes import box_giou
 from pipeline.methods.alignformer_like.decoder import PairDecoder
@@ -14,6 +16,7 @@ from pipeline.methods.alignformer_like.matching import to_corners
 from pipeline.methods.alignformer_like.params import AlignFormerParams
 from pipeline.methods.alignformer_like.priors import new_statistics
 from pipeline.methods.base import HoiNetwork, Outputs, Parts
+from pipeline.methods.pair_chunks import over_pairs
 from pipeline.methods.pair_trunk import VerbsOfPairs, bank_logits, logit_of_log, union_embeddings
 from pipeline.methods.pairing import PairIndex
 
@@ -47,27 +50,30 @@ class AlignFormerNetwork(HoiNetwork):
         features = self.backbone.features_of(batch)
         outputs: Outputs = self.decoder(self.backbone.patches(features))
         with torch.no_grad():
-            outputs["interaction_logits"] = self._pair_logits(outputs, batch, pairs)
+            scored = partial(self._pair_logits, outputs, batch)
+            outputs |= over_pairs(scored, pairs, self.backbone)
             if self.teacher is not None:
-                outputs["visual_log_prior"] = self._visual_log_prior(self.teacher, batch, pairs)
+                seen = self.teacher(batch.images)
+                outputs |= over_pairs(partial(self._visual_log_prior, self.teacher, seen, batch), pairs, self.teacher)
         # The losses change it, and evaluation must change nothing.
         outputs["prior_statistics"] = self.prior_statistics if self.training else self.prior_statistics.clone()
         return outputs
 
-    def _visual_log_prior(self, teacher: Backbone, batch: BagBatch, pairs: PairIndex) -> Tensor:
+    def _visual_log_prior(self, teacher: Backbone, features: Features, batch: BagBatch, pairs: PairIndex) -> Outputs:
         """CLIP's similarity of each pair's union region to the sentence of its category and each verb, [M, A]."""
-        union = union_embeddings(teacher, teacher(batch.images), batch, pairs, self.params)
+        union = union_embeddings(teacher, features, batch, pairs, self.params)
         similarities = bank_logits(union, self.bank, self.logit_scale, self.params)
-        return self.verbs_of_pairs(similarities, batch.object_ids[pairs.object])
+        return {"visual_log_prior": self.verbs_of_pairs(similarities, batch.object_ids[pairs.object])}
 
-    def _pair_logits(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex) -> Tensor:
+    def _pair_logits(self, outputs: Outputs, batch: BagBatch, pairs: PairIndex) -> Outputs:
         """Logits of the score that the best query of the last layer gives to each pair and verb, [M, A]."""
         boxes, categories, verbs = (outputs[f"query_{name}"][-1].float() for name in ("boxes", "categories", "verbs"))
         sizes = batch.image_sizes.repeat(1, 2)[pairs.image, None]
         pair_boxes = torch.stack([batch.boxes[pairs.human], batch.boxes[pairs.object]], 1) / sizes
         agreement = log_agreement(pair_boxes, to_corners(boxes), pairs.image)
         category = categories.log_softmax(2)[pairs.image, :, batch.object_ids[pairs.object]]
-        return logit_of_log(best_query(agreement + category, functional.logsigmoid(verbs), pairs.image))
+        scores = best_query(agreement + category, functional.logsigmoid(verbs), pairs.image)
+        return {"interaction_logits": logit_of_log(scores)}
 
 
 def log_agreement(pair_boxes: Tensor, query_boxes: Tensor, image: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ union region once.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +15,7 @@ from pipeline.backbones.base import Features
 from pipeline.core.bags import BagBatch
 from pipeline.methods.base import HoiNetwork, Outputs, Parts
 from pipeline.methods.bilevel.params import BilevelParams
+from pipeline.methods.pair_chunks import over_pairs
 from pipeline.methods.pair_trunk import (
     PairTrunk,
     VerbsOfPairs,
@@ -60,24 +63,33 @@ class BilevelNetwork(HoiNetwork):
     def forward(self, batch: BagBatch, pairs: PairIndex) -> Outputs:
         """Run both branches over a batch."""
         features = self.backbone.features_of(batch)
-        embedded = self.trunk(self.backbone, features, batch, pairs)  # v_p
-        union = self._union(batch, features, pairs)
-        representation = self._representation(embedded, union)
-        outputs = {
-            "representation": representation,
-            "interaction_logits": self.interaction_head(representation),
-        }
+        appearance = self.trunk.appearance(self.backbone, features, batch)
+        outputs = over_pairs(partial(self._of_pairs, batch, features, appearance), pairs, self.backbone)
         if self.refinement_heads:
-            refined = torch.stack([head(representation) for head in self.refinement_heads])
+            refined = torch.stack([outputs.pop(name) for name in self._refined])
             outputs |= {
                 "bag_logits": outputs["interaction_logits"],
                 "refinement_logits": refined,
                 "interaction_logits": refined.mean(0),
             }
-        if union is not None and self.params.union_score:
-            outputs["union_log_probabilities"] = self._sentence_log_probabilities(union, batch.object_ids[pairs.object])
         if self.params.hoi_recognition:
             outputs["image_logits"] = self.image_logits(features)
+        return outputs
+
+    @property
+    def _refined(self) -> list[str]:
+        return [f"refined {number}" for number in range(len(self.refinement_heads))]
+
+    def _of_pairs(self, batch: BagBatch, features: Features, appearance: Tensor, pairs: PairIndex) -> Outputs:
+        """What is computed of each pair by itself, [M, *]; logits of the refinement heads one by one."""
+        embedded = self.trunk(appearance, batch, pairs)  # v_p
+        union = self._union(batch, features, pairs)
+        representation = self._representation(embedded, union)
+        outputs = {"representation": representation, "interaction_logits": self.interaction_head(representation)}
+        for name, head in zip(self._refined, self.refinement_heads, strict=True):
+            outputs[name] = head(representation)
+        if union is not None and self.params.union_score:
+            outputs["union_log_probabilities"] = self._sentence_log_probabilities(union, batch.object_ids[pairs.object])
         if self.params.relatedness:
             outputs["relatedness_logits"] = self.relatedness_head(representation).squeeze(1)
         return outputs

@@ -6,6 +6,7 @@ backbone's maps of regions.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -16,6 +17,7 @@ from pipeline.methods.base import HoiNetwork, Outputs, Parts
 from pipeline.methods.explanation_hoi.explanation import FLOOR, relevance_logs
 from pipeline.methods.explanation_hoi.graph import EDGE_TERMS, NODE_TERMS, Graph, edge_geometry, node_geometry
 from pipeline.methods.explanation_hoi.params import ExplanationHoiParams
+from pipeline.methods.pair_chunks import over_rows, pairs_at_once
 from pipeline.methods.pairing import PairIndex
 from pipeline.methods.segments import segment_max
 
@@ -48,16 +50,16 @@ class GraphNetwork(nn.Module):
         vectors: Tensor = self.node(torch.cat([maps, self.node_features(graph.nodes)], 1))
         return vectors
 
-    def edge_vectors(self, graph: Graph, pairs: PairIndex) -> Tensor:
-        """e_m [M, F] of [v_human; e'; v_other]."""
-        nodes = self.node_vectors(graph)
-        ends = [nodes[pairs.human], self.edge_features(graph.edges), nodes[pairs.object]]
+    def edge_vectors(self, nodes: Tensor, edges: Tensor, pairs: PairIndex) -> Tensor:
+        """e_m [M, F] of [v_human; e'; v_other], from v_n [N, F] and the edges' features."""
+        ends = [nodes[pairs.human], self.edge_features(edges), nodes[pairs.object]]
         vectors: Tensor = self.edge(torch.cat(ends, 1))
         return vectors
 
     def forward(self, graph: Graph, pairs: PairIndex, num_images: int) -> Tensor:
         """Verb logits z [I, A]."""
-        pooled = maximum_over_edges(self.edge_vectors(graph, pairs), pairs.image, num_images)
+        edges = self.edge_vectors(self.node_vectors(graph), graph.edges, pairs)
+        pooled = maximum_over_edges(edges, pairs.image, num_images)
         logits: Tensor = self.verbs(self.readout(pooled))
         return logits
 
@@ -91,13 +93,27 @@ class ExplanationHoiNetwork(HoiNetwork):
         if self.training:
             logits = self.graph(graph, pairs, len(batch))
             return {"verb_logits": logits, "relevance_logs": logits.new_full((len(pairs), self.num_verbs), FLOOR)}
+        edges = None
+        if len(pairs) > pairs_at_once(self.backbone):
+            edges = self._deciding_edges(graph, pairs, len(batch))
+            graph = replace(graph, edges=graph.edges[edges])
         for leaf in graph.leaves:
             leaf.requires_grad_()
-        logits = self.graph(graph, pairs, len(batch))
-        return {
-            "verb_logits": logits,
-            "relevance_logs": relevance_logs(logits, graph, pairs, top_verbs=self.params.top_verbs),
-        }
+        logits = self.graph(graph, pairs if edges is None else pairs.take(edges), len(batch))
+        logs = relevance_logs(logits, graph, pairs, top_verbs=self.params.top_verbs, edges=edges)
+        return {"verb_logits": logits, "relevance_logs": logs}
+
+    @torch.no_grad()
+    def _deciding_edges(self, graph: Graph, pairs: PairIndex, num_images: int) -> Tensor:
+        """Rows of the edges that are the highest of their image in some column, ascending: no other has a gradient."""
+        nodes = self.graph.node_vectors(graph)
+
+        def vectors(rows: slice) -> Outputs:
+            return {"edges": self.graph.edge_vectors(nodes, graph.edges[rows], pairs.take(rows))}
+
+        found = over_rows(vectors, len(pairs), self.backbone)
+        winners = winning_edges(found["edges"], pairs.image, num_images).unique()
+        return winners[winners < len(pairs)]
 
     @torch.no_grad()
     def graph_of(self, batch: BagBatch, pairs: PairIndex) -> Graph:

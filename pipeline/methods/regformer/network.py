@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from pipeline.core.bags import BagBatch
 from pipeline.methods.base import HoiNetwork, Outputs, Parts
+from pipeline.methods.pair_chunks import chunks
 from pipeline.methods.pair_trunk import logit_of_log
 from pipeline.methods.pairing import PairIndex
 from pipeline.methods.regformer.decoder import Decoder, Projector, RegionQuery, VerbClassifier
@@ -127,8 +128,7 @@ class RegFormerNetwork(HoiNetwork):
         """z [M, A], image by image; its queries are cut for memory, which changes nothing."""
         found = [scenes.tokens.new_zeros(0, len(scenes.verbs))]
         for image, start, stop in _ranges(pairs.offsets, len(pairs)):
-            for low in range(start, stop, _PAIRS_AT_ONCE):
-                rows = slice(low, min(low + _PAIRS_AT_ONCE, stop))
+            for rows in chunks(start, stop, _PAIRS_AT_ONCE):
                 queries = self.query(human_part[pairs.human[rows]], object_part[pairs.object[rows]])
                 decoded = self.decoder(queries[None], scenes.keys[image, None], scenes.values[image, None])
                 found.append(self._verb_logits(decoded[0], scenes.verbs))
