@@ -151,6 +151,8 @@ def test_without_a_split_column_val_is_held_out_and_an_empty_test_split_goes_thr
     (root / "manifests/custom/runs/train-ours.json").unlink()  # of other training images than those of now
     succeeds(root, "infer", "--dataset", "custom")
     assert len(read_dump(root / "cache/custom/predictions/ours.zarr")) == 0
+    succeeds(root, "evaluate", "--dataset", "custom")
+    succeeds(root, "report", "--dataset", "custom", "--variant", "ours")
 
 
 def test_a_turned_photo_is_trained_on_upright(own_dataset, tmp_path):
