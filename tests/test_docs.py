@@ -21,7 +21,8 @@ from tests.conftest import ROOT
 from tests.own_backbone import OwnBackbone
 
 TEXTS = {
-    name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md", "docs/extending.md")
+    name: (ROOT / name).read_text(encoding="utf-8")
+    for name in ("README.md", "CONTRIBUTING.md", "docs/extending.md", "docs/running.md")
 }
 TEXT = TEXTS["docs/extending.md"]
 
