@@ -14,6 +14,7 @@ from pipeline.config.run import Run
 from pipeline.core.errors import ArtifactError
 from pipeline.report.backbones import BACKBONES_TEXT, backbones_table
 from pipeline.report.boxes_curve import BOXES_TEXT, boxes_plot, boxes_rows, boxes_table
+from pipeline.report.committed import differences_line
 from pipeline.report.methods import METHODS_TEXT, methods_table, read_costs
 from pipeline.report.results import read_metrics, read_study, read_tuning
 from pipeline.report.study import rows_csv, study_page
@@ -82,6 +83,8 @@ def command(dataset: str, write: bool, root: Path) -> None:
             write_bytes(layout.boxes_plot, boxes_plot(study, shares))
             click.echo(f"{layout.boxes_plot}: written")
     index = layout.report / "index.html"
+    if line := differences_line(layout.root, layout.headline(Run("any")).parent):
+        click.echo(line)
     click.echo(f"Pictures: {index}" if index.exists() else f"Pictures: none; weakhoi report --dataset {dataset}")
 
 

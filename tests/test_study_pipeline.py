@@ -4,6 +4,7 @@ import importlib
 import json
 import re
 import shutil
+import subprocess
 from itertools import product
 from pathlib import Path
 
@@ -245,3 +246,12 @@ def test_code_is_python_alone():
     assert {path.parent.as_posix() for path in others} == {"toyworld/weights", "report/assets"} | class_splits
     reached = closure(*(f"stages.{name}" for run in RUNS for name in commands(run)))
     assert "pipeline.report.page" not in reached  # which reads the assets
+
+
+def test_every_committed_result_is_an_output_or_named_in_a_text():
+    """What nothing makes and nothing speaks of is a leftover."""
+    listed = subprocess.run(["git", "ls-files", "results"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    made = [out for run in [*ALL_MAIN_RUNS, *RUNS] for out in run["outs"] if out.startswith("results/")]
+    texts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
+    left = [name for name in listed.splitlines() if not any(overlaps(name, out) for out in made) and name not in texts]
+    assert [name for name in left if not name.endswith("/.gitignore")] == []
