@@ -6,6 +6,8 @@ hit in the ranking of its class: the second pass counts them. Detections are rea
 the passes hand on hits and integers that add up, so that neither the order of the blocks nor who works on them matters.
 
 Several rankings of the same detections (values of a weight) are evaluated at once: boxes are matched once for all.
+Where asked for, the passes also sort the errors of the first ranking (`error_types.py`) and rank them
+(`error_gains.py`).
 
 Axis legend: T detections, R rankings, G ground-truth pairs, K hits (at most G), H HOI classes.
 """
@@ -218,6 +220,7 @@ _Task = Sequence[_Block]
 def _two_passes(
     detections: ImageBlocks, tasks: Sequence[_Task], rules: Rules, keep_matches: bool, scheduler: Client | str | None
 ) -> tuple[_AllHits, _Ranks]:
+    """All hits, and their ranks in the detections of all images."""
     if scheduler is None:
         merged = _merge([_find_hits(detections, task, rules, keep_matches) for task in tasks])
         counts = (_count_before(detections, task, rules, merged, order) for order, task in enumerate(tasks))
