@@ -1,4 +1,4 @@
-"""`convert`: detections from one form that people use into another."""
+"""`convert`: detections from one form into another."""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ from pipeline.evaluation.exchange import (
     check_output,
     form_of,
     one_table,
-    read_hicodet,
     read_vcoco_roles,
     write_hicodet,
     write_vcoco,
 )
 from pipeline.truth.vcoco_annotations import read_vcoco
 from stages._command import progress, say, stage_command
-from stages.evaluate_detections import annotations_option, instances_option, read_hicodet_annotations
+from stages.evaluate_detections import (
+    annotations_option,
+    instances_option,
+    read_hicodet_annotations,
+    read_triplets,
+)
 
 _PATH = click.Path(path_type=Path)  # no check by click: the readers report all faults in one line
 
 
-@stage_command("convert", help="Turn detections from one form into another; `docs/formats.md` lists the forms.")
+@stage_command("convert", help="Turn detections from one form into another. docs/formats.md lists the forms.")
 @click.option("--dataset", type=click.Choice(["hicodet", "vcoco"]), required=True)
 @annotations_option
 @instances_option
@@ -63,8 +67,7 @@ def command(
 
 def _convert_hicodet(path: Path, detections: Path, output: Path, form: str) -> tuple[int, list[str]]:
     annotations = read_hicodet_annotations(path)
-    with progress(80, "read", unit="file", hidden=not detections.is_dir()) as advance:
-        found, notes = read_hicodet(detections, annotations, advance)
+    found, notes = read_triplets(detections, annotations)
     with progress(80, "write", unit="file", hidden="mat" not in form) as advance:
         write_hicodet(form, output, found, annotations, advance)
     return len(found), notes

@@ -10,6 +10,7 @@ import click
 
 from pipeline.core.class_groups import ClassGroups
 from pipeline.core.errors import ParamError
+from pipeline.core.types import Detections
 from pipeline.data.class_splits import class_split, class_split_names
 from pipeline.evaluation.arrays import number_or_none
 from pipeline.evaluation.detections_file import meets_nothing, open_zarr_detections
@@ -23,7 +24,7 @@ from pipeline.truth.ground_truth import check_scored_boxes
 from pipeline.truth.hicodet_annotations import HicoDetAnnotations, read_hicodet_json
 from pipeline.truth.hicodet_mat import read_hicodet_mat, with_image_labels
 from pipeline.truth.vcoco_annotations import read_vcoco
-from stages._command import say, stage_command
+from stages._command import progress, say, stage_command
 
 _IMAGES_LOOKED_AT = 100  # enough to tell boxes in 0..1
 _FILE = click.Path(path_type=Path)  # no check by click: the readers report all faults in one line
@@ -156,7 +157,7 @@ def _evaluate_hicodet(
         num_detections, (found, _) = len(source), source.read(0, min(len(annotations), _IMAGES_LOOKED_AT))
         result = evaluate_rankings(source, truth, rules).results[0]
     else:
-        found, notes = read_hicodet(detections_path, annotations)
+        found, notes = read_triplets(detections_path, annotations)
         num_detections, result = len(found), evaluate_hicodet(found, truth, rules)
     if num_detections and len(truth) and not len(result.hit_hoi_id):
         what = f"a pair of its image and HOI class in {path}"
@@ -170,6 +171,12 @@ def read_hicodet_annotations(path: Path, image_labels: Path | None = None) -> Hi
         return read_hicodet_mat(path, "test", image_labels)
     annotations = read_hicodet_json(path)
     return annotations if image_labels is None else with_image_labels(annotations, "test", image_labels)
+
+
+def read_triplets(path: Path, annotations: HicoDetAnnotations) -> tuple[Detections, list[str]]:
+    """Read triplets of any form, with a bar where many files are read, and notes on how they were understood."""
+    with progress(annotations.vocabulary.num_objects, "read", unit="file", hidden=not path.is_dir()) as advance:
+        return read_hicodet(path, annotations, advance)
 
 
 def _hicodet_summary(result: HicoDetResult, groups: ClassGroups, image_labels: Path | None) -> str:

@@ -106,7 +106,8 @@ def read_hicodet(
         return open_zarr_detections(path, annotations.sizes, num_hois).read(0, len(annotations))[0], []
     if path.is_dir():
         found, order = read_hicodet_folder(path, annotations.vocabulary, len(annotations), done)
-        notes = [f"{path}: the files are in {'COCO' if order == 'coco' else 'the alphabet'}'s order of objects"]
+        name = "COCO's" if order == "coco" else "the alphabetical"
+        notes = [f"{path}: the files are in {name} order of objects"]
     elif path.suffix == ".json":
         found, notes = read_predictions(path, annotations.vocabulary, annotations.filenames)
     else:

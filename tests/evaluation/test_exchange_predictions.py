@@ -56,7 +56,7 @@ def test_nothing_is_lost_in_any_form(tmp_path, world, form):
     expected = evaluate_hicodet(found, annotations.truth, rules)
     assert expected.mean_ap > 0
     np.testing.assert_array_equal(evaluate_hicodet(read, annotations.truth, rules).ap, expected.ap)
-    said = {"hicodet-mat": "COCO's order", "upt-mat": "alphabet's order", "results-json": "HOI class from 0"}
+    said = {"hicodet-mat": "COCO's order", "upt-mat": "alphabetical order", "results-json": "HOI class from 0"}
     assert len(notes) == (form in said) and said.get(form, "") in "".join(notes)
 
 

@@ -93,7 +93,7 @@ def test_every_form_scores_the_same_on_real_images(tmp_path, scores):
         done = invoke(convert, *options, "--detections", tmp_path / "d.npz", "--output", path, "--format", form)
         assert done.exit_code == 0, done.output
         assert scores(options, path) == expected
-    for form, order in (("hicodet-mat", "COCO's order"), ("upt-mat", "the alphabet's order")):
+    for form, order in (("hicodet-mat", "COCO's order"), ("upt-mat", "the alphabetical order")):
         done = invoke(convert, *options, "--detections", tmp_path / f"as-{form}", "--output", tmp_path / "back.npz")
         assert f"Note: {tmp_path / f'as-{form}'}: the files are in {order} of objects" in done.stderr
 
