@@ -33,6 +33,7 @@ _GROUPS = {
     "Exchange": {
         "import-proposals": "Turn detections of others into proposals.",
         "export": "Write a run's detections for the official evaluators.",
+        "convert": "Turn detections from one form into another.",
     },
     "Study": {
         "score": "Score every row that shares a seeded run.",

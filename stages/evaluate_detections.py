@@ -10,15 +10,11 @@ import click
 
 from pipeline.core.class_groups import ClassGroups
 from pipeline.core.errors import ParamError
+from pipeline.core.types import Detections
 from pipeline.data.class_splits import class_split
-from pipeline.evaluation.detections_file import (
-    meets_nothing,
-    open_zarr_detections,
-    read_hicodet_detections,
-    read_vcoco_detections,
-)
+from pipeline.evaluation.detections_file import meets_nothing, open_zarr_detections
 from pipeline.evaluation.engine import evaluate_hicodet, evaluate_rankings
-from pipeline.evaluation.exchange_vcoco import read_vcoco_pickle
+from pipeline.evaluation.exchange import read_hicodet, read_vcoco_roles
 from pipeline.evaluation.hicodet import SETTINGS, HicoDetResult, Rules, Setting
 from pipeline.evaluation.vcoco import TIES, Ties, evaluate_vcoco
 from pipeline.store.files import write_json
@@ -27,28 +23,32 @@ from pipeline.truth.ground_truth import check_scored_boxes
 from pipeline.truth.hicodet_annotations import HicoDetAnnotations, read_hicodet_json
 from pipeline.truth.hicodet_mat import read_hicodet_mat, with_image_labels
 from pipeline.truth.vcoco_annotations import read_vcoco
-from stages._command import stage_command
+from stages._command import progress, stage_command
 
 _IMAGES_LOOKED_AT = 100  # enough to tell boxes in 0..1
 _FILE = click.Path(path_type=Path)  # no check by click: the readers report all faults in one line
 _OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role"))  # of the JSON files of this command
 
-
-@stage_command("evaluate-detections", help=__doc__)
-@click.option("--dataset", type=click.Choice(["hicodet", "vcoco"]), required=True)
-@click.option(
+annotations_option = click.option(
     "--annotations",
     type=_FILE,
     required=True,
     help="hicodet: the JSON form or the official anno_bbox.mat (its test split); vcoco: the official vcoco_*.json.",
 )
+instances_option = click.option("--instances", type=_FILE, help="vcoco only: COCO instances that hold the ann_ids.")
+
+
+@stage_command("evaluate-detections", help=__doc__)
+@click.option("--dataset", type=click.Choice(["hicodet", "vcoco"]), required=True)
+@annotations_option
 @click.option(
     "--detections",
     type=click.Path(path_type=Path),
     required=True,
-    help="npz (hicodet: or zarr in image order, of any size); boxes continuous 0-based, right/bottom exclusive, scored "
-    "as they are: those with their center outside the image, or more than half its side beyond a border, are refused. "
-    "vcoco: or the official pickle (.pkl).",
+    help="npz; boxes continuous 0-based, right/bottom exclusive, scored as they are: those with their center outside "
+    "the image, or more than half its side beyond a border, are refused. hicodet: or zarr in image order (of any "
+    "size), a folder of detections_NN.mat, results.json of CDN, GEN-VLKT or HOICLIP. vcoco: or a pickle, the official "
+    "one or UPT's cache.pkl. docs/formats.md lists the forms.",
 )
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="JSON with scores in 0..1."
@@ -65,7 +65,7 @@ _OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role")) 
     help="hicodet only: also score the unseen and the seen classes of a zero-shot split: rf_uc, nf_uc, uo, uv, ua, "
     "uc0 to uc4, or FILE.json:NAME.",
 )
-@click.option("--instances", type=_FILE, help="vcoco only: COCO instances that hold the ann_ids.")
+@instances_option
 @click.option(
     "--image-labels", type=_FILE, help="hicodet: anno.mat of the release, whose test labels define known_object."
 )
@@ -110,32 +110,39 @@ def command(
 def _evaluate_hicodet(
     path: Path, image_labels: Path | None, detections_path: Path, setting: Setting, split: str | None
 ) -> tuple[dict[str, Any], str, list[str]]:
-    annotations = _read_hicodet(path, image_labels)
+    annotations = read_hicodet_annotations(path, image_labels)
     truth = annotations.truth
     groups = ClassGroups.of(annotations.vocabulary.num_hois, {"rare": annotations.rare, "non_rare": ~annotations.rare})
     if split is not None:
         groups = groups.and_of(class_split(split, annotations.vocabulary).groups)
     check_scored_boxes(truth, annotations.sizes, annotations.filenames, str(path))
     rules = Rules(annotations.vocabulary.hoi_object_ids, setting)
+    notes: list[str] = []
     if detections_path.suffix == ".zarr":
         source = open_zarr_detections(detections_path, annotations.sizes, rules.num_hois)
         num_detections, (found, _) = len(source), source.read(0, min(len(annotations), _IMAGES_LOOKED_AT))
         result = evaluate_rankings(source, truth, rules).results[0]
     else:
-        found = read_hicodet_detections(detections_path, annotations.sizes, rules.num_hois)
+        found, notes = read_triplets(detections_path, annotations)
         num_detections, result = len(found), evaluate_hicodet(found, truth, rules)
-    notes = []
     if num_detections and len(truth) and not len(result.hit_hoi_id):
         what = f"a pair of its image and HOI class in {path}"
         notes.append(meets_nothing(num_detections, what, (found.human_boxes, found.object_boxes)))
     return _hicodet_json(result, groups), _hicodet_summary(result, groups, image_labels), notes
 
 
-def _read_hicodet(path: Path, image_labels: Path | None) -> HicoDetAnnotations:
+def read_hicodet_annotations(path: Path, image_labels: Path | None = None) -> HicoDetAnnotations:
+    """Read either form of the annotations, with the image-level labels of `anno.mat`."""
     if path.suffix == ".mat":
         return read_hicodet_mat(path, "test", image_labels)
     annotations = read_hicodet_json(path)
     return annotations if image_labels is None else with_image_labels(annotations, "test", image_labels)
+
+
+def read_triplets(path: Path, annotations: HicoDetAnnotations) -> tuple[Detections, list[str]]:
+    """Read triplets of any form, with a bar where many files are read, and notes on how they were understood."""
+    with progress(annotations.vocabulary.num_objects, "read", unit="file", hidden=not path.is_dir()) as advance:
+        return read_hicodet(path, annotations, advance)
 
 
 def _hicodet_json(result: HicoDetResult, groups: ClassGroups) -> dict[str, Any]:
@@ -165,13 +172,11 @@ def _evaluate_vcoco(
     path: Path, instances_path: Path, detections_path: Path, ties: Ties
 ) -> tuple[dict[str, Any], str, list[str]]:
     annotations = read_vcoco(path, instances_path)
-    if detections_path.suffix in (".pkl", ".pickle"):
-        found, agents = read_vcoco_pickle(detections_path, annotations)
-        of_roles, of_agents = (evaluate_vcoco(rows, annotations, ties) for rows in (found, agents))
-        result = replace(of_roles, agent=of_agents.agent, num_met=of_roles.num_met + of_agents.num_met)
-    else:
-        found = read_vcoco_detections(detections_path, annotations.image_ids, annotations.sizes)
-        result = evaluate_vcoco(found, annotations, ties)
+    found, agents = read_vcoco_roles(detections_path, annotations)
+    result = evaluate_vcoco(found, annotations, ties)
+    if agents is not None:
+        of_agents = evaluate_vcoco(agents, annotations, ties)
+        result = replace(result, agent=of_agents.agent, num_met=result.num_met + of_agents.num_met)
     summary = (
         f"V-COCO: role AP {result.ap_role_s1:.4f} (scenario 1), {result.ap_role_s2:.4f} (scenario 2), "
         f"agent AP {result.ap_agent:.4f}"

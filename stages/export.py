@@ -9,6 +9,7 @@ import click
 from pipeline.config.layout import Layout
 from pipeline.config.run import Run
 from pipeline.data.split import take_split
+from pipeline.evaluation.exchange import left_out
 from pipeline.evaluation.exchange_hicodet import write_hicodet_mat
 from pipeline.evaluation.exchange_vcoco import on_people, write_vcoco_pickle
 from pipeline.evaluation.role_detections import RoleDetections
@@ -46,12 +47,8 @@ def command(dataset: str, variant: str, seed: int | None, split: str, form: str,
         kept = on_people(found, people)
         rows = write_vcoco_pickle(output, kept, people)
         click.echo(f"{output}: {rows} pairs of {len(manifest)} images")
-        if len(kept) < len(found):
-            click.echo(
-                f"{len(found) - len(kept)} detections are of images without people, where vsrl_eval.py stops; "
-                "left out (evaluate counts them as false positives)",
-                err=True,
-            )
+        for note in left_out(len(found) - len(kept)):
+            click.echo(note, err=True)
         return
     with progress(80, "export", unit="file") as advance:
         write_hicodet_mat(output, detections, vocabulary, len(manifest), advance)

@@ -1,4 +1,4 @@
-"""Detections of any method in npz or zarr, checked field by field before anything is computed.
+"""Detections of any method in npz or zarr: read, checked field by field before anything is computed; npz also written.
 
 Boxes are continuous 0-based corners, right and bottom exclusive, in pixels of the original image. They are scored as
 they are, never clipped; those clearly outside their image are refused (`pipeline/core/image_bounds.py` has the rule).
@@ -27,7 +27,9 @@ from pipeline.evaluation.ranges import check_range
 from pipeline.evaluation.role_detections import RoleDetections, check_role_boxes
 from pipeline.store.detections_dump import DetectionsDump, open_detections
 from pipeline.store.file_content import content_of
+from pipeline.store.files import atomic_path
 from pipeline.store.ragged import offsets_of
+from pipeline.store.targets import check_replaceable
 
 _HICODET_FIELDS: dict[str, tuple[tuple[str, ...], int]] = {
     "image_index": (("int32",), 1),
@@ -139,6 +141,35 @@ def read_vcoco_detections(path: Path, image_ids: IntArray, sizes: IntArray) -> R
     detections = RoleDetections(**_read_npz(path, _VCOCO_FIELDS))
     check_role_boxes(detections, image_ids, sizes, str(path))
     return detections
+
+
+def write_npz(path: Path, detections: Detections | RoleDetections) -> None:
+    """Write detections of either dataset as npz, atomically.
+
+    Raises:
+        DataError: anything but such a file is there.
+    """
+    check_npz_target(path)
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **vars(detections))
+
+
+def check_npz_target(path: Path) -> None:
+    """Refuse a path that can't be written, or that holds anything but such a file of either dataset.
+
+    Raises:
+        DataError, ArtifactError: as `check_replaceable`.
+    """
+    check_replaceable(path, _is_npz, what="detections", option="--output")
+
+
+def _is_npz(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.removesuffix(".npy") for name in archive.namelist()}
+    except (OSError, zipfile.BadZipFile):
+        return False
+    return names in (_HICODET_FIELDS.keys(), _VCOCO_FIELDS.keys())
 
 
 def meets_nothing(num_detections: int, what: str, boxes: Sequence[NDArray[np.floating]]) -> str:

@@ -34,7 +34,7 @@ def read_hicodet_mat(path: Path, split: Split, labels_path: Path | None = None) 
     Raises:
         DataError: missing, damaged, or of another release.
     """
-    variables = _load_mat(path, ("bbox_train", "bbox_test", "list_action"), _RELEASE)
+    variables = load_mat(path, ("bbox_train", "bbox_test", "list_action"), _RELEASE)
     try:
         vocabulary = _vocabulary(variables["list_action"])
         train_pairs = [_image_pairs(image) for image in _rows(variables["bbox_train"])]
@@ -84,7 +84,7 @@ def _check_labels(shown: NDArray[np.bool_], annotations: HicoDetAnnotations, pat
 
 def _read_image_hois(path: Path, split: Split, annotations: HicoDetAnnotations) -> NDArray[np.bool_]:
     """Image-level labels of the images, bool [I, H]."""
-    variables = _load_mat(path, (f"anno_{split}", f"list_{split}"), _LABEL_RELEASE)
+    variables = load_mat(path, (f"anno_{split}", f"list_{split}"), _LABEL_RELEASE)
     labels = np.asarray(variables[f"anno_{split}"])
     columns = {_text(name): column for column, name in enumerate(variables[f"list_{split}"].ravel())}
     expected = (annotations.vocabulary.num_hois, len(columns))
@@ -96,7 +96,7 @@ def _read_image_hois(path: Path, split: Split, annotations: HicoDetAnnotations) 
     return np.ascontiguousarray((labels == 1).T[[columns[name] for name in annotations.filenames]])
 
 
-def _load_mat(path: Path, names: tuple[str, ...], release: str) -> dict[str, Any]:
+def load_mat(path: Path, names: tuple[str, ...], release: str) -> dict[str, Any]:
     """Load some variables of a MATLAB file, all present."""
     from scipy.io import loadmat
 

@@ -1,8 +1,11 @@
 """Official forms: what their evaluators expect, by hand, and that nothing is lost on the way."""
 
 import pickle
+import sys
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,8 +15,9 @@ from pipeline.core.errors import DataError
 from pipeline.core.types import Detections
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.evaluation.engine import evaluate_hicodet
+from pipeline.evaluation.exchange import one_table, read_vcoco_roles, write_vcoco
 from pipeline.evaluation.exchange_hicodet import write_hicodet_mat
-from pipeline.evaluation.exchange_vcoco import on_people, read_vcoco_pickle, write_vcoco_pickle
+from pipeline.evaluation.exchange_vcoco import on_people, read_vcoco_pickle, write_upt_cache, write_vcoco_pickle
 from pipeline.evaluation.hicodet import Rules
 from pipeline.evaluation.role_detections import RoleDetections
 from pipeline.evaluation.summary import percent
@@ -271,6 +275,117 @@ def test_vcoco_pickles_of_others_hold_arrays(tmp_path, truth):
     (tmp_path / "d.pkl").write_bytes(pickle.dumps({}))
     with pytest.raises(DataError, match="expected a list of dicts"):
         read_vcoco_pickle(tmp_path / "d.pkl", truth)
+
+
+class UptTemplate(defaultdict):
+    """UPT's class: `utils.CacheTemplate`."""
+
+    def __init__(self, **kwargs):
+        super().__init__()
+        for key, value in kwargs.items():
+            self[key] = value
+
+    def __missing__(self, key):
+        return 0.0 if key.split("_")[-1] == "agent" else [0.0, 0.0, 0.1, 0.1, 0.0]
+
+
+@pytest.fixture(params=["utils", "utils_of_another"])
+def upt(request, monkeypatch):
+    """UPT's class under the names that its own code and others' have for it."""
+    module = ModuleType(request.param)
+    module.CacheTemplate = type("CacheTemplate", (UptTemplate,), {"__module__": request.param})
+    monkeypatch.setitem(sys.modules, request.param, module)
+    return module.CacheTemplate
+
+
+def test_upts_cache_by_hand(tmp_path, truth, upt):
+    """Continuous boxes; an absent key scores 0, as the evaluator sees it."""
+    person = upt(image_id=10, person_box=[0.5, 0.0, 20.0, 40.0])
+    person["cut_agent"] = 0.25
+    person["cut_obj"] = [20.0, 10.0, 30.0, 20.0, 0.25]
+    (tmp_path / "cache.pkl").write_bytes(pickle.dumps([person], protocol=2))
+    roles, agents = read_vcoco_pickle(tmp_path / "cache.pkl", truth)
+    verb_roles = list(zip(roles.action_id.tolist(), roles.role_index.tolist(), strict=True))
+    assert verb_roles == [(0, 1), (2, 1), (2, 2), (3, 1)]  # hold obj, cut instr, cut obj, point instr
+    assert roles.scores.tolist() == [0, 0, 0.25, 0]
+    assert roles.role_boxes.tolist() == [[0, 0, 0.1, 0.1]] * 2 + [list(CUP)] + [[0, 0, 0.1, 0.1]]
+    assert roles.human_boxes.tolist() == [[0.5, 0, 20, 40]] * 4
+    assert agents.scores.tolist() == [0, 0, 0.25, 0]
+    for absent in ("image_id", "person_box"):
+        (tmp_path / "cache.pkl").write_bytes(pickle.dumps([upt(**{k: v for k, v in person.items() if k != absent})]))
+        with pytest.raises(DataError, match=f"KeyError.*{absent}"):
+            read_vcoco_pickle(tmp_path / "cache.pkl", truth)
+
+
+@pytest.mark.parametrize("upt", ["utils"], indirect=True)
+def test_a_written_cache_is_upts(tmp_path, truth, upt):
+    rows = [(10, 2, 2, ANN, CUP, 0.25), (10, 1, 0, ANN, NOTHING, 0.5), (10, 0, 1, ANN, NOTHING, 0.75)]
+    rows = role_detections([*rows, (10, 0, 1, ANN, CUP, np.nan)])
+    write_upt_cache(tmp_path / "cache.pkl", rows, truth)
+    cut, walk, hold = pickle.loads((tmp_path / "cache.pkl").read_bytes())
+    assert {type(person) for person in (cut, walk, hold)} == {upt}
+    assert cut == {"image_id": 10, "person_box": list(ANN), "cut_agent": 0.25, "cut_obj": [*CUP, 0.25]}
+    assert walk == {"image_id": 10, "person_box": list(ANN), "walk_agent": 0.5}
+    np.testing.assert_array_equal(hold["hold_obj"], [*NOTHING, 0.75])
+    assert (hold["cut_agent"], hold["cut_instr"]) == (0, [0, 0, 0.1, 0.1, 0])
+    roles, agents = read_vcoco_pickle(tmp_path / "cache.pkl", truth)
+    said = roles.take(roles.scores > 0), agents.take(agents.scores > 0)
+    assert [len(part) for part in said] == [2, 3]
+    np.testing.assert_array_equal(said[0].role_boxes, [CUP, NOTHING])
+
+
+def rows_of(people: list[dict], action: int, name: str, role: int | None) -> list[tuple]:
+    """What an evaluator of continuous boxes takes out of a cache for one action's role, or its agent."""
+    rows = []
+    for person in people:
+        *box, score = np.atleast_1d(person[name]).tolist()
+        human, thing = np.array(person["person_box"]), np.array(box or NOTHING)
+        rows.append((person["image_id"], action, role, human, thing, score))
+    return rows
+
+
+@pytest.mark.parametrize("upt", ["utils"], indirect=True)
+@pytest.mark.parametrize("seed", range(3))
+def test_upts_cache_scores_as_its_class_answers(tmp_path, seed, upt):
+    """Every key of every object counts, absent ones as well; and the table that is made of it scores the same."""
+    people, world, rows = random_world(seed, 60)
+    truth = annotations(tmp_path, people, world)
+    write_upt_cache(tmp_path / "cache.pkl", role_detections(rows), truth)
+    written = pickle.loads((tmp_path / "cache.pkl").read_bytes())
+    assert {type(person) for person in written} == {upt}
+    roles, agents = read_vcoco_pickle(tmp_path / "cache.pkl", truth)
+    of_roles, of_agents = evaluate_vcoco(roles, truth), evaluate_vcoco(agents, truth)
+    reference = Reference(entries(people), world, official=False)
+    for action in sorted({truth.actions.index(name) for _, _, actions in people for name in actions}):
+        found = rows_of(written, action, f"{truth.actions[action]}_agent", None)
+        assert of_agents.agent[action] == pytest.approx(reference.evaluate(found, action, None, 1), abs=1e-12)
+        for column, role in enumerate(truth.roles[action]):
+            found = rows_of(written, action, f"{truth.actions[action]}_{role}", column + 1)
+            figures = [reference.evaluate(found, action, column + 1, scenario) for scenario in (1, 2)]
+            row = truth.verb_roles.index((action, column))
+            assert [of_roles.role_s1[row], of_roles.role_s2[row]] == pytest.approx(figures, abs=1e-12)
+    write_vcoco("npz", tmp_path / "d.npz", one_table(roles, agents, truth), truth)
+    table = evaluate_vcoco(read_vcoco_roles(tmp_path / "d.npz", truth)[0], truth)
+    np.testing.assert_array_equal(table.role_s1, of_roles.role_s1)
+    np.testing.assert_array_equal(table.role_s2, of_roles.role_s2)
+    single = [row for row, names in enumerate(truth.roles) if len(names) < 2]
+    np.testing.assert_array_equal(table.agent[single], of_agents.agent[single])
+
+
+def test_a_stand_in_runs_nothing(tmp_path, truth, monkeypatch):
+    """A class by that name is ours, whatever comes with it: arguments that fit no dict, state, a call."""
+    monkeypatch.chdir(tmp_path)
+    touch = b"cpathlib\nPath.touch\n"
+    for body in (
+        b"cutils\nCacheTemplate\n(I1\nI2\ntR",  # CacheTemplate(1, 2)
+        b"cutils\nCacheTemplate\n)R}S'key'\nI1\nsb",  # state
+        touch + b"(S'executed'\ntR",
+        b"cutils\nCacheTemplate\n)R(S'image_id'\n" + touch + b"(S'executed'\ntRu",
+    ):
+        (tmp_path / "cache.pkl").write_bytes(b"(l" + body + b"a.")
+        with pytest.raises(DataError, match="not a pickle of builtins and numpy arrays"):
+            read_vcoco_pickle(tmp_path / "cache.pkl", truth)
+    assert not (tmp_path / "executed").exists()
 
 
 class _Payload:

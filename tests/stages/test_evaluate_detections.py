@@ -167,7 +167,7 @@ def truncated(path):
         (lambda path: np.savez(path, scores=np.zeros(1)), "image_index, hoi_id, human_boxes, object_boxes missing"),
         (lambda path: path.write_bytes(b""), "not a readable npz file"),
         (lambda path: path.write_bytes(b"hello"), "not a readable npz file without pickle (not a zip archive)"),
-        (lambda path: path.mkdir(), "not a readable npz file"),
+        (lambda path: path.mkdir(), "a folder without detections_01.mat"),
         (single_array, "a single array (npy)"),
         (truncated, "not a readable npz file"),
         (pickled, "not a readable npz file without pickle (an array of objects)"),
