@@ -22,7 +22,7 @@ from pipeline.truth.vcoco_people_file import read_people
 if TYPE_CHECKING:
     from distributed import Client
 
-WITHOUT_BOXES = "no annotated boxes in the {split} split, so no mAP and no errors: the report shows what was found"
+WITHOUT_BOXES = "no annotated boxes in the {split} split, so detections have no mAP; the report shows them"
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class ScoredSplit:
 
         Raises:
             ArtifactError: predictions or annotations are missing, damaged or of other images.
+            ParamError: the protocol counts people, and the annotations list pairs alone.
         """
         dump, times = self.open_predictions(run, params)
         people = None

@@ -80,7 +80,8 @@ def read_own_annotations(files: list[Path]) -> dict[str, BoxedImage]:
         known = images.setdefault(image.path, image)
         if known.split != image.split:
             raise DataError(
-                f'{image.where}: "{image.path}" is in split {image.split}, {known.where} says {known.split}; keep one'
+                f'{image.where}: "{image.path}" is in split {image.split or "none"}, {known.where} says '
+                f"{known.split or 'none'}; keep one"
             )
         if pair is not None:
             known.pairs.append(pair)

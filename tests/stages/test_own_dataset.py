@@ -54,7 +54,7 @@ def test_without_boxes_there_is_no_score_but_a_report_of_what_was_found(own_data
     root = copied(own_dataset, tmp_path / "root")
     edit_params(root, lambda document: document.update(run_variants=["ours"]))
     done = succeeds(root, "evaluate", "--dataset", "custom")
-    assert "ours: no annotated boxes in the test split, so no mAP" in done.output
+    assert "ours: no annotated boxes in the test split, so detections have no mAP" in done.output
     layout = Layout(root, "custom")
     vocabulary = json.loads(layout.vocabulary.read_text())
     metrics = json.loads(layout.metrics(Run("ours")).read_text())

@@ -188,3 +188,9 @@ def test_prompt_word_outside_the_cut_token_table(root):
 
 def test_device_that_is_not_there(root):
     assert "--device" in fails(root, "train", "--device", "gpu7")
+
+
+def test_the_protocol_of_vcoco_on_pairs_alone(layout):
+    edit_params(layout.root, lambda document: document["toyworld"]["evaluate"].update(protocol="vcoco"))
+    line = fails(layout.root, "evaluate", "--variant", "ours")
+    assert "toyworld.evaluate.protocol is vcoco, which counts people, but the annotations list pairs alone" in line

@@ -13,6 +13,7 @@ from pipeline.core.errors import DataError
 from pipeline.truth.datasets.catalog import read_training_boxes
 from pipeline.truth.datasets.folder import FolderReader
 from pipeline.truth.params import PrepareParams
+from tests.conftest import ROOT
 
 PARAMS = PrepareParams("folder", "data/own")
 LABELS = (
@@ -217,3 +218,24 @@ def test_equal_numbers_whatever_the_order_of_images(source):
     truth = splits["test"].annotated.truth
     assert np.array_equal(truth.image_index, [1, 1])
     assert truth.hoi_id.tolist() == [2, 1]
+
+
+def test_the_examples_of_the_docs_say_the_same(tmp_path):
+    text = (ROOT / "docs/datasets.md").read_text()
+    table, community = re.findall(r"^```\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    names, pair = (re.search(rf"`({start}.*?)`", text, re.DOTALL)[1] for start in ('{"verbs"', '{"image"'))
+    folder = tmp_path / "data" / "own"
+    (folder / "beach").mkdir(parents=True)
+    for name in ("001", "002"):
+        Image.new("RGB", (320, 420)).save(folder / f"beach/{name}.jpg")
+    (folder / "labels.csv").write_text(
+        "image,verb,object,split\nbeach/001.jpg,ride,horse,test\nbeach/002.jpg,ride,horse,train\n"
+    )
+    found = []
+    for name, content in (("csv", table), ("json", f"[{pair}]"), ("json", community)):
+        (folder / "annotations.csv").unlink(missing_ok=True)
+        (folder / f"annotations.{name}").write_text(content)
+        (folder / "annotations.names.json").write_text(names)
+        truth = read(folder)[1]["test"].annotated.truth
+        found.append((truth.human_boxes.tolist(), truth.object_boxes.tolist(), truth.hoi_id.tolist()))
+    assert found == [([[120, 40, 210, 260]], [[90, 110, 300, 400]], [0])] * 3
