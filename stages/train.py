@@ -116,8 +116,9 @@ class _Shown:
             "iteration": f"{iteration}/{self._per_epoch * epochs}",
         }
         memory = f"{peak_memory(self._device) / 1e9:.1f} GB"
-        others = {name: value for name, value in figures.items() if name not in own}
-        self._advance((iteration - before) * self._params.batch_size, **own, **others, memory=memory)
+        last = {"waiting": f"{figures['waiting']:.2f}", "memory": memory}
+        others = {name: value for name, value in figures.items() if name not in own | last}
+        self._advance((iteration - before) * self._params.batch_size, **own, **others, **last)
 
 
 if __name__ == "__main__":

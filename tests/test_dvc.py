@@ -350,3 +350,20 @@ def test_the_code_of_a_study_command_is_not_that_of_judging(command):
     reached = closure(f"stages.{command}")
     assert f"stages.{command}" in reached
     assert not [module for module in reached if module.startswith(rooms)]
+
+
+# Plots
+
+
+def test_plots_are_of_committed_files_and_columns_by_templates_that_exist():
+    done = subprocess.run(["dvc", "plots", "templates"], cwd=ROOT, capture_output=True, text=True, check=True)
+    templates = {*done.stdout.split(), *(path.stem for path in (ROOT / ".dvc/plots").glob("*.json"))}
+    for plot in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]:
+        if isinstance(plot, str):
+            assert (ROOT / plot).is_file()
+            continue
+        ((name, plot),) = plot.items()
+        assert plot["template"] in templates, name
+        for file, column in plot["y"].items():  # one column each: with several, groups share a plot
+            header = (ROOT / file).read_text().partition("\n")[0].split(",")
+            assert {plot["x"], column} <= set(header), (name, file)

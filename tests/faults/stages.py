@@ -11,13 +11,14 @@ from tests import roots
 RUN = ("--variant", "ours")
 FROZEN = ("--variant", "ours_frozen")
 SEEDED = (*RUN, "--seed", "0")
+TRAIN = ("train", *RUN, "--again")  # the world that tests damage is trained already
 STAGES: dict[str, tuple[str, ...]] = {
     "prepare": ("prepare",),
     "detect": ("detect", "--split", "train"),
     "detect-test": ("detect", "--split", "test"),
     "encode_prompts": ("encode-prompts",),
     "encode_images": ("encode-images", *FROZEN),
-    "train": ("train", *RUN),
+    "train": TRAIN,
     "train-seeded": ("train", *SEEDED),
     "infer": ("infer", *RUN),
     "infer-seeded": ("infer", *SEEDED),

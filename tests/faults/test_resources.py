@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.forked import run_forked
-from tests.faults.stages import RUN, STAGES, arguments
+from tests.faults.stages import STAGES, TRAIN, arguments
 from tests.faults.test_kill import FILES, MANIFESTS, contents, outputs, under_final_names
 from tests.roots import edit_params
 
@@ -131,7 +131,7 @@ def test_full_shared_memory(root, tmp_path, size):
     """No room for the loader's locks, and none for a batch; the latter left torch waiting for ever."""
     use_workers(root)
     mounted = functools.partial(mount, Path("/dev/shm"), f"size={size}")
-    line = fails(root, tmp_path / "output", ("train", *RUN), functools.partial(_fill_and, mounted, size == "4k"))
+    line = fails(root, tmp_path / "output", TRAIN, functools.partial(_fill_and, mounted, size == "4k"))
     assert "/dev/shm: " in line
     assert "No space left on device" in line
     assert line.endswith("enlarge it, or set train.num_workers to 0")
@@ -172,6 +172,6 @@ def _break_workers(how: str) -> None:
 def test_memory_that_runs_out(root, tmp_path, how, workers, part):
     if workers:
         use_workers(root)
-    line = fails(root, tmp_path / "output", ("train", *RUN), functools.partial(_break_workers, how))
+    line = fails(root, tmp_path / "output", TRAIN, functools.partial(_break_workers, how))
     assert part in line
     assert "lower" in line and "num_workers" in line

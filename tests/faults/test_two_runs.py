@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults.forked import Forked, run_forked
-from tests.faults.stages import RUN, arguments
+from tests.faults.stages import TRAIN, arguments
 
 pytestmark = pytest.mark.slow
-TRAIN = ("train", *RUN)
 
 
 def started(root: Path, output: Path) -> Forked:

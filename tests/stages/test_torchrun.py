@@ -20,7 +20,7 @@ from tests.roots import copied
 from tests.stages.own_dataset import SOURCE, edit_custom
 
 pytestmark = pytest.mark.slow
-TRAIN = ("-m", "stages.train", "--dataset", "custom", "--device", "cpu")
+TRAIN = ("-m", "stages.train", "--dataset", "custom", "--device", "cpu", "--again")  # the root's run is finished
 
 
 def run(root: Path, *launcher: str) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from pipeline.training.optimizer import SeparateMomentsAdam, build_optimizer, build_schedule
+from pipeline.training.optimizer import SeparateMomentsAdam, build_optimizer, build_schedule, learning_rate
 from pipeline.training.params import TrainParams
 
 
@@ -69,6 +69,12 @@ def test_the_papers_steps(params):
     expected = [1.0] * 2 + [0.1] * 2 + [0.01] * 6
     assert [row[1] for row in rates(params, 10)] == pytest.approx(expected)
     assert [row[0] for row in rates(params, 10)] == pytest.approx([0.1 * rate for rate in expected])
+
+
+def test_the_rate_of_an_iteration_is_that_of_what_is_not_pretrained(params):
+    warm = dataclasses.replace(params, warmup_iterations=2)
+    schedule = build_schedule(build_optimizer(Tiny(), warm), warm, 10)
+    assert [learning_rate(schedule, iteration) for iteration in range(10)] == [row[1] for row in rates(warm, 10)]
 
 
 def test_warm_up_is_linear_and_ends_at_the_full_rate(params):
