@@ -34,13 +34,13 @@ _CPU = torch.device("cpu")
 _COMPARED = 25  # people
 
 
-def prepare_image(people: int, method: str) -> Callable[[], object]:
+def prepare_image(people: int, method: str, visual: VisualConfig = RN50) -> Callable[[], object]:
     """`infer` on one image of so many people; an image of two has run before."""
     torch.manual_seed(0)
     torch.use_deterministic_algorithms(True)  # as every stage does
     vocabulary = vocabulary_of("hicodet")
     params = replace(load_params(ROOT / "params.yaml", "hicodet")[ModelParams], method=method)
-    model = random_model(RN50.build(), params, vocabulary)
+    model = random_model(visual.build(), params, vocabulary)
     model.network.eval()
 
     def outputs(count: int) -> Callable[[], object]:
@@ -56,19 +56,19 @@ def prepare_image(people: int, method: str) -> Callable[[], object]:
     return outputs(people)
 
 
-def measure(people: int, method: str) -> dict[str, float]:
+def measure(people: int, method: str, visual: VisualConfig = RN50) -> dict[str, float]:
     """Pairs, peak memory above weights and inputs, and seconds of one image."""
     return {
         "people": people,
         "pairs": people * (people - 1),
-        "peak_mib": peak_resident_bytes(prepare_image, people, method) / 2**20,
-        "seconds": seconds_of(prepare_image(people, method)),
+        "peak_mib": peak_resident_bytes(prepare_image, people, method, visual) / 2**20,
+        "seconds": seconds_of(prepare_image(people, method, visual)),
     }
 
 
-def largest_difference(people: int, method: str) -> float:
+def largest_difference(people: int, method: str, visual: VisualConfig = RN50) -> float:
     """Of the outputs of one image in chunks to those at once, over the largest number of each output."""
-    run: Any = prepare_image(people, method)
+    run: Any = prepare_image(people, method, visual)
     cut, budget = run(), pair_chunks.CHUNK_BYTES
     pair_chunks.CHUNK_BYTES = 2**62
     whole = run()
@@ -84,14 +84,15 @@ def largest_difference(people: int, method: str) -> float:
 @json_option
 @click.option("--people", multiple=True, type=click.IntRange(2), default=(10, 30, 60, 100), show_default=True)
 @click.option("--method", default="bilevel", show_default=True, help="A file or folder of pipeline/methods.")
-def command(output: Path | None, people: tuple[int, ...], method: str) -> None:
+@click.option("--smoke", "tiny", is_flag=True, help="A tiny encoder, to run the script through.")
+def command(output: Path | None, people: tuple[int, ...], method: str, tiny: bool) -> None:
     """Measure, print a line each, write the figures."""
-    machine = describe_machine()
-    difference = largest_difference(_COMPARED, method)
+    machine, visual = describe_machine(), VisualConfig((1, 1, 1, 1), 8, 4, 24, 64) if tiny else RN50
+    difference = largest_difference(_COMPARED, method, visual)
     print(f"{method}, {_COMPARED} people: largest difference to the whole at once {difference:.1e}", flush=True)
     rows = []
     for count in people:
-        rows.append(row := measure(count, method))
+        rows.append(row := measure(count, method, visual))
         print(
             f"{method}, {count} people, {row['pairs']} pairs: {row['peak_mib']:.0f} MiB, {row['seconds']:.1f} s",
             flush=True,

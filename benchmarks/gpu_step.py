@@ -95,6 +95,13 @@ class Problem:
         freeze_batch_norm(model.network.train())
         return model
 
+    def parts(self, num_images: int, device: torch.device, way: ExecutionParams) -> list[FedBatch]:
+        """The micro-batches of a batch."""
+        size = way.micro_batch or num_images
+        sizes = [min(size, num_images - low) for low in range(0, num_images, size)]
+        whole = tuple(range(num_images))
+        return [dataclasses.replace(self.batch(count, device, way), image_index=whole) for count in sizes]
+
     def batch(self, num_images: int, device: torch.device, way: ExecutionParams) -> FedBatch:
         """Random bags on the device, paired on the host."""
         side, vocabulary = self.params[ModelParams].image_size, vocabulary_of(self.dataset)
@@ -112,8 +119,8 @@ class Problem:
         losses = model.method.losses(LabeledClasses(vocabulary_of(self.dataset))).to(device)
         weights = loss_weights(model.method.loss_names, train)
         batch_loss = BatchLoss(model.network, losses, weights, train.precision)
-        batch = self.batch(num_images, device, way)
-        return lambda: optimizer_step(batch_loss, optimizer, [batch], ALONE, gradient_clip=train.gradient_clip)
+        parts = self.parts(num_images, device, way)
+        return lambda: optimizer_step(batch_loss, optimizer, parts, ALONE, gradient_clip=train.gradient_clip)
 
     def flops(self, num_images: int, device: torch.device) -> int:
         """Of the matrix products and convolutions of one plain step, what a step has to compute."""

@@ -67,7 +67,7 @@ class BagDataset(Dataset[Bag]):
         labels: float32 [I, H], zeros for inference.
         root: repository root.
         image_side: pixels of the network's square input.
-        max_proposals: kept per image, best scores first, or which are: those of each role.
+        max_proposals: kept per image, best scores first; a `RoleCap` keeps the best of each role.
         class_probabilities: batches hold them; as far as scores and categories tell where `proposals` has none.
         pair_labels: of the same proposals; None under image-level labels.
         has_boxes: bool [I], images whose pair labels are used; none by default.

@@ -72,6 +72,9 @@ class HoiNetwork(nn.Module, ABC):
     def forward(self, batch: BagBatch, pairs: PairIndex) -> Outputs:
         """Return the outputs of a ragged batch: every declared column, [I, *] or [M, *], and what losses read.
 
+        What is computed of each pair by itself can go through `pair_chunks.over_pairs`: memory then hardly grows with
+        the pairs of a crowd.
+
         "representation" [M, D], where a method has one, is what `represent` keeps of a pair.
         """
 

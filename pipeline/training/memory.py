@@ -36,12 +36,12 @@ def _remedy(method: Method, params: TrainParams, execution: ExecutionParams, sha
     if params.freeze_batch_norm:
         at_once = min(execution.micro_batch or share, share)
         if at_once > 1 and not method.couples_images:
-            same.append(f"execution.micro_batch to {at_once // 2} (now {execution.micro_batch or 'null'}: {at_once})")
+            same.append(f"execution.micro_batch to {at_once // 2} (now {at_once} images at once)")
         if not execution.gradient_checkpointing:
             same.append("execution.gradient_checkpointing to true")
     if method.needs_proposals and params.max_proposals > 2:
         fewer = max(2, params.max_proposals * 2 // 3)
-        other.append(f"train.max_proposals to {fewer} (now {params.max_proposals}), which has half of the pairs")
+        other.append(f"train.max_proposals to {fewer} (now {params.max_proposals}), which has about half of the pairs")
     if not same and params.batch_size > 1:
         other.append(f"train.batch_size to {params.batch_size // 2} (now {params.batch_size})")
     found = [f"set {' or '.join(same)}, with the same results"] if same else []

@@ -33,13 +33,14 @@ def remedy(params, method=bilevel.Bilevel, share=24, **execution):
 
 def test_what_to_change_and_to_what(params):
     params = dataclasses.replace(params, max_proposals=30, batch_size=24)
-    fewer = "train.max_proposals to 20 (now 30), which has half of the pairs"
+    fewer = "train.max_proposals to 20 (now 30), which has about half of the pairs"
     assert remedy(params) == (
-        "set execution.micro_batch to 12 (now null: 24) or execution.gradient_checkpointing to true, with the same "
-        f"results, or set {fewer}, with other results"
+        "set execution.micro_batch to 12 (now 24 images at once) or execution.gradient_checkpointing to true, with the "
+        f"same results, or set {fewer}, with other results"
     )
     assert remedy(params, micro_batch=3, gradient_checkpointing=True) == (
-        f"set execution.micro_batch to 1 (now 3: 3), with the same results, or set {fewer}, with other results"
+        "set execution.micro_batch to 1 (now 3 images at once), with the same results, or "
+        f"set {fewer}, with other results"
     )
     assert remedy(params, micro_batch=1, gradient_checkpointing=True) == (
         f"set {fewer} or train.batch_size to 12 (now 24), with other results"
@@ -58,7 +59,7 @@ def test_a_step_that_runs_out_of_memory_says_so(
 
     monkeypatch.setattr(loop, "optimizer_step", fails)
     run = TrainingRun(params, "x", tmp_path, torch.device("cpu"), progress=pytest.fail)
-    with pytest.raises(NoMemoryError, match=r"^memory ran out .*; set execution.micro_batch to 2 \(now null: 5\)"):
+    with pytest.raises(NoMemoryError, match=r"^memory ran out .*; set execution.micro_batch to 2 \(now 5 images"):
         train(small_model(vocabulary, model_params, small_visual), vocabulary, bags, run)
 
 
