@@ -413,7 +413,8 @@ DESKTOP, PHONE = (1280, 800), (390, 844)
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
-def test_anchors_land_where_they_point(browser, tmp_path, size):
+def test_anchors_land_where_they_point_on_a_short_page(browser, tmp_path, size):
+    """However many images there are: the gallery is paged."""
     path = tmp_path / "index.html"
     path.write_text(whole_page(RECORD | many_images(40)), encoding="utf-8")
     with screen(browser, *size):
@@ -421,6 +422,7 @@ def test_anchors_land_where_they_point(browser, tmp_path, size):
         for anchor in ("gallery", "figures", "classes", "ablations"):
             browser.find_element(By.CSS_SELECTOR, f'nav a[href="#{anchor}"]').click()
             wait_for_place(browser, anchor)
+        assert browser.execute_script("return document.documentElement.scrollHeight / innerHeight") < 15
         browser.get("about:blank")
         browser.get(f"{path.as_uri()}#figures?sort=lowest")
         wait_for_place(browser, "figures")
