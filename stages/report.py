@@ -13,9 +13,13 @@ from pipeline.evaluation.scored_split import ScoredSplit
 from pipeline.report.folder import further_figures, write_report
 from pipeline.report.make import make_report
 from pipeline.report.params import ReportParams
+from pipeline.report.provenance import provenance
+from pipeline.report.results import read_study
 from pipeline.report.study import ablations_html
+from pipeline.report.unseen import whole_rows
 from pipeline.store.files import write_bytes
 from pipeline.store.run_params import shown_rows
+from pipeline.store.source_files import code_commit
 from pipeline.store.stage_run import StageRun
 from stages._command import dataset_option, progress, root_option, split_names, stage_command
 
@@ -23,12 +27,14 @@ from stages._command import dataset_option, progress, root_option, split_names, 
 @stage_command("report", help="Draw the results: tables, figures, test images with detections, one HTML page.")
 @dataset_option
 @click.option("--variant", "variants", multiple=True, help="Repeat, or separate by commas; default: run_variants.")
+@click.option("--commit", help="What the page says of the code; default: its git commit.")
 @root_option
-def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
+def command(dataset: str, variants: tuple[str, ...], commit: str | None, root: Path) -> None:
     """Write the report folder of a dataset."""
     layout = Layout(root, dataset)
     names = split_names(variants) or load_run_variants(layout.params)
-    with StageRun("report", layout, None, {"variant": ",".join(names)}) as stage:
+    commit = code_commit() if commit is None else commit
+    with StageRun("report", layout, None, {"variant": ",".join(names), "commit": commit}) as stage:
         params = stage.params(ReportParams)
         rows = shown_rows(names, load_variants(layout.params))
         stage.sections["variants"] = {name: plain(row) for name, row in rows.items()}
@@ -41,11 +47,21 @@ def command(dataset: str, variants: tuple[str, ...], root: Path) -> None:
         # Shown where they exist. They are no DVC dependencies: DVC has no optional ones, and `dvc repro` must not run
         # the studies that make them, which take hours. The manifest records them, so `weakhoi verify` sees a change.
         ablations = [layout.ablations("csv")] if layout.ablations("csv").is_file() else []
+        study = sorted(layout.studies.glob("*.json"))
         figures = further_figures(layout.figures)
         tables = "".join(ablations_html(path, "make the table again, or remove it") for path in ablations)
-        write_report(layout.report, dataset, report, ablations=tables, further=figures)
+        facts = {"commit": commit or "none"} | provenance(split, report.weights)
+        write_report(
+            layout.report,
+            dataset,
+            report,
+            facts=facts,
+            study=whole_rows(read_study(layout.studies)),
+            ablations=tables,
+            further=figures,
+        )
         write_bytes(layout.examples, report.preview)
-        stage.note(*report.images, *ablations, *figures)
+        stage.note(*report.images, *ablations, *study, *figures)
         stage.finish([layout.report, layout.examples], {"variants": len(names), "images": num_images})
     click.echo(f"{layout.report / 'index.html'}: {', '.join(names)} on {num_images} of {len(split.manifest)} images")
 

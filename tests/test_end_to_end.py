@@ -33,7 +33,7 @@ def test_repro_leaves_metrics_report_and_manifests_that_verify(clone):
         assert 0 <= metrics["full"] <= 100
         assert metrics["counts"]["images"] == 16
         assert metrics["max_recall"] > 30  # proposals and pairing find most pairs, whatever the scores
-    assert "<img" in (clone / "results/toyworld/report/index.html").read_text()
+    assert "<svg role=" in (clone / "results/toyworld/report/index.html").read_text()
     assert "as recorded" in run_in(clone, "weakhoi", "verify", "--images").stdout
     assert "ours" in run_in(clone, "weakhoi", "summary", "--dataset", "toyworld").stdout
 

@@ -1,25 +1,21 @@
-"""The plots of the report: precision against recall, training, AP by class, AP against training pairs, weights. PNG."""
+"""The plots of the report: precision against recall, training, AP against training pairs, weights. SVG."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import cycle
 from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from pipeline.core.class_groups import FULL
-from pipeline.core.types import IntArray
+from pipeline.report.colors import AXIS
 from pipeline.report.number_text import group_title
-from pipeline.report.plotting import STYLE, legend, line_styles, panels, png_of
+from pipeline.report.plotting import STYLE, legend, line_styles, panels, svg_of
 from pipeline.report.results import DoubleArray, PerClass
 
-_MARKERS = ("D", "o", "s", "^", "v")  # of groups of classes
-_MOST_NAMED_CLASSES = 60  # above, names would be unreadable
+_MOST_POINTS = 400  # of a training curve: more would make the page large, and show nothing
 _NEVER_SEEN = 0.5  # where a class without training pairs stands on the logarithmic axis
 
 
@@ -40,7 +36,7 @@ def precision_recall(curves: Mapping[str, Mapping[str, tuple[DoubleArray, Double
             panel.set(title=group_title(group), xlim=(0, 1), ylim=(0, 1))
         axes[0].set_ylabel("precision, mean over classes")
         legend(figure, axes[0])
-        return png_of(figure)
+        return svg_of(figure)
 
 
 def training(logs: Mapping[str, Mapping[str, DoubleArray]]) -> bytes:
@@ -59,14 +55,16 @@ def training(logs: Mapping[str, Mapping[str, DoubleArray]]) -> bytes:
                 if not len(log.get(term, ())):
                     continue
                 smooth = running_mean(log[term], _window(log["epoch"]))
-                panel.plot(log["epoch"], log[term], color=styles[variant]["color"], linewidth=0.6, alpha=0.25)
-                panel.plot(log["epoch"], smooth, label=variant, **styles[variant])
+                some = slice(None, None, -(-len(smooth) // _MOST_POINTS))
+                color = styles[variant]["color"]
+                panel.plot(log["epoch"][some], log[term][some], color=color, linewidth=0.6, alpha=0.25)
+                panel.plot(log["epoch"][some], smooth[some], label=variant, **styles[variant])
                 top = max(top, float(np.nanmax(smooth[len(smooth) // 50 :])))
             panel.set(title="total" if term == "loss" else term, ylim=(0, 1.15 * top or 1.0))
             panel.set_xlim(left=0)
         axes[0].set_ylabel("loss, mean over 1/4 epoch")
         legend(figure, axes[0])
-        return png_of(figure)
+        return svg_of(figure)
 
 
 def running_mean(values: DoubleArray, window: int) -> DoubleArray:
@@ -81,69 +79,6 @@ def _window(epochs: DoubleArray) -> int:
     """Iterations in a quarter of an epoch, at least 1."""
     span = float(epochs[-1] - epochs[0])
     return max(1, round(len(epochs) / span / 4)) if span > 0 else 1
-
-
-def per_class(runs: Mapping[str, PerClass], name: str, other: str | None = None) -> bytes:
-    """AP of every class of one variant, best first, against another's; a marker for each group of classes.
-
-    Classes without ground truth have no AP and are left out. Names are printed where there is room for them.
-
-    Args:
-        runs: all variants, so that colors are those of the other figures.
-        name, other: the variant that sorts the classes, and the one to compare with.
-    """
-    first, styles = runs[name], line_styles(runs)
-    order = np.argsort(-np.nan_to_num(first.ap, nan=-1.0), kind="stable")
-    order = order[~np.isnan(first.ap[order])]
-    named = len(order) <= _MOST_NAMED_CLASSES
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8.5, 1.6 + 0.21 * len(order)) if named else (11.5, 4.5), layout="constrained")
-        axes = figure.add_subplot()
-        place = np.arange(len(order))
-        if other is not None:
-            second = runs[other].ap[order]
-            _span(axes, place, first.ap[order], second, named)
-            _points(axes, place, second, named, color=styles[other]["color"], marker="o", label=other)
-        for marker, (group, classes) in zip(cycle(_MARKERS), _apart(first).items(), strict=False):
-            if (members := classes[order]).any():
-                label = f"{name}, {group_title(group).lower()}" if group else name
-                marks = {"color": styles[name]["color"], "marker": marker, "label": label}
-                _points(axes, place[members], first.ap[order][members], named, **marks)
-        _class_axes(axes, [first.names[row].replace("_", " ") for row in order], named)
-        if len(order):
-            figure.legend(loc="outside upper left", ncols=3)
-        return png_of(figure)
-
-
-def _points(axes: Axes, place: IntArray, ap: DoubleArray, named: bool, **marks: str) -> None:
-    x, y = (ap, place) if named else (place, ap)
-    size = 34 if named else 12
-    axes.scatter(x, y, s=size, zorder=3, linewidths=0.6, edgecolors="white", **marks)  # type: ignore[arg-type]
-
-
-def _span(axes: Axes, place: IntArray, first: DoubleArray, second: DoubleArray, named: bool) -> None:
-    """A thin line from the one variant's AP to the other's."""
-    draw = axes.hlines if named else axes.vlines
-    draw(place, np.fmin(first, second), np.fmax(first, second), color="#c9c9cf", linewidth=1.6, zorder=2)
-
-
-def _apart(classes: PerClass) -> dict[str, NDArray[np.bool_]]:
-    """Each class in the first group that holds it, bool [H] by group; those of none under no name."""
-    left, apart = np.ones(len(classes.ap), np.bool_), {}
-    for name, members in classes.groups.items():
-        apart[name] = members & left
-        left &= ~members
-    return {**apart, "": left}
-
-
-def _class_axes(axes: Axes, names: list[str], named: bool) -> None:
-    if not named:
-        axes.set(xlabel="HOI classes, best first", ylabel="AP, percent", ylim=(0, 101), xlim=(-1, len(names)))
-        return
-    axes.set(xlabel="AP, percent", xlim=(-1, 101), ylim=(len(names) - 0.4, -0.6))
-    axes.set_yticks(np.arange(len(names)), names, fontsize=9)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="y", visible=False)
 
 
 def training_frequency(runs: Mapping[str, PerClass], name: str, other: str | None = None) -> bytes:
@@ -166,12 +101,12 @@ def training_frequency(runs: Mapping[str, PerClass], name: str, other: str | Non
         if other:
             gain = runs[name].ap - runs[other].ap
             _points_and_thirds(axes[1], runs[name], gain, None, "D", styles[name])
-            axes[1].axhline(0, color="#8a8a90", linewidth=1)
+            axes[1].axhline(0, color=AXIS, linewidth=1)
             axes[1].set(title=f"{name} minus {other}", ylabel="AP, points")
         for panel in axes:
             panel.set(xscale="log", xlim=(0.8 * instances.min(), 1.25 * instances.max()))
         legend(figure, axes[0])
-        return png_of(figure)
+        return svg_of(figure)
 
 
 def _points_and_thirds(
@@ -215,4 +150,4 @@ def weight_sweeps(runs: Mapping[str, Mapping[str, Mapping[str, DoubleArray]]]) -
             panel.set(title=factor)
         axes[0].set_ylabel("mAP, percent")
         legend(figure, axes[factors.index("detector")] if "detector" in factors else axes[0])
-        return png_of(figure)
+        return svg_of(figure)

@@ -3,46 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from pipeline.report import figures
+from pipeline.report.class_table import class_table_html
+from pipeline.report.error_view import confusion_html, error_bars, what_changed
 from pipeline.report.make import Report
-from pipeline.report.page import Picture, render_page
+from pipeline.report.page import Section, embedded, figure, inline_svg, render_page
+from pipeline.report.provenance import provenance_html
 from pipeline.report.results import RunMetrics
+from pipeline.report.selection import compared
+from pipeline.report.study import Study, claims_html
 from pipeline.report.table import counts_line, headline_html, headline_markdown
-from pipeline.report.variant_sheets import compared
 from pipeline.store.files import atomic_path
 
 _KINDS = {".png": "png", ".svg": "svg+xml"}
+_CLAIMS = (
+    "What the paper concludes, in points of Full mAP: differences by seed, mean ± standard error; agrees and "
+    "CONTRADICTS mean that the difference is more than two standard errors."
+)
+_ABLATIONS = (
+    "Test mAP in percent, mean ± standard deviation over seeds. The paper's are HICO-DET's: compare signs and order, "
+    "not values."
+)
+_CONFUSIONS = (
+    "Detections at break-even that fit an annotated pair, a row for each annotated verb: right ones on the diagonal, "
+    "those of another verb beside it, once for each verb of the pair."
+)
 
 
-def write_report(folder: Path, dataset: str, report: Report, *, ablations: str, further: Iterable[Path]) -> None:
+def write_report(
+    folder: Path,
+    dataset: str,
+    report: Report,
+    *,
+    facts: Mapping[str, str],
+    study: Study,
+    ablations: str,
+    further: Iterable[Path],
+) -> None:
     """Write the folder atomically; an older one is replaced.
 
     Args:
-        ablations: table of ablations as HTML; may be empty.
+        facts: what the first screen says of the origin of the numbers, by name.
+        study: may be empty.
+        ablations: tables of ablations as HTML; may be empty.
         further: files of more figures, as `further_figures` finds them.
     """
     runs = report.runs
     rows, descriptions = [run.metrics for run in runs.values()], {name: run.desc for name, run in runs.items()}
-    pictures = _pictures(report)
+    plots = _plots(report)
     page = render_page(
         title=f"Human-object interactions in {dataset}",
         lead="Weakly-supervised detection: trained from image-level labels, scored by boxes.",
-        table=headline_html(rows, descriptions),
-        note=counts_line(rows),
-        ablations=ablations,
+        sections=[
+            Section("results", "Results", _results(report, facts, descriptions)),
+            Section("classes", "Classes", _classes(report)),
+            Section("verbs", "Verbs", _verbs(report)),
+            Section("claims", "The paper's claims", _noted(_CLAIMS, claims_html(study))),
+            Section("ablations", "Ablations", _noted(_ABLATIONS, ablations)),
+            Section("figures", "Figures", _figures(plots, further)),
+        ],
         gallery_note=_gallery_note(report.gallery, rows),
         record=report.gallery,
-        pictures=[*pictures.values(), *map(_further, further)],
     )
     with atomic_path(folder) as temporary:
         temporary.mkdir()
         (temporary / "table.md").write_text(headline_markdown(rows, descriptions), encoding="utf-8")
         (temporary / "index.html").write_text(page, encoding="utf-8")
-        for name, picture in pictures.items():
-            (temporary / name).write_bytes(picture.data)
+        for name, (_, _, svg) in plots.items():
+            (temporary / name).write_bytes(svg)
         for name, png in report.sheets.items():
             (temporary / f"sheet-{name}.png").write_bytes(png)
 
@@ -50,6 +82,37 @@ def write_report(folder: Path, dataset: str, report: Report, *, ablations: str, 
 def further_figures(folder: Path) -> tuple[Path, ...]:
     """PNG and SVG files of a folder in order of name; none where there is no folder."""
     return tuple(sorted(path for path in folder.glob("*") if path.suffix in _KINDS))
+
+
+def _results(report: Report, facts: Mapping[str, str], descriptions: Mapping[str, str]) -> str:
+    runs = {name: run.metrics for name, run in report.runs.items()}
+    first, second = compared(runs)
+    rows = list(runs.values())
+    table = f'{headline_html(rows, descriptions)}<p class="note">{escape(counts_line(rows))}</p>'
+    return (
+        f"<p>{escape(what_changed(runs, first, second))}</p>{provenance_html(facts)}"
+        f'<div class="first"><div>{table}</div><div>{error_bars(runs, first)}</div></div>'
+    )
+
+
+def _classes(report: Report) -> str:
+    first, second = compared(report.runs)
+    table = class_table_html({name: run.per_class for name, run in report.runs.items()}, first, second)
+    note = f"AP in percent; errors of {first} at break-even. A title sorts, a class filters the gallery."
+    return _noted(note, table)
+
+
+def _verbs(report: Report) -> str:
+    first, _ = compared(report.runs)
+    tables = "".join(
+        f"<details{' open' * (name == first)}><summary>{escape(name)}</summary>{confusion_html(confusions)}</details>"
+        for name, confusions in report.confusions.items()
+    )
+    return _noted(_CONFUSIONS, tables)
+
+
+def _noted(note: str, html: str) -> str:
+    return html and f'<p class="note">{escape(note)}</p>{html}'
 
 
 def _gallery_note(gallery: Mapping[str, Any], rows: list[RunMetrics]) -> str:
@@ -61,58 +124,43 @@ def _gallery_note(gallery: Mapping[str, Any], rows: list[RunMetrics]) -> str:
     )
 
 
-def _further(path: Path) -> Picture:
-    name = path.stem.replace("_", " ").replace("-", " ")
-    return Picture(name[:1].upper() + name[1:], f"Figure: {name}.", path.name, path.read_bytes(), _KINDS[path.suffix])
+def _figures(plots: Mapping[str, tuple[str, str, bytes]], further: Iterable[Path]) -> str:
+    parts = [figure(heading, caption, inline_svg(svg, heading)) for heading, caption, svg in plots.values()]
+    for path in further:
+        name = path.stem.replace("_", " ").replace("-", " ")
+        picture = embedded(path.read_bytes(), _KINDS[path.suffix], f"Figure: {name}.")
+        parts.append(figure(name[:1].upper() + name[1:], path.name, picture))
+    return f'<div class="figures">{"".join(parts)}</div>'
 
 
-def _pictures(report: Report) -> dict[str, Picture]:
-    """Figures of the runs by file name."""
+def _plots(report: Report) -> dict[str, tuple[str, str, bytes]]:
+    """Heading, caption and SVG of the figures of the runs, by file name."""
     runs = report.runs
     first, second = compared(runs)
-    against = f" against {second}" if second else ""
-    per_class = {name: run.per_class for name, run in runs.items()}
-    comparison = {}
-    if report.comparison:
-        jpeg, caption = report.comparison
-        alt = f"Test images with the detections of {second} on the left and of {first} on the right. {caption}"
-        text = "Largest gains, largest losses and what lies in the middle, by the rule that the picture states."
-        comparison["comparison.jpg"] = Picture("Side by side", alt, text, jpeg, "jpeg", is_plot=False)
-    return comparison | {
-        "precision_recall.png": Picture(
-            heading="Precision and recall",
-            alt="Mean precision against recall, a line per variant.",
-            caption="Precision at each recall, a class's best at that recall or beyond, averaged over the classes with "
+    return {
+        "precision_recall.svg": (
+            "Precision and recall",
+            "Precision at each recall, a class's best at that recall or beyond, averaged over the classes with "
             "ground truth. A curve ends in 0 for the classes of which some pairs are never found.",
-            data=figures.precision_recall({name: run.curves for name, run in runs.items()}),
+            figures.precision_recall({name: run.curves for name, run in runs.items()}),
         ),
-        "training_frequency.png": Picture(
-            heading="Rare to frequent classes",
-            alt=f"Average precision of every HOI class against its number of training pairs, {first}{against}.",
-            caption="AP of every HOI class with ground truth against its annotated training pairs, which the model is "
+        "training_frequency.svg": (
+            "Rare to frequent classes",
+            "AP of every HOI class with ground truth against its annotated training pairs, which the model is "
             "never shown. Squares are means over thirds of the classes.",
-            data=figures.training_frequency(per_class, first, second),
+            figures.training_frequency({name: run.per_class for name, run in runs.items()}, first, second),
         ),
-        "per_class.png": Picture(
-            heading="Classes",
-            alt=f"Average precision of every HOI class, {first}{against}.",
-            caption=f"AP of every HOI class with ground truth, {first}{against}, sorted by {first}. Markers "
-            "tell groups of classes apart.",
-            data=figures.per_class(per_class, first, second),
-        ),
-        "weights.png": Picture(
-            heading="Weights of the score's factors",
-            alt="Mean average precision against the weight of each factor of the score, a line per variant.",
-            caption="mAP against the exponent of one factor of the score, the others as they are; detector's is "
+        "weights.svg": (
+            "Weights of the score's factors",
+            "mAP against the exponent of one factor of the score, the others as they are; detector's is "
             "the paper's gamma. Each point is an evaluation of the same predictions. Rings mark the values in use. "
             "Chosen on this split, a better one would be too good: choose on val.",
-            data=figures.weight_sweeps({name: run.sweeps for name, run in runs.items()}),
+            figures.weight_sweeps({name: run.sweeps for name, run in runs.items()}),
         ),
-        "training.png": Picture(
-            heading="Training",
-            alt="Loss terms against the epoch, a line per variant.",
-            caption="The weighted sum of a method's loss terms, and each term by its name; a term that a variant does "
+        "training.svg": (
+            "Training",
+            "The weighted sum of a method's loss terms, and each term by its name; a term that a variant does "
             "without has no line. Behind each running mean are the values of single batches.",
-            data=figures.training({name: run.training for name, run in runs.items()}),
+            figures.training({name: run.training for name, run in runs.items()}),
         ),
     }

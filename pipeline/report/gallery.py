@@ -1,8 +1,8 @@
 """What the page's gallery holds, as plain JSON: small pictures, annotated pairs, and each variant's detections.
 
 Boxes are [x1, y1, x2, y2] in pixels of the original image, not of the smaller embedded picture. A detected pair is
-`{"boxes": [human, object], "rows": [[hoi, score, factors, verdict, annotation], ...]}`: factors are in the order of the
-run's `factors`, `verdict` is 0 wrong, 1 right, 2 repeated, and `annotation` is a row of the image's `truth` (-1: none).
+`{"boxes": [human, object], "rows": [[hoi, score, factors, type, annotation], ...]}`: factors are in the order of the
+run's `factors`, `type` is a place in `errors`, 0 for right, `annotation` is a row of the image's `truth` (-1: none).
 A run lists all its detections of these images that score at least its `floor`.
 """
 
@@ -17,6 +17,7 @@ from PIL import Image
 
 from pipeline.core.types import Detections, IntArray
 from pipeline.data.images import open_split_image
+from pipeline.evaluation.error_types import ERROR_TYPES
 from pipeline.evaluation.scored_split import ScoredSplit
 from pipeline.report.drawing import jpeg_bytes
 from pipeline.report.number_text import rounded_box, significant
@@ -26,7 +27,7 @@ from pipeline.truth.ground_truth import GroundTruth
 _LONGER_SIDE = 480  # pixels of an embedded picture, at most
 _DIGITS = 4  # significant digits of a score; keeps the order of scores
 _BOX_DECIMALS = 1
-_WRONG, _RIGHT, _REPEATED = 0, 1, 2
+_NOT_COUNTED = "not counted"  # by the setting: the last of `errors`, to which -1 points
 
 
 def gallery_record(
@@ -54,6 +55,7 @@ def gallery_record(
         done(1)
     return {
         "first": list(runs).index(shown_first),
+        "errors": [*(name.replace("_", " ") for name in ERROR_TYPES), _NOT_COUNTED],
         "hois": [name.replace("_", " ") for name in vocabulary.hoi_names],
         "images": shown,
         "runs": [_run_record(name, run, images, annotated) for name, run in runs.items()],
@@ -90,13 +92,12 @@ def _found_pairs(findings: Findings, image: int, annotated: IntArray) -> list[di
     pairs: dict[Corners, dict[str, Any]] = {}
     for row in np.flatnonzero(detections.image_index == image).tolist():
         pair = pairs.setdefault(pair_corners(detections, row), {"boxes": _boxes(detections, row), "rows": []})
-        verdict = _RIGHT if findings.hits[row] else _REPEATED if findings.is_repeated(row) else _WRONG
         pair["rows"].append(
             [
                 int(detections.hoi_id[row]),
                 significant(detections.scores[row], _DIGITS),
                 [significant(factor[row], _DIGITS) for factor in weighted],
-                verdict,
+                int(findings.errors[row]) % (len(ERROR_TYPES) + 1),
                 place.get(int(findings.matched_index[row]), -1),
             ]
         )

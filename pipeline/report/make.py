@@ -15,12 +15,13 @@ from pipeline.core.errors import ArtifactError
 from pipeline.evaluation.scored_split import ScoredSplit
 from pipeline.report import results
 from pipeline.report.drawing import jpeg_bytes, png_bytes
+from pipeline.report.error_view import Confusions, count_confusions
 from pipeline.report.gallery import gallery_record
 from pipeline.report.params import ReportParams
 from pipeline.report.results import DoubleArray, PerClass, RunMetrics
-from pipeline.report.selection import ScoredRun, read_scored, sample_indices
+from pipeline.report.selection import ScoredRun, compared, read_scored, sample_indices
 from pipeline.report.sheet import preview
-from pipeline.report.variant_sheets import compared, draw_comparison, draw_variant
+from pipeline.report.variant_sheets import draw_variant
 from pipeline.store.detections_dump import open_matched
 from pipeline.store.inputs import StageInputs
 from pipeline.store.run_params import refuse_other_params
@@ -47,7 +48,8 @@ class Report:
         sheets: contact sheet of each variant, PNG.
         preview: small JPEG of the first variant's sheet.
         gallery: as `gallery_record` makes it.
-        comparison: two variants side by side as JPEG, with its caption; None for a single variant.
+        weights: of the factors of each variant's score.
+        confusions: of the verbs of each variant, which found the annotated pairs.
         images: every image file that is shown.
     """
 
@@ -55,7 +57,8 @@ class Report:
     sheets: dict[str, bytes]
     preview: bytes
     gallery: dict[str, Any]
-    comparison: tuple[bytes, str] | None
+    weights: dict[str, Mapping[str, float]]
+    confusions: dict[str, Confusions]
     images: list[Path]
 
 
@@ -77,6 +80,7 @@ def make_report(
     gallery_images = sample_indices(len(manifest), report.gallery_images)
     records = {name: read_run_records(inputs, name, variant.desc) for name, variant in variants.items()}
     scored: dict[str, ScoredRun] = {}
+    weights: dict[str, Mapping[str, float]] = {}
     for name in variants:
         run = Run.parse(name)
         path = inputs.take(inputs.layout.detections(run), "evaluate", run)
@@ -87,21 +91,25 @@ def make_report(
             raise ArtifactError(
                 f"{inputs.layout.metrics(run)}: of {counted} detections, but {path} holds {len(dump)}; {remedy}"
             )
+        if not records[name].metrics.at_break_even:
+            raise ArtifactError(f"{inputs.layout.metrics(run)}: holds no types of errors; {remedy}")
+        weights[name] = dump.weights
         scored[name] = read_scored(dump, split.annotated.truth, split.vocabulary.num_hois, gallery_images)
         done(1)
     refuse_other_params(inputs.chain.runs, inputs.layout.params)
     sheets = {name: draw_variant(name, run.best, split, report, done) for name, run in scored.items()}
     first, _ = compared(variants)
     gallery = gallery_record(scored, first, split, gallery_images, done)
-    comparison = draw_comparison({name: run.best for name, run in scored.items()}, split, report)
     shown = {*gallery_images.tolist(), *sample_indices(len(manifest), report.num_images).tolist()}
-    shown |= set(comparison[2] if comparison else ())
     return Report(
         runs=records,
         sheets={name: png_bytes(sheet) for name, sheet in sheets.items()},
         preview=jpeg_bytes(preview(sheets[first])),
         gallery=gallery,
-        comparison=comparison and comparison[:2],
+        weights=weights,
+        confusions={
+            name: count_confusions(run.best, split.annotated.truth, split.vocabulary) for name, run in scored.items()
+        },
         images=[manifest.image_path(image, inputs.layout.root) for image in sorted(shown)],
     )
 

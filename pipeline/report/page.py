@@ -1,6 +1,7 @@
 """The report as one HTML page that needs nothing beside itself.
 
-Pictures are data URIs, and a policy in the page forbids the browser to load anything or to run any script but its own.
+Pictures are data URIs or SVG in the page's own colors, and a policy in the page forbids the browser to load anything or
+to run any script but its own.
 
 Markup, style and script lie in `assets/`. Every name from params.yaml, a vocabulary or a file is escaped;
 the gallery's record is JSON in which no character can end the script element.
@@ -20,63 +21,67 @@ from typing import Any
 
 from pipeline.report import colors
 
-_SCRIPTS = ("gallery_model.js", "gallery_view.js", "page.js")
 _COLORS = {"paper": colors.PAPER, "ink": colors.INK, "faint": colors.FAINT} | colors.VERDICTS
 _COLORS |= {f"{verdict}_text": color for verdict, color in colors.VERDICT_TEXTS.items()}
+_PALETTE = dict(zip(colors.VARIANT_NAMES, colors.VARIANTS, strict=True))
+_PALETTE |= {colors.ERROR_NAMES[kind]: color for kind, color in colors.ERRORS.items()}
+_COLORS["palette"] = " ".join(f"--{name}: {color};" for name, color in _PALETTE.items())
+_OF_PAGE = {colors.PAPER: "paper", colors.INK: "ink", colors.AXIS: "rule", colors.GRID: "grid"}
+_OF_PAGE |= dict(zip(colors.VARIANTS, colors.VARIANT_NAMES, strict=True))
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A figure of the page: heading, alternative text, caption, and the file's bytes.
+class Section:
+    """A part of the page with a heading and a link: `anchor` is its name in the address, `html` its content."""
 
-    `kind` is png, jpeg or svg+xml. A plot on white may be turned dark with the page, a photograph may not.
-    """
-
+    anchor: str
     heading: str
-    alt: str
-    caption: str
-    data: bytes
-    kind: str = "png"
-    is_plot: bool = True
+    html: str
 
 
 def render_page(
-    *,
-    title: str,
-    lead: str,
-    table: str,
-    note: str,
-    ablations: str,
-    gallery_note: str,
-    record: Mapping[str, Any],
-    pictures: Sequence[Picture],
+    *, title: str, lead: str, sections: Sequence[Section], gallery_note: str, record: Mapping[str, Any]
 ) -> str:
-    """Return the whole page.
+    """Return the whole page: sections in their order, those without content left out, and the gallery.
 
     Args:
-        table, ablations: HTML, as `pipeline.report.table` makes it; `ablations` may be empty. All else is plain text.
+        title, lead, gallery_note: plain text.
         record: as `gallery.gallery_record` makes it.
     """
-    script = "\n".join(_asset(name) for name in _SCRIPTS)
-    sections = {"results": "Results", "ablations": "Ablations", "gallery": "Gallery", "figures": "Figures"}
-    if not ablations:
-        del sections["ablations"]
+    script = _asset("page.js")
+    sections = [section for section in sections if section.html]
+    links = [*((section.anchor, section.heading) for section in sections), ("gallery", "Gallery")]
     slots = {
         "title": escape(title),
         "lead": escape(lead),
-        "links": "".join(f'<a href="#{part}">{name}</a>' for part, name in sections.items()),
+        "links": "".join(f'<a href="#{anchor}">{heading}</a>' for anchor, heading in links),
         "style": _filled("page.css", _COLORS),
-        "table": table,
-        "note": escape(note),
-        "ablations": _ablations_section(ablations) if ablations else "",
+        "sections": "".join(map(_section, sections)),
         "gallery_note": escape(gallery_note),
-        "figures": "".join(map(_figure, pictures)),
         "record": json_for_html(record),
         "script": script,
         "script_digest": b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
     }
     return _filled("page.html", slots)
+
+
+def figure(heading: str, caption: str, picture: str) -> str:
+    """A figure as HTML; `picture` is HTML, heading and caption are plain text."""
+    return f"<figure><h3>{escape(heading)}</h3>{picture}<figcaption>{escape(caption)}</figcaption></figure>\n"
+
+
+def embedded(data: bytes, kind: str, alt: str) -> str:
+    """A picture's file in an HTML element; `kind` is png, jpeg or svg+xml."""
+    return f'<img alt="{escape(alt)}" src="data:image/{kind};base64,{b64encode(data).decode("ascii")}">'
+
+
+def inline_svg(svg: bytes, alt: str) -> str:
+    """A plot of `plotting.svg_of` as a part of the page, in the page's colors, on light and dark paper."""
+    text = re.sub(r"<defs>\s*<style.*?</defs>", "", svg.decode(), flags=re.DOTALL)  # it would hold for the whole page
+    text = re.sub(r"#[0-9a-f]{6}\b", _page_color, text[text.index("<svg") :])
+    label = f'<svg role="img" aria-label="{escape(alt)}"'
+    return f'<div class="wide">{text.replace("<svg", label, 1)}</div>'
 
 
 def json_for_html(data: Any) -> str:
@@ -94,15 +99,9 @@ def _filled(name: str, slots: Mapping[str, str]) -> str:
     return _SLOT.sub(lambda slot: slots[slot[1]], _asset(name))
 
 
-def _ablations_section(table: str) -> str:
-    return f'<section id="ablations">\n<h2>Ablations</h2>\n<div class="wide">{table}</div>\n</section>'
+def _section(section: Section) -> str:
+    return f'<section id="{section.anchor}">\n<h2>{section.heading}</h2>\n{section.html}\n</section>\n'
 
 
-def _figure(picture: Picture) -> str:
-    encoded = b64encode(picture.data).decode("ascii")
-    kind = ' class="plot"' if picture.is_plot else ""
-    return (
-        f"<figure><h3>{escape(picture.heading)}</h3>"
-        f'<img alt="{escape(picture.alt)}"{kind} src="data:image/{picture.kind};base64,{encoded}">'
-        f"<figcaption>{escape(picture.caption)}</figcaption></figure>\n"
-    )
+def _page_color(color: re.Match[str]) -> str:
+    return f"var(--{_OF_PAGE[color[0]]})" if color[0] in _OF_PAGE else color[0]

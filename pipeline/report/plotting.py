@@ -1,4 +1,4 @@
-"""What the plots of the report share: style, line styles by variant, panels, and PNG bytes without a time or version.
+"""What the plots of the report share: style, line styles by variant, panels, and bytes without a time or version.
 
 Drawn by matplotlib on figures of their own (no pyplot). Equal input gives equal bytes.
 """
@@ -6,6 +6,7 @@ Drawn by matplotlib on figures of their own (no pyplot). Equal input gives equal
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable
 from itertools import cycle
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.report.colors import INK, VARIANTS
+from pipeline.report.colors import AXIS, GRID, INK, VARIANTS
 
 _DASHES = ("-", "--", "-.", ":")
 STYLE: Any = {
@@ -21,7 +22,7 @@ STYLE: Any = {
     "font.size": 10.0,
     "text.color": INK,
     "axes.labelcolor": INK,
-    "axes.edgecolor": "#b8b8be",
+    "axes.edgecolor": AXIS,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -29,7 +30,7 @@ STYLE: Any = {
     "axes.titlesize": 11.0,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "grid.color": "#e6e6ea",
+    "grid.color": GRID,
     "grid.linewidth": 0.8,
     "xtick.color": INK,
     "ytick.color": INK,
@@ -37,6 +38,8 @@ STYLE: Any = {
     "legend.frameon": False,
     "figure.dpi": 120.0,
     "savefig.dpi": 120.0,
+    "svg.fonttype": "none",  # letters stay text
+    "svg.hashsalt": "weakhoi",  # names inside do not change from run to run
 }
 
 
@@ -67,3 +70,10 @@ def png_of(figure: Figure) -> bytes:
     stream = io.BytesIO()
     figure.savefig(stream, format="png", metadata={"Software": None})
     return stream.getvalue()
+
+
+def svg_of(figure: Figure) -> bytes:
+    """Encode as SVG without metadata or names of groups: equal figures give equal bytes."""
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    return re.sub(r'<g id="[^"]*">', "<g>", stream.getvalue()).encode()

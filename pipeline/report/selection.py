@@ -45,11 +45,6 @@ class Findings:
         """Which detections are right, bool [K]."""
         return self.errors == RIGHT
 
-    def factor_scores(self, row: int) -> tuple[float, ...]:
-        """Factors in use of a row's score, but the detector's."""
-        names = [name for name in self.factors.in_use if name != "detector"]
-        return tuple(float(self.factors.values[name][row]) for name in names)
-
     def is_repeated(self, row: int) -> bool:
         """Whether a row is wrong only because a better-scored detection claimed its annotation."""
         return bool(self.errors[row] == DUPLICATE)
@@ -72,16 +67,12 @@ class ScoredRun:
 
 @dataclass(frozen=True)
 class Label:
-    """One HOI class of a pair: "verb object", score (None for a missed annotation), the verdict, factors of the score.
-
-    `factors`: as `Findings.factor_scores`; empty for a missed annotation.
-    """
+    """One HOI class of a pair: "verb object", score (None for a missed annotation), and the verdict."""
 
     name: str
     score: float | None
     verdict: Verdict
     repeated: bool = False  # wrong only because a better-scored detection claimed the annotation
-    factors: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +88,14 @@ class DrawnPair:
         """Right if any label is, else wrong if any is, else missed."""
         verdicts = [label.verdict for label in self.labels]
         return "right" if "right" in verdicts else "wrong" if "wrong" in verdicts else "missed"
+
+
+def compared(names: Iterable[str]) -> tuple[str, str | None]:
+    """The variant that the page shows first, and the one that it is compared with: ours and baseline where present."""
+    names = list(names)
+    first = "ours" if "ours" in names else names[-1]
+    others = [name for name in ("baseline", *names) if name in names and name != first]
+    return first, others[0] if others else None
 
 
 def sample_indices(num_images: int, count: int) -> IntArray:
@@ -205,7 +204,6 @@ def _detected(row: int, findings: Findings, vocabulary: Vocabulary) -> Label:
         score=float(findings.detections.scores[row]),
         verdict="right" if findings.hits[row] else "wrong",
         repeated=findings.is_repeated(row),
-        factors=findings.factor_scores(row),
     )
 
 

@@ -41,15 +41,11 @@ _BADGE_PLACES = (0.5, 0.68, 0.32, 0.86, 0.14)  # along the line from human to ob
 
 @dataclass(frozen=True)
 class SheetImage:
-    """One picture of the sheet: what stands above it, pixels as stored (RGB), and the pairs to draw.
-
-    `show_factors`: print the parts of a score in place of the score.
-    """
+    """One picture of the sheet: what stands above it, pixels as stored (RGB), and the pairs to draw."""
 
     heading: str
     image: Image.Image
     pairs: tuple[DrawnPair, ...]
-    show_factors: bool = False
 
 
 def contact_sheet(images: Sequence[SheetImage], *, title: str, caption: str) -> Image.Image:
@@ -142,9 +138,7 @@ def _badge_place(pair: DrawnPair, zoom: float, taken: Iterable[Point]) -> Point:
 def _captioned(entry: SheetImage) -> Image.Image:
     """A picture with its heading above and the labels of its pairs below."""
     picture = draw_pairs(entry.image, entry.pairs)
-    lines = [
-        line for number, pair in enumerate(entry.pairs, 1) for line in _label_lines(number, pair, entry.show_factors)
-    ]
+    lines = [line for number, pair in enumerate(entry.pairs, 1) for line in _label_lines(number, pair)]
     tile = Image.new("RGB", (TILE, _LINE + picture.height + 4 + _LINE * len(lines)), PAPER)
     pen = ImageDraw.Draw(tile)
     note = "" if entry.pairs else "  nothing annotated, nothing shown"
@@ -160,13 +154,13 @@ def _captioned(entry: SheetImage) -> Image.Image:
 _Line = list[tuple[float, str, str, bool]]  # x in pixels, text, color, bold
 
 
-def _label_lines(number: int, pair: DrawnPair, show_factors: bool) -> list[_Line]:
+def _label_lines(number: int, pair: DrawnPair) -> list[_Line]:
     """Set the labels of a pair, wrapped to the tile's width, with the pair's number before the first."""
     font, indent = letters(12), 22.0
     lines: list[_Line] = [[(4.0, str(number), VERDICT_TEXTS[pair.verdict], True)]]
     x = indent
     for label in pair.labels:
-        text = label_text(label, show_factors=show_factors)
+        text = label_text(label)
         width = font.getlength(text)
         if x > indent and x + width > TILE:
             lines.append([])
@@ -176,10 +170,9 @@ def _label_lines(number: int, pair: DrawnPair, show_factors: bool) -> list[_Line
     return lines
 
 
-def label_text(label: Label, *, show_factors: bool = False) -> str:
-    """A label as it is printed: mark, name in words, score or its factors, and whether it repeats another detection."""
-    scores = label.factors if show_factors else [label.score]
-    score = "".join(f" {score_text(value)}" for value in scores if value is not None)
+def label_text(label: Label) -> str:
+    """A label as it is printed: mark, name in words, score, and whether it repeats another detection."""
+    score = "" if label.score is None else f" {score_text(label.score)}"
     return f"{_MARKS[label.verdict]} {label.name.replace('_', ' ')}{score}{' 2nd' if label.repeated else ''}"
 
 

@@ -23,11 +23,12 @@ import numpy as np
 
 from pipeline.core.class_groups import FULL
 from pipeline.report.number_text import Estimate, group_title, mean_and_deviation, percent
-from pipeline.report.paper import CLAIMS, CONTROLS, GROUPS, RARE_GAIN, figures
+from pipeline.report.paper import CLAIMS, CONTROLS, GROUPS, RARE_GAIN, TABLES, figures, table_of
 from pipeline.report.results import RunMetrics, numbers, read_columns
 from pipeline.report.table import html_table, markdown_table
 
 Study = Mapping[str, Mapping[int, RunMetrics]]  # by row and seed
+_OF_CLAIM = ("paper", "here", "verdict")
 
 
 def paired_difference(first: Mapping[int, float], second: Mapping[int, float]) -> Estimate:
@@ -63,7 +64,7 @@ def rows_csv(study: Study, descriptions: Mapping[str, str]) -> str:
 
 
 def ablations_html(path: Path, remedy: str) -> str:
-    """Return the table of an `ablations.csv` as HTML, every name escaped.
+    """Return an `ablations.csv` as HTML, a folded table for each of the paper's tables, every name escaped.
 
     Raises:
         ArtifactError: not such a file; names the missing columns.
@@ -75,16 +76,22 @@ def ablations_html(path: Path, remedy: str) -> str:
     def value(column: str, row: int) -> float:
         return float(numbers(path, columns[column][row : row + 1], remedy)[0])
 
-    rows = []
+    tables: dict[str, list[tuple[str, str, list[str]]]] = {}
     for row, name in enumerate(columns["variant"]):
         ours = [Estimate(value(f"{group}_mean", row), value(f"{group}_std", row)) for group in groups]
         paper = [percent(value(f"paper_{group}", row)) for group in papers]
-        rows.append((name, columns["desc"][row], [escape(columns["seeds"][row]), *map(str, ours), *paper]))
-    return html_table(["variant", "seeds", *map(group_title, groups), *map(_of_paper, papers)], rows)
+        cells = [escape(columns["seeds"][row]), *map(str, ours), *paper]
+        tables.setdefault(table_of(name), []).append((name, columns["desc"][row], cells))
+    header = ["variant", "seeds", *map(group_title, groups), *map(_of_paper, papers)]
+    return "".join(
+        f"<details><summary>{title}: {', '.join(escape(name) for name, *_ in rows)}</summary>"
+        f"{html_table(header, rows)}</details>"
+        for title, rows in sorted(tables.items(), key=lambda item: (item[0] not in TABLES, item[0]))
+    )
 
 
-def claims_table(study: Study) -> str:
-    """Markdown table of the paper's comparisons: its difference, ours ± standard error, and whether ours agrees."""
+def compared_claims(study: Study) -> list[list[str]]:
+    """The paper's comparisons of rows that the study has: text, rows, the paper's difference, ours, and the verdict."""
     compared = []
     for claim in CLAIMS:
         paper = figures(claim.better)[FULL] - figures(claim.worse)[FULL]
@@ -95,13 +102,27 @@ def claims_table(study: Study) -> str:
     of_paper = [figures(first)[group] - figures(second)[group] for group in groups]
     what = f"gain of {first} over {second}: {' - '.join(map(group_title, groups))}"
     compared.append(("rare classes gain most", what, of_paper[0] - of_paper[1], paired_difference(*gains)))
-    rows = [
+    return [
         [text, what, percent(paper), str(ours), verdict(ours)]
         for text, what, paper, ours in compared
         if not np.isnan(ours.mean)
     ]
-    header = ["the paper finds", "difference of Full mAP", "paper", "here", "verdict"]
+
+
+def claims_table(study: Study) -> str:
+    """Markdown table of the paper's comparisons: its difference, ours ± standard error, and whether ours agrees."""
+    rows = compared_claims(study)
+    header = ["the paper finds", "difference of Full mAP", *_OF_CLAIM]
     return markdown_table(header, rows, num_text_columns=2) if rows else ""
+
+
+def claims_html(study: Study) -> str:
+    """The same as HTML; "" without any."""
+    rows = [
+        (text, what, [paper, ours, f'<span class="{found.split()[0].lower()}">{found}</span>'])
+        for text, what, paper, ours, found in compared_claims(study)
+    ]
+    return html_table(["the paper finds", *_OF_CLAIM], rows) if rows else ""
 
 
 def verdict(difference: Estimate) -> str:

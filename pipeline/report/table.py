@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from itertools import chain, cycle, repeat
 
 from pipeline.core.class_groups import FULL
+from pipeline.report.colors import VARIANT_NAMES
 from pipeline.report.number_text import MISSING, group_title, percent
 from pipeline.report.results import RunMetrics
 
@@ -23,14 +25,21 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], num_tex
     return "".join(f"| {' | '.join(line)} |\n" for line in (lines[0], rule, *lines[1:]))
 
 
-def html_table(header: Iterable[str], rows: Iterable[tuple[str, str, Iterable[str]]]) -> str:
-    """HTML table; a row is its name and description, which are escaped, and its other cells, which are HTML already."""
+def html_table(header: Iterable[str], rows: Iterable[tuple[str, str, Iterable[str]]], marks: Iterable[str] = ()) -> str:
+    """HTML table in a box that scrolls sideways.
+
+    Args:
+        rows: each its name and description, which are escaped, and its other cells, which are HTML already.
+        marks: names of the page's colors that mark the rows.
+    """
     head = "".join(f'<th scope="col">{name}</th>' for name in header)
     body = []
-    for name, description, cells in rows:
+    for (name, description, cells), mark in zip(rows, chain(marks, repeat("")), strict=False):
         numbers = "".join(f"<td>{cell}</td>" for cell in cells)
-        body.append(f'<tr><th scope="row">{escape(name)}<small>{escape(description)}</small></th>{numbers}</tr>')
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+        square = mark and f'<i class="swatch" style="background:var(--{mark})"></i>'
+        small = description and f"<small>{escape(description)}</small>"
+        body.append(f'<tr><th scope="row">{square}{escape(name)}{small}</th>{numbers}</tr>')
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
 
 
 def headline_markdown(runs: Sequence[RunMetrics], descriptions: Mapping[str, str]) -> str:
@@ -43,7 +52,7 @@ def headline_markdown(runs: Sequence[RunMetrics], descriptions: Mapping[str, str
 def headline_html(runs: Sequence[RunMetrics], descriptions: Mapping[str, str]) -> str:
     """Headline table of variants, HTML; every name escaped."""
     rows = [(run.variant, descriptions.get(run.variant, ""), _cells(runs, run, "<b>{}</b>")) for run in runs]
-    return html_table(["variant", *_measures(runs).values(), "detections"], rows)
+    return html_table(["variant", *_measures(runs).values(), "detections"], rows, cycle(VARIANT_NAMES))
 
 
 def tuning_markdown(runs: Mapping[str, RunMetrics]) -> str:

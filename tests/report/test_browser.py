@@ -6,10 +6,12 @@ import base64
 import io
 import re
 import shutil
+from contextlib import contextmanager
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
-from PIL import Image
+from PIL import Image, ImageColor
 from selenium import webdriver
 from selenium.webdriver import ActionChains
 from selenium.webdriver.chrome.service import Service
@@ -17,16 +19,22 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from pipeline.report.page import Picture, render_page
+from pipeline.report import figures
+from pipeline.report.class_table import class_table_html
+from pipeline.report.colors import VARIANTS
+from pipeline.report.page import Section, figure, inline_svg, render_page
+from pipeline.report.results import PerClass
+from pipeline.report.table import html_table
 from stages.report import command
 from tests.report.worlds import write_world
 
 pytestmark = pytest.mark.slow
 
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--window-size=1300,1000")
+FLAGS += ("--force-prefers-reduced-motion",)  # nothing scrolls slowly
 NASTY = "</script><b>bold</b>"
 HUMAN, BICYCLE, OTHER, CUP = [5, 5, 30, 70], [20, 40, 60, 75], [70, 5, 95, 70], [60, 10, 70, 20]
-RIGHT, WRONG, REPEATED = 1, 0, 2
+RIGHT, DUPLICATE, WRONG_VERB = 0, 1, 2
 
 
 def picture(kind: str) -> bytes:
@@ -46,6 +54,7 @@ def image(name, *truth):
 
 RECORD = {
     "first": 1,
+    "errors": ["right", "duplicate", "wrong verb"],
     "hois": ["ride bicycle", "hold cup", NASTY],
     "images": [image("a", [0, HUMAN, BICYCLE], [1, OTHER, CUP]), image("b"), image(NASTY, [2, HUMAN, CUP])],
     "runs": [
@@ -59,7 +68,7 @@ RECORD = {
                     pair(HUMAN, BICYCLE, [0, 0.9, [0.95, 0.947], RIGHT, 0]),
                     pair(OTHER, CUP, [1, 0.2, [0.25, 0.8], RIGHT, 1]),
                 ],
-                [pair(OTHER, BICYCLE, [0, 0.5, [0.6, 0.833], WRONG, -1])],
+                [pair(OTHER, BICYCLE, [0, 0.5, [0.6, 0.833], WRONG_VERB, -1])],
                 [],
             ],
         },
@@ -71,10 +80,10 @@ RECORD = {
             "found": [
                 [
                     pair(HUMAN, BICYCLE, [0, 0.8, [0.91, 0.925, 0.96, 0.99], RIGHT, 0]),
-                    pair(OTHER, BICYCLE, [0, 0.4, [0.5, 0.926, 0.96, 0.9], REPEATED, 0]),
+                    pair(OTHER, BICYCLE, [0, 0.4, [0.5, 0.926, 0.96, 0.9], DUPLICATE, 0]),
                     pair(OTHER, CUP, [1, 0.1, [0.5, 0.8, 0.5, 0.5], RIGHT, 1]),
                 ],
-                [pair(OTHER, BICYCLE, [0, 0.05, [0.1, 0.926, 0.6, 0.9], WRONG, -1])],
+                [pair(OTHER, BICYCLE, [0, 0.05, [0.1, 0.926, 0.6, 0.9], WRONG_VERB, -1])],
                 [pair(HUMAN, CUP, [2, 0.6, [0.9, 0.926, 0.8, 0.9], RIGHT, 0])],
             ],
         },
@@ -82,10 +91,30 @@ RECORD = {
 }
 
 
+def classes(*ap: float) -> PerClass:
+    numbers = np.arange(3.0)
+    errors = {"wrong_verb": np.array([4.0, 0, 1])}
+    return PerClass(("ride bicycle", "hold cup", NASTY), np.array(ap), 10 - numbers, 700 + 400 * numbers, {}, errors)
+
+
+PER_CLASS = {"baseline": classes(50, 60.25, np.nan), NASTY: classes(70, 55, np.nan)}
+
+
+def whole_page(record: dict) -> str:
+    """A page of a class table, folded tables, a figure and a gallery."""
+    svg = figures.training_frequency(PER_CLASS, NASTY, "baseline")
+    wide = html_table([f"a long title {column}" for column in range(12)], [("row", "", ["1.00"] * 11)])
+    sections = [
+        Section("classes", "Classes", class_table_html(PER_CLASS, NASTY, "baseline")),
+        Section("ablations", "Ablations", wide),
+        Section("figures", "Figures", figure("a plot", "caption", inline_svg(svg, "a plot") * 3)),
+    ]
+    return render_page(title=NASTY, lead="", sections=sections, gallery_note="", record=record)
+
+
 @pytest.fixture(scope="module")
 def html() -> str:
-    texts = dict.fromkeys(("lead", "table", "note", "ablations", "gallery_note"), "")
-    return render_page(title=NASTY, record=RECORD, pictures=[Picture("a plot", "", "", picture("PNG"))], **texts)
+    return whole_page(RECORD)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +143,7 @@ def page(browser, html, tmp_path):
 
 
 def status(page) -> str:
-    return page.find_element(By.ID, "status").text.split(";")[0]
+    return page.find_element(By.ID, "status").text.partition("; precision")[0]
 
 
 def shown(page) -> list[str]:
@@ -149,7 +178,7 @@ def test_it_starts_with_the_named_variant_at_its_own_threshold(page):
     assert page.find_element(By.TAG_NAME, "h1").text == NASTY
     assert all(element.text != "bold" for element in page.find_elements(By.TAG_NAME, "b"))
     sizes = page.execute_script("return [...document.images].map((one) => one.naturalWidth)")
-    assert sizes == [100] * 3  # two cards and the plot
+    assert sizes == [100] * 2  # of the cards
 
 
 def test_slider_moves_the_threshold_and_what_was_found_above_it_stays(page):
@@ -181,31 +210,42 @@ def test_filter_by_class_and_outcome(page):
     select.select_by_visible_text("all classes")
     for outcome in ("right", "wrong"):
         page.find_element(By.CSS_SELECTOR, f"#outcomes input[name={outcome}]").click()
-    assert shown(page) == ["a"] and status(page).startswith("1 of 3 images: 2 right")
-    (entry,) = page.find_elements(By.CSS_SELECTOR, ".entry")
+    assert shown(page) == ["a"] and status(page) == "1 of 3 images: 1 missed; hidden: 2 right, 1 wrong"
+    (entry,) = page.find_elements(By.CSS_SELECTOR, "#cards .entry")
     assert entry.get_attribute("aria-label") == "Missed: hold cup"
     assert "no detection" in readout(page)
+
+
+def test_counts_agree_with_the_empty_state(page):
+    """Nothing is shown where nothing is left, and what the filters hide is counted as hidden."""
+    Select(page.find_element(By.ID, "hoi")).select_by_visible_text("hold cup")
     page.find_element(By.CSS_SELECTOR, "#outcomes input[name=missed]").click()
-    assert shown(page) == [] and page.find_element(By.ID, "nothing").is_displayed()
+    assert shown(page) == []
+    assert status(page).startswith("Nothing to show, 0 of 3 images; hidden: 1 missed.")
+    page.find_element(By.CSS_SELECTOR, "#outcomes input[name=missed]").click()
+    slide(page, 0)
+    page.find_element(By.CSS_SELECTOR, "#outcomes input[name=right]").click()
+    assert status(page).startswith("Nothing to show, 0 of 3 images; hidden: 1 right.")
 
 
 def test_sorting(page):
     slide(page, 0)
     select, orders = Select(page.find_element(By.ID, "sort")), {}
-    for name in ("highest", "lowest", "mistakes", "split"):
+    for name in ("highest", "lowest", "mistakes", ""):
         select.select_by_value(name)
         orders[name] = shown(page)
     assert orders == {
         "highest": ["a", NASTY, "b"],
         "lowest": ["b", "a", NASTY],
         "mistakes": ["a", "b", NASTY],
-        "split": ["a", "b", NASTY],
+        "": ["a", "b", NASTY],
     }
 
 
 def test_pointing_at_a_detection_highlights_its_pair_and_shows_its_scores(page):
     assert highlighted(page) == []
     _, second, missed = page.find_elements(By.CSS_SELECTOR, ".card:first-child .entry")
+    assert " ".join(second.text.split()) == "✗ ride bicycle duplicate 0.40"
     ActionChains(page).move_to_element(second).perform()
     assert highlighted(page) == [("object", [20, 40, 40, 35]), ("human", [70, 5, 25, 65])]
     line = page.find_element(By.CSS_SELECTOR, ".pair.on line:not(.halo)")
@@ -213,9 +253,9 @@ def test_pointing_at_a_detection_highlights_its_pair_and_shows_its_scores(page):
     assert readout(page) == "✗ ride bicycle 0.40 pairwise 0.50 detector 0.93 global 0.96 relatedness 0.90"
     ActionChains(page).move_to_element(missed).perform()
     assert highlighted(page) == [("object", [60, 10, 10, 10]), ("human", [70, 5, 25, 65])]
-    ActionChains(page).move_to_element(page.find_element(By.TAG_NAME, "h1")).perform()
+    ActionChains(page).move_to_element(page.find_element(By.ID, "status")).perform()
     assert highlighted(page) == []
-    box = page.find_element(By.CSS_SELECTOR, '.card:first-child .pair[data-pair="d0"] rect.human:not(.halo)')
+    box = page.find_element(By.CSS_SELECTOR, '.card:first-child .pair[data-pair="0d0"] rect.human:not(.halo)')
     ActionChains(page).move_to_element_with_offset(box, 0, -10).perform()
     assert readout(page).startswith("✓ ride bicycle 0.80")
 
@@ -235,7 +275,7 @@ def test_keyboard_alone(page):
     outline = page.execute_script("return getComputedStyle(document.activeElement).outlineWidth")
     assert float(outline.removesuffix("px")) >= 2  # a visible focus
     press(Keys.ARROW_DOWN)
-    assert focused().startswith("Wrong: ride bicycle, score 0.40")
+    assert focused().startswith("Wrong: ride bicycle, duplicate, score 0.40")
     press(Keys.ARROW_RIGHT)
     assert focused().startswith(f"Right: {NASTY}")
     press(Keys.ARROW_LEFT)
@@ -276,13 +316,167 @@ def test_light_and_dark(page):
     assert seen == [True, True, False, False, True, False]
 
 
-def test_narrow_screens_need_no_sideways_scrolling(page):
-    page.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": True}
-    )
-    width = page.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
+def choose(page, name: str, text: str) -> None:
+    Select(page.find_element(By.ID, name)).select_by_visible_text(text)
+
+
+def marks(page) -> list[str]:
+    """Marks of entries as fixed or broken, with their class and pane."""
+    script = """return [...document.querySelectorAll(".pane")].flatMap((pane, place) =>
+        [...pane.querySelectorAll(".entry")].filter((entry) => /fixed|broken/.test(entry.textContent)).map((entry) =>
+        `${place} ${entry.querySelector(".name").textContent} ${entry.querySelector(".kind").textContent}`))"""
+    return page.execute_script(script)
+
+
+def test_two_variants_side_by_side_fixed_and_broken(page):
+    """At break-even the variant finds the pair of the last image, which the baseline misses."""
+    assert not page.find_element(By.ID, "change").is_displayed()
+    choose(page, "beside", "baseline")
+    assert shown(page) == ["a", "b", NASTY] and status(page).endswith("1 fixed, 0 broken beside baseline")
+    titles = [title.text for title in page.find_elements(By.CSS_SELECTOR, ".card:first-child h4")]
+    assert titles == ["baseline", NASTY]
+    choose(page, "change", "fixed")
+    assert shown(page) == [NASTY] and marks(page) == [f"0 {NASTY} fixed", f"1 {NASTY} fixed"]  # missed, and found
+    choose(page, "change", "broken")
+    assert shown(page) == [] and status(page).startswith("Nothing to show, 0 of 3 images.")
+    slide(page, 1000)  # the variant then finds nothing
+    assert shown(page) == ["a"] and marks(page) == ["0 ride bicycle broken", "1 ride bicycle broken"]
+    page.find_element(By.CSS_SELECTOR, "#variants input[value=baseline]").click()  # beside itself is no comparison
+    assert status(page) == "3 of 3 images: 1 right, 1 wrong, 2 missed"
+
+
+def test_the_class_table_sorts_and_filters_the_gallery(page):
+    def column(place):
+        cells = page.find_elements(By.CSS_SELECTOR, f"#class-table tbody tr > :nth-child({place})")
+        return [cell.text for cell in cells]
+
+    def title(place):
+        return page.find_element(By.CSS_SELECTOR, f"#class-table thead th:nth-child({place}) button")
+
+    names = ["ride bicycle", "hold cup", NASTY]
+    assert column(1) == names and column(4) == ["20.00", "-5.25", "\N{EN DASH}"]
+    title(2).click()
+    assert column(1) == ["hold cup", "ride bicycle", NASTY]  # no number comes last
+    title(6).click()
+    assert column(6) == ["1,500", "1,100", "700"]
+    title(6).click()
+    assert column(6) == ["700", "1,100", "1,500"] and "order=5" in page.current_url
+    title(1).click()
+    assert column(1) == names
+    page.find_element(By.XPATH, "//*[@id='class-table']//button[text()='hold cup']").click()
+    assert status(page) == "1 of 3 images: 0 right, 0 wrong, 1 missed"
+    wait_for_place(page, "gallery")
+    assert page.find_element(By.CSS_SELECTOR, "#class-table .chosen").text.startswith("hold cup")
+
+
+def test_the_address_holds_the_state(page):
+    """A link shows what its maker saw, and one that makes no sense shows the start."""
+    choose(page, "beside", "baseline")
+    choose(page, "change", "fixed")
+    choose(page, "hoi", NASTY)
+    choose(page, "sort", "lowest score")
+    page.find_element(By.CSS_SELECTOR, "#outcomes input[name=wrong]").click()
+    slide(page, 0)
+    page.find_element(By.CSS_SELECTOR, "#class-table thead th:nth-child(2) button").click()
+    address, seen = page.current_url, (status(page), shown(page), marks(page))
+    assert seen[1] == [NASTY] and len(seen[2]) == 2
+    page.get("about:blank")
+    page.get(address)
+    assert (status(page), shown(page), marks(page)) == seen
+    assert page.find_element(By.ID, "threshold-text").text == "0.010"
+    assert page.find_element(By.CSS_SELECTOR, "[aria-sort=descending]").text.startswith("baseline")
+    page.find_element(By.LINK_TEXT, "Figures").click()
+    assert "#figures?" in page.current_url and status(page) == seen[0]  # links within the page keep it
+    page.get("about:blank")
+    page.get(address.partition("#")[0] + "#gallery?variant=x&beside=y&class=z&page=-7&show=q&score.baseline=w")
+    assert status(page).startswith("Nothing to show, 0 of 3 images; hidden: 2 right, 1 wrong, 1 missed.")
+
+
+@contextmanager
+def screen(page, width: int, height: int):
+    """A screen of this size, that of a phone where it is narrow."""
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 640}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    yield
     page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    assert width == [360, 360]
+
+
+def wait_for_place(page, anchor: str) -> None:
+    """Until the section begins at the top of the window, or the page ends before it can."""
+    script = """const top = document.getElementById(arguments[0]).getBoundingClientRect().top;
+        const left = document.documentElement.scrollHeight - innerHeight - scrollY;
+        return Math.abs(top) < 2 || (top > 0 && left < 2)"""
+    WebDriverWait(page, 10).until(lambda _: page.execute_script(script, anchor))
+
+
+DESKTOP, PHONE = (1280, 800), (390, 844)
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_anchors_land_where_they_point_on_a_short_page(browser, tmp_path, size):
+    """However many images there are: the gallery is paged."""
+    path = tmp_path / "index.html"
+    path.write_text(whole_page(RECORD | many_images(40)), encoding="utf-8")
+    with screen(browser, *size):
+        browser.get(path.as_uri())
+        for anchor in ("gallery", "figures", "classes", "ablations"):
+            browser.find_element(By.CSS_SELECTOR, f'nav a[href="#{anchor}"]').click()
+            wait_for_place(browser, anchor)
+        assert browser.execute_script("return document.documentElement.scrollHeight / innerHeight") < 15
+        browser.get("about:blank")
+        browser.get(f"{path.as_uri()}#figures?sort=lowest")
+        wait_for_place(browser, "figures")
+
+
+def many_images(count: int) -> dict:
+    """Images like the first of the record."""
+    runs = [run | {"found": run["found"][:1] * count} for run in RECORD["runs"]]
+    return {"images": [RECORD["images"][0] | {"id": f"image {place}"} for place in range(count)], "runs": runs}
+
+
+def test_the_gallery_is_paged(browser, tmp_path):
+    path = tmp_path / "index.html"
+    path.write_text(whole_page(RECORD | many_images(14)), encoding="utf-8")
+    with screen(browser, *DESKTOP):
+        browser.get(path.as_uri())
+        assert shown(browser) == [f"image {place}" for place in range(12)]
+        browser.execute_script("document.querySelector('[data-image=\"11\"] .entry').focus()")
+        browser.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)  # on to the next page
+        assert shown(browser) == ["image 12", "image 13"] and browser.current_url.endswith("page=2")
+        card = browser.switch_to.active_element.find_element(By.XPATH, "ancestor::article")
+        assert card.get_attribute("aria-label") == "image 12"
+        browser.find_element(By.ID, "previous").click()
+        assert len(shown(browser)) == 12 and browser.find_element(By.ID, "page-text").text == "page 1 of 2"
+    with screen(browser, *PHONE):
+        browser.get(path.as_uri())
+        assert len(shown(browser)) == 4
+
+
+def test_on_a_phone_tables_scroll_with_a_hint_and_the_page_does_not(page):
+    hint = "return getComputedStyle(document.querySelector('#classes .wide'), '::before').content"
+    with screen(page, 360, 800):
+        width = page.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
+        assert width == [360, 360] and "scroll sideways" in page.execute_script(hint)
+    with screen(page, *DESKTOP):
+        WebDriverWait(page, 10).until(lambda _: page.execute_script(hint) == "none")
+
+
+def test_variants_and_halos_look_the_same_in_light_and_dark(page):
+    """Each color of a variant stands out from both papers, at least 3 to 1 (WCAG 1.4.11)."""
+    script = """document.documentElement.dataset.theme = arguments[0];
+        const color = (query, what) => getComputedStyle(document.querySelector(query))[what];
+        return [color("figure svg path[style*='variant-0']", "stroke"), color(".boxes .halo", "stroke")]"""
+    light, paper = page.execute_script(script, "light"), background(page)
+    dark, black = page.execute_script(script, "dark"), background(page)
+    assert light == dark and light[1].startswith("rgba(255, 255, 255") and max(black) < 40
+    assert all(contrast(ImageColor.getrgb(color), other) >= 3 for color in VARIANTS for other in (paper, black))
+
+
+def contrast(*colors: tuple[int, ...]) -> float:
+    shares = [np.array(color) / 255 for color in colors]
+    linear = [np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4) for share in shares]
+    low, high = sorted(float(value @ [0.2126, 0.7152, 0.0722]) for value in linear)
+    return (high + 0.05) / (low + 0.05)
 
 
 def test_a_script_that_is_not_the_pages_own_is_refused_and_logged(browser, html, tmp_path):
@@ -303,5 +497,14 @@ def test_the_stages_own_page_loads(browser, tmp_path):
     slide(browser, 0)
     assert shown(browser) == ["test-0", "test-1", "test-2"]
     assert status(browser) == "3 of 3 images: 4 right, 2 wrong, 0 missed"  # one pair of two classes on each image
+    kinds = {kind.text for kind in browser.find_elements(By.CSS_SELECTOR, "#cards .kind")}
+    assert kinds == {"wrong verb"}
     assert browser.execute_script("return [...document.images].every((one) => one.naturalWidth > 0)")
+    with screen(browser, *DESKTOP):
+        browser.execute_script("scrollTo(0, 0)")
+        for part in (".facts", ".first table", ".bar:last-of-type"):  # on the first screen
+            assert browser.find_element(By.CSS_SELECTOR, part).rect["y"] + 20 < 800
+    with screen(browser, *PHONE):
+        browser.refresh()
+        assert browser.execute_script("return document.documentElement.scrollHeight / innerHeight") < 15
     assert browser.get_log("browser") == []

@@ -68,7 +68,7 @@ def test_cutting_the_ranking_at_a_threshold_keeps_every_verdict(layout, split, f
         kept = fused.take(fused.scores >= threshold * 0.999)
         result = evaluate_hicodet(kept, split.annotated.truth, rules, keep_matches=True)
         expected = int(result.hits[np.isin(kept.image_index, images)].sum())
-        assert sum(row[3] == 1 for row in rows if row[1] >= threshold) == expected
+        assert sum(row[3] == 0 for row in rows if row[1] >= threshold) == expected
 
 
 def test_rows_hold_score_and_parts_and_point_at_their_annotation(layout, split):
@@ -78,9 +78,9 @@ def test_rows_hold_score_and_parts_and_point_at_their_annotation(layout, split):
     assert (image["id"], image["width"], image["height"]) == ("test-0", 64, 64)
     assert [row[0] for row in image["truth"]] == [0, 1] and pair["boxes"] == image["truth"][0][1:]
     assert record["runs"][1]["factors"] == ["pairwise", "detector", "global", "relatedness"]
-    for hoi, score, factors, verdict, annotation in pair["rows"]:
+    for hoi, score, factors, kind, annotation in pair["rows"]:
         assert score == pytest.approx(np.prod(factors), rel=2e-3)
-        assert verdict == 1 and image["truth"][annotation][0] == hoi
+        assert kind == 0 and image["truth"][annotation][0] == hoi
     scores = [row[1] for row in pair["rows"]]
     assert scores == sorted(scores, reverse=True)
     json.dumps(record, allow_nan=False)

@@ -8,24 +8,27 @@ import tomllib
 
 import pytest
 
-from pipeline.report.page import Picture, json_for_html, render_page
+from pipeline.report import colors
+from pipeline.report.page import Section, embedded, figure, inline_svg, json_for_html, render_page
 from tests.conftest import ROOT
 
 NASTY = '</script><script>alert("x")</script> & </figure> {{script}} \u2028'
 RECORD = {"first": 0, "hois": [NASTY], "images": [], "runs": []}
 
 
-def page(**changes) -> str:
-    values = {"heading": NASTY, "alt": NASTY, "caption": NASTY, "data": b"\x89PNG"} | changes
-    texts = dict.fromkeys(("title", "lead", "note", "gallery_note"), NASTY)
-    return render_page(table="<table></table>", ablations="", record=RECORD, pictures=[Picture(**values)] * 2, **texts)
+def page() -> str:
+    sections = [
+        Section("results", "Results", figure(NASTY, NASTY, embedded(b"\x89PNG", "png", NASTY))),
+        Section("claims", "Claims", ""),  # nothing to show
+    ]
+    return render_page(title=NASTY, lead=NASTY, sections=sections, gallery_note=NASTY, record=RECORD)
 
 
 def test_every_text_is_escaped():
     html = page()
     assert html.count("<script") == html.count("</script>") == 2 and "</figure> " not in html
     escaped = "&lt;/script&gt;&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt; &amp; &lt;/figure&gt; {{script}} \u2028"
-    assert html.count(escaped) == 5 + 2 * 3  # the title stands twice
+    assert html.count(escaped) == 4 + 3  # the title stands twice
 
 
 def test_record_comes_back_as_it_was():
@@ -55,21 +58,27 @@ def test_the_policy_admits_the_pages_own_script_alone():
     assert f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'\"" in html
 
 
-def test_pictures_are_embedded_and_only_plots_turn_dark():
-    encoded = base64.b64encode(b"large").decode()
-    assert f'class="plot" src="data:image/png;base64,{encoded}"' in page(data=b"large")
-    photograph = page(data=b"large", kind="jpeg", is_plot=False)
-    assert f'src="data:image/jpeg;base64,{encoded}"' in photograph and 'class="plot"' not in photograph
+def test_plots_take_the_pages_colors():
+    svg = (
+        '<?xml version="1.0"?><svg width="1"><defs>\n<style>*{fill: red}</style></defs>'
+        f'<path style="fill: {colors.PAPER}; stroke: {colors.VARIANTS[1]}"/><use href="#m210967de64"/>'
+        '<path style="fill: #123456"/></svg>'
+    )
+    assert inline_svg(svg.encode(), '"a" < b') == (
+        '<div class="wide"><svg role="img" aria-label="&quot;a&quot; &lt; b" width="1">'
+        '<path style="fill: var(--paper); stroke: var(--variant-1)"/><use href="#m210967de64"/>'
+        '<path style="fill: #123456"/></svg></div>'
+    )
 
 
 def test_assets_are_installed_with_the_package():
     patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     names = {path.name for path in (ROOT / "pipeline/report/assets").iterdir()}
-    assert names == {"page.html", "page.css", "gallery_model.js", "gallery_view.js", "page.js"}
+    assert names == {"page.html", "page.css", "page.js"}
     assert patterns["pipeline.report"] == ["assets/*"]
 
 
 def test_sections_are_linked():
     html = page()
     targets = set(re.findall(r'href="#(\w+)"', html))
-    assert targets == {"results", "gallery", "figures"} and all(f'id="{target}"' in html for target in targets)
+    assert targets == {"results", "gallery"} and all(f'id="{target}"' in html for target in targets)

@@ -6,7 +6,7 @@ from pipeline.evaluation.engine import evaluate_hicodet
 from pipeline.evaluation.error_types import BACKGROUND, DUPLICATE, RIGHT
 from pipeline.evaluation.fusion import Factors
 from pipeline.evaluation.hicodet import Rules
-from pipeline.report.selection import DrawnPair, Findings, Label, best_rows, pairs_of_image, sample_indices
+from pipeline.report.selection import DrawnPair, Findings, Label, best_rows, compared, pairs_of_image, sample_indices
 from tests.evaluation.worlds import detections, ground_truth
 
 PERSON, OTHER = (4, 4, 16, 40), (44, 4, 58, 40)
@@ -46,8 +46,8 @@ def test_classes_of_one_pair_share_it_and_a_missed_one_joins_the_found_pair(voca
     found = [(0, 0, PERSON, BICYCLE, 0.5), (0, 1, OTHER, CUP, 0.75)]
     truth = [(0, 0, PERSON, BICYCLE), (0, 1, PERSON, BICYCLE), (0, 2, OTHER, CUP)]
     wrong, right, missed = show(vocabulary, found, truth)
-    assert wrong.labels == (Label("hold bicycle", 0.75, "wrong", factors=(0.0, 0.25)),) and wrong.verdict == "wrong"
-    ride = Label("ride bicycle", 0.5, "right", factors=(1.0, 0.25))
+    assert wrong.labels == (Label("hold bicycle", 0.75, "wrong"),) and wrong.verdict == "wrong"
+    ride = Label("ride bicycle", 0.5, "right")
     assert right.labels == (ride, Label("hold bicycle", None, "missed")) and right.verdict == "right"
     assert missed.labels == (Label("hold cup", None, "missed"),) and missed.human_box.tolist() == list(OTHER)
 
@@ -65,3 +65,9 @@ def test_pairs_past_the_limit_are_left_out_and_their_annotations_count_as_missed
     pairs = show(vocabulary, found, [(0, 0, PERSON, BICYCLE), (0, 2, OTHER, CUP)], pairs_per_image=1)
     shown = [(pair.labels[0].name, pair.verdict) for pair in pairs]
     assert shown == [("hold cup", "right"), ("ride bicycle", "missed")]
+
+
+def test_ours_is_held_against_the_baseline_where_both_are_there():
+    assert compared(["exp1", "ours", "baseline"]) == ("ours", "baseline")
+    assert compared(["exp1", "exp3"]) == ("exp3", "exp1")
+    assert compared(["ours"]) == ("ours", None)

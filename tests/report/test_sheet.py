@@ -63,8 +63,6 @@ def test_labels_say_mark_name_and_score():
     assert label_text(Label("sit_on horse", 0.8765, "right")) == "✓ sit on horse 0.88"
     assert label_text(Label("hold cup", 0.0123, "wrong", repeated=True)) == "✗ hold cup 0.012 2nd"
     assert label_text(Label("hold cup", None, "missed")) == "\N{EN DASH} hold cup"
-    label = Label("hold cup", 0.5, "wrong", factors=(0.25, 0.0625))
-    assert label_text(label, show_factors=True) == "✗ hold cup 0.25 0.062"
 
 
 def sheet(images) -> Image.Image:

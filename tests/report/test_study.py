@@ -10,6 +10,7 @@ from pipeline.report.number_text import Estimate
 from pipeline.report.paper import CLAIMS, CONTROLS, PAPER
 from pipeline.report.results import RunMetrics
 from pipeline.report.study import (
+    claims_html,
     claims_table,
     controls_table,
     paired_difference,
@@ -86,7 +87,10 @@ def test_claims_compare_with_the_paper_where_both_rows_were_run():
     assert rows[0] == ["the whole method helps", "ours - baseline", "3.37", "2.00 ± 1.00", "within the error"]
     assert rows[1][0] == "rare classes gain most" and rows[1][2] == "3.20"
     assert rows[1][3] == "-2.00 ± 1.00"  # rare gains 0 and 0, non-rare 1 and 3
-    assert len(rows) == 2 and claims_table({"ours": STUDY["ours"]}) == ""
+    assert len(rows) == 2 and claims_table({"ours": STUDY["ours"]}) == claims_html({"ours": STUDY["ours"]}) == ""
+    html = claims_html(STUDY)
+    assert "the whole method helps<small>ours - baseline</small>" in html and "<td>2.00 ± 1.00</td>" in html
+    assert html.count('<span class="within">within the error</span>') == 2
 
 
 def test_every_claim_is_one_that_the_papers_own_figures_bear_out():

@@ -10,6 +10,8 @@ from pipeline.config.layout import Layout
 from pipeline.config.run import Run
 from pipeline.store.files import sha256_of
 from pipeline.store.manifests import differences, read_stage_manifest
+from pipeline.store.source_files import code_commit
+from tests.report.worlds import write_study_run
 from tests.roots import copied, edit_params, refused, succeeds
 
 pytestmark = pytest.mark.slow
@@ -29,18 +31,16 @@ def test_folder_holds_all_and_a_second_run_gives_equal_bytes(reported, layout):
     assert {path.name for path in reported.report.iterdir()} == {
         "index.html",
         "table.md",
-        "precision_recall.png",
-        "per_class.png",
-        "training_frequency.png",
-        "weights.png",
-        "comparison.jpg",
-        "training.png",
+        "precision_recall.svg",
+        "training_frequency.svg",
+        "weights.svg",
+        "training.svg",
         "sheet-baseline.png",
         "sheet-ours.png",
     }
-    for path in [*reported.report.glob("*.png"), *reported.report.glob("*.jpg")]:
+    for path in reported.report.glob("*.png"):
         Image.open(path).verify()
-    assert (reported.report / "index.html").read_text().count("<img ") == 6
+    assert (reported.report / "index.html").read_text().count("<svg role=") == 4
     succeeds(layout.root, *REPORT)
     assert sha256_of(layout.report) == sha256_of(reported.report)
     assert sha256_of(layout.stage_manifest("report")) == sha256_of(reported.stage_manifest("report"))
@@ -50,7 +50,7 @@ def test_manifest_covers_what_was_read_and_names_from_params_are_escaped(layout)
     edit_params(layout.root, lambda document: document["variants"]["ours"].update(desc="<script>x</script>"))
     succeeds(layout.root, *REPORT, "--variant", "ours", "--variant", "baseline")
     manifest = read_stage_manifest(layout.stage_manifest("report"))
-    assert manifest.arguments == {"dataset": "toyworld", "variant": "ours,baseline"}
+    assert manifest.arguments == {"dataset": "toyworld", "variant": "ours,baseline", "commit": code_commit()}
     assert manifest.counts == {"variants": 2, "images": 3}
     assert "cache/toyworld/detections/ours.zarr" in manifest.inputs
     assert sum(name.endswith(".png") for name in manifest.inputs) == 3  # the images that are shown
@@ -71,6 +71,8 @@ def test_ablations_and_further_figures_are_shown_where_they_exist(reported, layo
     layout.figures.joinpath("notes.txt").write_text("not a figure")
     succeeds(layout.root, *REPORT)
     page = (layout.report / "index.html").read_text()
+    assert "<summary>Controls and further rows: &lt;i&gt;exp1&lt;/i&gt;</summary>" in page
+    assert 'id="claims"' not in page
     assert "&lt;i&gt;exp1&lt;/i&gt;" in page and "60.50 ± 1.25" in page and "<td>20.75</td><td>\N{EN DASH}</td>" in page
     assert "<h3>Tsne of pairs</h3>" in page and "data:image/svg+xml;base64," in page
     manifest = read_stage_manifest(layout.stage_manifest("report"))
@@ -80,9 +82,27 @@ def test_ablations_and_further_figures_are_shown_where_they_exist(reported, layo
     assert "ablations.csv: seeds, full_mean" in refused(layout.root, *REPORT)
 
 
-def test_one_variant_alone_has_no_comparison(layout):
-    succeeds(layout.root, *REPORT, "--variant", "ours")
-    assert not (layout.report / "comparison.jpg").exists()
+def test_claims_are_shown_where_there_is_a_study(layout):
+    for variant, values in (("ours", (30.0, 34.0)), ("baseline", (29.0, 31.0))):
+        for seed, full in enumerate(values, start=1):
+            write_study_run(layout, Run(variant, seed=seed), {variant: full})
+    succeeds(layout.root, *REPORT)
+    assert "the whole method helps<small>ours - baseline" in (layout.report / "index.html").read_text()
+    assert "results/toyworld/study/ours-2.json" in read_stage_manifest(layout.stage_manifest("report")).inputs
+
+
+def test_one_variant_alone_has_no_differences(layout):
+    succeeds(layout.root, *REPORT, "--variant", "ours", "--commit", "1234 of today")
+    page = (layout.report / "index.html").read_text()
+    assert "ours - baseline" not in page and "<dt>commit</dt><dd>1234 of today</dd>" in page
+
+
+def test_the_first_screen_says_where_the_numbers_come_from(reported):
+    page = (reported.report / "index.html").read_text()
+    truth = sha256_of(reported.ground_truth("test"))
+    assert f"<dt>data</dt><dd>toyworld test, annotations {truth[:10]}</dd>" in page
+    assert "<dt>gamma</dt><dd>2.8</dd>" in page
+    assert "<dt>score</dt><dd>pairwise · detector^2.8 · global · relatedness</dd>" in page
 
 
 def test_metrics_of_other_params_are_refused(layout):
