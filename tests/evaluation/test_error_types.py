@@ -16,7 +16,7 @@ from pipeline.evaluation import engine
 from pipeline.evaluation.engine import InMemory, evaluate_hicodet, evaluate_rankings
 from pipeline.evaluation.error_gains import ErrorAnalysis
 from pipeline.evaluation.error_types import ERROR_TYPES, MISSED_TYPES
-from pipeline.evaluation.hicodet import Rules
+from pipeline.evaluation.hicodet import SETTINGS, Rules
 from pipeline.report.selection import best_rows
 from pipeline.truth.ground_truth import GroundTruth
 from tests.evaluation import worlds
