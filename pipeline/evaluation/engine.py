@@ -133,7 +133,8 @@ def _evaluate_selected(
 def _evaluate_all(
     detections: ImageBlocks, truth: GroundTruth, rules: Rules, keep_matches: bool, scheduler: Client | str | None
 ) -> Evaluation:
-    tasks = _tasks(_blocks(truth, keep_labels=rules.deviations.counted == "images_with_object"))
+    keep_labels = rules.deviations.counted == "images_with_object"
+    tasks = _tasks(_blocks(truth, keep_labels=keep_labels))
     found, ranks = _two_passes(detections, tasks, rules, keep_matches, scheduler)
     first_of_class = (np.cumsum(found.num_detections) - found.num_detections)[found.hoi_id]
     results = [
@@ -277,8 +278,8 @@ def _find_block_hits(detections: ImageBlocks, block: _Block, rules: Rules, keep_
     index = TruthIndex.build(truth, num_hois)
     cells = cell_index(found.image_index, found.hoi_id, num_hois)
     counted = counted_cells(rules, truth, index)
-    seen, annotated = as_read(found, truth, rules)
-    matched = best_pairs(seen, annotated, index, cells, rules.deviations.threshold)
+    found, truth = as_read(found, truth, rules)
+    matched = best_pairs(found, truth, index, cells, rules.deviations.threshold)
     counts = np.ones(len(found), np.bool_) if counted is None else counted[cells]
     claiming = np.flatnonzero((matched >= 0) & counts)
     rows = np.stack([claiming[claiming_rows(matched[claiming], scores[claiming])] for scores in rankings])
@@ -289,7 +290,7 @@ def _find_block_hits(detections: ImageBlocks, block: _Block, rules: Rules, keep_
         truth_cells = cell_index(truth.image_index, truth.hoi_id, num_hois)
         truth_counts = np.ones(len(truth), np.bool_) if counted is None else counted[truth_cells]
         matches = Matches(matched, rows[0], counts, truth_counts)
-        errors = sort_errors(seen, rankings[0], annotated, index, cells, matches, rules.hoi_object_ids)
+        errors = sort_errors(found, rankings[0], truth, index, cells, matches, rules)
     return _Hits(
         key=np.stack(keys),
         row=rows,
