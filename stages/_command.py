@@ -117,6 +117,22 @@ def split_option(*choices: str, default: str | None = None) -> Callable[[Callabl
     )
 
 
+def boxes_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --boxes: the stage gets `annotated_boxes`, whether it is "annotated"."""
+
+    @functools.wraps(function)
+    def chosen(*args: Any, boxes: str, **kwargs: Any) -> Any:
+        return function(*args, annotated_boxes=boxes == "annotated", **kwargs)
+
+    return click.option(
+        "--boxes",
+        type=click.Choice(["detected", "annotated"]),
+        default="detected",
+        show_default=True,
+        help="What pairs are made of; annotated: those that annotated-proposals wrote (docs/protocols.md).",
+    )(chosen)
+
+
 def split_names(texts: Iterable[str]) -> tuple[str, ...]:
     """Split an option's values at commas outside of brackets; the option itself may be repeated."""
     return tuple(name for text in texts for name in re.split(r",(?![^\[]*\])", text))

@@ -25,6 +25,7 @@ STAGES = (
     "prepare",
     "detect",
     "import_proposals",
+    "annotated_proposals",
     "label_pairs",
     "label_captions",
     "label",

@@ -36,6 +36,8 @@ _GROUPS = {
     },
     "Study": {
         "score": "Score every row that shares a seeded run.",
+        "proposal-recall": "Count the annotated boxes and pairs that are among the proposals.",
+        "annotated-proposals": "Write annotated boxes as proposals, to tell detector from interaction errors.",
         "label-quality": "Compare labels that nobody annotated with annotated ones of training images.",
         "sweep": "Sweep the weight of one factor of the score over seeded runs.",
         "represent": "Write representations of a split's best-detected pairs (HDF5).",

@@ -15,18 +15,35 @@ from pipeline.evaluation.weight_sweep import sweep_csv
 from pipeline.store.cluster import connect
 from pipeline.store.files import atomic_path, write_json, write_text
 from pipeline.store.stage_run import StageRun
-from stages._command import dataset_option, root_option, run_options, scheduler_option, split_option, stage_command
+from stages._command import (
+    boxes_option,
+    dataset_option,
+    root_option,
+    run_options,
+    scheduler_option,
+    split_option,
+    stage_command,
+)
 
 
 @stage_command("evaluate", help="Fuse scores (eq. 3) and compute mAP.")
 @dataset_option
 @run_options
 @split_option("val", "test", default="test")
+@boxes_option
 @scheduler_option
 @root_option
-def command(dataset: str, variant: str, seed: int | None, split: str, scheduler: str | None, root: Path) -> None:
+def command(
+    dataset: str,
+    variant: str,
+    seed: int | None,
+    split: str,
+    annotated_boxes: bool,
+    scheduler: str | None,
+    root: Path,
+) -> None:
     """Write metrics, per-class AP, precision-recall curves, sweeps of weights and matched detections of one run."""
-    layout, run = Layout(root, dataset), Run.parse(variant, seed=seed, split=split)
+    layout, run = Layout(root, dataset), Run.parse(variant, seed=seed, split=split, annotated_boxes=annotated_boxes)
     with StageRun("evaluate", layout, run) as stage:
         params = stage.params(EvaluateParams)
         scored = ScoredSplit.open(stage.inputs, split)
@@ -34,7 +51,8 @@ def command(dataset: str, variant: str, seed: int | None, split: str, scheduler:
         with connect(scheduler) as client:
             row = scored.score(run, params, client, in_full=True)
         outputs = [layout.metrics(run), layout.per_class(run), layout.precision_recall(run), layout.weight_sweeps(run)]
-        write_json(outputs[0], {"dataset": dataset, "variant": variant, "split": split, **row.metrics})
+        boxes = {"boxes": "annotated"} if annotated_boxes else {}
+        write_json(outputs[0], {"dataset": dataset, "variant": variant, "split": split, **boxes, **row.metrics})
         instances = scored.annotated.train_instances
         write_text(outputs[1], per_class_csv(row.result, row.errors, scored.vocabulary, instances, groups))
         write_text(outputs[2], mean_curve_csv(row.result, groups))
@@ -42,7 +60,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, scheduler:
             folder.mkdir()
             for factor, results in row.sweeps.items():
                 write_text(folder / f"{factor}.csv", sweep_csv(results, groups, params.weights.get(factor, 1.0)))
-        row.write_detections(layout.detections(run), run.name, len(scored.manifest))
+        row.write_detections(layout.detections(run), run.source_name, len(scored.manifest))
         stage.finish([*outputs, layout.detections(run)], row.metrics["counts"])
     click.echo(f"{run.scored_name}: {row.headline}")
 

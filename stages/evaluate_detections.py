@@ -55,10 +55,11 @@ _OWN_KEYS = (("setting", "full", "ap"), ("ap_role_s1", "ap_agent", "per_role")) 
 )
 @click.option(
     "--setting",
-    type=click.Choice(SETTINGS),
+    type=click.Choice(list(SETTINGS)),
     default="default",
     show_default=True,
-    help="hicodet only. explanation_hoi reproduces an inflated protocol, for comparison.",
+    help="hicodet only. explanation_hoi, upt and gen_vlkt reproduce evaluators of these repositories, to explain a "
+    "difference to a published table (docs/protocols.md).",
 )
 @click.option(
     "--split",
@@ -153,8 +154,8 @@ def _hicodet_summary(result: HicoDetResult, groups: ClassGroups, image_labels: P
     if result.setting == "known_object":
         source = "image-level labels" if image_labels else "annotated pairs (no --image-labels given)"
         lines.append(f"Images of each object: from {source}")
-    if result.setting == "explanation_hoi":
-        lines.append("explanation_hoi leaves out most false positives; its figures compare with no other")
+    if result.setting in ("explanation_hoi", "upt", "gen_vlkt"):
+        lines.append(f"{result.setting} is not the official protocol: compare with that repository's tables alone")
     absent = int((result.num_gt == 0).sum())
     if absent:
         lines.append(f"{absent} classes have no ground truth: null in the file, 0 in the means, as officially")

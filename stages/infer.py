@@ -13,6 +13,7 @@ from pipeline.inference.params import InferParams
 from pipeline.store.dump import write_dump
 from pipeline.store.stage_run import StageRun
 from stages._command import (
+    boxes_option,
     dataset_option,
     device_option,
     root_option,
@@ -29,13 +30,21 @@ from stages._parts import run_job
 @run_options
 @split_option(default="test")
 @device_option
+@boxes_option
 @scheduler_option
 @root_option
 def command(
-    dataset: str, variant: str, seed: int | None, split: str, device: str, scheduler: str | None, root: Path
+    dataset: str,
+    variant: str,
+    seed: int | None,
+    split: str,
+    device: str,
+    annotated_boxes: bool,
+    scheduler: str | None,
+    root: Path,
 ) -> None:
     """Run the network over every image of the split."""
-    layout, run = Layout(root, dataset), Run.parse(variant, seed=seed, split=split)
+    layout, run = Layout(root, dataset), Run.parse(variant, seed=seed, split=split, annotated_boxes=annotated_boxes)
     with StageRun("infer", layout, run) as stage:
         split_run = SplitRun(layout, run, device, load_execution(layout.params).channels_last)
         opened, parts = run_job(InferJob(split_run, stage.params(InferParams)), stage, scheduler)
@@ -45,7 +54,7 @@ def command(
             layout.predictions(run),
             vocabulary=opened.vocabulary,
             image_ids=opened.bags.manifest.image_ids,
-            variant=run.name,
+            variant=run.source_name,
             **columns,
         )
         stage.finish([layout.predictions(run)], {"images": opened.num_images, "pairs": len(columns["human_index"])})

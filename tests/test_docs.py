@@ -8,10 +8,12 @@ import re
 import pytest
 import yaml
 
+from benchmarks.deviations import DEVIATIONS
 from pipeline.backbones.catalog import backbone_class
 from pipeline.config.params import load_params
 from pipeline.config.run import Run
 from pipeline.config.sections import SECTIONS, section_class
+from pipeline.evaluation.hicodet import SETTINGS
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.methods.catalog import method_class
 from pipeline.methods.model import ModelChoice
@@ -20,9 +22,8 @@ from pipeline.training.params import TrainParams
 from tests.conftest import ROOT
 from tests.own_backbone import OwnBackbone
 
-TEXTS = {
-    name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md", "docs/extending.md")
-}
+NAMES = ("README.md", "CONTRIBUTING.md", "docs/extending.md", "docs/protocols.md")
+TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in NAMES}
 TEXT = TEXTS["docs/extending.md"]
 
 
@@ -70,6 +71,11 @@ def test_the_params_that_a_text_names_exist(text):
             known, key = [item.name for item in dataclasses.fields(settings[key])], rest
         unknown += [f"{section}.{key}"] * (key not in known)
     assert unknown == []
+
+
+def test_every_setting_and_measured_deviation_is_explained():
+    names = [*(f"`{setting}`" for setting in SETTINGS), *DEVIATIONS]
+    assert [name for name in names if f"\n| {name} | " not in TEXTS["docs/protocols.md"]] == []
 
 
 def test_it_can_be_found_and_read_in_minutes():

@@ -131,6 +131,7 @@ def test_core_needs_numbers_alone_and_config_what_checks_params():
 
 def test_commands_that_compute_with_numpy_do_not_wait_for_torch():
     commands = ("evaluate_detections", "evaluate", "export", "score", "sweep", "summary", "report", "verify", "prepare")
+    commands += ("proposal_recall", "annotated_proposals")
     modules = ", ".join(f"stages.{name}" for name in commands)
     code = f"import {modules}, sys; print([name for name in ('torch', 'torchvision') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -83,7 +83,9 @@ class Layout:
     def _name_of(stage: str, of: Run | str | None) -> str:
         if not isinstance(of, Run):
             return of or ""
-        return {"train": of.name, "evaluate": of.scored_name}.get(stage, f"{of.name}-{of.split}")
+        if stage == "train":
+            return of.name
+        return of.scored_name if stage == "evaluate" or of.annotated_boxes else f"{of.name}-{of.split}"
 
     def proposals(self, split: str) -> Path:
         """Proposals of a split, HDF5."""
@@ -92,6 +94,10 @@ class Layout:
     def imported_proposals(self, split: str) -> Path:
         """Proposals made from a peer's detections, HDF5: what `detect.source` may name."""
         return self._cache / "imported" / f"{split}.h5"
+
+    def annotated_proposals(self, split: str) -> Path:
+        """Annotated boxes of an evaluation split as proposals, HDF5: what `--boxes annotated` is inferred on."""
+        return self._cache / "annotated_proposals" / f"{split}.h5"
 
     def pair_labels(self, split: str) -> Path:
         """Labels of a split's proposed pairs from annotated boxes, HDF5."""
@@ -207,6 +213,10 @@ class Layout:
     def boxes_plot(self) -> Path:
         """The mAP against the share of training images with boxes, over seeds, PNG."""
         return self.figures / "boxes.png"
+
+    def proposal_recall(self, split: str) -> Path:
+        """How many annotated boxes and pairs of a split are among its proposals, JSON, percent."""
+        return self._results / "proposal_recall" / f"{split}.json"
 
     def label_quality(self, source: str) -> Path:
         """How well labels of a source agree with the annotated ones, JSON."""

@@ -10,6 +10,7 @@ from pipeline.core.errors import ParamError
 from pipeline.core.names import MAX_NAME_LENGTH, name_fault
 
 _OVERRIDE = re.compile(r"[a-z_]+(\.[a-z0-9_]+)+=[A-Za-z0-9_.,\[\]-]*")
+ANNOTATED_BOXES = "annotated_boxes"  # folder of what was predicted on them
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Run:
         overrides: further changes, "train.learning_rate=0.001".
         seed: of a study; None for that of params.yaml.
         split: that is predicted and scored; training does not look at it.
+        annotated_boxes: predict on annotated boxes in place of detected ones; training does not look at them.
 
     Raises:
         ParamError: a name or an override of another form; names become parts of paths.
@@ -30,6 +32,7 @@ class Run:
     overrides: tuple[str, ...] = ()
     seed: int | None = field(default=None, kw_only=True)
     split: str = field(default="test", kw_only=True)
+    annotated_boxes: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if fault := name_fault(self.variant):
@@ -43,10 +46,10 @@ class Run:
                 )
 
     @classmethod
-    def parse(cls, text: str, *, seed: int | None = None, split: str = "test") -> Run:
+    def parse(cls, text: str, *, seed: int | None = None, split: str = "test", annotated_boxes: bool = False) -> Run:
         """Return the run of a variant as the command line names it: "ours", "ours+train.learning_rate=0.001"."""
         variant, *overrides = text.split("+")
-        return cls(variant, tuple(overrides), seed=seed, split=split)
+        return cls(variant, tuple(overrides), seed=seed, split=split, annotated_boxes=annotated_boxes)
 
     @property
     def text(self) -> str:
@@ -66,20 +69,28 @@ class Run:
 
     @property
     def scored_name(self) -> str:
-        """Name of its predictions and metrics: the same on test; other splits have a folder of their own."""
+        """Name of its predictions and metrics: the same on test; other splits and annotated boxes have own folders."""
         name = self.name.rpartition("/")[2]
+        if self.annotated_boxes:
+            return f"{ANNOTATED_BOXES}/{name}-{self.split}"
         return self.name if self.split == "test" else f"{self.folder or self.split}/{name}-{self.split}"
+
+    @property
+    def source_name(self) -> str:
+        """What files say that they hold: the name of the trained model, and that it saw annotated boxes."""
+        return f"{self.name} on annotated boxes" if self.annotated_boxes else self.name
 
     @property
     def options(self) -> str:
         """The run as options of a command, for messages."""
         seed = "" if self.seed is None else f" --seed {self.seed}"
         split = "" if self.split == "test" else f" --split {self.split}"
-        return f"--variant {self.text}{seed}{split}"
+        boxes = " --boxes annotated" if self.annotated_boxes else ""
+        return f"--variant {self.text}{seed}{split}{boxes}"
 
     def of(self, variant: str) -> Run:
-        """The run of another variant with the same seed and split."""
-        return Run.parse(variant, seed=self.seed, split=self.split)
+        """The run of another variant with the same seed, split and boxes."""
+        return Run.parse(variant, seed=self.seed, split=self.split, annotated_boxes=self.annotated_boxes)
 
     def on(self, split: str) -> Run:
         """The same run on another split."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pipeline.core.types import IntArray
 
 DoubleArray = NDArray[np.float64]
-Interpolation = Literal["official_11_point", "tenths_11_point", "all_points"]
+Interpolation = Literal["official_11_point", "tenths_11_point", "both_ends_11_point", "all_points"]
 
 RECALL_LEVELS: dict[str, DoubleArray] = {
     # 0:0.1:1 of MATLAB and Octave is k * 0.1 in doubles, as numpy.arange: 0.3, 0.6 and 0.7 are slightly high: a
@@ -25,6 +25,8 @@ RECALL_LEVELS: dict[str, DoubleArray] = {
     "official_11_point": np.arange(11, dtype=np.float64) * 0.1,
     # The doubles nearest to the tenths: recall 6/10 reaches the level 0.6.
     "tenths_11_point": np.arange(11, dtype=np.float64) / 10,
+    # torch.linspace(0, 1, 11): k * 0.1 from the lower end, 1 - k * 0.1 from the upper one; 0.3 alone is high.
+    "both_ends_11_point": np.concatenate([np.arange(5) * 0.1, 1 - np.arange(5, -1, -1) * 0.1]),
 }
 INTERPOLATIONS: tuple[str, ...] = (*RECALL_LEVELS, "all_points")
 
@@ -62,8 +64,9 @@ def average_precision(
         recall: recall after each hit, float64 [K], ascending within a class.
         num_gt: ground truths of each class, int64 [H].
         interpolation: "official_11_point" (HICO-DET, `VOCevaldet_bboxpair.m`: mean over 11 recall levels of the largest
-            precision at that recall or beyond), "tenths_11_point" (the same with exact tenths), or "all_points"
-            (V-COCO, `vsrl_eval.py: voc_ap`: area under the precision envelope).
+            precision at that recall or beyond), "tenths_11_point" (the same with exact tenths), "both_ends_11_point"
+            (with those of `torch.linspace`), or "all_points" (V-COCO, `vsrl_eval.py: voc_ap`: area under the precision
+            envelope).
 
     Returns:
         float64 [H]: 0 for a class without a hit, nan for a class without ground truth.

@@ -40,6 +40,7 @@ from pipeline.evaluation.hicodet import (
 )
 from pipeline.evaluation.matching import TruthIndex, best_pairs, cell_index
 from pipeline.evaluation.ranking import claiming_rows, group_of, num_before, ranking_keys
+from pipeline.evaluation.selection import as_read, selected_rows
 from pipeline.store.ragged import offsets_of
 from pipeline.truth.ground_truth import GroundTruth
 
@@ -66,13 +67,31 @@ class Evaluation:
 
     Of the first ranking, where asked for, else None, in the order in which detections are read: `matched` int32 [T],
     the row of the ground truth that a detection points at, -1 for none, and `errors`, the type of each and what the
-    types cost.
+    types cost. Where the rules select by score (`selected_rows`), T and `num_detections` are of what the first ranking
+    selects.
     """
 
     results: list[HicoDetResult]
     num_detections: int
     matched: NDArray[np.int32] | None = None
     errors: ErrorAnalysis | None = None
+
+
+@dataclass(frozen=True)
+class SelectedBlocks:
+    """The detections that one ranking selects, by its scores; implements `ImageBlocks`."""
+
+    every: ImageBlocks
+    rules: Rules
+    ranking: int
+
+    def read(self, start: int, stop: int) -> tuple[Detections, Sequence[FloatArray]]:
+        """Selected triplets of some images."""
+        found, rankings = self.every.read(start, stop)
+        scores = rankings[self.ranking]
+        check_scored(found, [scores], self.rules, stop - start)
+        rows = selected_rows(found, scores, self.rules)
+        return found.take(rows), [scores[rows]]
 
 
 def evaluate_rankings(
@@ -95,7 +114,27 @@ def evaluate_rankings(
     """
     check_rules(rules)
     check_truth(truth, rules)
-    tasks = _tasks(_blocks(truth, keep_labels=rules.setting == "known_object"))
+    if rules.deviations.selects:
+        return _evaluate_selected(detections, truth, rules, keep_matches, scheduler)
+    return _evaluate_all(detections, truth, rules, keep_matches, scheduler)
+
+
+def _evaluate_selected(
+    detections: ImageBlocks, truth: GroundTruth, rules: Rules, keep_matches: bool, scheduler: Client | str | None
+) -> Evaluation:
+    """Each ranking by itself: which detections it counts depends on its scores."""
+    found = [
+        _evaluate_all(SelectedBlocks(detections, rules, number), truth, rules, keep_matches and not number, scheduler)
+        for number in range(len(detections.read(0, 0)[1]))
+    ]
+    return dataclasses.replace(found[0], results=[part.results[0] for part in found])
+
+
+def _evaluate_all(
+    detections: ImageBlocks, truth: GroundTruth, rules: Rules, keep_matches: bool, scheduler: Client | str | None
+) -> Evaluation:
+    keep_labels = rules.deviations.counted == "images_with_object"
+    tasks = _tasks(_blocks(truth, keep_labels=keep_labels))
     found, ranks = _two_passes(detections, tasks, rules, keep_matches, scheduler)
     first_of_class = (np.cumsum(found.num_detections) - found.num_detections)[found.hoi_id]
     results = [
@@ -114,7 +153,7 @@ def evaluate_rankings(
         hits_before=ranks.before[0],
         num_gt=found.num_gt,
         num_detections=found.num_detections,
-        interpolation=rules.interpolation,
+        interpolation=rules.deviations.interpolation,
     )
     return Evaluation(results, found.num_rows, found.matched, errors)
 
@@ -238,8 +277,9 @@ def _find_block_hits(detections: ImageBlocks, block: _Block, rules: Rules, keep_
     check_scored(found, rankings, rules, block.stop - block.start)
     index = TruthIndex.build(truth, num_hois)
     cells = cell_index(found.image_index, found.hoi_id, num_hois)
-    counted = counted_cells(rules.setting, truth, index, rules.hoi_object_ids)
-    matched = best_pairs(found, truth, index, cells)
+    counted = counted_cells(rules, truth, index)
+    found, truth = as_read(found, truth, rules)
+    matched = best_pairs(found, truth, index, cells, rules.deviations.threshold)
     counts = np.ones(len(found), np.bool_) if counted is None else counted[cells]
     claiming = np.flatnonzero((matched >= 0) & counts)
     rows = np.stack([claiming[claiming_rows(matched[claiming], scores[claiming])] for scores in rankings])
@@ -250,7 +290,7 @@ def _find_block_hits(detections: ImageBlocks, block: _Block, rules: Rules, keep_
         truth_cells = cell_index(truth.image_index, truth.hoi_id, num_hois)
         truth_counts = np.ones(len(truth), np.bool_) if counted is None else counted[truth_cells]
         matches = Matches(matched, rows[0], counts, truth_counts)
-        errors = sort_errors(found, rankings[0], truth, index, cells, matches, rules.hoi_object_ids)
+        errors = sort_errors(found, rankings[0], truth, index, cells, matches, rules)
     return _Hits(
         key=np.stack(keys),
         row=rows,
@@ -311,8 +351,8 @@ def _block_ranks(
 
 def _counted_rows(found: Detections, truth: GroundTruth, rules: Rules) -> IntArray:
     """Detections that the setting counts, int64."""
-    index = TruthIndex.build(truth, rules.num_hois) if rules.setting != "default" else None
-    if index is None or (counted := counted_cells(rules.setting, truth, index, rules.hoi_object_ids)) is None:
+    index = TruthIndex.build(truth, rules.num_hois) if rules.deviations.counted != "all" else None
+    if index is None or (counted := counted_cells(rules, truth, index)) is None:
         return np.arange(len(found))
     return np.flatnonzero(counted[cell_index(found.image_index, found.hoi_id, rules.num_hois)])
 
@@ -341,7 +381,7 @@ def evaluate_hicodet(
         detections: T triplets in any order of images; row order breaks ties within an image.
         truth: G annotated pairs. Its `image_hois`, where given, say which images `known_object` scores (the official
             lists come from image-level labels); without them the annotated pairs do.
-        rules: classes, setting and interpolation.
+        rules: classes and setting.
         keep_matches: also return `hits` and `matched_index` for each detection.
 
     Returns:
@@ -360,7 +400,9 @@ def evaluate_hicodet(
     if not keep_matches:
         return found.results[0]
     assert found.errors is not None and found.matched is not None
-    hits, matched = found.errors.error == RIGHT, found.matched.astype(np.int64)
+    hits, matched = np.zeros(len(detections), np.bool_), np.full(len(detections), -1, np.int64)
+    rows = selected_rows(source.detections, source.detections.scores, rules)
+    hits[rows], matched[rows] = found.errors.error == RIGHT, found.matched
     if order is not None:
         back = np.empty_like(order)
         back[order] = np.arange(len(order))

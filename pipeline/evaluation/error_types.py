@@ -1,8 +1,8 @@
 """Why detections are wrong and annotated pairs missed, and what each type of error costs.
 
-A *pair* is a human box and an object box. A box *fits* an annotated one by IoU >= 0.5, a pair an annotated pair where
-both boxes fit, as in the protocol; its overlap is min(IoU human, IoU object). A detection's category is the object
-category of its HOI class. A detection has the first of these types that applies:
+A *pair* is a human box and an object box. A box *fits* an annotated one by IoU >= 0.5 (or what the setting asks for), a
+pair an annotated pair where both boxes fit; its overlap is min(IoU human, IoU object). A detection's category is the
+object category of its HOI class. A detection has the first of these types that applies:
 
 - `right`: the true positive of an annotated pair.
 - `duplicate`: points at an annotated pair of its class that a better-scored detection has claimed.
@@ -46,7 +46,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.types import Detections, FloatArray, IntArray
-from pipeline.evaluation.matching import OVERLAP_THRESHOLD, TruthIndex, best_pairs, first_maximum, image_overlaps
+from pipeline.evaluation.hicodet import Rules
+from pipeline.evaluation.matching import TruthIndex, best_pairs, first_maximum, image_overlaps
 from pipeline.evaluation.ranking import claiming_rows, ranking_keys
 from pipeline.truth.ground_truth import GroundTruth
 
@@ -128,7 +129,7 @@ def sort_errors(
     index: TruthIndex,
     cells: IntArray,
     matches: Matches,
-    hoi_object_ids: IntArray,
+    rules: Rules,
 ) -> SortedErrors:
     """Sort the detections and annotated pairs of whole images.
 
@@ -136,13 +137,14 @@ def sort_errors(
         found, scores: T detections; those of one pair side by side cost one comparison.
         truth, index: G annotated pairs of the same images.
         cells: `cell_index` of the detections, int64 [T].
-        hoi_object_ids: int64 [H].
+        rules: classes, and the smallest overlap that fits.
     """
+    hoi_object_ids, threshold = rules.hoi_object_ids, rules.deviations.threshold
     categories, shown = hoi_object_ids[found.hoi_id], index.group[cells] >= 0
     free = matches.truth_counts.copy()
     free[matches.matched[matches.hits]] = False
     first, pair = _pairs(found, categories)
-    pairs = _sort_pairs(found.take(first), categories[first], truth, hoi_object_ids[truth.hoi_id], free)
+    pairs = _sort_pairs(found.take(first), categories[first], truth, hoi_object_ids[truth.hoi_id], free, threshold)
     error, target = pairs.error[pair], pairs.target[pair]
 
     rows = np.flatnonzero(shown & (matches.matched < 0) & (error >= LOCALIZATION))
@@ -194,15 +196,20 @@ class _SortedPairs:
 
 
 def _sort_pairs(
-    pairs: Detections, categories: IntArray, truth: GroundTruth, truth_categories: IntArray, free: NDArray[np.bool_]
+    pairs: Detections,
+    categories: IntArray,
+    truth: GroundTruth,
+    truth_categories: IntArray,
+    free: NDArray[np.bool_],
+    threshold: float,
 ) -> _SortedPairs:
     verb, category, human, partner = np.zeros((4, len(pairs)), np.bool_)
     target, fitted, of_free = np.full(len(pairs), -1), np.zeros(len(truth), np.bool_), [np.zeros((2, 0), np.int64)]
     for row, annotated, human_iou, object_iou in image_overlaps(pairs, truth):
         overlap = np.minimum(human_iou, object_iou)
-        fits, same = overlap >= OVERLAP_THRESHOLD, truth_categories[annotated] == categories[row]
-        human[row[human_iou >= OVERLAP_THRESHOLD]] = True
-        partner[row[(object_iou >= OVERLAP_THRESHOLD) & same]] = True
+        fits, same = overlap >= threshold, truth_categories[annotated] == categories[row]
+        human[row[human_iou >= threshold]] = True
+        partner[row[(object_iou >= threshold) & same]] = True
         verb[row[fits & same]] = True
         category[row[fits]] = True
         fitted[annotated[fits]] = True

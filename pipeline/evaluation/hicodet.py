@@ -1,25 +1,19 @@
-"""The HICO-DET protocol: mean average precision over HOI classes, in three settings.
+"""The HICO-DET protocol: mean average precision over HOI classes, in several settings.
 
 Source: `evaluation/eval_one.m` and `VOCevaldet_bboxpair.m` of ywchao/ho-rcnn. Per HOI class, the detections of all
 images form one list by falling score (ties: image order, then row order). Each looks at its best ground-truth pair of
 its image and class only, by min(IoU human, IoU object) >= 0.5; the first to claim a pair is right, every other one
 wrong. There is no limit on the number of detections and no suppression.
 
-Settings:
-- `default`: every image counts for every class, images without a visible pair among them.
-- `known_object`: a class counts only on images labeled with some interaction of its object.
-- `explanation_hoi`: a row counts only if its class is among the image's own ground truth (the row filter of
-  Explanation-HOI, `HoiDetectionMeanAvgPrecision.update`), all else official. It inflates mAP; it is here to show by
-  how much.
-
 Axis legend: T detections, G ground-truth pairs, I images, H HOI classes, C object categories, K hits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,29 +28,88 @@ from pipeline.evaluation.average_precision import (
     average_precision,
     precision_recall,
 )
-from pipeline.evaluation.matching import TruthIndex, cell_index
+from pipeline.evaluation.matching import OVERLAP_THRESHOLD, TruthIndex, cell_index
+from pipeline.evaluation.params import EvaluateParams, Setting
 from pipeline.evaluation.ranges import check_range
 from pipeline.truth.ground_truth import GroundTruth
 
-Setting = Literal["default", "known_object", "explanation_hoi"]
-SETTINGS: tuple[str, ...] = get_args(Setting)
+
+@dataclass(frozen=True)
+class Deviations:
+    """What a setting does otherwise than officially: the defaults are the official rules.
+
+    Attributes:
+        counted: which images count for a class: all; those with any annotated pair; those labeled with some interaction
+            of its object; those that show the class.
+        strict_overlap: an overlap of exactly 0.5 is too little.
+        interpolation: recall levels, see `average_precision`.
+        unaligned_boxes: annotated boxes are read 1 pixel too far right and down, detected ones 1 pixel too wide and
+            high: their conventions are mixed.
+        top_k: only the detections of the k highest scores of an image count; None: all.
+        distinct_scores: of equal scores of an image, only the first row counts.
+        pair_nms: a detection does not count if it overlaps a better one of its image and class by more than this
+            (`selection.py`); None: no suppression.
+    """
+
+    counted: Literal["all", "images_with_pairs", "images_with_object", "classes_of_image"] = "all"
+    strict_overlap: bool = False
+    interpolation: Interpolation = "official_11_point"
+    unaligned_boxes: bool = False
+    top_k: int | None = None
+    distinct_scores: bool = False
+    pair_nms: float | None = None
+
+    @property
+    def threshold(self) -> float:
+        """Smallest overlap of a match."""
+        return float(np.nextafter(OVERLAP_THRESHOLD, 1)) if self.strict_overlap else OVERLAP_THRESHOLD
+
+    @property
+    def selects(self) -> bool:
+        """Whether it depends on the scores which detections of an image count."""
+        return self.distinct_scores or self.top_k is not None or self.pair_nms is not None
+
+
+SETTINGS: dict[Setting, Deviations] = {
+    # `eval_one.m`, both of its modes.
+    "default": Deviations(),
+    "known_object": Deviations(counted="images_with_object"),
+    # The row filter of Explanation-HOI (`hico_map.py`, `HoiDetectionMeanAvgPrecision.update`), all else official.
+    "explanation_hoi": Deviations(counted="classes_of_image"),
+    # fredzzhang/upt: `utils.py: test_hico`, pocket's `BoxPairAssociation` and `DetectionAPMeter`; SCG and PViC too.
+    "upt": Deviations(counted="images_with_pairs", strict_overlap=True, interpolation="both_ends_11_point"),
+    # YueLiao/gen-vlkt: `datasets/hico_eval_triplet.py`, with `--use_nms_filter` as in all its configurations. Where
+    # scores are equal it takes the first row once for each, and its suppression removes the copies.
+    "gen_vlkt": Deviations(unaligned_boxes=True, top_k=100, distinct_scores=True, pair_nms=0.7),
+}
 
 
 @dataclass(frozen=True)
 class Rules:
     """What detections are scored by.
 
-    `hoi_object_ids` int64 [H]: object category of each class; `interpolation`: see `average_precision`.
+    `hoi_object_ids` int64 [H]: object category of each class; `setting`: a row of `SETTINGS`; `changes`: fields of
+    `Deviations` with values in place of the setting's own.
     """
 
     hoi_object_ids: IntArray
     setting: Setting = "default"
-    interpolation: Interpolation = "official_11_point"
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of_params(cls, hoi_object_ids: IntArray, params: EvaluateParams) -> Rules:
+        """Rules of the section `evaluate`."""
+        return cls(hoi_object_ids, params.setting, {} if params.pair_nms is None else {"pair_nms": params.pair_nms})
 
     @property
     def num_hois(self) -> int:
         """Number of HOI classes, H."""
         return len(self.hoi_object_ids)
+
+    @cached_property
+    def deviations(self) -> Deviations:
+        """The setting, with the changes."""
+        return replace(SETTINGS[self.setting], **self.changes)
 
 
 @dataclass(frozen=True)
@@ -117,8 +170,8 @@ def result_of_hits(
     num_hits = np.bincount(hit_hoi_id, minlength=len(num_gt))
     return HicoDetResult(
         setting=rules.setting,
-        interpolation=rules.interpolation,
-        ap=average_precision(hit_hoi_id, precision, recall, num_gt, rules.interpolation),
+        interpolation=rules.deviations.interpolation,
+        ap=average_precision(hit_hoi_id, precision, recall, num_gt, rules.deviations.interpolation),
         max_recall=np.where(num_gt > 0, num_hits / np.maximum(num_gt, 1), np.nan),
         num_gt=num_gt,
         num_detections=num_detections,
@@ -128,20 +181,21 @@ def result_of_hits(
     )
 
 
-def counted_cells(
-    setting: str, truth: GroundTruth, index: TruthIndex, hoi_object_ids: IntArray
-) -> NDArray[np.bool_] | None:
-    """Cells (image, HOI class) that the setting counts, bool [I * H]; None for all."""
-    if setting == "default":
+def counted_cells(rules: Rules, truth: GroundTruth, index: TruthIndex) -> NDArray[np.bool_] | None:
+    """Cells (image, HOI class) that count, bool [I * H]; None for all."""
+    counted = rules.deviations.counted
+    if counted == "all":
         return None
-    if setting == "explanation_hoi":
+    shape = (truth.num_images, rules.num_hois)
+    if counted == "classes_of_image":
         return index.group >= 0
-    shape = (truth.num_images, len(hoi_object_ids))
+    if counted == "images_with_pairs":
+        return np.repeat(np.bincount(truth.image_index, minlength=truth.num_images) > 0, rules.num_hois)
     shown = (index.group >= 0).reshape(shape) if truth.image_hois is None else truth.image_hois
     image_index, hoi_id = np.nonzero(shown)
-    labeled = np.zeros((truth.num_images, int(hoi_object_ids.max(initial=-1)) + 1), dtype=np.bool_)  # [I, C]
-    labeled[image_index, hoi_object_ids[hoi_id]] = True
-    return labeled.take(hoi_object_ids, axis=1).ravel()
+    labeled = np.zeros((truth.num_images, int(rules.hoi_object_ids.max(initial=-1)) + 1), dtype=np.bool_)  # [I, C]
+    labeled[image_index, rules.hoi_object_ids[hoi_id]] = True
+    return labeled.take(rules.hoi_object_ids, axis=1).ravel()
 
 
 def count_truth(truth: GroundTruth, num_hois: int, counted: NDArray[np.bool_] | None) -> IntArray:
@@ -158,9 +212,13 @@ def check_rules(rules: Rules) -> None:
     Raises:
         ParamError: names it and the known ones.
     """
-    for name, known in (("setting", SETTINGS), ("interpolation", INTERPOLATIONS)):
-        if (value := getattr(rules, name)) not in known:
-            raise ParamError(f'{name} "{value}" is unknown{did_you_mean(value, known)}; expected one of {known}')
+    _check_choice("setting", rules.setting, tuple(SETTINGS))
+    _check_choice("interpolation", rules.deviations.interpolation, INTERPOLATIONS)
+
+
+def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ParamError(f'{name} "{value}" is unknown{did_you_mean(value, known)}; expected one of {known}')
 
 
 def check_truth(truth: GroundTruth, rules: Rules) -> None:

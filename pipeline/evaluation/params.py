@@ -12,15 +12,8 @@ from pipeline.core.outputs import Link
 
 # Keys of a metrics file beside its groups of classes; those of V-COCO's protocol begin with ap_ or per_.
 OTHER_METRICS = (
-    "dataset",
-    "variant",
-    "split",
-    "setting",
-    "max_recall",
-    "groups",
-    "counts",
-    "at_break_even",
-    "gain_if_fixed",
+    *("dataset", "variant", "split", "boxes", "setting", "max_recall", "groups", "counts", "image_level"),
+    *("at_break_even", "gain_if_fixed"),
 )
 
 
@@ -30,6 +23,8 @@ def _check_group_name(name: str) -> str:
     return name
 
 
+# Ways to score by HICO-DET's protocol: `hicodet.SETTINGS` says what each does.
+Setting = Literal["default", "known_object", "explanation_hoi", "upt", "gen_vlkt"]
 GroupName = Annotated[VariantName, AfterValidator(_check_group_name)]
 
 
@@ -39,7 +34,8 @@ class EvaluateParams(KnownKeys):
 
     protocol: Literal["hicodet", "vcoco"]  # vcoco: role and agent AP beside the mAP over HOI classes
     weights: dict[Text, Annotated[Real, within(0, 100)]]  # exponent of each factor; 1 if not named, 0 leaves it out
-    setting: Literal["default", "known_object", "explanation_hoi"] = "default"
+    setting: Setting = "default"
+    pair_nms: Annotated[Real, within(0, 1)] | None = None  # largest overlap with a better pair of the same class
     class_groups: dict[GroupName, tuple[Text, ...]] = field(default_factory=dict)  # patterns of "verb object", by group
     unseen: Text | None = None  # a class split, whose "unseen" and "seen" classes are groups too: that of train.unseen
     links: dict[Text, Link] = field(default_factory=dict)  # from logits to a factor, in place of the method's own

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,10 @@ from pipeline.evaluation.error_gains import ErrorAnalysis
 from pipeline.evaluation.error_types import ERROR_TYPES, MISSED_TYPES
 from pipeline.evaluation.fusion import FusedDump, Weights, factor_names, fuse
 from pipeline.evaluation.hicodet import HicoDetResult, Rules
+from pipeline.evaluation.image_level import image_level_metrics
 from pipeline.evaluation.params import EvaluateParams
 from pipeline.evaluation.role_detections import RoleDetections
+from pipeline.evaluation.selection import selected_rows
 from pipeline.evaluation.summary import error_figures, metrics, percent
 from pipeline.evaluation.vcoco import evaluate_vcoco
 from pipeline.evaluation.weight_sweep import all_weights
@@ -34,12 +36,14 @@ if TYPE_CHECKING:
 class Row:
     """The numbers as JSON values (percent), results by swept factor and weight, and what they were made from.
 
-    `source` gives the scored triplets, `evaluation` the results and, where asked for, what each of them matches.
+    `source` gives the triplets, `rules` say which are scored, `evaluation` holds the results and, where asked for, what
+    each of the scored ones matches.
     """
 
     metrics: dict[str, Any]
     sweeps: Mapping[str, Mapping[float, HicoDetResult]]
     source: FusedDump
+    rules: Rules
     evaluation: Evaluation
 
     def write_detections(self, path: Path, run: str, num_images: int) -> None:
@@ -60,10 +64,11 @@ class Row:
         assert matched is not None
         for start in range(0, num_images, IMAGES_AT_ONCE):
             found, factors = self.source.read_factors(start, min(start + IMAGES_AT_ONCE, num_images))
-            rows = slice(first, first := first + len(found))
-            columns = {**vars(found), "image_index": found.image_index + np.int32(start)}
+            kept = selected_rows(found, found.scores, self.rules)
+            rows = slice(first, first := first + len(kept))
+            columns = {**vars(found.take(kept)), "image_index": found.image_index[kept] + np.int32(start)}
             columns |= {"matched": matched[rows], "error": error[rows]}
-            yield columns | {f"factor.{name}": values for name, values in factors.values.items()}
+            yield columns | {f"factor.{name}": values[kept] for name, values in factors.values.items()}
 
     @property
     def result(self) -> HicoDetResult:
@@ -123,15 +128,19 @@ def score_dump(
     source = FusedDump(
         dump.path, params, tuple(rankings), None if times is None else times.path, (digests or {}) if client else {}
     )
-    rules = Rules(vocabulary.hoi_object_ids, params.setting)
+    rules = Rules.of_params(vocabulary.hoi_object_ids, params)
     evaluation = evaluate_rankings(source, truth, rules, keep_matches=keep_matches, scheduler=client)
     others = iter(evaluation.results[1:])
     swept = {name: {weight: next(others) for weight in weights} for name, weights in tried.items()}
     numbers = metrics(evaluation.results[0], evaluation.num_detections, truth, groups)
     if evaluation.errors is not None:
         numbers |= error_figures(evaluation.errors)
+    if truth.image_hois is not None and (of_images := image_level_metrics(dump, truth.image_hois, groups)):
+        numbers["image_level"] = of_images
     if people is not None:
         detections = fuse(dump.read(), params, None if times is None else times.read())
-        roles = RoleDetections.of_triplets(detections, vocabulary, people)
+        # The settings are HICO-DET's; pair suppression is for both protocols.
+        kept = selected_rows(detections, detections.scores, replace(rules, setting="default"))
+        roles = RoleDetections.of_triplets(detections.take(kept), vocabulary, people)
         numbers |= evaluate_vcoco(roles, people).figures(percent)
-    return Row(numbers, swept, source, evaluation)
+    return Row(numbers, swept, source, rules, evaluation)

@@ -84,6 +84,6 @@ class ScoredSplit:
             self.inputs.take(layout.predictions(run), "infer", run),
             vocabulary=self.vocabulary,
             image_ids=self.manifest.image_ids,
-            run=run.name,
+            run=run.source_name,
             remedy=f'run "weakhoi infer --dataset {layout.dataset} {run.options}"',
         )

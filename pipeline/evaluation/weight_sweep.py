@@ -72,7 +72,7 @@ def sweep_pairs(
     rankings = tuple(((factor, weight),) for weight in weights)
     every = FusedDump(dump.path, params, rankings, None if times is None else times.path)
     sources: dict[str, ImageBlocks] = {"all": every, "best": _BestPairs(every)}
-    rules = Rules(dump.vocabulary.hoi_object_ids, params.setting)
+    rules = Rules.of_params(dump.vocabulary.hoi_object_ids, params)
     return {
         (pairs, weight): 100 * result.mean_ap
         for pairs in PAIRS

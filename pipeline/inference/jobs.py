@@ -22,6 +22,8 @@ from pipeline.store.checkpoint import load_checkpoint
 from pipeline.store.inputs import StageInputs
 from pipeline.store.proposals_file import read_proposals
 
+_ANNOTATED = 'run "weakhoi annotated-proposals --dataset {} --split {}"'
+
 
 @dataclass(frozen=True)
 class SplitRun:
@@ -43,7 +45,10 @@ class SplitRun:
         """
         layout, inputs, split = self.layout, StageInputs(self.layout), self.run.split
         vocabulary, manifest = take_split(inputs, split)
-        inputs.take(layout.proposals(split), "detect", split)
+        if self.run.annotated_boxes:
+            boxes = inputs.take(layout.annotated_proposals(split), "annotated_proposals", split)
+        else:
+            boxes = inputs.take(layout.proposals(split), "detect", split)
         inputs.take(layout.checkpoint(self.run), "train", self.run)
         state, config = load_checkpoint(layout.checkpoint(self.run), vocabulary=vocabulary)
         model = model_from_config(config, state)
@@ -51,10 +56,11 @@ class SplitRun:
             inputs.note(path)
         class_probabilities = model.method.needs_class_probabilities
         proposals = read_proposals(
-            layout.proposals(split),
+            boxes,
             image_ids=manifest.image_ids,
             objects=vocabulary.objects,
             class_probabilities=class_probabilities,
+            remedy=_ANNOTATED.format(layout.dataset, split) if self.run.annotated_boxes else None,
         )
         bags = BagDataset(
             manifest=manifest,

@@ -116,6 +116,17 @@ class DumpReader:
             _check_values(part)
         return part
 
+    def read_output(self, name: str) -> FloatArray:
+        """One output of the method, of all images; float32, a row an image or a pair.
+
+        Raises:
+            ArtifactError: damaged, or numbers that are not finite.
+        """
+        with reading(self.path, _WHAT, _INFER):
+            logits = np.asarray(self.table.arrays[name][:], np.float32)
+            _check_finite(name, logits)
+        return logits
+
 
 def read_dump(path: Path, **expected: Any) -> PredictionDump:
     """Read a dump into memory; arguments and errors as `open_dump`."""
@@ -184,5 +195,9 @@ def _check_values(part: PredictionDump) -> None:
             row = int(wrong[0])
             raise ValueError(f"{name} {index[row]} of pair {row} is none of the {counts[row]} proposals of its image")
     for name, logits in part.outputs.items():
-        if not np.isfinite(logits).all():
-            raise ValueError(f"{name} holds numbers that are not finite")
+        _check_finite(name, logits)
+
+
+def _check_finite(name: str, logits: FloatArray) -> None:
+    if not np.isfinite(logits).all():
+        raise ValueError(f"{name} holds numbers that are not finite")

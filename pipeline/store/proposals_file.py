@@ -96,17 +96,20 @@ def read_proposals(
     image_ids: tuple[str, ...] | None = None,
     objects: tuple[str, ...] | None = None,
     class_probabilities: bool = False,
+    remedy: str | None = None,
 ) -> SplitProposals:
     """Read a proposals file, and check it against the manifest and vocabulary that will use it.
 
     Args:
         class_probabilities: read them too, where the file has them.
+        remedy: what makes the file, for messages; None: `detect` or `import-proposals`.
 
     Raises:
         ArtifactError: missing, truncated or damaged file; a dataset of another type or shape; scores that rise within
             an image; other images or categories than expected (both are named).
     """
-    with reading(path, "not a proposals file", _REMEDY), open_hdf5(path) as file:
+    remedy = remedy or _REMEDY
+    with reading(path, "not a proposals file", remedy), open_hdf5(path) as file:
         found_ids = read_texts(file, "image_id")
         optional = _PROBABILITIES if class_probabilities and "class_probabilities" in file else {}
         split = SplitProposals(
@@ -118,8 +121,8 @@ def read_proposals(
         _check_probabilities(split)
         check_proposals(split.boxes, split.scores, split.object_ids, len(split.objects))
         _check_order(split)
-    check_made_for(path, "images", split.image_ids, image_ids, _REMEDY)
-    check_made_for(path, "object categories", split.objects, objects, _REMEDY)
+    check_made_for(path, "images", split.image_ids, image_ids, remedy)
+    check_made_for(path, "object categories", split.objects, objects, remedy)
     return split
 
 

@@ -111,4 +111,5 @@ def _arguments(stage: str, of: Run | str | None) -> dict[str, str]:
     if not isinstance(of, Run):
         return {} if of is None else {"split": of}
     split = {} if stage == "train" else {"split": of.split}
-    return {"variant": of.text, **split} | ({} if of.seed is None else {"seed": str(of.seed)})
+    boxes = {"boxes": "annotated"} if of.annotated_boxes else {}
+    return {"variant": of.text, **split} | ({} if of.seed is None else {"seed": str(of.seed)}) | boxes

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.core.errors import DataError
 from pipeline.core.image_bounds import RULE, outside_image
 from pipeline.core.types import FloatArray, IntArray, check_record, pair_axes, unusable_boxes
+from pipeline.core.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,36 @@ class GroundTruth:
             num_images=len(rows),
             image_hois=None if self.image_hois is None else self.image_hois[rows],
         )
+
+
+@dataclass(frozen=True)
+class AnnotatedBoxes:
+    """The boxes of annotated pairs, each once, by image: image_index int64 [B], object_ids int64 [B], boxes [B, 4].
+
+    `human_row` and `object_row` int64 [G] are the boxes of each pair.
+    """
+
+    image_index: IntArray
+    object_ids: IntArray
+    boxes: FloatArray
+    human_row: IntArray
+    object_row: IntArray
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+def annotated_boxes(truth: GroundTruth, vocabulary: Vocabulary) -> AnnotatedBoxes:
+    """Boxes of humans and objects; the same box of the same category in several pairs is one."""
+    object_ids = vocabulary.hoi_object_ids[truth.hoi_id]
+    of_humans = np.full(len(truth), vocabulary.human_object_id)
+    categories = np.concatenate([of_humans, object_ids])
+    images = np.tile(truth.image_index, 2)
+    rows = np.column_stack([images, categories, np.concatenate([truth.human_boxes, truth.object_boxes])])
+    found, inverse = np.unique(rows.astype(np.float64), axis=0, return_inverse=True)
+    human_row, object_row = inverse.reshape(2, -1)
+    image_index, ids = found[:, :2].astype(np.int64).T
+    return AnnotatedBoxes(image_index, ids, found[:, 2:].astype(np.float32), human_row, object_row)
 
 
 def check_scored_boxes(truth: GroundTruth, sizes: IntArray, names: Sequence[str], where: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.core.boxes import box_iou
 from pipeline.core.types import IntArray, Proposals
@@ -53,22 +54,27 @@ def label_proposals(
     return LabeledProposals(SplitPairLabels(proposals.image_ids, offsets, rows), shown)
 
 
-def _label_image(
-    proposals: Proposals,
-    human_boxes: np.ndarray,
-    object_boxes: np.ndarray,
-    hoi_ids: np.ndarray,
-    vocabulary: Vocabulary,
-) -> tuple[IntArray, IntArray]:
-    """Annotated pairs that are shown, and labels [L, 3], ascending, each once.
+def overlaps(
+    proposals: Proposals, human_boxes: np.ndarray, object_boxes: np.ndarray, hoi_ids: np.ndarray, vocabulary: Vocabulary
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which proposals show the human and which the object of each annotated pair of an image, bool [G, N] each.
 
-    By the official rule: the human's box and that of the right object category both have IoU >= 0.5. All pairs of
-    proposals that show an annotated one are labeled, not the best alone: the others are no negatives.
+    By the official rule: the right object category, and IoU >= 0.5.
     """
     boxes, found = proposals.boxes[None].astype(np.float64), proposals.object_ids
     human = (box_iou(human_boxes[:, None], boxes) >= OVERLAP_THRESHOLD) & (found == vocabulary.human_object_id)
     partner = box_iou(object_boxes[:, None], boxes) >= OVERLAP_THRESHOLD
-    partner &= found == vocabulary.hoi_object_ids[hoi_ids][:, None]  # [G, N]
+    return human, partner & (found == vocabulary.hoi_object_ids[hoi_ids][:, None])
+
+
+def _label_image(
+    proposals: Proposals, human_boxes: np.ndarray, object_boxes: np.ndarray, hoi_ids: np.ndarray, vocabulary: Vocabulary
+) -> tuple[IntArray, IntArray]:
+    """Annotated pairs that are shown, and labels [L, 3], ascending, each once.
+
+    All pairs of proposals that show an annotated one are labeled, not the best alone: the others are no negatives.
+    """
+    human, partner = overlaps(proposals, human_boxes, object_boxes, hoi_ids, vocabulary)
     pair, human_row, object_row = np.nonzero(human[:, :, None] & partner[:, None, :])
     other = human_row != object_row  # nobody is their own partner
     labels = np.stack([human_row, object_row, hoi_ids[pair].astype(np.int64)], 1)[other]

@@ -3,6 +3,7 @@ import numpy as np
 from benchmarks.detection_sets import hardest_detections, load_truth, plausible_detections
 from benchmarks.evaluator import command
 from pipeline.evaluation.detections_file import check_hicodet_detections
+from pipeline.evaluation.hicodet import SETTINGS
 from tests.truth.real_ground_truth import real_ground_truth
 
 
@@ -10,7 +11,7 @@ def test_figures_are_written(measured):
     _, figures = measured(command, "--rows=2000", "--runs=1")
     assert figures["ratio"] >= figures["floor_ratio"] > 0
     assert figures["memory_ratio"] > 0
-    assert set(figures["settings"]) == {"default", "known_object", "explanation_hoi"}
+    assert set(figures["settings"]) == set(SETTINGS)
     assert figures["triplets"] == 2000
     assert "hardest" not in figures
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from pipeline.evaluation.average_precision import average_precision, precision_recall
+from pipeline.evaluation.average_precision import RECALL_LEVELS, average_precision, precision_recall
 
 
 def score_one_class(flags, num_gt: int, interpolation: str) -> float:
@@ -33,6 +34,13 @@ def test_all_points_by_hand():
 def test_the_official_grid_is_slightly_above_some_of_the_tenths(num_hits, num_gt, levels):
     official, tenths = (score_one_class([1] * num_hits, num_gt, f"{grid}_11_point") for grid in ("official", "tenths"))
     assert tenths - official == pytest.approx(levels / 11)
+
+
+def test_the_grid_of_both_ends_is_that_of_torch():
+    expected = torch.linspace(0, 1, 11, dtype=torch.float64).numpy()
+    np.testing.assert_array_equal(RECALL_LEVELS["both_ends_11_point"], expected)
+    assert score_one_class([1] * 6, 10, "both_ends_11_point") == pytest.approx(7 / 11)
+    assert score_one_class([1] * 3, 10, "both_ends_11_point") == pytest.approx(3 / 11)  # 0.3 stays out of reach
 
 
 def test_classes_without_hits_or_ground_truth():

@@ -13,8 +13,9 @@ from pipeline.evaluation import engine, matching, ranking
 from pipeline.evaluation.detections_file import open_zarr_detections
 from pipeline.evaluation.engine import evaluate_hicodet, evaluate_rankings
 from pipeline.evaluation.hicodet import SETTINGS, Rules
+from pipeline.evaluation.selection import selected_rows
 from pipeline.store.detections_dump import ROW_BYTES, write_detections
-from tests.evaluation import reference_hicodet, worlds
+from tests.evaluation import references, worlds
 
 RULES = Rules(worlds.HOI_OBJECT_IDS)
 FIGURES = ("ap", "max_recall", "num_gt", "num_detections", "hit_hoi_id", "hit_precision", "hit_recall")
@@ -66,19 +67,20 @@ def test_every_ranking_is_a_whole_evaluation(seed, images_at_once, setting, monk
     monkeypatch.setattr(engine, "_TASKS", 2)  # so that a task has several blocks
     truth, found, blocks = world(seed)
     evaluation = evaluate_rankings(blocks, truth, dataclasses.replace(RULES, setting=setting), keep_matches=True)
-    assert evaluation.num_detections == len(found)
+    rows = selected_rows(found, found.scores, dataclasses.replace(RULES, setting=setting))
+    assert evaluation.num_detections == len(rows)
     monkeypatch.undo()  # the other way: all images at once, and the authors' own loops
     for result, scores in zip(evaluation.results, blocks.rankings, strict=True):
         assert_equal(result, whole(found, scores, truth, setting))
         scored = dataclasses.replace(found, scores=scores)
-        ap, recall = reference_hicodet.evaluate(scored, truth, worlds.NUM_HOIS, worlds.HOI_OBJECT_IDS, setting)
+        ap, recall = references.evaluate(scored, truth, worlds.NUM_HOIS, worlds.HOI_OBJECT_IDS, setting)
         np.testing.assert_allclose(result.ap, ap, atol=1e-12)
         np.testing.assert_allclose(result.max_recall, recall, atol=1e-12)
     assert (evaluation.errors.error == 0).sum() == len(evaluation.results[0].hit_hoi_id)
     hit = evaluation.matched[evaluation.errors.error == 0]
     assert (hit >= 0).all() and len(np.unique(hit)) == len(hit)
     np.testing.assert_array_equal(
-        truth.hoi_id[evaluation.matched[evaluation.matched >= 0]], found.hoi_id[evaluation.matched >= 0]
+        truth.hoi_id[evaluation.matched[evaluation.matched >= 0]], found.hoi_id[rows][evaluation.matched >= 0]
     )
 
 
