@@ -102,6 +102,11 @@ class Rules:
         return cls(hoi_object_ids, params.setting, {} if params.pair_nms is None else {"pair_nms": params.pair_nms})
 
     @property
+    def name(self) -> str:
+        """The setting and its changes, for results: "default_pair_nms_0.7"."""
+        return "_".join([self.setting, *(f"{key}_{value}" for key, value in self.changes.items())])
+
+    @property
     def num_hois(self) -> int:
         """Number of HOI classes, H."""
         return len(self.hoi_object_ids)
@@ -114,7 +119,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class HicoDetResult:
-    """Scores of one evaluation, in 0..1.
+    """Scores of one evaluation, in 0..1, by `setting`, the name of its rules.
 
     Per class: `ap` and `max_recall` float64 [H], nan where the class has no ground truth; `num_gt` and `num_detections`
     int64 [H] (those that the setting counts).
@@ -169,7 +174,7 @@ def result_of_hits(
     precision, recall = precision_recall(hit_hoi_id, hit_rank, num_gt)
     num_hits = np.bincount(hit_hoi_id, minlength=len(num_gt))
     return HicoDetResult(
-        setting=rules.setting,
+        setting=rules.name,
         interpolation=rules.deviations.interpolation,
         ap=average_precision(hit_hoi_id, precision, recall, num_gt, rules.deviations.interpolation),
         max_recall=np.where(num_gt > 0, num_hits / np.maximum(num_gt, 1), np.nan),

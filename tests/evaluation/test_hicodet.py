@@ -201,6 +201,7 @@ def test_pair_suppression_is_an_option_of_every_setting():
     for largest, hits in ((0.91, [1, 0, 0, 1]), (0.9, [1, 0, 0, 1])):
         result = evaluate(detections(rows), truth, 2, pair_nms=largest)
         assert result.hits.tolist() == hits
+        assert result.setting == f"default_pair_nms_{largest}"
         assert result.num_detections.tolist() == [2 if largest > 0.905 else 1, 2]  # other class, other image: kept
     assert evaluate(detections(rows[::-1]), truth, 2, pair_nms=0.9).matched_index.tolist() == [1, -1, 0, -1]
 

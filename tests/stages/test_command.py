@@ -127,7 +127,7 @@ OF_IMAGES = [name for name, command in COMMANDS.items() if option(command, "spli
 def test_a_split_that_is_none_gets_the_choices(name):
     result = CliRunner().invoke(main, [name, "--split", "tets"])
     assert result.exit_code == 2
-    choices = ("val", "test") if name == "evaluate" else SPLITS
+    choices = ("val", "test") if name in ("evaluate", "annotated-proposals", "proposal-recall") else SPLITS
     assert result.stderr == f"Error: Invalid value for '--split': 'tets' is not one of {str(choices)[1:-1]}.\n"
 
 
