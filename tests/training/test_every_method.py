@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from pipeline.backbones.base import freeze_batch_norm
+from pipeline.config.params import ExecutionParams
 from pipeline.core.errors import ParamError
 from pipeline.store.proposals_file import SplitProposals
 from pipeline.training.distributed import ALONE
 from pipeline.training.loop import TrainingRun, train
-from pipeline.training.step import check_micro_batch, optimizer_step
+from pipeline.training.step import optimizer_step
 from tests.small_model import METHODS, chosen, fed, images_of, small_loss, small_model, with_class_probabilities
 from tests.training.test_loop import assert_same_run
 
@@ -25,12 +26,15 @@ def build(request, vocabulary, model_params, small_visual, seed):
     return lambda: small_model(vocabulary, chosen(model_params, method=request.param), small_visual, seed=seed)
 
 
-def test_micro_batches_give_the_gradients_of_the_whole_batch(build, params, vocabulary, batch):
+def test_micro_batches_give_the_gradients_of_the_whole_batch(build, params, vocabulary, batch, bags, tmp_path):
     """Of two, one and one images, the third without pairs; or they are refused."""
     model = build()
     if model.method.couples_images:
-        with pytest.raises(ParamError, match=r"execution.micro_batch is 2, but x compares .*; expected null"):
-            check_micro_batch(2, "x", couples_images=True, moving_norms=False)
+        execution = ExecutionParams(micro_batch=2)
+        run = TrainingRun(params, "x", tmp_path, torch.device("cpu"), pytest.fail, execution)
+        name = model.config["method"]["name"]
+        with pytest.raises(ParamError, match=rf"execution.micro_batch is 2, but {name} compares .*; expected null"):
+            train(model, vocabulary, bags, run)
         return
     batch = with_class_probabilities(batch, vocabulary) if model.method.needs_class_probabilities else batch
     batch_loss, stop = small_loss(model, vocabulary, params), torch.optim.SGD(model.network.parameters(), lr=0.0)

@@ -7,6 +7,7 @@ import torch
 
 from pipeline.core.errors import DataError
 from pipeline.data.pixels import normalize_pixels
+from pipeline.data.role_cap import RoleCap
 from pipeline.store.pair_labels_file import SplitPairLabels
 from pipeline.store.ragged import offsets_of
 from pipeline.training import loop
@@ -203,6 +204,13 @@ def test_a_loss_far_from_its_level_is_told_with_the_images_and_training_goes_on(
     (line,) = told
     assert "loss 777 in iteration 9, 5 before, at images image " in line
     assert len(set(bags.manifest.image_ids) & set(re.findall(r"image \d", line))) == 3
+
+
+def test_proposals_that_the_cap_leaves_out_are_told_before_the_first_step(start, bags, vocabulary):
+    bags.max_proposals, told = RoleCap(4, vocabulary.human_object_id), []
+    start(tell=told.append)
+    assert told == [bags.max_proposals.left_out(bags.proposals, bags.learned)]
+    assert told[0].startswith("train.max_proposals is 4: 1 of 8 images have more proposals; ")
 
 
 def test_weights_that_are_not_finite_are_never_saved(start, bags, tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from pipeline.core.errors import ParamError
 from pipeline.detection.small_fasterrcnn import small_fasterrcnn
 from pipeline.training.distributed import ALONE, Ranks
 from pipeline.training.optimizer import build_optimizer
-from pipeline.training.step import optimizer_step, place_network
+from pipeline.training.step import check_micro_batch, optimizer_step, place_network
 from tests.small_model import chosen, counts_of, fed, run, small_loss, small_model
 
 CPU = torch.device("cpu")
@@ -121,6 +121,13 @@ def test_recomputation_is_refused_beside_moving_norms(vocabulary, model_params, 
     network = small_model(vocabulary, model_params, small_visual).network
     with pytest.raises(ParamError, match=r"execution.gradient_checkpointing is true and train.freeze_batch_norm false"):
         place_network(network, RECOMPUTED, CPU, moving_norms=True)
+
+
+def test_micro_batches_are_refused_beside_moving_norms():
+    check_micro_batch(None, "x", couples_images=True, moving_norms=True)
+    check_micro_batch(2, "x", couples_images=False, moving_norms=False)
+    with pytest.raises(ParamError, match=r"execution.micro_batch is 2 and train.freeze_batch_norm false: .* null, or"):
+        check_micro_batch(2, "x", couples_images=False, moving_norms=True)
 
 
 def test_mixed_precision_is_near_and_its_losses_are_float32(vocabulary, model_params, small_visual, params, batch):
