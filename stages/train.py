@@ -29,9 +29,7 @@ from stages._command import dataset_option, device_option, progress, root_option
 @stage_command("train", help="Train one variant end to end from image-level labels.")
 @dataset_option
 @run_options
-@click.option(
-    "--again", is_flag=True, help="Train also where the run is finished, with the same params, inputs and code."
-)
+@click.option("--again", is_flag=True, help="Train also where a run of the same params, inputs and code is finished.")
 @device_option
 @root_option
 def command(dataset: str, variant: str, seed: int | None, again: bool, device: str, root: Path) -> None:
