@@ -29,7 +29,7 @@ from stages._command import dataset_option, device_option, progress, root_option
 @stage_command("train", help="Train one variant end to end from image-level labels.")
 @dataset_option
 @run_options
-@click.option("--again", is_flag=True, help="Train also where the run is finished and nothing has changed since.")
+@click.option("--again", is_flag=True, help="Train also where a run of the same params, inputs and code is finished.")
 @device_option
 @root_option
 def command(dataset: str, variant: str, seed: int | None, again: bool, device: str, root: Path) -> None:
@@ -52,7 +52,9 @@ def _train(stage: StageRun, run: Run, device: str, ranks: Ranks, *, again: bool)
     digest = training.digest(stage, {"ranks": ranks.size, "device": opened.type})
     if not again and stage.is_finished(digest):
         if ranks.writes:
-            click.echo(f"{layout.checkpoint(run)}: trained already, and nothing has changed since; --again trains anew")
+            click.echo(
+                f"{layout.checkpoint(run)}: trained already, with these params, inputs and code; --again trains anew"
+            )
         return
     if ranks.writes:
         tell_of_other_work(stage.work, digest, say)

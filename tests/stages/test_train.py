@@ -30,7 +30,7 @@ def test_a_finished_run_is_trained_anew_only_where_asked_for(layout, monkeypatch
     monkeypatch.setattr(_command, "_EVERY", 0.0)
     done = succeeds(layout.root, *TRAIN)
     assert done.stdout == (
-        f"{layout.checkpoint(Run('ours'))}: trained already, and nothing has changed since; --again trains anew\n"
+        f"{layout.checkpoint(Run('ours'))}: trained already, with these params, inputs and code; --again trains anew\n"
     )
     assert done.stderr == ""
     done = succeeds(layout.root, *TRAIN, "--again")

@@ -91,7 +91,7 @@ def test_missing_image(root):
 def test_changed_image(root, num_workers):
     edit_params(root, lambda document: document["toyworld"]["train"].update(num_workers=num_workers))
     (root / "cache/toyworld/images/train/000003.png").write_bytes(b"not an image")
-    line = fails(root, "train")
+    line = fails(root, "train", "--again")
     assert re.match(r"Error: \S+train/000003\.png: image has changed \(sha256 ", line)
     assert "Traceback" not in line
 
