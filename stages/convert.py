@@ -31,7 +31,7 @@ _PATH = click.Path(path_type=Path)  # no check by click: the readers report all 
 
 
 @stage_command("convert", help="Turn detections from one form into another. docs/formats.md lists the forms.")
-@click.option("--dataset", type=click.Choice(["hicodet", "vcoco"]), required=True)
+@click.option("--dataset", type=click.Choice(["hicodet", "vcoco"]), required=True, help="Whose classes and images.")
 @annotations_option
 @instances_option
 @click.option("--detections", type=_PATH, required=True, help="A file or folder in any of the forms below, or PPDM's.")

@@ -194,6 +194,7 @@ def _literal(text: str, path: Path) -> Any:
     try:
         return ast.literal_eval(text)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        # MemoryError too: the parser raises it for what is nested too deeply
         raise DataError(
             f"{path}: {shortened(text)} holds more than numbers, texts, lists and dicts; nothing else is read"
         ) from None

@@ -135,7 +135,8 @@ def score_dump(
     numbers = metrics(evaluation.results[0], evaluation.num_detections, truth, groups)
     if evaluation.errors is not None:
         numbers |= error_figures(evaluation.errors)
-    if truth.image_hois is not None and (of_images := image_level_metrics(dump, truth.image_hois, groups)):
+    labels = truth.image_hois
+    if labels is not None and labels.any() and (of_images := image_level_metrics(dump, labels, groups)):
         numbers["image_level"] = of_images
     if people is not None:
         detections = fuse(dump.read(), params, None if times is None else times.read())

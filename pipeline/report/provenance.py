@@ -7,7 +7,7 @@ from html import escape
 
 from pipeline.config.run import Run
 from pipeline.evaluation.scored_split import ScoredSplit
-from pipeline.store.manifests import relative
+from pipeline.store.manifests import read_stage_manifest, relative
 
 _DIGITS = 10  # of a digest
 
@@ -16,12 +16,12 @@ def provenance(split: ScoredSplit, weights: Mapping[str, Mapping[str, float]]) -
     """What is known, by name; a run without a manifest has no seed and no weights.
 
     Args:
-        split: its `inputs` name the runs and files behind the numbers.
+        split: its `inputs` then name the manifests that were read, too.
         weights: of each factor of the score, by variant.
     """
     inputs, manifest, root = split.inputs, split.manifest, split.inputs.layout.root
-    records = [run.manifest for run in inputs.chain.runs if run.manifest.stage == "train"]
-    trained = {record.arguments["variant"]: record for record in records}
+    records = {name: inputs.layout.stage_manifest("train", Run.parse(name)) for name in weights}
+    trained = {name: read_stage_manifest(inputs.note(path)) for name, path in records.items() if path.is_file()}
     checkpoints = {name: relative(inputs.layout.checkpoint(Run.parse(name)), root) for name in trained}
     annotations = inputs.digests[inputs.layout.ground_truth(manifest.split)]
     gammas = {name: factors["detector"] for name, factors in weights.items() if "detector" in factors}

@@ -57,10 +57,11 @@ class StageInputs:
         if not path.exists():
             return path
         found = self.digests[self.note(path)]
+        if is_rerun_file(self.layout.params):  # `rerun` has compared it with the manifest
+            return path
         record = self.layout.stage_manifest(stage, of)
         if not record.exists():
-            if not is_rerun_file(self.layout.params):
-                refuse_links(path)
+            refuse_links(path)
             return path
         run = RecordedRun(record, read_stage_manifest(record, remedy=f'run "dvc repro {stage}"'))
         name = relative(path, self.layout.root)

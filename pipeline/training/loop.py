@@ -158,12 +158,7 @@ def _start(
     separates = model.method.separates_supervision
     smallest = _sampler(dataset, params, 0, separates=separates).smallest_batch
     check_shares(ranks, batch_size=smallest, moving_norms=moving_norms)
-    check_micro_batch(
-        run.execution.micro_batch,
-        model.config["method"]["name"],
-        couples_images=model.method.couples_images,
-        moving_norms=moving_norms,
-    )
+    check_micro_batch(run.execution.micro_batch, couples_images=model.method.couples_images, moving_norms=moving_norms)
     if not moving_norms:
         freeze_batch_norm(network)
     place_network(network, run.execution, run.device, moving_norms=moving_norms)

@@ -81,7 +81,7 @@ class BatchLoss(nn.Module):
         return total, [terms[name].detach() for name in self.weights]
 
 
-def check_micro_batch(micro_batch: int | None, method: str, *, couples_images: bool, moving_norms: bool) -> None:
+def check_micro_batch(micro_batch: int | None, *, couples_images: bool, moving_norms: bool) -> None:
     """Refuse micro-batches where they would change what is learned.
 
     Args:
@@ -95,8 +95,8 @@ def check_micro_batch(micro_batch: int | None, method: str, *, couples_images: b
         return
     if couples_images:
         raise ParamError(
-            f"execution.micro_batch is {micro_batch}, but {method} compares the images of a batch in training, so that "
-            "micro-batches would change its results; expected null"
+            f"execution.micro_batch is {micro_batch}, but this method compares the images of a batch in training, "
+            "which micro-batches would change; expected null"
         )
     if moving_norms:
         raise ParamError(

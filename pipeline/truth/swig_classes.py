@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.errors import DataError
+from pipeline.core.errors import DataError, resource_error
 from pipeline.core.types import IntArray
 from pipeline.core.vocabulary import Vocabulary
 
@@ -79,7 +79,8 @@ def _literals(path: Path) -> dict[str, Entries]:
         }
     except (OSError, SyntaxError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise DataError(f"{path}: cannot be read as lists of classes ({reason}); download it again") from None
+        damaged = DataError(f"{path}: cannot be read as lists of classes ({reason}); download it again")
+        raise resource_error(error) or damaged from None
     for name, keys in _LISTS.items():
         entries = found.get(name)
         if not isinstance(entries, list) or not all(

@@ -78,6 +78,6 @@ def test_batches_that_close_by_pairs_keep_the_order(
             skipped=pytest.fail,
         )
     )
-    assert [batch.paths for batch in found] == [(paths[0],), (paths[1], paths[2])]
+    assert [batch.sources for batch in found] == [(paths[0],), (paths[1], paths[2])]
     assert [len(batch.dump) for batch in found] == [len(batch.images) for batch in found] == [1, 2]
-    assert found[1].dump.image_ids == tuple(path.as_posix() for path in paths[1:])
+    assert found[1].dump.image_ids == ("1", "2")

@@ -64,6 +64,7 @@ def test_without_boxes_there_is_no_score_but_a_report_of_what_was_found(own_data
         {"full": len(vocabulary["hoi_classes"])},
     )
     assert metrics["counts"]["detections"] > 0
+    assert f"mAP of images {metrics['image_level']['full']:.2f}" in done.output and metrics["image_level"]["full"] > 0
     assert {row["ap"] for row in csv.DictReader(layout.per_class(Run("ours")).read_text().splitlines())} == {""}
     for sweep in layout.weight_sweeps(Run("ours")).iterdir():
         assert sweep.read_text() == "weight,full,chosen\n"

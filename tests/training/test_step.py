@@ -124,10 +124,10 @@ def test_recomputation_is_refused_beside_moving_norms(vocabulary, model_params, 
 
 
 def test_micro_batches_are_refused_beside_moving_norms():
-    check_micro_batch(None, "x", couples_images=True, moving_norms=True)
-    check_micro_batch(2, "x", couples_images=False, moving_norms=False)
+    check_micro_batch(None, couples_images=True, moving_norms=True)
+    check_micro_batch(2, couples_images=False, moving_norms=False)
     with pytest.raises(ParamError, match=r"execution.micro_batch is 2 and train.freeze_batch_norm false: .* null, or"):
-        check_micro_batch(2, "x", couples_images=False, moving_norms=True)
+        check_micro_batch(2, couples_images=False, moving_norms=True)
 
 
 def test_mixed_precision_is_near_and_its_losses_are_float32(vocabulary, model_params, small_visual, params, batch):
