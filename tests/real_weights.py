@@ -24,6 +24,16 @@ RN50 = ClipConfig(
 )
 RN101 = replace(RN50, embed_dim=512, vision_layers=(3, 4, 23, 3))
 VIT_B16 = replace(RN50, embed_dim=512, vision_layers=12, vision_width=768, vision_patch_size=16)
+VIT_L14_336 = replace(
+    VIT_B16,
+    embed_dim=768,
+    image_resolution=336,
+    vision_layers=24,
+    vision_width=1024,
+    vision_patch_size=14,
+    transformer_width=768,
+    transformer_heads=12,
+)
 
 
 def save_random_clip(path: Path, config: ClipConfig = RN50) -> Path:

@@ -23,7 +23,7 @@ ROWS = {  # a row of each further method
     "mx_hoi_like": "mx_hoi_like_25", "alignformer_like": "alignformer_like", "regformer": "regformer",
     "bilevel_boxes": "supervised", "bilevel": "ours_plus",
 }  # fmt: skip
-VIT = "vit_b16"  # the row of a CLIP with a vision transformer
+VIT, LARGE_VIT = "vit_b16", "vit_l14_336"  # rows of a CLIP with a vision transformer
 DINOV2 = ("regformer_dinov2", "ours_dinov2")
 # What rows need.
 MADE = [
@@ -46,10 +46,10 @@ def reduced_copy(folder: Path, dataset: str, download: Path, weights: Path, dete
 
     def one_epoch(document):
         document.update(datasets=[dataset], run_variants=["ours"])
-        for row in (*ROWS.values(), VIT, *DINOV2):
+        for row in (*ROWS.values(), VIT, LARGE_VIT, *DINOV2):
             document["variants"][row]["train"]["epochs"] = min(1, document["variants"][row]["train"].get("epochs", 1))
-        for row in (VIT, DINOV2[0]):
-            document["variants"][row]["model"]["clip"] = str(weights / "ViT-B-16.pt")
+        for row, clip in ((VIT, "ViT-B-16"), (DINOV2[0], "ViT-B-16"), (LARGE_VIT, "ViT-L-14-336px")):
+            document["variants"][row]["model"]["clip"] = str(weights / f"{clip}.pt")
         for row in DINOV2:
             document["variants"][row]["model"].setdefault("dinov2", {})["weights"] = str(weights / "dinov2")
 

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from tests.downloads import hicodet_download
-from tests.dry_runs.reduced import DINOV2, MADE, VIT, reduced_copy, run_every_method, run_rows
+from tests.dry_runs.reduced import DINOV2, LARGE_VIT, MADE, VIT, reduced_copy, run_every_method, run_rows
+from tests.real_weights import VIT_L14_336, save_random_clip
 from tests.small_dinov2 import VIT_S14, random_dinov2, save_dinov2
 
 pytestmark = pytest.mark.slow
@@ -17,6 +18,15 @@ def test_methods(tmp_path, weights):
     download = hicodet_download(tmp_path / "hico_20160224_det", 8, 4)
     folder = reduced_copy(tmp_path / "copy", "hicodet", download, weights, "fasterrcnn_resnet50_fpn")
     run_every_method(folder, "hicodet", MADE, download / "images/test2015", VIT)
+
+
+def test_large_vit(tmp_path, weights):
+    save_random_clip(weights / "ViT-L-14-336px.pt", VIT_L14_336)
+    download = hicodet_download(tmp_path / "hico_20160224_det", 2, 2)
+    folder = reduced_copy(tmp_path / "copy", "hicodet", download, weights, "fasterrcnn_resnet50_fpn")
+    run_rows(folder, "hicodet", MADE, [LARGE_VIT], download / "images/test2015")
+    config = json.loads((folder / f"cache/hicodet/checkpoints/{LARGE_VIT}/config.json").read_text())
+    assert config["image_size"] == 336 and config["backbone"]["visual"]["layers"] == 24
 
 
 def test_dinov2(tmp_path, weights):
