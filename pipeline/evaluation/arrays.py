@@ -15,11 +15,11 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.arrays import Form, check_forms
+from pipeline.core.arrays import Form
 from pipeline.core.class_groups import ClassGroups
 from pipeline.core.errors import DataError, ParamError, did_you_mean
 from pipeline.core.types import Detections, check_boxes
-from pipeline.evaluation.detections_file import check_hicodet_detections
+from pipeline.evaluation.detections_file import HICODET_COLUMNS, check_columns, check_hicodet_detections, narrowed
 from pipeline.evaluation.engine import evaluate_hicodet
 from pipeline.evaluation.hicodet import Rules, Setting
 from pipeline.evaluation.ranges import check_range
@@ -49,7 +49,7 @@ def hicodet_figures(detections: Columns, annotations: Columns | str | os.PathLik
         read = read_hicodet_mat(path, "test") if path.suffix == ".mat" else read_hicodet_json(path)
         truth, object_ids, rare, sizes = read.truth, read.vocabulary.hoi_object_ids, read.rare, read.sizes
     rules = Rules(object_ids, cast(Setting, setting))  # checked by what it is given to
-    found = Detections(**_triplets(detections, "detections", truth.num_images, rules.num_hois, {"scores": ("T",)}))
+    found = Detections(**_triplets(detections, HICODET_COLUMNS, "detections", truth.num_images, rules.num_hois))
     if sizes is not None:
         check_hicodet_detections(found, sizes, rules.num_hois, "detections")
     groups = {} if rare is None else {"rare": rare, "non_rare": ~rare}
@@ -107,26 +107,18 @@ def _columns(given: Any, forms: Mapping[str, Form], where: str) -> dict[str, NDA
         near = did_you_mean(missing[0], map(str, given))
         raise DataError(f'{where}: no "{missing[0]}"{near}; found {", ".join(map(str, given))}; expected {names}')
     arrays = {name: np.asarray(given[name]) for name in forms}
-    try:
-        check_forms(arrays, forms, convertible=True)
-    except DataError as error:
-        raise DataError(f"{where}: {error}") from None
+    check_columns(arrays, forms, where, convertible=True)
     return arrays
 
 
 def _triplets(
-    given: Any, where: str, num_images: int, num_hois: int, further: Mapping[str, tuple[str, ...]]
-) -> dict[str, Any]:
+    given: Any, forms: Mapping[str, Form], where: str, num_images: int, num_hois: int
+) -> dict[str, NDArray[Any]]:
     """Columns of triplets or of annotated pairs, checked, in the types of their records."""
-    forms = {name: Form(_INT, ("T",)) for name in ("image_index", "hoi_id")}
-    forms |= {name: Form(_FLOAT, ("T", 4)) for name in ("human_boxes", "object_boxes")}
-    columns = _columns(given, forms | {name: Form(_FLOAT, axes) for name, axes in further.items()}, where)
-    check_range(columns["image_index"], num_images, f"{where}: image_index", "images")
-    check_range(columns["hoi_id"], num_hois, f"{where}: hoi_id", "HOI classes")
+    columns = narrowed(_columns(given, forms, where), num_images, num_hois, where)
     for name in ("human_boxes", "object_boxes"):
         check_boxes(columns[name], f"{where}: {name}")
-    whole = {"image_index": np.int32, "hoi_id": np.int16}
-    return {name: column.astype(whole.get(name, np.float32)) for name, column in columns.items()}
+    return columns
 
 
 def _hicodet_truth(given: Columns) -> tuple[GroundTruth, NDArray[np.int64], NDArray[np.bool_] | None]:
@@ -137,7 +129,8 @@ def _hicodet_truth(given: Columns) -> tuple[GroundTruth, NDArray[np.int64], NDAr
     rare, shown = (None if given.get(name) is None else np.asarray(given[name]) for name in ("rare", "image_hois"))
     if rare is not None and (rare.dtype != np.bool_ or rare.shape != (num_hois,)):
         raise DataError(f"{where}: rare is {rare.dtype} {list(rare.shape)}; expected bool [H = {num_hois}]")
-    pairs = _triplets(given, where, int(num_images), num_hois, {})
+    forms = {name: form for name, form in HICODET_COLUMNS.items() if name != "scores"}
+    pairs: dict[str, Any] = _triplets(given, forms, where, int(num_images), num_hois)
     truth = GroundTruth(**pairs, num_images=int(num_images), image_hois=None if shown is None else shown.astype(bool))
     return truth, object_ids, rare
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
+from pipeline.core.arrays import Form, check_forms
 from pipeline.core.errors import DataError, resource_error
 from pipeline.core.image_bounds import check_inside
 from pipeline.core.types import Detections, FloatArray, IntArray, check_boxes
@@ -31,25 +32,26 @@ from pipeline.store.files import atomic_path
 from pipeline.store.ragged import offsets_of
 from pipeline.store.targets import check_replaceable
 
-_HICODET_FIELDS: dict[str, tuple[tuple[str, ...], int]] = {
-    "image_index": (("int32",), 1),
-    "hoi_id": (("int16",), 1),
-    "human_boxes": (("float32",), 2),
-    "object_boxes": (("float32",), 2),
-    "scores": (("float32",), 1),
+_ROWS, _BOXES = ("T",), ("T", 4)
+HICODET_COLUMNS = {  # integers and floats of any width
+    "image_index": Form(np.int64, _ROWS),
+    "hoi_id": Form(np.int64, _ROWS),
+    "human_boxes": Form(np.float64, _BOXES),
+    "object_boxes": Form(np.float64, _BOXES),
+    "scores": Form(np.float64, _ROWS),
 }
-_VCOCO_FIELDS: dict[str, tuple[tuple[str, ...], int]] = {
-    "image_id": (("int64",), 1),
-    "action_id": (("int16",), 1),
-    "role_index": (("int16",), 1),
-    "human_boxes": (("float32", "float64"), 2),
-    "role_boxes": (("float32", "float64"), 2),
-    "scores": (("float32", "float64"), 1),
+_VCOCO_COLUMNS = {
+    "image_id": Form(np.int64, _ROWS),
+    "action_id": Form(np.int16, _ROWS),
+    "role_index": Form(np.int16, _ROWS),
+    "human_boxes": Form(np.floating, _BOXES),
+    "role_boxes": Form(np.floating, _BOXES),
+    "scores": Form(np.floating, _ROWS),
 }
 
 
 def read_hicodet_detections(path: Path, sizes: IntArray, num_hois: int) -> Detections:
-    """Read triplets: image_index int32, hoi_id int16, human_boxes and object_boxes float32 [T, 4], scores float32.
+    """Read triplets: image_index, hoi_id, human_boxes and object_boxes [T, 4], scores; numbers of any width.
 
     Args:
         path: npz file.
@@ -57,12 +59,28 @@ def read_hicodet_detections(path: Path, sizes: IntArray, num_hois: int) -> Detec
         num_hois: H.
 
     Raises:
-        DataError: unreadable, a field missing or of wrong dtype or length, an id out of range, a score that is not
+        DataError: unreadable, a field missing, no numbers or of wrong length, an id out of range, a score that is not
             finite, a box that is not finite, inverted or outside its image.
     """
-    detections = Detections(**_read_npz(path, _HICODET_FIELDS))
+    columns = _read_npz(path, HICODET_COLUMNS, convertible=True)
+    detections = Detections(**narrowed(columns, len(sizes), num_hois, str(path)))
     check_hicodet_detections(detections, sizes, num_hois, str(path))
     return detections
+
+
+def narrowed(
+    columns: Mapping[str, NDArray[Any]], num_images: int, num_hois: int, where: str
+) -> dict[str, NDArray[Any]]:
+    """Return columns of triplets or of annotated pairs in the types of their records.
+
+    Raises:
+        DataError: an id is out of range, and could become another one.
+    """
+    check_range(columns["image_index"], num_images, f"{where}: image_index", "images")
+    check_range(columns["hoi_id"], num_hois, f"{where}: hoi_id", "HOI classes")
+    whole = {"image_index": np.int32, "hoi_id": np.int16}
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which is refused where it may not be
+        return {name: column.astype(whole.get(name, np.float32), copy=False) for name, column in columns.items()}
 
 
 def check_hicodet_detections(detections: Detections, sizes: IntArray, num_hois: int, where: str) -> None:
@@ -138,7 +156,7 @@ def read_vcoco_detections(path: Path, image_ids: IntArray, sizes: IntArray) -> R
     Raises:
         DataError: as `read_hicodet_detections`. Actions and roles are checked by `evaluate_vcoco`.
     """
-    detections = RoleDetections(**_read_npz(path, _VCOCO_FIELDS))
+    detections = RoleDetections(**_read_npz(path, _VCOCO_COLUMNS))
     check_role_boxes(detections, image_ids, sizes, str(path))
     return detections
 
@@ -169,7 +187,7 @@ def _is_npz(path: Path) -> bool:
             names = {name.removesuffix(".npy") for name in archive.namelist()}
     except (OSError, zipfile.BadZipFile):
         return False
-    return names in (_HICODET_FIELDS.keys(), _VCOCO_FIELDS.keys())
+    return names in (HICODET_COLUMNS.keys(), _VCOCO_COLUMNS.keys())
 
 
 def meets_nothing(num_detections: int, what: str, boxes: Sequence[NDArray[np.floating]]) -> str:
@@ -180,18 +198,18 @@ def meets_nothing(num_detections: int, what: str, boxes: Sequence[NDArray[np.flo
     return f"{line}; check that they are of this split, with its ids, and boxes x1, y1, x2, y2 in pixels"
 
 
-def _read_npz(path: Path, fields: Mapping[str, tuple[tuple[str, ...], int]]) -> dict[str, NDArray[Any]]:
-    """Read and check all fields of an npz file: {name: (dtypes, axes)}."""
+def _read_npz(path: Path, forms: Mapping[str, Form], *, convertible: bool = False) -> dict[str, NDArray[Any]]:
+    """Read the arrays of an npz file and check their forms; `convertible` as of `check_columns`."""
     try:
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, NpzFile):
-                raise DataError(f"{path}: a single array (npy); expected an npz file with {', '.join(fields)}")
-            missing = [name for name in fields if name not in archive.files]
+                raise DataError(f"{path}: a single array (npy); expected an npz file with {', '.join(forms)}")
+            missing = [name for name in forms if name not in archive.files]
             if missing:
                 found = ", ".join(archive.files) or "no array at all"
-                raise DataError(f"{path}: {', '.join(missing)} missing, found {found}; expected {', '.join(fields)}")
-            arrays = {name: archive[name] for name in fields}
+                raise DataError(f"{path}: {', '.join(missing)} missing, found {found}; expected {', '.join(forms)}")
+            arrays = {name: archive[name] for name in forms}
     except FileNotFoundError:
         raise DataError(f"{path}: does not exist; check --detections") from None
     except (ValueError, OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
@@ -203,18 +221,15 @@ def _read_npz(path: Path, fields: Mapping[str, tuple[tuple[str, ...], int]]) -> 
         raise resource_error(error) or DataError(
             f"{path}: not a readable npz file without pickle ({reason}){hint}; write it with numpy.savez"
         ) from None
-    for name, (dtypes, axes) in fields.items():
-        _check_field(arrays[name], dtypes, axes, f"{path}: {name}")
-    lengths = {name: len(array) for name, array in arrays.items()}
-    if len(set(lengths.values())) > 1:
-        raise DataError(f"{path}: arrays differ in length: {lengths}; expected one row per detection in each")
+    check_columns(arrays, forms, str(path), convertible=convertible)
     return arrays
 
 
-def _check_field(array: NDArray[Any], dtypes: tuple[str, ...], axes: int, where: str) -> None:
-    if str(array.dtype) not in dtypes:
-        raise DataError(f"{where} is {array.dtype}, expected {' or '.join(dtypes)}; convert it with .astype")
-    if array.ndim != axes or (axes == 2 and array.shape[1] != 4):
-        raise DataError(
-            f"{where} has shape {array.shape}, expected {'[T]' if axes == 1 else '[T, 4] (x1, y1, x2, y2)'}"
-        )
+def check_columns(
+    columns: Mapping[str, NDArray[Any]], forms: Mapping[str, Form], where: str, *, convertible: bool
+) -> None:
+    """As `check_forms`; the error starts with `where`."""
+    try:
+        check_forms(columns, forms, convertible=convertible)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None

@@ -91,6 +91,14 @@ def test_settings_of_other_repositories_say_so(hicodet):
     assert "gen_vlkt is not the official protocol: compare with that repository's tables alone" in result.output
 
 
+@pytest.mark.parametrize(("whole", "real"), [(np.int64, np.float64), (np.uint8, np.float16), (">i4", ">f4")])
+def test_numbers_of_any_width_score_the_same(hicodet, whole, real):
+    given = {name: array.astype(real if array.dtype.kind == "f" else whole) for name, array in HICODET.items()}
+    (done, scores), (_, expected) = hicodet(given), hicodet(HICODET)
+    assert done.exit_code == 0
+    assert scores == expected
+
+
 def test_no_rows_score_0(hicodet):
     result, scores = hicodet({name: array[:0] for name, array in HICODET.items()})
     assert result.exit_code == 0
@@ -121,14 +129,15 @@ def boxes(*corners):
         ({"hoi_id": np.array([2, 3], np.int16)}, "hoi_id 3 in row 1 is out of range; expected 0..2"),
         ({"hoi_id": np.array([-1, 0], np.int16)}, "hoi_id -1 in row 0"),
         ({"image_index": np.array([0, 2], np.int32)}, "image_index 2 in row 1 is out of range; expected 0..1"),
-        ({"image_index": np.array([0, 0], np.int64)}, "image_index is int64, expected int32"),
-        ({"scores": np.array([0.9, 0.8])}, "scores is float64, expected float32"),
-        ({"scores": np.array(["a", "b"])}, "scores is <U1, expected float32"),
-        ({"scores": np.array([0.9], np.float32)}, "arrays differ in length"),
-        ({"scores": np.array([[0.9], [0.8]], np.float32)}, "scores has shape (2, 1), expected [T]"),
+        ({"hoi_id": np.array([1 << 16, 0])}, "hoi_id 65536 in row 0"),  # 0 in 16 bits
+        ({"image_index": np.array([0.0, 0.0])}, "image_index is float64 [2]; expected int64 [T]"),
+        ({"scores": np.array(["a", "b"])}, "scores is <U1 [2]; expected float64 [T = 2]"),
+        ({"scores": np.array([0.9], np.float32)}, "scores is float32 [1]; expected float64 [T = 2]"),
+        ({"scores": np.array([[0.9], [0.8]], np.float32)}, "scores is float32 [2, 1]; expected float64 [T = 2]"),
+        ({"scores": np.array([0.9, 1e300])}, "scores: row 1 is inf"),
         ({"scores": np.array([0.9, np.nan], np.float32)}, "scores: row 1 is nan"),
         ({"scores": np.array([np.inf, 0], np.float32)}, "scores: row 0 is inf"),
-        ({"human_boxes": np.zeros((2, 5), np.float32)}, "human_boxes has shape (2, 5), expected [T, 4]"),
+        ({"human_boxes": np.zeros((2, 5), np.float32)}, "human_boxes is float32 [2, 5]; expected float64 [T = 2, 4]"),
         (boxes(0, 0, np.nan, 5), "human_boxes: box 1 is [0.0, 0.0, nan, 5.0]; expected finite"),
         (boxes(9, 0, 3, 5), "human_boxes: box 1 is [9.0, 0.0, 3.0, 5.0]; expected finite x1 <= x2"),
         (boxes(0, 0, 98, 5), "box 1 is [0.0, 0.0, 98.0, 5.0], outside its image of 64 x 48 pixels (1 boxes are)"),
@@ -425,7 +434,7 @@ def test_vcoco_nan_scores_and_empty_roles_are_legal(vcoco):
     ("changes", "message"),
     [
         ({"image_id": np.array([10, 10, 10, 30])}, "image_id 30 in row 3 is not among the 2 images"),
-        ({"image_id": np.array([10, 10, 10, 10], np.int32)}, "image_id is int32, expected int64"),
+        ({"image_id": np.array([10, 10, 10, 10], np.int32)}, "image_id is int32 [4]; expected int64 [T]"),
         ({"action_id": np.array([0, 1, 2, 4], np.int16)}, "action_id 4 in row 3 is out of range"),
         ({"role_index": np.array([1, 0, 1, 3], np.int16)}, "role_index 3 in row 3 is out of range"),
         ({"human_boxes": np.full((4, 4), np.nan, np.float32)}, "human_boxes: box 0"),
