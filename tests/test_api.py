@@ -187,8 +187,8 @@ TRUTH = PAIRS | {"num_images": 1, "hoi_object_ids": [0, 0]}
         ({"score": [1]}, {}, 'detections: no "scores", did you mean "score"'),
         ({"scores": [1], "hoi_id": [2]}, {}, r"hoi_id 2 in row 0 is out of range; expected 0..1 \(2 HOI classes\)"),
         ({"scores": [1], "hoi_id": [70000]}, {}, "hoi_id 70000"),  # before it could wrap around
-        ({"scores": [1], "hoi_id": [0.0]}, {}, r"hoi_id is float64 \[1\]; expected int64 \[T = 1\]"),
-        ({"scores": [1, 2]}, {}, r"scores is int64 \[2\]; expected float64 \[T = 1\]"),
+        ({"scores": [1], "hoi_id": [0.0]}, {}, r"hoi_id is float64 \[1\]; expected integer \[T = 1\]"),
+        ({"scores": [1, 2]}, {}, r"scores is int64 \[2\]; expected floating \[T = 1\]"),
         ({"scores": [1], "human_boxes": [[9, 0, 0, 9]]}, {}, "human_boxes: box 0 is .*; expected finite x1 <= x2"),
         ({"scores": [1]}, {"setting": "defaul"}, 'setting "defaul" is unknown, did you mean "default"'),
     ],

@@ -19,7 +19,13 @@ from pipeline.core.arrays import Form
 from pipeline.core.class_groups import ClassGroups
 from pipeline.core.errors import DataError, ParamError, did_you_mean
 from pipeline.core.types import Detections, check_boxes
-from pipeline.evaluation.detections_file import HICODET_COLUMNS, check_columns, check_hicodet_detections, narrowed
+from pipeline.evaluation.detections_file import (
+    HICODET_COLUMNS,
+    INTEGER,
+    check_columns,
+    check_hicodet_detections,
+    narrowed,
+)
 from pipeline.evaluation.engine import evaluate_hicodet
 from pipeline.evaluation.hicodet import Rules, Setting
 from pipeline.evaluation.ranges import check_range
@@ -31,7 +37,7 @@ from pipeline.truth.hicodet_mat import read_hicodet_mat
 from pipeline.truth.vcoco_annotations import NUM_ROLES, VCocoAnnotations, read_vcoco
 
 Columns = Mapping[str, Any]  # arrays, or lists of numbers, by name
-_INT, _FLOAT = np.int64, np.float64  # or any other width
+_FLOAT = np.floating  # of any width, as INTEGER
 
 
 def hicodet_figures(detections: Columns, annotations: Columns | str | os.PathLike[str], setting: str) -> dict[str, Any]:
@@ -77,7 +83,7 @@ def vcoco_figures(
     else:
         people = read_vcoco(Path(annotations), Path(instances))
         sizes = people.sizes
-    forms = {name: Form(_INT, ("T",)) for name in ("image_id", "action_id", "role_index")}
+    forms = {name: Form(INTEGER, ("T",)) for name in ("image_id", "action_id", "role_index")}
     forms |= {
         "human_boxes": Form(_FLOAT, ("T", 4)),
         "role_boxes": Form(_FLOAT, ("T", 4)),
@@ -124,8 +130,8 @@ def _triplets(
 def _hicodet_truth(given: Columns) -> tuple[GroundTruth, NDArray[np.int64], NDArray[np.bool_] | None]:
     """Annotated pairs, object category of each class, and which classes are rare where that is given."""
     where = "annotations"
-    object_ids = _columns(given, {"hoi_object_ids": Form(_INT, ("H",))}, where)["hoi_object_ids"].astype(np.int64)
-    num_hois, num_images = len(object_ids), _columns(given, {"num_images": Form(_INT, ())}, where)["num_images"]
+    object_ids = _columns(given, {"hoi_object_ids": Form(INTEGER, ("H",))}, where)["hoi_object_ids"].astype(np.int64)
+    num_hois, num_images = len(object_ids), _columns(given, {"num_images": Form(INTEGER, ())}, where)["num_images"]
     rare, shown = (None if given.get(name) is None else np.asarray(given[name]) for name in ("rare", "image_hois"))
     if rare is not None and (rare.dtype != np.bool_ or rare.shape != (num_hois,)):
         raise DataError(f"{where}: rare is {rare.dtype} {list(rare.shape)}; expected bool [H = {num_hois}]")
@@ -138,8 +144,8 @@ def _hicodet_truth(given: Columns) -> tuple[GroundTruth, NDArray[np.int64], NDAr
 def _people(given: Columns) -> VCocoAnnotations:
     """People with their labels and the boxes of their roles, as the protocol has them: by image, in the given order."""
     where = "annotations"
-    forms = {"image_ids": Form(_INT, ("I",)), "image_id": Form(_INT, ("P",)), "boxes": Form(_FLOAT, ("P", 4))}
-    forms |= {"labels": Form(_INT, ("P", "A")), "role_boxes": Form(_FLOAT, ("P", "A", "R", 4))}
+    forms = {"image_ids": Form(INTEGER, ("I",)), "image_id": Form(INTEGER, ("P",)), "boxes": Form(_FLOAT, ("P", 4))}
+    forms |= {"labels": Form(INTEGER, ("P", "A")), "role_boxes": Form(_FLOAT, ("P", "A", "R", 4))}
     columns = _columns(given, forms, where)
     roles = given.get("roles")
     num_actions, num_roles = columns["role_boxes"].shape[1:3]

@@ -33,12 +33,13 @@ from pipeline.store.ragged import offsets_of
 from pipeline.store.targets import check_replaceable
 
 _ROWS, _BOXES = ("T",), ("T", 4)
+INTEGER: Any = np.integer  # of any width; an abstract class to type checkers
 HICODET_COLUMNS = {  # integers and floats of any width
-    "image_index": Form(np.int64, _ROWS),
-    "hoi_id": Form(np.int64, _ROWS),
-    "human_boxes": Form(np.float64, _BOXES),
-    "object_boxes": Form(np.float64, _BOXES),
-    "scores": Form(np.float64, _ROWS),
+    "image_index": Form(INTEGER, _ROWS),
+    "hoi_id": Form(INTEGER, _ROWS),
+    "human_boxes": Form(np.floating, _BOXES),
+    "object_boxes": Form(np.floating, _BOXES),
+    "scores": Form(np.floating, _ROWS),
 }
 _VCOCO_COLUMNS = {
     "image_id": Form(np.int64, _ROWS),
