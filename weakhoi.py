@@ -131,7 +131,7 @@ def evaluate_hicodet(
             without a pair among them; `hoi_object_ids` [H], the object category of each class. May also hold `rare`
             bool [H], and `image_hois` bool [I, H], the image-level labels that known_object goes by. Or the path of
             the official annotations (JSON form, or anno_bbox.mat), whose order of images `image_index` follows.
-        setting: default, known_object or explanation_hoi.
+        setting: default, known_object, explanation_hoi, upt or gen_vlkt (docs/protocols.md).
 
     Returns:
         `setting`; `full`, and where rare classes are known `rare` and `non_rare`: means in 0..1; `ap` of each class,

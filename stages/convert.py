@@ -23,8 +23,10 @@ from stages._command import progress, say, stage_command
 from stages.evaluate_detections import (
     annotations_option,
     instances_option,
+    needed_instances,
     read_hicodet_annotations,
     read_triplets,
+    refuse_options_of_vcoco,
 )
 
 _PATH = click.Path(path_type=Path)  # no check by click: the readers report all faults in one line
@@ -53,13 +55,10 @@ def command(
         raise ParamError(f"--output {output} is the file to convert; give another path")
     check_output(form, output)
     if dataset == "hicodet":
-        if instances is not None:
-            raise ParamError("--instances belongs to --dataset vcoco; leave it out")
+        refuse_options_of_vcoco({"--instances": instances is not None})
         count, notes = _convert_hicodet(annotations, detections, output, form)
     else:
-        if instances is None:
-            raise ParamError("--instances is missing; V-COCO's boxes are in COCO's instances.json, give its path")
-        count, notes = _convert_vcoco(annotations, instances, detections, output, form)
+        count, notes = _convert_vcoco(annotations, needed_instances(instances), detections, output, form)
     click.echo(f"{output}: {count} detections, {form}")
     for note in notes:
         say(f"Note: {note}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -125,15 +126,11 @@ def command(
     """Evaluate, write the JSON file, print a summary; notes about doubtful figures go to stderr."""
     check_json_target(output, *_OWN_KEYS, what="scores", option="--output")
     if dataset == "vcoco":
-        if instances is None:
-            raise ParamError("--instances is missing; V-COCO's boxes are in COCO's instances.json, give its path")
         if image_labels is not None or split is not None or setting != "default":
             raise ParamError("--setting, --split and --image-labels belong to --dataset hicodet; leave them out")
-        scores, summary, notes = _evaluate_vcoco(annotations, instances, detections, ties)
+        scores, summary, notes = _evaluate_vcoco(annotations, needed_instances(instances), detections, ties)
     else:
-        for option, given in (("--instances", instances is not None), ("--ties", ties != "row_order")):
-            if given:
-                raise ParamError(f"{option} belongs to --dataset vcoco; leave it out")
+        refuse_options_of_vcoco({"--instances": instances is not None, "--ties": ties != "row_order"})
         scores, summary, notes = _evaluate_hicodet(annotations, image_labels, detections, setting, split)
     write_json(output, scores)
     click.echo(summary)
@@ -171,6 +168,19 @@ def read_hicodet_annotations(path: Path, image_labels: Path | None = None) -> Hi
         return read_hicodet_mat(path, "test", image_labels)
     annotations = read_hicodet_json(path)
     return annotations if image_labels is None else with_image_labels(annotations, "test", image_labels)
+
+
+def needed_instances(instances: Path | None) -> Path:
+    """Return --instances, which V-COCO needs; raises ParamError without it."""
+    if instances is None:
+        raise ParamError("--instances is missing; V-COCO's boxes are in COCO's instances.json, give its path")
+    return instances
+
+
+def refuse_options_of_vcoco(given: Mapping[str, bool]) -> None:
+    """Refuse the first of V-COCO's options that HICO-DET was given; raises ParamError."""
+    for option in (option for option, is_given in given.items() if is_given):
+        raise ParamError(f"{option} belongs to --dataset vcoco; leave it out")
 
 
 def read_triplets(path: Path, annotations: HicoDetAnnotations) -> tuple[Detections, list[str]]:

@@ -1,8 +1,8 @@
 """Predicted images as pictures, and the folder that holds them.
 
 Pairs are drawn and numbered; what they do is listed below the image, so that nothing is hidden; long lists go on in the
-next line. The human box is thick,
-the object box thin, a line joins their centers. A pair's verbs share its number and color.
+next line. The human box is thick, the object box thin, a line joins their centers. A pair's verbs share its number and
+color.
 
 Each file carries a mark in its JPEG comment: by it a later run knows the pictures that it may replace, and leaves them
 out where it is to predict on the whole folder.
@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 from pipeline.core.errors import DataError
 from pipeline.prediction.records import Triplet
 from pipeline.report.colors import INK, PAIRS, PAPER
-from pipeline.report.drawing import Point, center, draw_badge, jpeg_bytes, letters, placed, scaled
+from pipeline.report.drawing import Point, center, draw_badge, filled, jpeg_bytes, letters, placed, scaled
 from pipeline.store.files import atomic_path
 from pipeline.store.targets import check_target
 
@@ -73,20 +73,8 @@ def _by_pair(triplets: Sequence[Triplet]) -> list[list[Triplet]]:
 
 def _wrapped(entries: Sequence[str], fits: Callable[[str], bool]) -> list[str]:
     """Lines of entries; an entry that is too long for a line is cut between its words."""
-    lines = _filled(entries, "   ", fits)
-    return [part for line in lines for part in ([line] if fits(line) else _filled(line.split(), " ", fits))]
-
-
-def _filled(texts: Sequence[str], gap: str, fits: Callable[[str], bool]) -> list[str]:
-    """Texts one after the other, a new line before each that does not fit."""
-    lines = [texts[0]]
-    for text in texts[1:]:
-        longer = lines[-1] + gap + text
-        if fits(longer):
-            lines[-1] = longer
-        else:
-            lines.append(text)
-    return lines
+    lines = filled(entries, "   ", fits)
+    return [part for line in lines for part in ([line] if fits(line) else filled(line.split(), " ", fits))]
 
 
 def _draw_pair(pen: ImageDraw.ImageDraw, triplet: Triplet, scale: float, size: tuple[int, int], number: int) -> None:

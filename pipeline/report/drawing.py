@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +23,17 @@ def letters(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     """DejaVu Sans as matplotlib ships it: the same glyphs on every machine."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
+
+
+def filled(texts: Sequence[str], gap: str, fits: Callable[[str], bool]) -> list[str]:
+    """Lines of texts one after the other, a new line before each that does not fit."""
+    lines: list[str] = []
+    for text in texts:
+        if lines and fits(longer := lines[-1] + gap + text):
+            lines[-1] = longer
+        else:
+            lines.append(text)
+    return lines
 
 
 def scaled(image: Image.Image, scale: float) -> Image.Image:

@@ -14,7 +14,7 @@ from math import ceil
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.report.colors import FAINT, INK, PAPER, VERDICT_TEXTS, VERDICTS
-from pipeline.report.drawing import Point, Rectangle, center, draw_badge, letters, placed, scaled
+from pipeline.report.drawing import Point, Rectangle, center, draw_badge, filled, letters, placed, scaled
 from pipeline.report.number_text import score_text
 from pipeline.report.selection import DrawnPair, Label, Verdict
 
@@ -184,7 +184,7 @@ def _shortened(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
 
 
 def _heading(title: str, caption: str, width: int, legend: Mapping[Verdict, str]) -> Image.Image:
-    lines = _wrapped(caption, letters(12), width - 2 * _MARGIN)
+    lines = filled(caption.split(), " ", lambda text: letters(12).getlength(text) <= width - 2 * _MARGIN)
     head = Image.new("RGB", (width, 46 + _LINE * len(lines) + 34), PAPER)
     pen = ImageDraw.Draw(head)
     pen.text((_MARGIN, 14), title, fill=INK, font=letters(18, bold=True))
@@ -207,14 +207,3 @@ def _draw_legend(pen: ImageDraw.ImageDraw, top: int, legend: Mapping[Verdict, st
         pen.rectangle((x, top + 1, x + 14, top + 15), outline=INK, width=width)
         pen.text((x + 20, top), name, fill=INK, font=font)
         x += 20 + font.getlength(name) + 14
-
-
-def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
-    """Break text at spaces so that each line fits the width in pixels."""
-    lines: list[str] = []
-    for word in text.split():
-        if lines and font.getlength(f"{lines[-1]} {word}") <= width:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    return lines
