@@ -386,7 +386,8 @@ def test_the_address_holds_the_state(page):
     assert page.find_element(By.ID, "threshold-text").text == "0.010"
     assert page.find_element(By.CSS_SELECTOR, "[aria-sort=descending]").text.startswith("baseline")
     page.find_element(By.LINK_TEXT, "Figures").click()
-    assert "#figures?" in page.current_url and status(page) == seen[0]  # links within the page keep it
+    WebDriverWait(page, 10).until(lambda _: "#figures?" in page.current_url)  # links within the page keep it
+    assert status(page) == seen[0]
     page.get("about:blank")
     page.get(address.partition("#")[0] + "#gallery?variant=x&beside=y&class=z&page=-7&show=q&score.baseline=w")
     assert status(page).startswith("Nothing to show, 0 of 3 images; hidden: 2 right, 1 wrong, 1 missed.")
