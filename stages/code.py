@@ -1,4 +1,7 @@
-"""`code`: digests of the source files that commands can reach, for pipelines elsewhere that depend on them (study/)."""
+"""`code`: digests of the source files that commands can reach, for pipelines elsewhere that depend on them (study/).
+
+They leave out what no result depends on: comments, docstrings, blank lines.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ from pathlib import Path
 import click
 
 from pipeline.core.errors import ParamError, did_you_mean
-from pipeline.store.files import sha256_of, write_json
+from pipeline.store.files import write_json
 from pipeline.store.manifests import relative
-from pipeline.store.source_files import reachable_modules, source_files
+from pipeline.store.source_files import reachable_modules, source_files, statements_digest
 from stages._command import root_option, stage_command
 
 
@@ -26,7 +29,7 @@ def command(commands: tuple[str, ...], folder: Path, root: Path) -> None:
         raise ParamError(f'no command "{strange[0]}" in {root / "stages"}{did_you_mean(strange[0], sorted(own))}')
     for name in names:
         files = sorted(modules[module] for module in reachable_modules({f"stages.{name}"}, modules))
-        write_json(folder / f"{name}.json", {relative(path, root): sha256_of(path) for path in files})
+        write_json(folder / f"{name}.json", {relative(path, root): statements_digest(path) for path in files})
 
 
 if __name__ == "__main__":

@@ -6,9 +6,12 @@ Their digest names the code that runs: finished parts and resume points depend o
 from __future__ import annotations
 
 import ast
+import hashlib
 import subprocess
+import tokenize
 from collections.abc import Collection, Mapping
 from functools import cache, lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 from pipeline.config.sections import digest_of
@@ -104,6 +107,29 @@ def reachable_modules(
                 imported |= {n for n in own if plugins is None or n.removeprefix(room).partition(".")[0] in plugins}
             waiting += [name for name in imported if name in modules and name != _PATHS]
     return seen
+
+
+@cache
+def statements_digest(path: Path) -> str:
+    """Return the sha256 of a source file without its comments, docstrings and blank lines: no result depends on these.
+
+    It takes far longer than a digest of the whole file.
+    """
+    lines = path.read_text(encoding="utf-8").split("\n")
+    dropped, starts = set(), True
+    with tokenize.open(path) as file:
+        for token, following in pairwise(tokenize.generate_tokens(file.readline)):
+            (row, column), (end, _) = token.start, token.end
+            if token.type == tokenize.COMMENT:
+                lines[row - 1] = lines[row - 1][:column].rstrip()
+            elif token.type == tokenize.NL and not lines[row - 1].strip():
+                dropped.add(row)
+            elif token.type == tokenize.STRING and starts and following.type == tokenize.NEWLINE:  # a string alone
+                dropped.update(range(row, end + 1))
+            if token.type not in (tokenize.COMMENT, tokenize.NL):
+                starts = token.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+    kept = [line for row, line in enumerate(lines, start=1) if row not in dropped]
+    return hashlib.sha256("\n".join(kept).encode()).hexdigest()
 
 
 @lru_cache

@@ -14,7 +14,7 @@ from pipeline.config.run import Run
 from pipeline.config.sections import digest_of, plain, section_class
 from pipeline.store.files import sha256_of
 from pipeline.store.manifests import read_stage_manifest, relative
-from pipeline.store.source_files import reachable_modules, source_files
+from pipeline.store.source_files import reachable_modules, source_files, statements_digest
 
 COMMANDS = ("train", "infer", "score")
 _READ = ("clip", "detect", "encode_prompts", "model", "train", "infer")  # sections; `evaluate` is that of each row
@@ -58,4 +58,4 @@ def _code_of(layout: Layout, command: str, plugins: set[str]) -> str:
     """Digest of the source files that the command reaches with this method and backbone."""
     modules = source_files(layout.root)
     reached = reachable_modules({f"stages.{command}"}, modules, plugins)
-    return digest_of({relative(modules[name], layout.root): sha256_of(modules[name]) for name in reached})
+    return digest_of({relative(modules[name], layout.root): statements_digest(modules[name]) for name in reached})

@@ -1,7 +1,13 @@
 import pytest
 
 import pipeline.store.source_files
-from pipeline.store.source_files import code_digest, imported_modules, reachable_modules, source_files
+from pipeline.store.source_files import (
+    code_digest,
+    imported_modules,
+    reachable_modules,
+    source_files,
+    statements_digest,
+)
 from tests.conftest import ROOT
 
 FILES = {
@@ -122,3 +128,39 @@ def test_a_path_that_moves_is_no_other_code():
     modules = source_files(ROOT)
     assert "pipeline.config.layout" in imported_modules(modules["stages.detect"], modules)
     assert "pipeline.config.layout" not in reachable_modules({"stages.detect"}, modules)
+
+
+SOURCE = '''"""What it is."""
+
+import numpy  # arrays
+
+
+def double(x):
+    """Twice as much."""
+    text = """a
+
+    # b"""
+    return 2 * x, f"{x}#", text
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ('"""What it is."""\n', "", True),
+        ("Twice as much.", "Two times as much,\n\n    # or x + x.", True),
+        ("  # arrays", "", True),
+        ("\n\n\ndef", "\n# A function.\ndef", True),
+        ("2 * x", "3 * x", False),
+        ("# b", "# c", False),
+        ("a\n\n", "a\n", False),
+        ('#"', '#."', False),
+        ("import numpy", "import  numpy", False),
+    ],
+)
+def test_a_digest_of_statements_is_blind_to_comments_docstrings_and_blank_lines(tmp_path, old, new, same):
+    assert SOURCE.count(old) == 1
+    before, after = tmp_path / "before.py", tmp_path / "after.py"
+    before.write_text(SOURCE)
+    after.write_text(SOURCE.replace(old, new))
+    assert (statements_digest(before) == statements_digest(after)) == same
