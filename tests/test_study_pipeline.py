@@ -137,7 +137,9 @@ def test_another_method_or_row_leaves_a_rows_inputs_as_they_are(tmp_path):
 
     before = inputs()
     method = tmp_path / "pipeline/methods/ppr_fcn.py"
-    method.write_text(method.read_text() + "# more\n")
+    method.write_text(method.read_text() + "# a comment\n")
+    assert inputs() == before
+    method.write_text(method.read_text() + "MORE = 1\n")
     edit_params(tmp_path, lambda document: document["variants"].update(mine={"desc": "a new row"}))
     after = inputs()
     assert after["ours"] == before["ours"]

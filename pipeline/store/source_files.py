@@ -11,6 +11,7 @@ import subprocess
 import tokenize
 from collections.abc import Collection, Mapping
 from functools import cache, lru_cache
+from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 
@@ -109,27 +110,29 @@ def reachable_modules(
     return seen
 
 
-@cache
 def statements_digest(path: Path) -> str:
     """Return the sha256 of a source file without its comments, docstrings and blank lines: no result depends on these.
 
     It takes far longer than a digest of the whole file.
     """
-    lines = path.read_text(encoding="utf-8").split("\n")
+    return hashlib.sha256(_statements(path.read_text(encoding="utf-8")).encode()).hexdigest()
+
+
+@cache
+def _statements(source: str) -> str:
+    lines = source.split("\n")
     dropped, starts = set(), True
-    with tokenize.open(path) as file:
-        for token, following in pairwise(tokenize.generate_tokens(file.readline)):
-            (row, column), (end, _) = token.start, token.end
-            if token.type == tokenize.COMMENT:
-                lines[row - 1] = lines[row - 1][:column].rstrip()
-            elif token.type == tokenize.NL and not lines[row - 1].strip():
-                dropped.add(row)
-            elif token.type == tokenize.STRING and starts and following.type == tokenize.NEWLINE:  # a string alone
-                dropped.update(range(row, end + 1))
-            if token.type not in (tokenize.COMMENT, tokenize.NL):
-                starts = token.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
-    kept = [line for row, line in enumerate(lines, start=1) if row not in dropped]
-    return hashlib.sha256("\n".join(kept).encode()).hexdigest()
+    for token, following in pairwise(tokenize.generate_tokens(StringIO(source).readline)):
+        (row, column), (end, _) = token.start, token.end
+        if token.type == tokenize.COMMENT:
+            lines[row - 1] = lines[row - 1][:column].rstrip()
+        elif token.type == tokenize.NL and not lines[row - 1].strip():
+            dropped.add(row)
+        elif token.type == tokenize.STRING and starts and following.type == tokenize.NEWLINE:  # a string alone
+            dropped.update(range(row, end + 1))
+        if token.type not in (tokenize.COMMENT, tokenize.NL):
+            starts = token.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+    return "\n".join(line for row, line in enumerate(lines, start=1) if row not in dropped)
 
 
 @lru_cache
