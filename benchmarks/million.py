@@ -1,4 +1,4 @@
-"""A million images through the stages: seconds until each works on its first image, its CPU time and its own peak memory.
+"""A million images through the stages: seconds until each works on its first image, CPU time, peak memory.
 
     python -m benchmarks.million [--images 1000000] [--folder /tmp/million] [--json result.json]
 
@@ -204,11 +204,8 @@ def measure(root: Path, images: int, workers: int) -> dict[str, dict[str, float]
         figures[name] = run_stage(name, root)
         told = "  ".join(f"{key} {value:,.1f}" for key, value in figures[name].items())
         print(f"{name:16} {told}", flush=True)
-    sizes = {
-        "manifest": layout.split("train"),
-        "proposals": layout.proposals("train"),
-        "dump": layout.predictions(Run("ours")),
-    }
+    sizes = {"manifest": layout.split("train"), "proposals": layout.proposals("train")}
+    sizes["dump"] = layout.predictions(Run("ours"))
     print("  ".join(f"{name} {bytes_under(path) / 1e6:,.1f} MB" for name, path in sizes.items()))
     return figures
 
@@ -216,7 +213,7 @@ def measure(root: Path, images: int, workers: int) -> dict[str, dict[str, float]
 @click.command(help=__doc__)
 @json_option
 @click.option("--images", type=click.IntRange(600), default=1_000_000, show_default=True, help="Training images.")
-@click.option("--folder", type=click.Path(path_type=Path), default=Path("/tmp/million"), show_default=True)  # noqa: S108
+@click.option("--folder", type=click.Path(path_type=Path), default=Path("/tmp/million"), show_default=True)
 @click.option(
     "--workers", type=click.IntRange(0), default=0, show_default=True, help="Processes that decode, in train."
 )

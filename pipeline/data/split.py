@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.core.errors import ArtifactError, DataError, did_you_mean
+from pipeline.core.label_rows import LabelRows
 from pipeline.core.types import ImageLabels, ImageRecord, IntArray, check_text
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.store.files import read_json, write_json
@@ -80,16 +80,9 @@ class SplitManifest:
         """File of one image under the repository root."""
         return root / self.image_root / self.images[index].path
 
-    def label_matrix(self, num_hois: int) -> NDArray[np.float32]:
-        """Image-level labels as float32 [I, H] of zeros and ones."""
-        return self.label_mask(num_hois).astype(np.float32)
-
-    def label_mask(self, num_hois: int) -> NDArray[np.bool_]:
-        """Image-level labels as bool [I, H]."""
-        matrix = np.zeros((len(self), num_hois), np.bool_)
-        for row, labels in enumerate(self.labels):
-            matrix[row, labels.hoi_ids] = 1
-        return matrix
+    def label_rows(self, num_hois: int) -> LabelRows:
+        """Image-level labels."""
+        return LabelRows.of_lists([labels.hoi_ids for labels in self.labels], num_hois)
 
 
 def write_split(path: Path, manifest: SplitManifest) -> None:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipeline.config.layout import Layout
 from pipeline.config.run import Run
 from pipeline.config.sections import digest_of
 from pipeline.core.device import open_device, place
+from pipeline.core.label_rows import LabelRows
 from pipeline.data.bags import BagDataset
 from pipeline.data.split import take_split
 from pipeline.inference.pair_outputs import InferWork
@@ -65,7 +64,7 @@ class SplitRun:
         bags = BagDataset(
             manifest=manifest,
             proposals=proposals,
-            labels=np.broadcast_to(np.zeros(vocabulary.num_hois, np.float32), (len(manifest), vocabulary.num_hois)),
+            labels=LabelRows.none(len(manifest), vocabulary.num_hois),
             root=layout.root,
             image_side=model.image_size,
             max_proposals=sizes.max_proposals,

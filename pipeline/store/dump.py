@@ -9,7 +9,7 @@ image or a pair. Outputs, boxes and scores are float32, all else int64. Attribut
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -116,16 +116,17 @@ class DumpReader:
             _check_values(part)
         return part
 
-    def read_output(self, name: str) -> FloatArray:
-        """One output of the method, of all images; float32, a row an image or a pair.
+    def read_output(self, name: str, images: int) -> Iterator[FloatArray]:
+        """Yield one output of images, float32, a row an image, so many at once.
 
         Raises:
             ArtifactError: damaged, or numbers that are not finite.
         """
-        with reading(self.path, _WHAT, _INFER):
-            logits = np.asarray(self.table.arrays[name][:], np.float32)
-            _check_finite(name, logits)
-        return logits
+        for start in range(0, len(self), images):
+            with reading(self.path, _WHAT, _INFER):
+                logits = np.asarray(self.table.arrays[name][start : start + images], np.float32)
+                _check_finite(name, logits)
+            yield logits
 
 
 def read_dump(path: Path, **expected: Any) -> PredictionDump:

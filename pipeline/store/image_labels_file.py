@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Form
 from pipeline.core.errors import DataError
+from pipeline.core.label_rows import LabelRows
 from pipeline.core.types import FloatArray, IntArray
 from pipeline.store.hdf5_file import encode_strings, open_hdf5, read_columns, read_text, read_texts, write_hdf5
-from pipeline.store.ragged import check_made_for, offsets_of, reading, row_owner
+from pipeline.store.ragged import check_made_for, offsets_of, reading
 
 _ROWS_PER_CHUNK = 8192
 _FORMS = {
@@ -44,11 +45,9 @@ class SplitLabels:
         offsets = offsets_of(np.bincount(image, minlength=len(image_ids)))
         return cls(source, image_ids, offsets, hoi_ids, confidence[image, hoi_ids].astype(np.float32))
 
-    def mask(self, num_hois: int) -> NDArray[np.bool_]:
-        """Return the labels as bool [I, H]."""
-        mask = np.zeros((len(self.image_ids), num_hois), np.bool_)
-        mask[row_owner(self.offsets), self.hoi_ids] = True
-        return mask
+    def rows(self, num_hois: int) -> LabelRows:
+        """The labels without their confidence."""
+        return LabelRows(self.offsets, self.hoi_ids, num_hois)
 
 
 def write_image_labels(path: Path, labels: SplitLabels) -> None:

@@ -6,12 +6,11 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from torchvision.models.detection import FasterRCNN
 
 from pipeline.backbones.base import Sources
 from pipeline.config.sections import digest_of
+from pipeline.core.label_rows import LabelRows
 from pipeline.core.seeding import torch_seed
 from pipeline.core.types import KnowledgeBank
 from pipeline.core.vocabulary import Vocabulary
@@ -128,16 +127,12 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
     return OpenedTraining(params, vocabulary, bags, model, source)
 
 
-def _image_labels(stage: StageRun, source: str, manifest: SplitManifest, vocabulary: Vocabulary) -> NDArray[np.float32]:
-    """Image-level labels [I, H] of a source: those that `prepare` wrote, or an artifact."""
+def _image_labels(stage: StageRun, source: str, manifest: SplitManifest, vocabulary: Vocabulary) -> LabelRows:
+    """Image-level labels of a source: those that `prepare` wrote, or an artifact."""
     if source == manifest.label_source and source != "clip":
-        return manifest.label_matrix(vocabulary.num_hois)
+        return manifest.label_rows(vocabulary.num_hois)
     path = stage.take(stage.layout.image_labels(source), COMMANDS[source].replace("-", "_"))
-    return (
-        read_image_labels(path, source, manifest.image_ids, vocabulary.num_hois)
-        .mask(vocabulary.num_hois)
-        .astype(np.float32)
-    )
+    return read_image_labels(path, source, manifest.image_ids, vocabulary.num_hois).rows(vocabulary.num_hois)
 
 
 def _pair_labels(

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.core.errors import DataError, ParamError, did_you_mean
+from pipeline.core.label_rows import LabelRows
 from pipeline.core.names import SPLITS
 from pipeline.core.types import ImageLabels, ImageRecord, IntArray
 from pipeline.core.vocabulary import Vocabulary
@@ -132,16 +133,14 @@ class FolderReader:
             for pair in self._pairs(image)
         ]
         boxes = np.array([boxes for _, _, boxes in pairs], np.float32).reshape(-1, 2, 4)
-        shown = np.zeros((len(images), self.vocabulary.num_hois), np.bool_)
-        for row, image in enumerate(images):
-            shown[row, self._hoi_ids(image)] = True
+        shown = [self._hoi_ids(image) for image in images]
         return GroundTruth(
             image_index=np.array([row for row, _, _ in pairs], np.int32),
             hoi_id=np.array([hoi_id for _, hoi_id, _ in pairs], np.int16),
             human_boxes=boxes[:, 0],
             object_boxes=boxes[:, 1],
             num_images=len(images),
-            image_hois=shown,
+            image_hois=LabelRows.of_lists(shown, self.vocabulary.num_hois),
         )
 
     def _train_instances(self) -> IntArray:
