@@ -8,6 +8,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+MANY = 50_000  # images: a split of more is kept in columns that are read by ranges
 _AT_ONCE = 1 << 16
 
 
@@ -50,10 +51,3 @@ class Texts(Sequence[str]):
     def blocks(self) -> Iterator[NDArray[np.bytes_]]:
         """Yield all bytes, some texts at once."""
         return (np.asarray(self._column[low : low + _AT_ONCE]) for low in range(0, len(self), _AT_ONCE))
-
-
-def encode_texts(texts: Sequence[str]) -> NDArray[np.bytes_]:
-    """Return texts as fixed-width UTF-8 bytes."""
-    if isinstance(texts, Texts):
-        return np.concatenate([np.zeros(0, "S1"), *texts.blocks()])
-    return np.array([text.encode() for text in texts], dtype=np.bytes_) if texts else np.zeros(0, "S1")

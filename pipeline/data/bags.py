@@ -28,7 +28,7 @@ from pipeline.data.role_cap import RoleCap
 from pipeline.data.split import SplitManifest
 from pipeline.store.features_file import SplitFeatures
 from pipeline.store.pair_labels_file import SplitPairLabels
-from pipeline.store.proposals_file import SplitProposals
+from pipeline.store.proposals_file import SplitProposals, StoredProposals
 from pipeline.store.ragged import offsets_of
 
 _NO_PAIRS = np.zeros((0, 3), np.int64)
@@ -85,7 +85,7 @@ class BagDataset(Dataset[Bag]):
         self,
         *,
         manifest: SplitManifest,
-        proposals: SplitProposals,
+        proposals: SplitProposals | StoredProposals,
         labels: LabelRows,
         root: Path,
         image_side: int,

@@ -19,7 +19,7 @@ from pipeline.inference.represent_split import RepresentWork
 from pipeline.methods.model import model_from_config
 from pipeline.store.checkpoint import load_checkpoint
 from pipeline.store.inputs import StageInputs
-from pipeline.store.proposals_file import read_proposals
+from pipeline.store.proposals_file import open_proposals
 
 _ANNOTATED = 'run "weakhoi annotated-proposals --dataset {} --split {}"'
 
@@ -54,7 +54,7 @@ class SplitRun:
         for path in model.outside_files:
             inputs.note(path)
         class_probabilities = model.method.needs_class_probabilities
-        proposals = read_proposals(
+        proposals = open_proposals(
             boxes,
             image_ids=manifest.image_ids,
             objects=vocabulary.objects,

@@ -5,6 +5,7 @@ The attribute `source` says what made them: captions, or CLIP. Annotated labels 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,13 @@ class SplitLabels:
     """Labels of a split: offsets int64 [I + 1] cut hoi_ids int64 [L], ascending, and confidence float32 [L], 0..1."""
 
     source: str
-    image_ids: tuple[str, ...]
+    image_ids: Sequence[str]
     offsets: IntArray
     hoi_ids: IntArray
     confidence: FloatArray
 
     @classmethod
-    def of(cls, source: str, image_ids: tuple[str, ...], confidence: FloatArray) -> SplitLabels:
+    def of(cls, source: str, image_ids: Sequence[str], confidence: FloatArray) -> SplitLabels:
         """Labels where the confidence [I, H] is not 0."""
         image, hoi_ids = np.nonzero(confidence)
         offsets = offsets_of(np.bincount(image, minlength=len(image_ids)))
@@ -61,7 +62,7 @@ def write_image_labels(path: Path, labels: SplitLabels) -> None:
     write_hdf5(path, columns, attributes={"source": labels.source}, chunk_rows=_ROWS_PER_CHUNK)
 
 
-def read_image_labels(path: Path, source: str, image_ids: tuple[str, ...], num_hois: int) -> SplitLabels:
+def read_image_labels(path: Path, source: str, image_ids: Sequence[str], num_hois: int) -> SplitLabels:
     """Read the labels of a split from one source.
 
     Raises:

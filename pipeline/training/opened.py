@@ -27,7 +27,7 @@ from pipeline.prompts.params import ClipParams, PromptParams
 from pipeline.store.clip_checkpoint import ClipCheckpoint
 from pipeline.store.image_labels_file import COMMANDS, read_image_labels
 from pipeline.store.pair_labels_file import SplitPairLabels, read_pair_labels
-from pipeline.store.proposals_file import SplitProposals, read_proposals
+from pipeline.store.proposals_file import SplitProposals, StoredProposals, open_proposals
 from pipeline.store.source_files import code_digest
 from pipeline.store.stage_run import StageRun
 from pipeline.training.params import TrainParams
@@ -73,10 +73,10 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
     choice, stage.sections["model"] = ModelChoice.of(chosen), chosen.used()
     check_supervision(params, chosen.method, takes_boxes=choice.method.takes_boxes)
     vocabulary, manifest = take_split(stage.inputs, "train")
-    proposals = SplitProposals.none(manifest.image_ids, vocabulary.objects)
+    proposals: SplitProposals | StoredProposals = SplitProposals.none(manifest.image_ids, vocabulary.objects)
     if choice.method.needs_proposals:
         path = stage.take(layout.proposals("train"), "detect", "train")
-        proposals = read_proposals(
+        proposals = open_proposals(
             path,
             image_ids=manifest.image_ids,
             objects=vocabulary.objects,
@@ -136,7 +136,7 @@ def _image_labels(stage: StageRun, source: str, manifest: SplitManifest, vocabul
 
 
 def _pair_labels(
-    stage: StageRun, params: TrainParams, proposals: SplitProposals, vocabulary: Vocabulary
+    stage: StageRun, params: TrainParams, proposals: SplitProposals | StoredProposals, vocabulary: Vocabulary
 ) -> SplitPairLabels | None:
     """Annotated pairs of the training split, where the run asks for them."""
     if params.supervision == "labels":
