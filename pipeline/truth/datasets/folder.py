@@ -261,8 +261,6 @@ def _check_files(source: Path, csv_file: Path, labeled: dict[str, LabeledImage],
     found = set(names)
     for image in labeled.values():
         if image.path not in found and not os.path.lexists(source / image.path):  # a broken link is found later
-            source / image.path
-        ):  # a broken link is reported where the image is opened
             elsewhere = [name for name in names if Path(name).name == Path(image.path).name]
             raise DataError(
                 f'{_line(csv_file, image)}: image "{image.path}" is not in {source}'
