@@ -7,7 +7,7 @@ Columns: `image_id` and `path` as UTF-8 bytes, `size` (width, height) int64 [I, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
@@ -102,12 +102,19 @@ class SplitColumns:
     @property
     def images(self) -> Sequence[ImageRecord]:
         """Records."""
-        return StoredSequence(self.table, _records)
+        return StoredSequence(self._of(("image_id", "path", "size", "sha256")), _records)
 
     @property
     def labels(self) -> Sequence[ImageLabels]:
         """Labels of each image."""
-        return StoredSequence(self.table, _labels)
+        return StoredSequence(self._of(("image_id", "offsets", "hoi_ids")), _labels)
+
+    def _of(self, names: Sequence[str]) -> Table:
+        """Some of the columns."""
+        forms = {name: _FORMS[name] for name in names}
+        return replace(
+            self.table, forms=forms, offsets={name: self.table.offsets[name] for name in forms if forms[name].cuts}
+        )
 
 
 def image_ids_of(images: Sequence[ImageRecord]) -> Sequence[str]:
