@@ -91,8 +91,9 @@ def _entries(file: IO[str]) -> Iterator[Any]:
                 entry, end = decode(text, start)
             except json.JSONDecodeError:
                 break  # cut by the end of the piece, or damaged
-            if (end := _behind_space(text, end)) == len(text):
-                break  # a number may go on
+            end = _behind_space(text, end)
+            if text[end : end + 1] not in (",", "]"):
+                break  # a number that goes on
             yield entry
             at, mark = end, ","
     raise ValueError("cut off")
