@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pipeline.config.layout import Layout
 from pipeline.core import texts
 from pipeline.core.errors import ArtifactError, DataError
 from pipeline.core.types import ImageLabels, ImageRecord
@@ -16,6 +18,7 @@ from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.split import SplitManifest, read_split, write_split
 from pipeline.store.dump import open_dump, write_dump
 from pipeline.store.proposals_file import StoredProposals, open_proposals, read_proposals, write_proposals
+from pipeline.store.vocabulary_file import read_vocabulary
 from tests.store.records import assert_equal, make_dump, make_proposals
 
 COUNT = 9
@@ -118,3 +121,17 @@ def test_ids_of_a_dump_are_read_by_ranges(tmp_path, vocabulary):
     assert not isinstance(reader.image_ids, tuple)
     assert tuple(reader.image_ids) == dump.image_ids
     assert tuple(reader.read(1, 3).image_ids) == dump.image_ids[1:3]
+
+
+def test_the_toyworld_in_columns_is_the_toyworld(tmp_path):
+    layout = Layout(Path(__file__).parents[2], "toyworld")
+    vocabulary = read_vocabulary(layout.vocabulary)
+    listed = read_split(layout.split("train"), vocabulary)
+    dense = np.zeros((len(listed), vocabulary.num_hois), bool)
+    for row, labels in enumerate(listed.labels):
+        dense[row, labels.hoi_ids] = True
+    write_split(tmp_path / "train.json", listed)
+    stored = read_split(tmp_path / "train.json", vocabulary)
+    assert tuple(stored.images) == listed.images
+    for manifest in (listed, stored):
+        assert (manifest.label_rows(vocabulary.num_hois).mask() == dense).all()
