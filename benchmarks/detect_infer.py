@@ -38,6 +38,7 @@ from benchmarks.measure import ROOT, describe_machine, json_option, measure_pair
 from benchmarks.synthetic_bags import random_model, vocabulary_of
 from pipeline.config.params import Params, load_params
 from pipeline.core.bags import BagBatch
+from pipeline.core.label_rows import LabelRows
 from pipeline.core.types import ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset
@@ -161,7 +162,7 @@ def infer_stage(size: str, params: Params, manifest: SplitManifest, folder: Path
     bags = BagDataset(
         manifest=manifest,
         proposals=random_proposals(manifest, vocabulary),
-        labels=np.zeros((len(manifest), vocabulary.num_hois), np.float32),
+        labels=LabelRows.none(len(manifest), vocabulary.num_hois),
         root=folder,
         image_side=params[ModelParams].image_size,
         max_proposals=params[InferParams].max_proposals,

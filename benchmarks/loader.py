@@ -53,7 +53,7 @@ def drawn_bags(
     return BagDataset(
         manifest=manifest,
         proposals=_random_proposals(manifest, reader.vocabulary, humans=humans, things=things),
-        labels=manifest.label_matrix(reader.vocabulary.num_hois),
+        labels=manifest.label_rows(reader.vocabulary.num_hois),
         root=folder,
         image_side=params[ModelParams].image_size,
         max_proposals=params[TrainParams].max_proposals,

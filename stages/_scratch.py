@@ -13,7 +13,7 @@ from pipeline.config.run import Run
 from pipeline.core.errors import ArtifactError
 from pipeline.core.names import SPLITS
 from pipeline.core.types import StageManifest
-from pipeline.data.split import read_split
+from pipeline.data.split import open_split
 from pipeline.store.files import sha256_of, write_json
 from pipeline.store.manifests import relative
 from pipeline.store.vocabulary_file import read_vocabulary
@@ -94,7 +94,7 @@ def _link_images(manifest: StageManifest, root: Path, folder: Path) -> None:
     for split in SPLITS:
         if relative(layout.split(split), root) not in manifest.inputs:
             continue
-        images = read_split(layout.split(split), read_vocabulary(layout.vocabulary))
+        images = open_split(layout, split, read_vocabulary(layout.vocabulary))
         if not Path(images.image_root).is_absolute():
             for index in range(len(images)):
                 _link(images.image_path(index, root), images.image_path(index, folder))

@@ -45,12 +45,13 @@ def command(dataset: str, device: str, scheduler: str | None, root: Path) -> Non
         )
         output = layout.image_labels("clip")
         write_image_labels(output, labels)
-        shown = labels.mask(vocabulary.num_hois)
+        shown = labels.rows(vocabulary.num_hois)
+        absent = np.setdiff1d(np.arange(vocabulary.num_hois), shown.hoi_ids).tolist()
         counts: dict[str, Any] = {
             "images": opened.num_images,
-            "images_with_labels": int(shown.any(1).sum()),
+            "images_with_labels": int(shown.labeled.sum()),
             "labels": len(labels.hoi_ids),
-            "classes_without": [vocabulary.hoi_name(row) for row in np.flatnonzero(~shown.any(0)).tolist()],
+            "classes_without": [vocabulary.hoi_name(row) for row in absent],
         }
         stage.finish([output], counts)
     click.echo(

@@ -39,7 +39,7 @@ def command(dataset: str, root: Path) -> None:
         for source, output in zip(found, outputs, strict=True):
             path = stage.take(layout.image_labels(source), COMMANDS[source].replace("-", "_"))
             labels = read_image_labels(path, source, manifest.image_ids, vocabulary.num_hois)
-            figures = agreement(labels.mask(vocabulary.num_hois), manifest.label_mask(vocabulary.num_hois))
+            figures = agreement(labels.rows(vocabulary.num_hois), manifest.label_rows(vocabulary.num_hois))
             write_json(output, {"source": source} | figures)
             click.echo(f"{source}: " + ", ".join(f"{name} {value}" for name, value in figures.items()))
         stage.finish(outputs, {"images": len(manifest)})

@@ -43,8 +43,7 @@ def command(dataset: str, root: Path) -> None:
         write_vocabulary(layout.vocabulary, reader.vocabulary)
         for split in splits:
             name = split.manifest.split
-            write_split(layout.split(name), split.manifest)
-            outputs.append(layout.split(name))
+            outputs += write_split(layout.split(name), split.manifest, layout.split_columns(name))
             if split.annotated is not None:
                 write_ground_truth(layout.ground_truth(name), split.annotated, split.manifest)
                 outputs.append(layout.ground_truth(name))

@@ -11,7 +11,7 @@ from pipeline.config.layout import Layout
 from pipeline.core.errors import ArtifactError, UserError, closed_file_error, printable
 from pipeline.core.names import SPLITS
 from pipeline.core.types import StageManifest
-from pipeline.data.split import read_split
+from pipeline.data.split import open_split
 from pipeline.store.chain import RecordedRun, makers
 from pipeline.store.files import files_below
 from pipeline.store.manifests import command_of, difference, differences, read_stage_manifest
@@ -75,7 +75,7 @@ def _faults(run: RecordedRun, root: Path, made_by: Mapping[str, RecordedRun], im
 def _changed_images(layout: Layout, manifest: StageManifest) -> Iterator[str]:
     """A line for each image that is not the one that `prepare` recorded."""
     for name in SPLITS:
-        split = read_split(layout.split(name), read_vocabulary(layout.vocabulary))
+        split = open_split(layout, name, read_vocabulary(layout.vocabulary))
         for index, record in enumerate(split.images):
             file = split.image_path(index, layout.root)
             if fault := difference(file, record.sha256):

@@ -71,7 +71,7 @@ def small_bags(
     return BagDataset(
         manifest=manifest,
         proposals=random_proposals(manifest, vocabulary, counts, seed=seed),
-        labels=manifest.label_matrix(vocabulary.num_hois),
+        labels=manifest.label_rows(vocabulary.num_hois),
         root=root,
         image_side=64,
         max_proposals=max_proposals,

@@ -61,6 +61,10 @@ class Layout:
         """Dataset manifest of a split: images and image-level labels, JSON, no boxes."""
         return self._manifests / f"{split}.json"
 
+    def split_columns(self, split: str) -> Path:
+        """Images and image-level labels of a split that is too large for its manifest, HDF5."""
+        return self.drawn_images / f"{split}.h5"
+
     def ground_truth(self, split: str) -> Path:
         """Annotated pairs of an evaluation split, JSON."""
         return self._cache / "ground_truth" / f"{split}.json"

@@ -53,7 +53,7 @@ def check_forms(
 
 
 def _is_of(found: np.dtype[Any], wanted: type[np.generic], convertible: bool) -> bool:
-    if convertible:
+    if convertible and not issubclass(wanted, np.bytes_):
         return found.kind in ("iu" if issubclass(wanted, np.integer) else "fiu")
     return np.issubdtype(found, wanted)
 

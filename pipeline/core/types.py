@@ -81,7 +81,7 @@ def shortened(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:80]}..."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageRecord:
     """One image of a manifest: path is relative to the dataset's image root; size in pixels.
 

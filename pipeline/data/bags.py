@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from pipeline.core.bags import BagBatch
 from pipeline.core.errors import ResourceError, UserError, resource_error
+from pipeline.core.label_rows import LabelRows
 from pipeline.core.seeding import numpy_generator, torch_generator
 from pipeline.core.types import Proposals
 from pipeline.data.images import open_split_image
@@ -27,7 +28,7 @@ from pipeline.data.role_cap import RoleCap
 from pipeline.data.split import SplitManifest
 from pipeline.store.features_file import SplitFeatures
 from pipeline.store.pair_labels_file import SplitPairLabels
-from pipeline.store.proposals_file import SplitProposals
+from pipeline.store.proposals_file import SplitProposals, StoredProposals
 from pipeline.store.ragged import offsets_of
 
 _NO_PAIRS = np.zeros((0, 3), np.int64)
@@ -64,7 +65,7 @@ class BagDataset(Dataset[Bag]):
     Args:
         manifest: images and labels.
         proposals: proposals of the same images.
-        labels: float32 [I, H], zeros for inference.
+        labels: of the same images; none for inference.
         root: repository root.
         image_side: pixels of the network's square input.
         max_proposals: kept per image, best scores first; a `RoleCap` keeps the best of each role.
@@ -84,8 +85,8 @@ class BagDataset(Dataset[Bag]):
         self,
         *,
         manifest: SplitManifest,
-        proposals: SplitProposals,
-        labels: NDArray[np.float32],
+        proposals: SplitProposals | StoredProposals,
+        labels: LabelRows,
         root: Path,
         image_side: int,
         max_proposals: int | RoleCap,
@@ -96,11 +97,11 @@ class BagDataset(Dataset[Bag]):
         features: SplitFeatures | None = None,
         complete: bool = True,
     ) -> None:
-        self.seen = np.ones(labels.shape[1], np.bool_) if unseen is None else ~unseen
-        self.labels = labels if unseen is None else labels * self.seen
+        self.seen = np.ones(labels.num_hois, np.bool_) if unseen is None else ~unseen
+        self.labels = labels if unseen is None else labels.of_classes(self.seen)
         self.manifest, self.proposals = manifest, proposals
         everything = complete and unseen is None
-        self.learned = np.arange(len(labels)) if everything else np.flatnonzero(self.labels.any(1))
+        self.learned = np.arange(len(labels)) if everything else np.flatnonzero(self.labels.labeled)
         self.root, self.image_side, self.max_proposals = root, image_side, max_proposals
         self.class_probabilities = class_probabilities
         self.pair_labels, self.features = pair_labels, features
@@ -112,7 +113,7 @@ class BagDataset(Dataset[Bag]):
     @property
     def label_rate(self) -> float:
         """Mean label over learned images and seen classes."""
-        return float(self.labels.sum() / np.float32(len(self.learned) * self.seen.sum()))  # those left out add zeros
+        return float(np.float32(len(self.labels.hoi_ids)) / np.float32(len(self.learned) * self.seen.sum()))
 
     def __getitem__(self, index: int) -> Bag:
         record = self.manifest.images[index]
@@ -124,7 +125,7 @@ class BagDataset(Dataset[Bag]):
             pixels=self._pixels(index),
             size=(record.width, record.height),
             proposals=found,
-            labels=self.labels[index],
+            labels=self.labels.of_image(index),
             pair_labels=self._pair_labels(index),
             features=None if self.features is None else torch.from_numpy(self.features.image(index)),
         )
@@ -343,6 +344,6 @@ def _shared(batch: BagBatch) -> BagBatch | UserError:
     return batch
 
 
-def permuted_labels(labels: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
-    """Labels [I, H] permuted among the images: a control that cannot learn which image shows what."""
-    return labels[numpy_generator(seed, "shuffled labels").permutation(len(labels))]
+def permuted_labels(labels: LabelRows, seed: int) -> LabelRows:
+    """Labels permuted among the images: a control that cannot learn which image shows what."""
+    return labels.take(numpy_generator(seed, "shuffled labels").permutation(len(labels)))

@@ -48,15 +48,16 @@ def _rows(
     try:
         header = [name.strip().lower() for name in next(reader, [])]
         _check_header(path, header, required, optional)
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            if not any(cells):
                 continue
             if len(cells) != len(header):
                 raise DataError(
                     f"{path} line {reader.line_num}: {len(cells)} cells, expected {len(header)} ({','.join(header)}); "
                     'put text that holds a comma into "quotes"'
                 )
-            yield reader.line_num, {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+            yield reader.line_num, dict(zip(header, cells, strict=True))
     except csv.Error as error:
         raise DataError(f"{path} line {reader.line_num}: not CSV ({error}); check its quotes") from None
 

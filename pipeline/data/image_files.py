@@ -8,33 +8,46 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline.core.errors import DataError, did_you_mean
-from pipeline.store.files import files_below
+from pipeline.store.files import names_below
 
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"
 )  # fmt: skip
 # Cannot be read, but are found: opening one gives an error, where leaving it out would be silent.
 _UNREADABLE_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".jp2")
+_SUFFIXES = frozenset([*IMAGE_SUFFIXES, *_UNREADABLE_SUFFIXES])
 
 
-def images_in(folder: Path, *, below: bool) -> list[Path]:
-    """Image files of a folder by suffix, in name order, hidden ones left out; `below` includes its sub-folders.
-
-    Broken links, pipes and kinds of image that cannot be read are among them; opening them gives the error.
+def image_names(folder: Path) -> list[str]:
+    """Image files as of `images_in` in a folder and its sub-folders, as paths relative to it, in no order.
 
     Raises:
         OSError: the folder, or one below, cannot be read.
     """
-    found = files_below(folder) if below else folder.iterdir()
-    return sorted(path for path in found if _is_image(path.relative_to(folder)) and not path.is_dir())
+    found = []
+    for place, names in names_below(folder):
+        parts = place.relative_to(folder).parts
+        if not any(part.startswith(".") for part in parts):
+            inside = "".join(f"{part}/" for part in parts)
+            found += [inside + name for name in names if _has_suffix(name) and not name.startswith(".")]
+    return found
 
 
-def _is_image(path: Path) -> bool:
-    return _has_suffix(path) and not any(part.startswith(".") for part in path.parts)
+def images_in(folder: Path) -> list[Path]:
+    """Image files of a folder by suffix, in name order, hidden ones left out.
+
+    Broken links, pipes and kinds of image that cannot be read are among them; opening them gives the error.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    found = (path for path in folder.iterdir() if _has_suffix(path.name) and not path.name.startswith("."))
+    return sorted(path for path in found if not path.is_dir())
 
 
-def _has_suffix(path: Path) -> bool:
-    return path.suffix.lower() in (*IMAGE_SUFFIXES, *_UNREADABLE_SUFFIXES)
+def _has_suffix(name: str) -> bool:
+    stem, dot, suffix = name.rpartition(".")
+    return bool(stem) and dot + suffix.lower() in _SUFFIXES
 
 
 def as_utf8(text: str) -> str:
@@ -71,12 +84,12 @@ def find_images(arguments: Sequence[str]) -> list[Path]:
 def _expanded(argument: str) -> Iterable[Path]:
     path = Path(argument)
     if _is_folder(path):
-        return images_in(path, below=False)
+        return images_in(path)
     if os.path.lexists(path):
         return [path]
     # Path.glob refuses absolute patterns.
     matches = (Path(match) for match in sorted(glob.glob(argument, recursive=True)))  # noqa: PTH207
-    return [match for match in matches if not _is_folder(match) and _has_suffix(match)]
+    return [match for match in matches if not _is_folder(match) and _has_suffix(match.name)]
 
 
 def _is_folder(path: Path) -> bool:

@@ -91,7 +91,8 @@ def open_split_image(manifest: SplitManifest, index: int, root: Path) -> Image.I
     Raises:
         DataError: as `open_image` and `check_usable_size`, or of another digest or size than recorded.
     """
-    record, path = manifest.images[index], manifest.image_path(index, root)
+    record = manifest.images[index]
+    path = root / manifest.image_root / record.path
     image = open_image(path, upright=manifest.upright, sha256=record.sha256)
     expected = (record.width, record.height)
     if image.size != expected:

@@ -7,16 +7,18 @@ become underscores; verbs are in base form ("ride", "sit on"), as prompts expect
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from pipeline.core.errors import DataError, did_you_mean
 from pipeline.core.names import SPLITS
 from pipeline.data.csv_file import read_rows
 
+_ODD_PARTS = frozenset(["", ".", ".."])  # of a path; one without them is as short as can be
 _REQUIRED, _OPTIONAL = ("image", "verb", "object"), ("split",)
 
 
-@dataclass
+@dataclass(slots=True)
 class LabeledImage:
     """One image: first line that names it, its split (None without that column), and line of each (verb, object)."""
 
@@ -64,6 +66,8 @@ def read_class_csv(path: Path) -> list[tuple[str, str]]:
 
 def image_path_of(text: str, where: str) -> str:
     """Return the path of an image as rows name it; raises DataError where it leaves the folder of the file."""
+    if not _ODD_PARTS.intersection(text.split("/")):
+        return text
     path = PurePosixPath(text)
     if not path.parts:
         raise DataError(f"{where}: names no image; expected a path relative to the folder of this file")
@@ -80,6 +84,7 @@ def split_of(text: str, where: str) -> str:
     return name
 
 
+@lru_cache(maxsize=4096)
 def plain_name(text: str) -> str:
     """Return a verb or object as the vocabulary spells it: lower case, underscores for spaces."""
     return "_".join(text.lower().replace("_", " ").split())

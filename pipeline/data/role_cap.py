@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.core.types import IntArray
-from pipeline.store.proposals_file import SplitProposals
+from pipeline.store.proposals_file import SplitProposals, StoredProposals
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class RoleCap:
         num_humans, num_others = self._kept(np.array(len(humans)), np.array(len(others)))
         return np.sort(np.concatenate([humans[:num_humans], others[:num_others]]))
 
-    def left_out(self, proposals: SplitProposals, images: IntArray) -> str | None:
+    def left_out(self, proposals: SplitProposals | StoredProposals, images: IntArray) -> str | None:
         """One line on what is left out of these images; None where nothing is."""
         sums = np.concatenate([np.zeros(1, np.int64), np.cumsum(proposals.object_ids == self.human)])
         humans = np.diff(sums[proposals.offsets])[images]

@@ -9,6 +9,7 @@ This file checks the form, value by value; whether boxes and labels make sense i
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from pipeline.core.errors import DataError
 from pipeline.core.types import shortened
 from pipeline.data.split import SplitManifest
 from pipeline.detection.image_lookup import ImageLookup
-from pipeline.store.json_file import load_json
+from pipeline.store.json_file import list_entries, load_json
 
 _LARGEST = 1e30  # a number that float32 holds; pixels, scores and labels are far below
 
@@ -46,17 +47,14 @@ def read_detections(source: Path, manifest: SplitManifest) -> FlatDetections:
 
 
 def _read_coco_results(path: Path, lookup: ImageLookup) -> FlatDetections:
-    data = load_json(path)
-    if not isinstance(data, list):
-        raise DataError(f"{path}: not COCO results; expected a list of image_id, category_id, bbox, score")
-    rows, boxes, scores, labels = [], [], [], []
-    for number, entry in enumerate(data):
+    found = _Growing()
+    for number, entry in enumerate(list_entries(path, "COCO results", "image_id, category_id, bbox, score")):
         try:
-            rows.append(lookup.row(_image_id(_field(entry, "image_id"))))
+            found.rows.append(lookup.row(_image_id(_field(entry, "image_id"))))
             x, y, width, height = _box(_field(entry, "bbox"), "bbox", "[x, y, w, h]")
-            boxes.append((x, y, x + width, y + height))
-            scores.append(_number(_field(entry, "score"), "score"))
-            labels.append(_whole(_field(entry, "category_id"), "category_id"))
+            found.boxes.extend((x, y, x + width, y + height))
+            found.scores.append(_number(_field(entry, "score"), "score"))
+            found.labels.append(_whole(_field(entry, "category_id"), "category_id"))
         except _FormError as error:
             raise DataError(
                 f"{path}: not COCO results, entry {number} {error}; "
@@ -64,15 +62,14 @@ def _read_coco_results(path: Path, lookup: ImageLookup) -> FlatDetections:
             ) from None
         except DataError as error:
             raise DataError(f"{path}: entry {number}: {error}") from None
-    return _flat(rows, boxes, scores, labels)
+    return found.flat()
 
 
 def _read_folder(folder: Path, lookup: ImageLookup) -> FlatDetections:
     files = sorted(folder.rglob("*.json"))
     if not files:
         raise DataError(f"{folder}: holds no .json file; expected one per image, named after it")
-    rows: list[int] = []
-    columns: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
+    whole = _Growing()
     file_of: dict[int, Path] = {}
     for file in files:
         try:
@@ -82,11 +79,12 @@ def _read_folder(folder: Path, lookup: ImageLookup) -> FlatDetections:
         if row in file_of:
             raise DataError(f"{file}: of the same image as {file_of[row]}; expected one file per image")
         file_of[row] = file
-        found = _read_image(file)
-        rows += [row] * len(found[0])
-        for column, values in zip(columns, found, strict=True):
-            column.extend(values)
-    return _flat(rows, *columns)
+        boxes, scores, labels = _read_image(file)
+        whole.rows.extend([row] * len(boxes))
+        whole.boxes.extend(value for box in boxes for value in box)
+        whole.scores.extend(scores)
+        whole.labels.extend(labels)
+    return whole.flat()
 
 
 def _read_image(file: Path) -> tuple[list[Any], list[Any], list[Any]]:
@@ -103,13 +101,18 @@ def _read_image(file: Path) -> tuple[list[Any], list[Any], list[Any]]:
     return boxes, scores, labels
 
 
-def _flat(rows: list[int], boxes: list[Any], scores: list[float], labels: list[int]) -> FlatDetections:
-    return FlatDetections(
-        np.array(rows, np.int64),
-        np.array(boxes, np.float64).reshape(-1, 4),
-        np.array(scores, np.float64),
-        np.array(labels, np.int64),
-    )
+class _Growing:
+    """Columns of detections that are read one by one, as numbers and not as objects."""
+
+    def __init__(self) -> None:
+        self.rows, self.labels = array("q"), array("q")
+        self.boxes, self.scores = array("d"), array("d")
+
+    def flat(self) -> FlatDetections:
+        """The columns so far."""
+        rows, labels = (np.array(column, np.int64) for column in (self.rows, self.labels))
+        boxes, scores = (np.array(column, np.float64) for column in (self.boxes, self.scores))
+        return FlatDetections(rows, boxes.reshape(-1, 4), scores, labels)
 
 
 class _FormError(Exception):

@@ -14,21 +14,15 @@ from pipeline.core.errors import DataError, did_you_mean
 from pipeline.core.types import ImageRecord
 from pipeline.data.split import SplitManifest
 
+_LEVELS, _NUMBERS = range(3), 3  # of names: the first that has a name is used
+
 
 class ImageLookup:
     """Finds rows of a manifest; built once for many names."""
 
     def __init__(self, manifest: SplitManifest) -> None:
         self._manifest = manifest
-        # Name to rows, the most exact names first; the first level that has a name is used.
-        self._levels: tuple[defaultdict[str, list[int]], ...] = tuple(defaultdict(list) for _ in range(3))
-        self._numbers: defaultdict[str, list[int]] = defaultdict(list)
-        for row, record in enumerate(manifest.images):
-            for level, names in zip(self._levels, _names(record), strict=True):
-                for name in names:
-                    level[name].append(row)
-            if number := re.search("[0-9]+$", _bare_id(record)):
-                self._numbers[_without_zeros(number[0])].append(row)
+        self._tables: dict[int, _Table] = {}
 
     def row(self, name: str | int) -> int:
         """Return the row of one image.
@@ -37,12 +31,20 @@ class ImageLookup:
             DataError: no image has that name, or several have.
         """
         text = str(name)
-        rows = next((level[text] for level in self._levels if text in level), [])
+        rows = next((found for level in _LEVELS if (found := self._table(level).rows(text))), [])
         if not rows and text.isascii() and text.isdecimal():
-            rows = self._numbers.get(_without_zeros(text), [])
+            rows = self._table(_NUMBERS).rows(_without_zeros(text))
         if len(rows) != 1:
             raise DataError(self._fault(text, rows))
         return rows[0]
+
+    def _table(self, level: int) -> _Table:
+        """Rows by the names of one level; most files need the first alone, and all would take memory."""
+        if level not in self._tables:
+            self._tables[level] = _Table()
+            for row, record in enumerate(self._manifest.images):
+                self._tables[level].add(_names(record, level), row)
+        return self._tables[level]
 
     def _fault(self, name: str, rows: list[int]) -> str:
         manifest = self._manifest
@@ -55,14 +57,33 @@ class ImageLookup:
         return line + (f', like "{manifest.image_ids[0]}" with or without suffix' if len(manifest) else "")
 
 
-def _names(record: ImageRecord) -> tuple[set[str], ...]:
-    """Names of one image, the most exact first."""
-    path = PurePosixPath(record.path)
-    return (
-        {record.image_id, record.path},
-        {_bare_id(record), _bare_id(record) + path.suffix, path.with_suffix("").as_posix()},
-        {path.name, path.stem},
-    )
+class _Table:
+    """Rows by name; a list is made only of names that several images have."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, int] = {}
+        self._others: defaultdict[str, list[int]] = defaultdict(list)
+
+    def add(self, names: set[str], row: int) -> None:
+        for name in names:
+            if self._first.setdefault(name, row) != row:
+                self._others[name].append(row)
+
+    def rows(self, name: str) -> list[int]:
+        return [self._first[name], *self._others.get(name, [])] if name in self._first else []
+
+
+def _names(record: ImageRecord, level: int) -> set[str]:
+    """Names of one image, the most exact at level 0."""
+    if level == 0:
+        return {record.image_id, record.path}
+    path, bare = PurePosixPath(record.path), _bare_id(record)
+    if level == 1:
+        return {bare, bare + path.suffix, path.with_suffix("").as_posix()}
+    if level == _NUMBERS:
+        number = re.search("[0-9]+$", bare)
+        return {_without_zeros(number[0])} if number else set()
+    return {path.name, path.stem}
 
 
 def _bare_id(record: ImageRecord) -> str:

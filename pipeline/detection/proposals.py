@@ -20,7 +20,7 @@ from pipeline.core.errors import DataError, did_you_mean
 from pipeline.core.types import HalfArray, Proposals
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.images import open_split_image
-from pipeline.data.split import SplitManifest, read_split
+from pipeline.data.split import SplitManifest, open_split
 from pipeline.detection.batches import batches_of_one_size
 from pipeline.detection.class_probabilities import CLASS_PROBABILITIES
 from pipeline.detection.detectors import Detector, load_detector
@@ -152,7 +152,7 @@ class DetectJob:
     def open(self) -> DetectWork:
         """Read everything; raises UserError for a missing or damaged file, or a detector of other categories."""
         vocabulary = read_vocabulary(self.layout.vocabulary)
-        manifest = read_split(self.layout.split(self.split), vocabulary)
+        manifest = open_split(self.layout, self.split, vocabulary)
         root = self.layout.root
         detector, device = load_detector(self.params, root=root), open_device(self.device)
         place(detector.model, device, channels_last=self.channels_last)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pipeline.core.arrays import Form
 from pipeline.core.class_groups import ClassGroups
 from pipeline.core.errors import DataError, ParamError, did_you_mean
+from pipeline.core.label_rows import LabelRows
 from pipeline.core.types import Detections, check_boxes
 from pipeline.evaluation.detections_file import (
     HICODET_COLUMNS,
@@ -137,7 +138,11 @@ def _hicodet_truth(given: Columns) -> tuple[GroundTruth, NDArray[np.int64], NDAr
         raise DataError(f"{where}: rare is {rare.dtype} {list(rare.shape)}; expected bool [H = {num_hois}]")
     forms = {name: form for name, form in HICODET_COLUMNS.items() if name != "scores"}
     pairs: dict[str, Any] = _triplets(given, forms, where, int(num_images), num_hois)
-    truth = GroundTruth(**pairs, num_images=int(num_images), image_hois=None if shown is None else shown.astype(bool))
+    if shown is not None and shown.shape != (num_images, num_hois):
+        expected = f"{num_images} images x {num_hois} HOI classes"
+        raise DataError(f"image_hois: shape {shown.shape}, expected {expected}")
+    labels = None if shown is None else LabelRows.of_mask(shown)
+    truth = GroundTruth(**pairs, num_images=int(num_images), image_hois=labels)
     return truth, object_ids, rare
 
 

@@ -254,7 +254,7 @@ def _blocks(truth: GroundTruth, *, keep_labels: bool) -> list[_Block]:
             human_boxes=truth.human_boxes[rows],
             object_boxes=truth.object_boxes[rows],
             num_images=stop - start,
-            image_hois=None if labels is None else labels[start:stop],
+            image_hois=None if labels is None else labels.part(start, stop),
         )
         blocks.append(_Block(start, stop, part, rows))
     return blocks

@@ -204,15 +204,13 @@ def counted_cells(rules: Rules, truth: GroundTruth, index: TruthIndex) -> NDArra
     counted = rules.deviations.counted
     if counted == "all":
         return None
-    shape = (truth.num_images, rules.num_hois)
     if counted == "classes_of_image":
         return index.group >= 0
     if counted == "images_with_pairs":
         return np.repeat(np.bincount(truth.image_index, minlength=truth.num_images) > 0, rules.num_hois)
-    shown = (index.group >= 0).reshape(shape) if truth.image_hois is None else truth.image_hois
-    image_index, hoi_id = np.nonzero(shown)
+    shown = truth.shown(rules.num_hois)
     labeled = np.zeros((truth.num_images, int(rules.hoi_object_ids.max(initial=-1)) + 1), dtype=np.bool_)  # [I, C]
-    labeled[image_index, rules.hoi_object_ids[hoi_id]] = True
+    labeled[shown.image_index, rules.hoi_object_ids[shown.hoi_ids]] = True
     return labeled.take(rules.hoi_object_ids, axis=1).ravel()
 
 
@@ -241,8 +239,9 @@ def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
 
 def check_truth(truth: GroundTruth, rules: Rules) -> None:
     """Refuse annotations of other classes; raises DataError."""
-    if truth.image_hois is not None and truth.image_hois.shape != (truth.num_images, rules.num_hois):
-        found, expected = truth.image_hois.shape, f"{truth.num_images} images x {rules.num_hois} HOI classes"
+    labels = truth.image_hois
+    if labels is not None and (len(labels), labels.num_hois) != (truth.num_images, rules.num_hois):
+        found, expected = (len(labels), labels.num_hois), f"{truth.num_images} images x {rules.num_hois} HOI classes"
         raise DataError(f"image_hois: shape {found}, expected {expected}")
     check_range(truth.hoi_id, rules.num_hois, "ground truth: hoi_id", "HOI classes")
 

@@ -136,7 +136,7 @@ def score_dump(
     if evaluation.errors is not None:
         numbers |= error_figures(evaluation.errors)
     labels = truth.image_hois
-    if labels is not None and labels.any() and (of_images := image_level_metrics(dump, labels, groups)):
+    if labels is not None and len(labels.hoi_ids) and (of_images := image_level_metrics(dump, labels, groups)):
         numbers["image_level"] = of_images
     if people is not None:
         detections = fuse(dump.read(), params, None if times is None else times.read())

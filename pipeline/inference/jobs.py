@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipeline.config.layout import Layout
 from pipeline.config.run import Run
 from pipeline.config.sections import digest_of
 from pipeline.core.device import open_device, place
+from pipeline.core.label_rows import LabelRows
 from pipeline.data.bags import BagDataset
 from pipeline.data.split import take_split
 from pipeline.inference.pair_outputs import InferWork
@@ -20,7 +19,7 @@ from pipeline.inference.represent_split import RepresentWork
 from pipeline.methods.model import model_from_config
 from pipeline.store.checkpoint import load_checkpoint
 from pipeline.store.inputs import StageInputs
-from pipeline.store.proposals_file import read_proposals
+from pipeline.store.proposals_file import open_proposals
 
 _ANNOTATED = 'run "weakhoi annotated-proposals --dataset {} --split {}"'
 
@@ -55,7 +54,7 @@ class SplitRun:
         for path in model.outside_files:
             inputs.note(path)
         class_probabilities = model.method.needs_class_probabilities
-        proposals = read_proposals(
+        proposals = open_proposals(
             boxes,
             image_ids=manifest.image_ids,
             objects=vocabulary.objects,
@@ -65,7 +64,7 @@ class SplitRun:
         bags = BagDataset(
             manifest=manifest,
             proposals=proposals,
-            labels=np.broadcast_to(np.zeros(vocabulary.num_hois, np.float32), (len(manifest), vocabulary.num_hois)),
+            labels=LabelRows.none(len(manifest), vocabulary.num_hois),
             root=layout.root,
             image_side=model.image_size,
             max_proposals=sizes.max_proposals,

@@ -22,6 +22,7 @@ from pipeline.config.layout import Layout
 from pipeline.config.sections import digest_of
 from pipeline.core.bags import BagBatch
 from pipeline.core.device import open_device, place
+from pipeline.core.label_rows import LabelRows
 from pipeline.data.bags import BagDataset
 from pipeline.data.split import take_split
 from pipeline.inference.bag_work import BagWork, cut_by_image
@@ -121,7 +122,7 @@ class LabelJob:
         bags = BagDataset(
             manifest=manifest,
             proposals=proposals,
-            labels=np.broadcast_to(np.zeros(vocabulary.num_hois, np.float32), (len(manifest), vocabulary.num_hois)),
+            labels=LabelRows.none(len(manifest), vocabulary.num_hois),
             root=layout.root,
             image_side=self.model.image_size,
             max_proposals=self.params.max_proposals,

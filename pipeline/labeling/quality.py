@@ -5,24 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from pipeline.core.label_rows import LabelRows
 
 
-def agreement(found: NDArray[np.bool_], annotated: NDArray[np.bool_]) -> dict[str, Any]:
+def agreement(found: LabelRows, annotated: LabelRows) -> dict[str, Any]:
     """Return figures for a file; percentages have two decimals.
 
     `precision` and `recall` are over all labels; `class_f1` is the mean of the F1 of classes that are annotated.
 
     Args:
-        found: bool [I, H].
-        annotated: bool [I, H].
+        found, annotated: of the same images and classes.
     """
-    right, made, true = ((mask.sum(0)) for mask in (found & annotated, found, annotated))
+    num_hois = found.num_hois
+    made_cells, true_cells = (labels.image_index * num_hois + labels.hoi_ids for labels in (found, annotated))
+    shared = np.intersect1d(made_cells, true_cells, assume_unique=True) % max(num_hois, 1)
+    ids = (shared, found.hoi_ids, annotated.hoi_ids)
+    right, made, true = (np.bincount(hoi_ids, minlength=num_hois) for hoi_ids in ids)
     shown = true > 0
     f1 = 2 * right[shown] / (made + true)[shown]
     return {
         "images": len(found),
-        "images_with_labels": int(found.any(1).sum()),
+        "images_with_labels": int(found.labeled.sum()),
         "labels": int(made.sum()),
         "annotated": int(true.sum()),
         "precision": _percent(right.sum(), made.sum()),

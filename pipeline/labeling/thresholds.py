@@ -7,6 +7,8 @@ I images, H HOI classes, K (image, class) rows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pipeline.core.errors import DataError
@@ -22,7 +24,7 @@ def label_by_scores(
     counts: IntArray,
     hoi_ids: IntArray,
     scores: FloatArray,
-    image_ids: tuple[str, ...],
+    image_ids: Sequence[str],
     vocabulary: Vocabulary,
     params: LabelParams,
 ) -> SplitLabels:

@@ -4,12 +4,13 @@ It holds all that `evaluate` needs beside the ground truth. I images, N proposal
 `proposal_offsets` [I + 1], `boxes` [N, 4], `proposal_scores` [N], `object_ids` [N], `pair_offsets` [I + 1],
 `human_index`, `object_index` [M] (rows of the image's proposals), and the outputs that the method declares, a row an
 image or a pair. Outputs, boxes and scores are float32, all else int64. Attributes: vocabulary, image ids, variant, and
-`columns`, the declaration of the outputs (`core/outputs.py`).
+`columns`, the declaration of the outputs (`core/outputs.py`). Ids of many images are an array `image_id` uint8
+[I, bytes], which the attribute then names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from pipeline.core.arrays import Form
+from pipeline.core import texts
+from pipeline.core.arrays import Form, check_forms
 from pipeline.core.outputs import OutputColumn
 from pipeline.core.types import FloatArray, IntArray, check_text
 from pipeline.core.vocabulary import Vocabulary
+from pipeline.store.hdf5_file import encode_strings
 from pipeline.store.proposals_file import check_proposals
 from pipeline.store.ragged import Column, Table, check_made_for, reading
 from pipeline.store.zarr_files import open_whole_array, write_zarr
@@ -36,6 +39,7 @@ _FORMS = {
     "human_index": Form(np.int64, ("M",)),
     "object_index": Form(np.int64, ("M",)),
 }
+_IDS = "image_id"  # name of the array of image ids of many images
 _WHAT, _INFER = "not a prediction dump", 'run "dvc repro infer"'
 
 
@@ -47,7 +51,7 @@ class PredictionDump:
     """
 
     vocabulary: Vocabulary
-    image_ids: tuple[str, ...]
+    image_ids: Sequence[str]
     variant: str
     columns: tuple[OutputColumn, ...]
     outputs: Mapping[str, FloatArray]
@@ -74,13 +78,17 @@ def write_dump(
     **arrays: Column | NDArray[Any],
 ) -> None:
     """Write a dump atomically: the fields of `PredictionDump`, each array in memory or a `Column`."""
+    many = {}
+    if len(image_ids) > texts.MANY:
+        names = encode_strings(image_ids)
+        many = {_IDS: names.view(np.uint8).reshape(len(names), -1)}
     write_zarr(
         path,
-        {name: arrays[name] for name in _FORMS} | {column.name: outputs[column.name] for column in columns},
+        {name: arrays[name] for name in _FORMS} | {column.name: outputs[column.name] for column in columns} | many,
         attributes={
             "variant": variant,
             "vocabulary": vocabulary.to_json(),
-            "image_ids": list(image_ids),
+            "image_ids": _IDS if many else list(image_ids),
             "columns": [asdict(column) for column in columns],
         },
         chunk_rows=_CHUNK_ROWS,
@@ -93,7 +101,7 @@ class DumpReader:
 
     path: Path
     vocabulary: Vocabulary
-    image_ids: tuple[str, ...]
+    image_ids: Sequence[str]
     variant: str
     columns: tuple[OutputColumn, ...]
     table: Table
@@ -116,16 +124,17 @@ class DumpReader:
             _check_values(part)
         return part
 
-    def read_output(self, name: str) -> FloatArray:
-        """One output of the method, of all images; float32, a row an image or a pair.
+    def read_output(self, name: str, images: int) -> Iterator[FloatArray]:
+        """Yield one output of images, float32, a row an image, so many at once.
 
         Raises:
             ArtifactError: damaged, or numbers that are not finite.
         """
-        with reading(self.path, _WHAT, _INFER):
-            logits = np.asarray(self.table.arrays[name][:], np.float32)
-            _check_finite(name, logits)
-        return logits
+        for start in range(0, len(self), images):
+            with reading(self.path, _WHAT, _INFER):
+                logits = np.asarray(self.table.arrays[name][start : start + images], np.float32)
+                _check_finite(name, logits)
+            yield logits
 
 
 def read_dump(path: Path, **expected: Any) -> PredictionDump:
@@ -137,7 +146,7 @@ def open_dump(
     path: Path,
     *,
     vocabulary: Vocabulary | None = None,
-    image_ids: tuple[str, ...] | None = None,
+    image_ids: Sequence[str] | None = None,
     run: str | None = None,
     remedy: str = _INFER,
 ) -> DumpReader:
@@ -158,7 +167,7 @@ def open_dump(
             for column in columns
         }
         arrays = {name: _open_sharded(path, group, name) for name in forms}
-        found_ids = tuple(attributes["image_ids"])
+        found_ids = _image_ids(path, group, attributes)
         table = Table.of(arrays, forms, len(found_ids))
         dump = DumpReader(path, found, found_ids, attributes["variant"], columns, table)
     for field in fields(Vocabulary) if vocabulary else ():
@@ -171,10 +180,33 @@ def open_dump(
 
 def _check_names(attributes: Mapping[str, Any]) -> None:
     check_text(attributes["variant"], "variant")
+
+
+def _image_ids(path: Path, group: zarr.Group, attributes: Mapping[str, Any]) -> Sequence[str]:
+    """Ids from the attributes, or, where these name it, from an array that is read by ranges."""
+    if attributes["image_ids"] == _IDS:
+        array = _open_sharded(path, group, _IDS)
+        check_forms({_IDS: array}, {_IDS: Form(np.uint8, ("I", "bytes"))})
+        return texts.Texts(_ByteRows(array))
     if not isinstance(attributes["image_ids"], list):
         raise TypeError("image_ids is no list")
     for row, image_id in enumerate(attributes["image_ids"]):
         check_text(image_id, f"image_ids: row {row}")
+    return tuple(attributes["image_ids"])
+
+
+@dataclass(frozen=True)
+class _ByteRows:
+    """An array uint8 [n, width] as a column of texts."""
+
+    array: zarr.Array[Any]
+
+    def __len__(self) -> int:
+        return int(self.array.shape[0])
+
+    def __getitem__(self, rows: slice) -> NDArray[np.bytes_]:
+        found = np.ascontiguousarray(self.array[rows], np.uint8)
+        return found.view(f"S{found.shape[1]}").reshape(len(found))
 
 
 def _open_sharded(path: Path, group: zarr.Group, name: str) -> zarr.Array[Any]:

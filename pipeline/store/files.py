@@ -235,7 +235,12 @@ def sha256_of(path: Path) -> str:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """All files in a folder and its sub-folders; links to folders are not followed.
+    """All files in a folder and its sub-folders; errors as `names_below`."""
+    return (place / name for place, names in names_below(folder) for name in names)
+
+
+def names_below(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """A folder and its sub-folders, each with the names of its files; links to folders are not followed.
 
     Raises:
         OSError: a folder cannot be read (`Path.rglob` skips it silently).
@@ -244,5 +249,4 @@ def files_below(folder: Path) -> Iterator[Path]:
     def fail(error: OSError) -> None:
         raise error
 
-    for place, _, names in os.walk(folder, onerror=fail):
-        yield from (Path(place) / name for name in names)
+    return ((Path(place), names) for place, _, names in os.walk(folder, onerror=fail))

@@ -6,8 +6,10 @@ Files are byte-reproducible: no timestamps, fixed order.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core import texts
 from pipeline.core.arrays import Form
 from pipeline.core.errors import ArtifactError, resource_error
 from pipeline.store.file_content import content_of
@@ -84,10 +87,59 @@ def read_columns(file: h5py.File, forms: Mapping[str, Form], images: int = 0) ->
         DataError: as `Table.of`.
         KeyError, TypeError: no such dataset.
     """
-    for name in forms:
+    _check_datasets(file, forms)
+    return Table.of(file, forms, images, convertible=True).read()
+
+
+def open_columns(path: Path, file: h5py.File, forms: Mapping[str, Form], images: int) -> Table:
+    """The table of an open file; of many images, it is read by ranges after the file is closed.
+
+    Raises:
+        DataError, KeyError, TypeError: as `read_columns`.
+    """
+    _check_datasets(file, forms)
+    many = images > texts.MANY
+    columns = {name: StoredColumn.of(path, file[name]) for name in forms} if many else file
+    return Table.of(columns, forms, images, convertible=True)
+
+
+def _check_datasets(file: h5py.File, names: Iterable[str]) -> None:
+    for name in names:
         if not isinstance(file[name], h5py.Dataset):
             raise TypeError(f"{name} is no dataset")
-    return Table.of(file, forms, images, convertible=True).read()
+
+
+@dataclass(frozen=True)
+class StoredColumn:
+    """A dataset of a file that is read by ranges; each process opens the file for itself.
+
+    `stamp` tells the file from one that has replaced it since.
+    """
+
+    path: Path
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    stamp: tuple[int, int]
+
+    @classmethod
+    def of(cls, path: Path, dataset: h5py.Dataset) -> StoredColumn:
+        """A dataset of the open file at `path`."""
+        status = path.stat()
+        name = dataset.name.lstrip("/")
+        return cls(path, name, dataset.shape, dataset.dtype, (status.st_ino, status.st_mtime_ns))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        found: NDArray[Any] = _dataset(self, os.getpid())[rows]
+        return found
+
+
+@lru_cache(maxsize=64)
+def _dataset(column: StoredColumn, process: int) -> h5py.Dataset:
+    return h5py.File(column.path, "r")[column.name]
 
 
 def read_texts(holder: Mapping[str, Any], name: str) -> tuple[str, ...]:
@@ -104,6 +156,14 @@ def read_texts(holder: Mapping[str, Any], name: str) -> tuple[str, ...]:
     return tuple(item if isinstance(item, str) else item.decode() for item in items)
 
 
+def read_many_texts(path: Path, file: h5py.File, name: str) -> Sequence[str]:
+    """Read a list of texts as `read_texts`; many, of a fixed width, are read by ranges after the file is closed."""
+    array = file[name]
+    if isinstance(array, h5py.Dataset) and array.dtype.kind == "S" and array.ndim == 1 and len(array) > texts.MANY:
+        return texts.Texts(StoredColumn.of(path, array))
+    return read_texts(file, name)
+
+
 def read_text(file: h5py.File, name: str) -> str:
     """Read an attribute that is one text; errors as `read_texts`."""
     return read_texts({name: [file.attrs[name]]}, name)[0]
@@ -111,6 +171,8 @@ def read_text(file: h5py.File, name: str) -> str:
 
 def encode_strings(names: Sequence[str]) -> NDArray[np.bytes_]:
     """Return names as fixed-width UTF-8 bytes."""
+    if isinstance(names, texts.Texts):
+        return np.concatenate([np.zeros(0, "S1"), *names.blocks()])
     return np.array([name.encode() for name in names], dtype=np.bytes_) if names else np.zeros(0, "S1")
 
 

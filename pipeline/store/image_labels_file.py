@@ -5,6 +5,7 @@ The attribute `source` says what made them: captions, or CLIP. Annotated labels 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Form
 from pipeline.core.errors import DataError
+from pipeline.core.label_rows import LabelRows
 from pipeline.core.types import FloatArray, IntArray
 from pipeline.store.hdf5_file import encode_strings, open_hdf5, read_columns, read_text, read_texts, write_hdf5
-from pipeline.store.ragged import check_made_for, offsets_of, reading, row_owner
+from pipeline.store.ragged import check_made_for, offsets_of, reading
 
 _ROWS_PER_CHUNK = 8192
 _FORMS = {
@@ -32,23 +34,21 @@ class SplitLabels:
     """Labels of a split: offsets int64 [I + 1] cut hoi_ids int64 [L], ascending, and confidence float32 [L], 0..1."""
 
     source: str
-    image_ids: tuple[str, ...]
+    image_ids: Sequence[str]
     offsets: IntArray
     hoi_ids: IntArray
     confidence: FloatArray
 
     @classmethod
-    def of(cls, source: str, image_ids: tuple[str, ...], confidence: FloatArray) -> SplitLabels:
+    def of(cls, source: str, image_ids: Sequence[str], confidence: FloatArray) -> SplitLabels:
         """Labels where the confidence [I, H] is not 0."""
         image, hoi_ids = np.nonzero(confidence)
         offsets = offsets_of(np.bincount(image, minlength=len(image_ids)))
         return cls(source, image_ids, offsets, hoi_ids, confidence[image, hoi_ids].astype(np.float32))
 
-    def mask(self, num_hois: int) -> NDArray[np.bool_]:
-        """Return the labels as bool [I, H]."""
-        mask = np.zeros((len(self.image_ids), num_hois), np.bool_)
-        mask[row_owner(self.offsets), self.hoi_ids] = True
-        return mask
+    def rows(self, num_hois: int) -> LabelRows:
+        """The labels without their confidence."""
+        return LabelRows(self.offsets, self.hoi_ids, num_hois)
 
 
 def write_image_labels(path: Path, labels: SplitLabels) -> None:
@@ -62,7 +62,7 @@ def write_image_labels(path: Path, labels: SplitLabels) -> None:
     write_hdf5(path, columns, attributes={"source": labels.source}, chunk_rows=_ROWS_PER_CHUNK)
 
 
-def read_image_labels(path: Path, source: str, image_ids: tuple[str, ...], num_hois: int) -> SplitLabels:
+def read_image_labels(path: Path, source: str, image_ids: Sequence[str], num_hois: int) -> SplitLabels:
     """Read the labels of a split from one source.
 
     Raises:

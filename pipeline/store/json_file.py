@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pipeline.core.errors import DataError
 from pipeline.store.file_content import content_of
+
+_PIECE = 1 << 20  # characters
 
 
 def read_annotation_json(path: Path, required: Sequence[str], dataset: str) -> dict[str, Any]:
@@ -51,6 +54,55 @@ def load_json(path: Path) -> Any:
         raise DataError(f"{path}: nested too deeply to be annotations; download it again") from None
     except ValueError:  # Python refuses longer numbers
         raise DataError(f"{path}: holds a number of more than {sys.get_int_max_str_digits()} digits") from None
+
+
+def list_entries(path: Path, what: str, fields: str) -> Iterator[Any]:
+    """Yield the entries of a list, which may be larger than memory.
+
+    Args:
+        what, fields: the file holds and an entry has, for messages.
+
+    Raises:
+        DataError: the file is missing, not JSON, or holds no list; what stands before a fault is yielded first.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            yield from _entries(file)
+    except (OSError, ValueError, RecursionError):
+        if isinstance(load_json(path), list):  # it says what is wrong with a file that is no JSON
+            raise
+        raise DataError(f"{path}: not {what}; expected a list of {fields}") from None
+
+
+def _entries(file: IO[str]) -> Iterator[Any]:
+    """Entries of a list, a piece of the text in memory at a time; raises ValueError for anything else."""
+    decode, text, at, mark = json.JSONDecoder().raw_decode, "", 0, "["
+    for piece in chain(iter(lambda: file.read(_PIECE), ""), [""]):
+        text, at = text[at:] + piece, 0
+        while (at := _behind_space(text, at)) < len(text):
+            start = _behind_space(text, at + 1)
+            if (text[at] == "]" and mark == ",") or (text[at] == mark == "[" and text[start : start + 1] == "]"):
+                if (text[at:] + file.read()).lstrip("[ \t\n\r").rstrip() != "]":
+                    raise ValueError("more than a list")
+                return
+            if text[at] != mark:
+                raise ValueError("no list")
+            try:
+                entry, end = decode(text, start)
+            except json.JSONDecodeError:
+                break  # cut by the end of the piece, or damaged
+            end = _behind_space(text, end)
+            if text[end : end + 1] not in (",", "]"):
+                break  # a number that goes on
+            yield entry
+            at, mark = end, ","
+    raise ValueError("cut off")
+
+
+def _behind_space(text: str, at: int) -> int:
+    while at < len(text) and text[at] in " \t\n\r":
+        at += 1
+    return at
 
 
 def looks_like(data: Any) -> str:

@@ -5,6 +5,7 @@ They come from annotated boxes, and only training with boxes reads them (`train.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from pipeline.core.errors import DataError
 from pipeline.core.types import IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.store.hdf5_file import encode_strings, open_hdf5, read_columns, read_texts, write_hdf5
-from pipeline.store.proposals_file import SplitProposals
+from pipeline.store.proposals_file import SplitProposals, StoredProposals
 from pipeline.store.ragged import check_made_for, reading, row_owner
 
 _ROWS_PER_CHUNK = 8192
@@ -30,7 +31,7 @@ class SplitPairLabels:
     A label is a row (human proposal, object proposal, HOI id); proposals count from the first one of the image.
     """
 
-    image_ids: tuple[str, ...]
+    image_ids: Sequence[str]
     offsets: IntArray
     labels: IntArray
 
@@ -54,7 +55,9 @@ def write_pair_labels(path: Path, split: SplitPairLabels) -> None:
     write_hdf5(path, columns, attributes={}, chunk_rows=_ROWS_PER_CHUNK)
 
 
-def read_pair_labels(path: Path, proposals: SplitProposals, vocabulary: Vocabulary) -> SplitPairLabels:
+def read_pair_labels(
+    path: Path, proposals: SplitProposals | StoredProposals, vocabulary: Vocabulary
+) -> SplitPairLabels:
     """Read the labels of a split, and check them against the proposals whose rows they name.
 
     Raises:
@@ -70,7 +73,7 @@ def read_pair_labels(path: Path, proposals: SplitProposals, vocabulary: Vocabula
     return split
 
 
-def _check_rows(split: SplitPairLabels, proposals: SplitProposals, vocabulary: Vocabulary) -> None:
+def _check_rows(split: SplitPairLabels, proposals: SplitProposals | StoredProposals, vocabulary: Vocabulary) -> None:
     """Refuse labels that are not of a human and an object of the class."""
     image = row_owner(split.offsets)
     human, partner, hoi_id = split.labels.T

@@ -14,11 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core import texts
 from pipeline.core.arrays import Form
 from pipeline.core.errors import DataError
 from pipeline.core.types import FloatArray, HalfArray, IntArray, Proposals
-from pipeline.store.hdf5_file import encode_strings, open_hdf5, read_columns, read_text, read_texts, write_hdf5
-from pipeline.store.ragged import Column, check_made_for, offsets_of, reading, row_owner
+from pipeline.store.hdf5_file import (
+    encode_strings,
+    open_columns,
+    open_hdf5,
+    read_many_texts,
+    read_text,
+    read_texts,
+    write_hdf5,
+)
+from pipeline.store.ragged import Column, Table, check_made_for, offsets_of, reading, row_owner
 
 _ROWS_PER_CHUNK = 8192
 _FORMS = {
@@ -28,6 +37,7 @@ _FORMS = {
     "object_ids": Form(np.int64, ("N",)),
 }
 _PROBABILITIES = {"class_probabilities": Form(np.float16, ("N", "C"))}  # of those that have them
+_WHAT = "not a proposals file"
 _REMEDY = 'run "dvc repro detect", or "weakhoi import-proposals" on detections of others'
 
 
@@ -38,7 +48,7 @@ class SplitProposals:
     `class_probabilities` float16 [N, C] as in `Proposals`.
     """
 
-    image_ids: tuple[str, ...]
+    image_ids: Sequence[str]
     objects: tuple[str, ...]
     detector: str
     offsets: IntArray
@@ -58,7 +68,7 @@ class SplitProposals:
         return Proposals(self.boxes[rows], self.scores[rows], self.object_ids[rows], probabilities)
 
     @classmethod
-    def none(cls, image_ids: tuple[str, ...], objects: tuple[str, ...]) -> SplitProposals:
+    def none(cls, image_ids: Sequence[str], objects: tuple[str, ...]) -> SplitProposals:
         """No proposal in any image: what a method is trained on that learns from images alone."""
         none, offsets = Proposals.empty(), np.zeros(len(image_ids) + 1, np.int64)
         return cls(image_ids, objects, "none", offsets, none.boxes, none.scores, none.object_ids)
@@ -69,6 +79,50 @@ class SplitProposals:
         columns = {name: getattr(self, name) for name in ("boxes", "scores", "object_ids", *_PROBABILITIES)}
         chosen = {name: column[rows] for name, column in columns.items() if column is not None}
         return replace(self, offsets=offsets_of(counts), **chosen)
+
+
+@dataclass(frozen=True)
+class StoredProposals:
+    """Proposals of many images, read by ranges from their file; each range is checked."""
+
+    path: Path
+    image_ids: Sequence[str]
+    objects: tuple[str, ...]
+    detector: str
+    table: Table
+    remedy: str
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    @property
+    def offsets(self) -> IntArray:
+        """As of `SplitProposals`, int64 [I + 1]."""
+        return self.table.offsets["offsets"]
+
+    @property
+    def object_ids(self) -> IntArray:
+        """Categories of all proposals, int64 [N], read whenever asked for."""
+        return self.table.column("object_ids")
+
+    def part(self, start: int, stop: int) -> SplitProposals:
+        """Proposals of the images start..stop-1.
+
+        Raises:
+            ArtifactError: truncated or damaged; values that are no proposals.
+        """
+        with reading(self.path, _WHAT, self.remedy):
+            split = SplitProposals(
+                self.image_ids[start:stop], self.objects, self.detector, **self.table.read(start, stop)
+            )
+            _check_probabilities(split)
+            check_proposals(split.boxes, split.scores, split.object_ids, len(split.objects))
+            _check_order(split)
+        return split
+
+    def image(self, index: int, limit: int | None = None) -> Proposals:
+        """As of `SplitProposals`; errors as of `part`."""
+        return self.part(index, index + 1).image(0, limit)
 
 
 def write_proposals(
@@ -93,12 +147,30 @@ def write_proposals(
 def read_proposals(
     path: Path,
     *,
-    image_ids: tuple[str, ...] | None = None,
+    image_ids: Sequence[str] | None = None,
     objects: tuple[str, ...] | None = None,
     class_probabilities: bool = False,
     remedy: str | None = None,
 ) -> SplitProposals:
     """Read a proposals file, and check it against the manifest and vocabulary that will use it.
+
+    Arguments and errors as of `open_proposals`; those of many images are read too.
+    """
+    found = open_proposals(
+        path, image_ids=image_ids, objects=objects, class_probabilities=class_probabilities, remedy=remedy
+    )
+    return found if isinstance(found, SplitProposals) else found.part(0, len(found))
+
+
+def open_proposals(
+    path: Path,
+    *,
+    image_ids: Sequence[str] | None = None,
+    objects: tuple[str, ...] | None = None,
+    class_probabilities: bool = False,
+    remedy: str | None = None,
+) -> SplitProposals | StoredProposals:
+    """Read a proposals file, or open one of many images, and check it against the manifest and vocabulary.
 
     Args:
         class_probabilities: read them too, where the file has them.
@@ -109,18 +181,18 @@ def read_proposals(
             an image; other images or categories than expected (both are named).
     """
     remedy = remedy or _REMEDY
-    with reading(path, "not a proposals file", remedy), open_hdf5(path) as file:
-        found_ids = read_texts(file, "image_id")
+    with reading(path, _WHAT, remedy), open_hdf5(path) as file:
+        found_ids = read_many_texts(path, file, "image_id")
         optional = _PROBABILITIES if class_probabilities and "class_probabilities" in file else {}
-        split = SplitProposals(
+        stored = StoredProposals(
+            path=path,
             image_ids=found_ids,
             objects=read_texts(file.attrs, "objects"),
             detector=read_text(file, "detector"),
-            **read_columns(file, _FORMS | optional, len(found_ids)),
+            table=open_columns(path, file, _FORMS | optional, len(found_ids)),
+            remedy=remedy,
         )
-        _check_probabilities(split)
-        check_proposals(split.boxes, split.scores, split.object_ids, len(split.objects))
-        _check_order(split)
+        split = stored if len(stored) > texts.MANY else stored.part(0, len(stored))
     check_made_for(path, "images", split.image_ids, image_ids, remedy)
     check_made_for(path, "object categories", split.objects, objects, remedy)
     return split

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.arrays import Form, check_forms
 from pipeline.core.errors import ArtifactError, DataError, resource_error
+from pipeline.core.texts import Texts
 from pipeline.core.types import IntArray
 
 _DAMAGE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, OSError, RuntimeError, DataError)
@@ -111,6 +112,10 @@ class Table:
         check_forms(arrays, forms, sizes, convertible=convertible)
         return cls(arrays, forms, images, offsets)
 
+    def column(self, name: str) -> NDArray[Any]:
+        """One whole column."""
+        return _read(self.arrays[name], self.forms[name])
+
     def read(self, start: int = 0, stop: int | None = None) -> dict[str, NDArray[Any]]:
         """Columns of the images start..stop-1, to the last by default, by name; offsets count from their first row."""
         stop = self.images if stop is None else stop
@@ -174,12 +179,12 @@ def check_made_for(path: Path, what: str, found: Any, expected: Any, remedy: str
     """
     if expected is None or found == expected:
         return
-    if isinstance(found, tuple) and len(found) == len(expected):
+    if isinstance(found, tuple | Texts) and len(found) == len(expected):
         row = next(row for row, pair in enumerate(zip(found, expected, strict=True)) if pair[0] != pair[1])
         detail = f'{what} row {row} is "{found[row]}", expected "{expected[row]}"'
     elif isinstance(found, str):
         detail = f'{what} is "{found}", expected "{expected}"'
     else:
-        found, expected = (len(value) if isinstance(value, tuple) else value for value in (found, expected))
+        found, expected = (len(value) if isinstance(value, tuple | Texts) else value for value in (found, expected))
         detail = f"has {found} {what}, expected {expected}"
     raise ArtifactError(f"{path}: {detail}; it was made from other inputs: {remedy}")

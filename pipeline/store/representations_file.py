@@ -34,7 +34,7 @@ _FORMS = {
 class SplitRepresentations:
     """Pairs of a split, image by image, best detector scores first; `representation` is float16 or float32 [M, D]."""
 
-    image_ids: tuple[str, ...]
+    image_ids: Sequence[str]
     run: str
     offsets: IntArray
     human_boxes: FloatArray
@@ -72,7 +72,7 @@ def write_representations(path: Path, *, image_ids: Sequence[str], run: str, **c
 def read_representations(
     path: Path,
     *,
-    image_ids: tuple[str, ...] | None = None,
+    image_ids: Sequence[str] | None = None,
     num_hois: int | None = None,
     remedy: str = 'run "weakhoi represent"',
 ) -> SplitRepresentations:

@@ -24,7 +24,7 @@ from pipeline.core.errors import DataError, ParamError
 from pipeline.core.seeding import torch_seed
 from pipeline.data.images import open_split_image
 from pipeline.data.pixels import normalize_pixels, square_pixels
-from pipeline.data.split import SplitManifest, read_split
+from pipeline.data.split import SplitManifest, open_split
 from pipeline.methods.params import ModelParams
 from pipeline.prompts.clip_bank import clip_of, open_clip
 from pipeline.prompts.params import ClipParams
@@ -162,7 +162,7 @@ class EncodeJob:
         Raises:
             UserError: a file is missing or damaged; the encoder is trained, or its features can't be stored.
         """
-        manifest = read_split(self.layout.split(self.run.split), read_vocabulary(self.layout.vocabulary))
+        manifest = open_split(self.layout, self.run.split, read_vocabulary(self.layout.vocabulary))
         files: list[Path] = []
         backbone, device = self._encoder(files.append), open_device(self.device)
         shapes = backbone.fixed_shapes(self.model.image_size)

@@ -194,7 +194,7 @@ def _sampler(dataset: BagDataset, params: TrainParams, start: int, *, separates:
 
 def _check_labels(dataset: BagDataset) -> None:
     """Refuse a split in which nothing is labeled: there would be nothing to learn from."""
-    if len(dataset) and not dataset.labels.any():
+    if len(dataset) and not len(dataset.labels.hoi_ids):
         what = "a label" if dataset.seen.all() else "a label of a seen class"
         raise DataError(f"training: none of {len(dataset)} images has {what}; label some and prepare again")
 

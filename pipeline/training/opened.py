@@ -6,12 +6,11 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from torchvision.models.detection import FasterRCNN
 
 from pipeline.backbones.base import Sources
 from pipeline.config.sections import digest_of
+from pipeline.core.label_rows import LabelRows
 from pipeline.core.seeding import torch_seed
 from pipeline.core.types import KnowledgeBank
 from pipeline.core.vocabulary import Vocabulary
@@ -28,7 +27,7 @@ from pipeline.prompts.params import ClipParams, PromptParams
 from pipeline.store.clip_checkpoint import ClipCheckpoint
 from pipeline.store.image_labels_file import COMMANDS, read_image_labels
 from pipeline.store.pair_labels_file import SplitPairLabels, read_pair_labels
-from pipeline.store.proposals_file import SplitProposals, read_proposals
+from pipeline.store.proposals_file import SplitProposals, StoredProposals, open_proposals
 from pipeline.store.source_files import code_digest
 from pipeline.store.stage_run import StageRun
 from pipeline.training.params import TrainParams
@@ -74,10 +73,10 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
     choice, stage.sections["model"] = ModelChoice.of(chosen), chosen.used()
     check_supervision(params, chosen.method, takes_boxes=choice.method.takes_boxes)
     vocabulary, manifest = take_split(stage.inputs, "train")
-    proposals = SplitProposals.none(manifest.image_ids, vocabulary.objects)
+    proposals: SplitProposals | StoredProposals = SplitProposals.none(manifest.image_ids, vocabulary.objects)
     if choice.method.needs_proposals:
         path = stage.take(layout.proposals("train"), "detect", "train")
-        proposals = read_proposals(
+        proposals = open_proposals(
             path,
             image_ids=manifest.image_ids,
             objects=vocabulary.objects,
@@ -128,20 +127,16 @@ def open_training(stage: StageRun, seed: int | None) -> OpenedTraining:
     return OpenedTraining(params, vocabulary, bags, model, source)
 
 
-def _image_labels(stage: StageRun, source: str, manifest: SplitManifest, vocabulary: Vocabulary) -> NDArray[np.float32]:
-    """Image-level labels [I, H] of a source: those that `prepare` wrote, or an artifact."""
+def _image_labels(stage: StageRun, source: str, manifest: SplitManifest, vocabulary: Vocabulary) -> LabelRows:
+    """Image-level labels of a source: those that `prepare` wrote, or an artifact."""
     if source == manifest.label_source and source != "clip":
-        return manifest.label_matrix(vocabulary.num_hois)
+        return manifest.label_rows(vocabulary.num_hois)
     path = stage.take(stage.layout.image_labels(source), COMMANDS[source].replace("-", "_"))
-    return (
-        read_image_labels(path, source, manifest.image_ids, vocabulary.num_hois)
-        .mask(vocabulary.num_hois)
-        .astype(np.float32)
-    )
+    return read_image_labels(path, source, manifest.image_ids, vocabulary.num_hois).rows(vocabulary.num_hois)
 
 
 def _pair_labels(
-    stage: StageRun, params: TrainParams, proposals: SplitProposals, vocabulary: Vocabulary
+    stage: StageRun, params: TrainParams, proposals: SplitProposals | StoredProposals, vocabulary: Vocabulary
 ) -> SplitPairLabels | None:
     """Annotated pairs of the training split, where the run asks for them."""
     if params.supervision == "labels":

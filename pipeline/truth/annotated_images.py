@@ -51,14 +51,9 @@ class AnnotatedImages:
 
     def image_labels(self) -> tuple[ImageLabels, ...]:
         """HOI classes of each image without any box: from image-level labels where read, else from the pairs."""
-        shown = self.truth.image_hois
-        if shown is None:
-            shown = np.zeros((len(self), self.vocabulary.num_hois), dtype=np.bool_)
-            shown[self.truth.image_index, self.truth.hoi_id] = True
-        return tuple(
-            ImageLabels(image_id=image_id, hoi_ids=np.flatnonzero(row))
-            for image_id, row in zip(self.image_ids, shown, strict=True)
-        )
+        shown = self.truth.shown(self.vocabulary.num_hois)
+        rows = np.split(shown.hoi_ids, shown.offsets[1:-1])
+        return tuple(ImageLabels(image_id, row) for image_id, row in zip(self.image_ids, rows, strict=False))
 
 
 def known_ids(values: Any, what: str, known: range, path: Path) -> IntArray:

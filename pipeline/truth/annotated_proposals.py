@@ -5,6 +5,8 @@ Of evaluation splits alone, and by a command of its own: neither training nor de
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pipeline.core.boxes import has_extent
@@ -14,7 +16,7 @@ from pipeline.store.ragged import offsets_of
 from pipeline.truth.ground_truth import GroundTruth, annotated_boxes
 
 
-def annotated_proposals(truth: GroundTruth, image_ids: tuple[str, ...], vocabulary: Vocabulary) -> SplitProposals:
+def annotated_proposals(truth: GroundTruth, image_ids: Sequence[str], vocabulary: Vocabulary) -> SplitProposals:
     """Boxes of all annotated pairs of a split, each once, but those without width or height."""
     found = annotated_boxes(truth, vocabulary)
     proposals = SplitProposals(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
 from pipeline.core.image_bounds import RULE, outside_image
+from pipeline.core.label_rows import LabelRows
 from pipeline.core.types import FloatArray, IntArray, check_record, pair_axes, unusable_boxes
 from pipeline.core.vocabulary import Vocabulary
 
@@ -18,8 +19,8 @@ from pipeline.core.vocabulary import Vocabulary
 class GroundTruth:
     """Annotated pairs of a split, flat: image_index int32 [G], hoi_id int16 [G], boxes float32 [G, 4].
 
-    `num_images` counts the images that are scored, those without a pair among them. `image_hois` bool [I, H] holds the
-    image-level labels where the dataset has them apart from boxes (Known Object setting), else None.
+    `num_images` counts the images that are scored, those without a pair among them. `image_hois`: image-level labels,
+    where the dataset has them apart from boxes (Known Object setting), else None.
 
     Raises:
         DataError: columns of different lengths, or a pair of an image that is not there.
@@ -30,7 +31,7 @@ class GroundTruth:
     human_boxes: FloatArray
     object_boxes: FloatArray
     num_images: int
-    image_hois: NDArray[np.bool_] | None = None
+    image_hois: LabelRows | None = None
 
     def __post_init__(self) -> None:
         check_record(self, pair_axes("G"), ids=["image_index", "hoi_id"])
@@ -43,6 +44,12 @@ class GroundTruth:
     def __len__(self) -> int:
         return len(self.hoi_id)
 
+    def shown(self, num_hois: int) -> LabelRows:
+        """Classes that each image shows: from image-level labels where there are any, else from the pairs."""
+        if self.image_hois is not None:
+            return self.image_hois
+        return LabelRows.of_pairs(self.image_index, self.hoi_id, self.num_images, num_hois)
+
     def take_images(self, rows: IntArray) -> GroundTruth:
         """Return some images, rows ascending, with their pairs."""
         kept = np.isin(self.image_index, rows)
@@ -52,7 +59,7 @@ class GroundTruth:
             human_boxes=self.human_boxes[kept],
             object_boxes=self.object_boxes[kept],
             num_images=len(rows),
-            image_hois=None if self.image_hois is None else self.image_hois[rows],
+            image_hois=None if self.image_hois is None else self.image_hois.take(rows),
         )
 
 

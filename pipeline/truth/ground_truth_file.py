@@ -111,7 +111,7 @@ def read_ground_truth(
             human_boxes=np.array(data["human_boxes"], np.float32).reshape(-1, 4),
             object_boxes=np.array(data["object_boxes"], np.float32).reshape(-1, 4),
             num_images=len(manifest),
-            image_hois=manifest.label_mask(num_hois),
+            image_hois=manifest.label_rows(num_hois),
         )
         instances = np.array(data["train_instances"], np.int64)
         rare = np.isin(np.arange(num_hois), data["rare"]) if "rare" in data else None
@@ -134,7 +134,7 @@ def _without_boxes(manifest: SplitManifest, num_hois: int) -> AnnotatedSplit:
         human_boxes=boxes,
         object_boxes=boxes,
         num_images=len(manifest),
-        image_hois=manifest.label_mask(num_hois),
+        image_hois=manifest.label_rows(num_hois),
     )
     return AnnotatedSplit(truth, np.zeros(num_hois, np.int64), has_boxes=False)
 

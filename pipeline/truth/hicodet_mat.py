@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import DataError
+from pipeline.core.label_rows import LabelRows
 from pipeline.core.vocabulary import Vocabulary, human_category
 from pipeline.store.file_content import reason_and_remedy
 from pipeline.truth.annotated_images import AnnotatedImages
@@ -69,11 +70,10 @@ def with_image_labels(annotations: Images, split: Split, path: Path) -> Images:
     return replace(annotations, truth=replace(annotations.truth, image_hois=shown))
 
 
-def _check_labels(shown: NDArray[np.bool_], annotations: AnnotatedImages, path: Path) -> None:
+def _check_labels(shown: LabelRows, annotations: AnnotatedImages, path: Path) -> None:
     object_ids, truth = annotations.vocabulary.hoi_object_ids, annotations.truth
     labeled = np.zeros((len(annotations), annotations.vocabulary.num_objects), np.bool_)
-    image, hoi_id = np.nonzero(shown)
-    labeled[image, object_ids[hoi_id]] = True
+    labeled[shown.image_index, object_ids[shown.hoi_ids]] = True
     rows = np.flatnonzero(~labeled[truth.image_index, object_ids[truth.hoi_id]])
     if len(rows):
         hoi = annotations.vocabulary.hoi_name(int(truth.hoi_id[rows[0]]))
@@ -84,8 +84,8 @@ def _check_labels(shown: NDArray[np.bool_], annotations: AnnotatedImages, path: 
         )
 
 
-def _read_image_hois(path: Path, split: Split, annotations: AnnotatedImages) -> NDArray[np.bool_]:
-    """Image-level labels of the images, bool [I, H]."""
+def _read_image_hois(path: Path, split: Split, annotations: AnnotatedImages) -> LabelRows:
+    """Image-level labels of the images."""
     variables = load_mat(path, (f"anno_{split}", f"list_{split}"), _LABEL_RELEASE)
     labels = np.asarray(variables[f"anno_{split}"])
     columns = {_text(name): column for column, name in enumerate(variables[f"list_{split}"].ravel())}
@@ -95,7 +95,7 @@ def _read_image_hois(path: Path, split: Split, annotations: AnnotatedImages) -> 
     for name in annotations.filenames:
         if name not in columns:
             raise DataError(f'{path}: list_{split} has no image "{name}", which is annotated; {_LABEL_RELEASE}')
-    return np.ascontiguousarray((labels == 1).T[[columns[name] for name in annotations.filenames]])
+    return LabelRows.of_mask((labels == 1).T[[columns[name] for name in annotations.filenames]])
 
 
 def load_mat(path: Path, names: tuple[str, ...], release: str) -> dict[str, Any]:

@@ -147,7 +147,7 @@ def recorded(root, vocabulary, path, size):
     manifest = SplitManifest("tiny", "train", "images", (record,), (labels,))
     bags = BagDataset(
         manifest=manifest, proposals=random_proposals(manifest, vocabulary, [3]),
-        labels=manifest.label_matrix(vocabulary.num_hois), root=root, image_side=64, max_proposals=10,
+        labels=manifest.label_rows(vocabulary.num_hois), root=root, image_side=64, max_proposals=10,
     )  # fmt: skip
     return manifest, bags
 

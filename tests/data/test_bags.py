@@ -7,6 +7,7 @@ from PIL import Image
 
 from pipeline.core.bags import CLIP_MEAN, CLIP_STD, BagBatch
 from pipeline.core.errors import DataError
+from pipeline.core.label_rows import LabelRows
 from pipeline.core.types import Proposals
 from pipeline.data.bags import Bag, BagDataset, EpochSampler, collate_bags, flip_batch, permuted_labels
 from pipeline.store.pair_labels_file import SplitPairLabels
@@ -124,7 +125,7 @@ def test_unseen_classes_lose_their_labels_and_images_without_others(tmp_path, vo
         return BagDataset(
             manifest=made.manifest,
             proposals=made.proposals,
-            labels=np.float32([[1, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]),
+            labels=LabelRows.of_mask(np.array([[1, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]])),
             root=made.root,
             image_side=64,
             max_proposals=2,
@@ -137,7 +138,7 @@ def test_unseen_classes_lose_their_labels_and_images_without_others(tmp_path, vo
         )
 
     bags = bags_of(np.array([False, True, False, False]))
-    assert bags.labels.tolist() == [[1, 0, 0, 0], [0] * 4, [0] * 4, [0, 0, 0, 1]]
+    assert bags.labels.mask().tolist() == [[1, 0, 0, 0], [0] * 4, [0] * 4, [0, 0, 0, 1]]
     assert bags.learned.tolist() == [0, 3]
     assert bags.label_rate == pytest.approx(2 / 6)  # of two images and three classes
     assert bags[0].pair_labels.tolist() == [[0, 1, 0]]
@@ -199,9 +200,9 @@ def test_a_kind_with_few_images_is_one_small_batch():
 
 
 def test_permuted_labels_keep_their_rows():
-    labels = np.random.default_rng(0).integers(0, 2, (40, 6)).astype(np.float32)
-    shuffled = permuted_labels(labels, 0)
+    labels = np.random.default_rng(0).integers(0, 2, (40, 6))
+    shuffled, again, other = (permuted_labels(LabelRows.of_mask(labels), seed).mask() for seed in (0, 0, 1))
     assert sorted(map(tuple, shuffled)) == sorted(map(tuple, labels))
     assert (shuffled != labels).any(1).mean() > 0.5
-    np.testing.assert_array_equal(shuffled, permuted_labels(labels, 0))
-    assert (shuffled != permuted_labels(labels, 1)).any()
+    np.testing.assert_array_equal(shuffled, again)
+    assert (shuffled != other).any()

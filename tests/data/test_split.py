@@ -29,7 +29,7 @@ def path(tmp_path):
 def test_round_trip_one_image_without_a_label(path, tmp_path, vocabulary):
     found = read_split(path, vocabulary)
     assert found.images == RECORDS
-    assert found.label_matrix(4).tolist() == [[0, 1, 0, 1], [1, 0, 0, 0], [0, 0, 0, 0]]
+    assert found.label_rows(4).mask().tolist() == [[0, 1, 0, 1], [1, 0, 0, 0], [0, 0, 0, 0]]
     assert found.image_ids == ("a", "b", "c")
     assert found.image_path(1, tmp_path) == tmp_path / "images" / "sub" / "b.png"
 

@@ -78,7 +78,7 @@ def evaluate(
             same_object = {h for h in range(num_hois) if hoi_object_ids[h] == hoi_object_ids[hoi_id]}
             pairs = zip(truth.image_index.tolist(), truth.hoi_id.tolist(), strict=True)
             if truth.image_hois is not None:
-                pairs = zip(*(axis.tolist() for axis in np.nonzero(truth.image_hois)), strict=True)
+                pairs = zip(*(axis.tolist() for axis in np.nonzero(truth.image_hois.mask())), strict=True)
             images = {i for i, h in pairs if h in same_object}
         if setting == "explanation_hoi":
             pairs = zip(truth.image_index.tolist(), truth.hoi_id.tolist(), strict=True)

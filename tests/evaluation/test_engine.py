@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pipeline.core.errors import DataError, ParamError
+from pipeline.core.label_rows import LabelRows
 from pipeline.core.types import Detections
 from pipeline.evaluation import engine, matching, ranking
 from pipeline.evaluation.detections_file import open_zarr_detections
@@ -88,7 +89,7 @@ def test_image_level_labels_say_what_known_object_scores(monkeypatch):
     monkeypatch.setattr(engine, "IMAGES_AT_ONCE", 3)
     truth, found, blocks = world(4)
     labels = np.random.default_rng(1).random((truth.num_images, worlds.NUM_HOIS)) < 0.4
-    labeled = dataclasses.replace(truth, image_hois=labels)
+    labeled = dataclasses.replace(truth, image_hois=LabelRows.of_mask(labels))
     rules = dataclasses.replace(RULES, setting="known_object")
     results = evaluate_rankings(blocks, labeled, rules).results
     assert_equal(results[0], whole(found, found.scores, labeled, "known_object"))

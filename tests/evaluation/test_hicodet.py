@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.core.class_groups import ClassGroups
 from pipeline.core.errors import DataError, ParamError
+from pipeline.core.label_rows import LabelRows
 from pipeline.core.types import Detections
 from pipeline.evaluation import matching
 from pipeline.evaluation.engine import evaluate_hicodet
@@ -150,7 +151,7 @@ def test_known_object_scores_a_class_where_any_interaction_of_its_object_shows()
 def test_known_object_takes_image_level_labels_when_given():
     labels = np.zeros((4, 3), bool)
     labels[0, 0] = labels[3, 1] = True  # image 3 is labeled, though no pair is visible; image 1 is not
-    truth = ground_truth([(0, 0, HUMAN, OBJECT), (1, 0, HUMAN, OBJECT)], 4, labels)
+    truth = ground_truth([(0, 0, HUMAN, OBJECT), (1, 0, HUMAN, OBJECT)], 4, LabelRows.of_mask(labels))
     found = detections([(1, 0, FAR, FAR, 0.9), (3, 0, FAR, FAR, 0.9), (0, 0, HUMAN, OBJECT, 0.5)])
     result = evaluate(found, truth, 3, "known_object", hoi_object_ids=OBJECTS)
     assert result.ap[0] == pytest.approx(1 / 2)
@@ -234,7 +235,7 @@ def test_equals_the_reference_where_images_have_more_than_100_detections(seed):
 def test_equals_the_reference_with_image_level_labels(seed):
     truth, found = worlds.random_world(seed)
     labels = np.random.default_rng(seed).random((truth.num_images, worlds.NUM_HOIS)) < 0.3
-    assert_equals_the_reference(found, replace(truth, image_hois=labels), "known_object")
+    assert_equals_the_reference(found, replace(truth, image_hois=LabelRows.of_mask(labels)), "known_object")
 
 
 def test_equals_the_reference_on_real_images():
@@ -327,4 +328,4 @@ def test_bad_choices_are_refused():
     with pytest.raises(ParamError, match="interpolation"):
         evaluate(detections([]), truth, interpolation="eleven")
     with pytest.raises(DataError, match="image_hois"):
-        evaluate(detections([]), ground_truth([], 2, np.zeros((2, 3), bool)))
+        evaluate(detections([]), ground_truth([], 2, LabelRows.none(2, 3)))

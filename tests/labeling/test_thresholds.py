@@ -24,7 +24,7 @@ def labeled(rows: list[list[float]], params: LabelParams = HALF_OF_BEST):
 def test_each_class_has_a_threshold_of_its_own():
     labels = labeled([[0.8, 0.01, 0.9], [], [0.3, 0.02, 0.9], [0.4, 0.009, 0.9]])
     assert labels.source == "clip"
-    assert labels.mask(3).tolist() == [
+    assert labels.rows(3).mask().tolist() == [
         [True, True, False],  # 0.8 of 0.8; 0.01 is half of 0.02; "no interaction" is never labeled
         [False] * 3,
         [False, True, False],
@@ -47,7 +47,7 @@ def test_the_top_score_is_a_quantile_that_one_image_does_not_set(seed):
 def test_scale_of_a_classs_scores_changes_no_label(seed):
     rows = np.random.default_rng(seed).uniform(0.1, 1, (40, 3))
     scaled = rows * [0.01, 0.5, 1]
-    assert (labeled(rows.tolist()).mask(3) == labeled(scaled.tolist()).mask(3)).all()
+    assert (labeled(rows.tolist()).rows(3).mask() == labeled(scaled.tolist()).rows(3).mask()).all()
 
 
 def test_nothing_to_label_is_said():

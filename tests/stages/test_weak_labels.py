@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from pipeline.config.layout import Layout
+from pipeline.core.label_rows import LabelRows
 from pipeline.data.split import SplitManifest, read_split
 from pipeline.labeling.clip_scores import ClipScoreWork
 from pipeline.labeling.quality import agreement
@@ -60,16 +60,16 @@ def split_of(root: Path, name: str) -> SplitManifest:
     return read_split(layout.split(name), read_vocabulary(layout.vocabulary))
 
 
-def mask_of(root: Path, source: str) -> np.ndarray:
+def rows_of(root: Path, source: str) -> LabelRows:
     path = Layout(root, "toyworld").image_labels(source)
-    return read_image_labels(path, source, split_of(root, "train").image_ids, 40).mask(40)
+    return read_image_labels(path, source, split_of(root, "train").image_ids, 40).rows(40)
 
 
 def test_labels_of_both_sources_say_much_of_what_is_annotated(labeled):
-    annotated = split_of(labeled, "train").label_mask(40)
+    annotated = split_of(labeled, "train").label_rows(40)
     assert split_of(labeled, "train").label_source == "annotated"
-    assert agreement(mask_of(labeled, "captions"), annotated)["precision"] > 70
-    assert agreement(mask_of(labeled, "clip"), annotated)["precision"] > 3 * 100 * annotated.mean()
+    assert agreement(rows_of(labeled, "captions"), annotated)["precision"] > 70
+    assert agreement(rows_of(labeled, "clip"), annotated)["precision"] > 3 * 100 * annotated.mask().mean()
 
 
 @pytest.mark.slow
@@ -89,7 +89,7 @@ def test_prepare_gives_the_training_images_the_labels_of_captions_and_nothing_el
     assert line.startswith("captions: ") and "training images have labels" in line
     train = split_of(root, "train")
     assert train.label_source == "captions"
-    assert (train.label_mask(40) == mask_of(labeled, "captions")).all()
+    assert (train.label_rows(40).mask() == rows_of(labeled, "captions").mask()).all()
     for path in ("manifests/toyworld/test.json", "cache/toyworld/ground_truth/test.json"):
         assert (root / path).read_bytes() == (labeled / path).read_bytes()
     report = manifest_of(root, "prepare")["counts"]["captions"]
@@ -99,7 +99,7 @@ def test_prepare_gives_the_training_images_the_labels_of_captions_and_nothing_el
 def test_clip_labels_the_same_images_alike_where_no_annotated_label_was_written(root, labeled):
     set_prepare(root, labels="clip")
     up_to_labels(root)
-    assert not split_of(root, "train").label_mask(40).any()
+    assert not split_of(root, "train").label_rows(40).labeled.any()
     path = "cache/toyworld/image_labels/clip.h5"
     assert (root / path).read_bytes() == (labeled / path).read_bytes()
     succeeds(root, "train", *TOY, "--variant", "ours")
@@ -155,10 +155,10 @@ def test_a_cluster_makes_the_same_bytes(root, labeled, cluster):
 
 def test_quality_is_that_of_each_source(root):
     succeeds(root, "label-quality", *TOY)
-    annotated = split_of(root, "train").label_mask(40)
+    annotated = split_of(root, "train").label_rows(40)
     for source in ("captions", "clip"):
         figures = json.loads((root / f"results/toyworld/labels/{source}.json").read_text())
-        assert figures == {"source": source} | agreement(mask_of(root, source), annotated)
+        assert figures == {"source": source} | agreement(rows_of(root, source), annotated)
         (root / f"cache/toyworld/image_labels/{source}.h5").unlink()
     line = refused(root, "label-quality", *TOY)
     assert 'run "weakhoi label-captions --dataset toyworld" or "weakhoi label --dataset toyworld"' in line

@@ -18,7 +18,7 @@ def test_labels_are_where_the_confidence_is(tmp_path):
     write_image_labels(path, LABELS)
     found = read_image_labels(path, "clip", NAMES, 3)
     assert found.image_ids == NAMES and found.source == "clip"
-    assert (found.mask(3) == (CONFIDENCE > 0)).all()
+    assert (found.rows(3).mask() == (CONFIDENCE > 0)).all()
     assert found.confidence.tolist() == [0.5, 1, 0.25]
     write_image_labels(tmp_path / "again.h5", LABELS)
     assert (tmp_path / "again.h5").read_bytes() == path.read_bytes()

@@ -58,7 +58,7 @@ def test_split_manifests(data):
         assert found.images == manifest.images
         assert (found.dataset, found.split, found.image_root) == (manifest.dataset, "train", manifest.image_root)
         assert found.upright == manifest.upright
-        np.testing.assert_array_equal(found.label_matrix(9), manifest.label_matrix(9))
+        np.testing.assert_array_equal(found.label_rows(9).mask(), manifest.label_rows(9).mask())
         write_split(Path(folder, "again.json"), found)
         assert Path(folder, "again.json").read_bytes() == path.read_bytes()
 

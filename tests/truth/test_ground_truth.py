@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import DataError
+from pipeline.core.label_rows import LabelRows
 from pipeline.truth.ground_truth import GroundTruth, check_scored_boxes
 
 BOXES = np.array([[0, 0, 4, 4], [1, 1, 9, 9]], np.float32)
@@ -19,11 +20,13 @@ def test_ground_truth_of_an_image_that_is_not_there():
 
 def test_some_images_with_their_pairs():
     labels = np.eye(4, dtype=bool)
-    truth = GroundTruth(np.array([1, 3], np.int32), np.array([5, 6], np.int16), BOXES, BOXES, 4, labels)
+    truth = GroundTruth(
+        np.array([1, 3], np.int32), np.array([5, 6], np.int16), BOXES, BOXES, 4, LabelRows.of_mask(labels)
+    )
     taken = truth.take_images(np.array([0, 3]))
     assert (taken.num_images, taken.image_index.tolist(), taken.hoi_id.tolist()) == (2, [1], [6])
     assert taken.human_boxes.tolist() == taken.object_boxes.tolist() == BOXES[1:].tolist()
-    assert taken.image_hois.tolist() == labels[[0, 3]].tolist()
+    assert taken.image_hois.mask().tolist() == labels[[0, 3]].tolist()
 
 
 @pytest.mark.parametrize(

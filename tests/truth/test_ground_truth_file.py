@@ -32,7 +32,7 @@ def test_round_trip(tmp_path, listed, rare):
     for name in ("image_index", "hoi_id", "human_boxes", "object_boxes"):
         np.testing.assert_array_equal(getattr(found.truth, name), getattr(TRUTH, name))
     assert found.truth.num_images == 3
-    assert found.truth.image_hois.tolist() == np.eye(3, dtype=bool).tolist()  # the manifest's labels
+    assert found.truth.image_hois.mask().tolist() == np.eye(3, dtype=bool).tolist()  # the manifest's labels
     assert found.train_instances.tolist() == INSTANCES.tolist()
     assert found.rare.tolist() == AnnotatedSplit(TRUTH, INSTANCES, listed).rare.tolist() == rare
 

@@ -102,7 +102,7 @@ def test_rare_classes_have_fewer_than_ten_training_pairs(bbox_file):
 def test_image_level_labels(bbox_file, tmp_path):
     labels = label_file(tmp_path, [[-1, 1], [1, 0], [1, float("nan")]])
     annotations = read_hicodet_mat(bbox_file, "test", labels)
-    assert annotations.truth.image_hois.tolist() == [[False, True, True], [True, False, False]]
+    assert annotations.truth.image_hois.mask().tolist() == [[False, True, True], [True, False, False]]
     assert [label.hoi_ids.tolist() for label in annotations.image_labels()] == [[1, 2], [0]]
 
 
@@ -112,7 +112,7 @@ def test_image_level_labels_of_the_json_form(tmp_path):
     annotations = read_hicodet_json(tmp_path / "form.json")  # HOI classes 2 and 0 in a.jpg, none in b.jpg
     labels = label_file(tmp_path, [[0, 0, 1], [1, 0, 1], [0, 0, 1]], ("b.jpg", "c.jpg", "a.jpg"))
     found = with_image_labels(annotations, "test", labels)
-    assert found.truth.image_hois.tolist() == [[True, True, True], [False, True, False]]
+    assert found.truth.image_hois.mask().tolist() == [[True, True, True], [False, True, False]]
     other = label_file(tmp_path, [[0, 1], [1, 0], [0, 1]], ("a.jpg", "b.jpg"))
     with pytest.raises(DataError, match=r'"a.jpg" shows "ride person", but is labeled with no .* of that object'):
         with_image_labels(annotations, "test", other)

@@ -62,8 +62,5 @@ def read_training_boxes(
 
 def _same_labels(truth: GroundTruth, manifest: SplitManifest, num_hois: int) -> bool:
     """Whether the images' labels are those of the annotations: image-level ones, else the classes of the pairs."""
-    shown = truth.image_hois
-    if shown is None:
-        shown = np.zeros((len(manifest), num_hois), np.bool_)
-        shown[truth.image_index, truth.hoi_id] = True
-    return bool((shown == manifest.label_mask(num_hois)).all())
+    shown, listed = truth.shown(num_hois), manifest.label_rows(num_hois)
+    return np.array_equal(shown.offsets, listed.offsets) and np.array_equal(shown.hoi_ids, listed.hoi_ids)

@@ -16,15 +16,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.core.errors import DataError, ParamError, did_you_mean
+from pipeline.core.label_rows import LabelRows
 from pipeline.core.names import SPLITS
 from pipeline.core.types import ImageLabels, ImageRecord, IntArray
 from pipeline.core.vocabulary import Vocabulary
-from pipeline.data.image_files import as_utf8, images_in
+from pipeline.data.image_files import as_utf8, image_names
 from pipeline.data.label_csv import LabeledImage, read_class_csv, read_label_csv
 from pipeline.data.split import ANNOTATED, SplitManifest
 from pipeline.truth.datasets.base import (
@@ -65,7 +67,7 @@ class FolderReader:
         self._list, self._boxes_file = (labels or boxes or [csv_file])[0], boxes[0] if boxes else None
         _check_files(folder, self._list, labeled, complete=self._annotated)
         self._images = [labeled[path] for path in sorted(labeled)]
-        pairs = read_class_csv(classes) if listed else [pair for image in self._images for pair in image.pairs]
+        pairs = read_class_csv(classes) if listed else {pair for image in self._images for pair in image.pairs}
         self.vocabulary: Vocabulary = vocabulary_of_pairs(pairs)
         if not self.vocabulary.num_hois:
             raise DataError(f"{self.inputs[0]}: no row has a verb and an object; there is nothing to learn")
@@ -132,16 +134,14 @@ class FolderReader:
             for pair in self._pairs(image)
         ]
         boxes = np.array([boxes for _, _, boxes in pairs], np.float32).reshape(-1, 2, 4)
-        shown = np.zeros((len(images), self.vocabulary.num_hois), np.bool_)
-        for row, image in enumerate(images):
-            shown[row, self._hoi_ids(image)] = True
+        shown = [self._hoi_ids(image) for image in images]
         return GroundTruth(
             image_index=np.array([row for row, _, _ in pairs], np.int32),
             hoi_id=np.array([hoi_id for _, hoi_id, _ in pairs], np.int16),
             human_boxes=boxes[:, 0],
             object_boxes=boxes[:, 1],
             num_images=len(images),
-            image_hois=shown,
+            image_hois=LabelRows.of_lists(shown, self.vocabulary.num_hois),
         )
 
     def _train_instances(self) -> IntArray:
@@ -187,8 +187,12 @@ class FolderReader:
         return np.array(sorted(self._hoi_id(verb, name) for verb, name in image.pairs if verb), np.int64)
 
     def _hoi_id(self, verb: str, name: str) -> int:
-        vocabulary = self.vocabulary
-        return int(vocabulary.hoi_id_table[vocabulary.verbs.index(verb), vocabulary.objects.index(name)])
+        return self._hoi_ids_by_name[verb, name]
+
+    @cached_property
+    def _hoi_ids_by_name(self) -> dict[tuple[str, str], int]:
+        verbs, objects = self.vocabulary.verbs, self.vocabulary.objects
+        return {(verbs[verb], objects[thing]): row for row, (verb, thing) in enumerate(self.vocabulary.hoi_classes)}
 
 
 def vocabulary_of_pairs(pairs: Iterable[tuple[str, str]]) -> Vocabulary:
@@ -253,14 +257,17 @@ def _check_boxed(boxed: Mapping[str, BoxedImage], labeled: Mapping[str, LabeledI
 
 def _check_files(source: Path, csv_file: Path, labeled: dict[str, LabeledImage], *, complete: bool) -> None:
     """Refuse rows without an image and, where labels are `complete`, images without a row; else add these as empty."""
-    names = [path.relative_to(source).as_posix() for path in images_in(source, below=True)]
+    names = image_names(source)
+    found = set(names)
     for image in labeled.values():
-        if not os.path.lexists(source / image.path):  # a broken link is reported where the image is opened
+        if image.path not in found and not os.path.lexists(source / image.path):  # a broken link is found later
             elsewhere = [name for name in names if Path(name).name == Path(image.path).name]
             raise DataError(
                 f'{_line(csv_file, image)}: image "{image.path}" is not in {source}'
                 f"{did_you_mean(image.path, elsewhere or names)}; expected a path relative to that folder"
             )
+    del found
+    names.sort(key=lambda name: name.split("/"))
     for name in names:
         if name != as_utf8(name):
             raise DataError(f'{source}: the file name "{as_utf8(name)}" is not UTF-8; rename it')

@@ -60,7 +60,7 @@ def test_splits_labels_and_sizes(source, tmp_path):
     }  # fmt: skip
     assert all(split.annotated is None and split.people is None for split in splits.values())
     train = splits["train"].manifest
-    np.testing.assert_array_equal(train.label_matrix(3), [[0, 1, 1], [0, 0, 0]])
+    np.testing.assert_array_equal(train.label_rows(3).mask(), [[0, 1, 1], [0, 0, 0]])
     assert [(record.width, record.height) for record in train.images] == [(20, 10), (22, 10)]
     assert train.image_root == "data/own"
 
@@ -122,7 +122,7 @@ def test_beside_weak_labels_rows_name_images_of_other_splits(source, tmp_path):
     reader = open_reader(source, ("c.png,ride,horse,test",), labels="captions")
     splits = read(reader, tmp_path)
     assert splits["train"].manifest.image_ids == ("a.png", "d.png", "sub/b.png")
-    assert splits["test"].manifest.label_matrix(2).tolist() == [[1, 0]]
+    assert splits["test"].manifest.label_rows(2).mask().tolist() == [[1, 0]]
     (source / "classes.csv").unlink()  # then rows name the classes too
     assert open_reader(source, labels="captions").vocabulary.num_hois == 3
 
