@@ -49,10 +49,23 @@ def headline_markdown(runs: Sequence[RunMetrics], descriptions: Mapping[str, str
     return f"{markdown_table(header, rows)}\n{counts_line(runs)}\n{errors_markdown(runs)}"
 
 
-def headline_html(runs: Sequence[RunMetrics], descriptions: Mapping[str, str]) -> str:
-    """Headline table of variants, HTML; every name escaped."""
-    rows = [(run.variant, descriptions.get(run.variant, ""), _cells(runs, run, "<b>{}</b>")) for run in runs]
-    return html_table(["variant", *_measures(runs).values(), "detections"], rows, cycle(VARIANT_NAMES))
+def headline_html(
+    runs: Sequence[RunMetrics], descriptions: Mapping[str, str], over_seeds: Mapping[str, str] | None = None
+) -> str:
+    """Headline table of variants, HTML; every name escaped.
+
+    Args:
+        over_seeds: Full mAP of several runs by variant, as HTML for a column beside this run's; none without a study.
+    """
+    header = ["variant", *_measures(runs).values(), "detections"]
+    table = [_cells(runs, run, "<b>{}</b>") for run in runs]
+    if over_seeds:
+        column = list(_measures(runs)).index(FULL) + 1
+        header.insert(column + 1, f"{group_title(FULL)} over seeds")
+        for run, cells in zip(runs, table, strict=True):
+            cells.insert(column, over_seeds[run.variant])
+    rows = [(run.variant, descriptions.get(run.variant, ""), cells) for run, cells in zip(runs, table, strict=True)]
+    return html_table(header, rows, cycle(VARIANT_NAMES))
 
 
 def tuning_markdown(runs: Mapping[str, RunMetrics]) -> str:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from pipeline.report.results import RunMetrics
+from pipeline.report.study import seeds_html
 from pipeline.report.table import counts_line, errors_markdown, headline_html, headline_markdown, markdown_table
 from tests.report.test_study import run_metrics
 
@@ -35,6 +38,17 @@ def test_html_escapes_names(runs):
     assert "&lt;i&gt;base&lt;/i&gt;" in html and "<i>" not in html
     assert "a &lt; b &amp; &quot;c&quot;" in html
     assert html.count("<tr>") == 3 and "<b>31.50</b>" in html and "<b>30.00</b>" not in html
+
+
+def test_html_has_the_mean_over_seeds_beside_this_runs_value(runs):
+    """Of variants with several seeds; the column is there only where there is a study."""
+    study = {"ours": {seed: run("ours", full, 1.0) for seed, full in ((0, 30.0), (1, 34.0))}}
+    html = headline_html(runs, {}, {one.variant: seeds_html(study, one.variant) for one in runs})
+    assert re.findall(r'<th scope="col">(.*?)</th>', html)[:4] == ["variant", "Full", "Full over seeds", "Rare"]
+    assert "<td>30.00</td><td>\N{EN DASH}</td>" in html  # of baseline
+    assert "<td><b>31.50</b></td><td>32.00 ± 2.83<small>2 seeds</small></td><td>20.00</td>" in html
+    assert seeds_html({"ours": {0: study["ours"][0]}}, "ours") == "\N{EN DASH}"  # one seed has no spread
+    assert "seeds" not in headline_html(runs, {})
 
 
 def test_counts_are_named(runs):
