@@ -48,7 +48,7 @@ def command(dataset: str, variants: tuple[str, ...], commit: str | None, root: P
         split = ScoredSplit.open(stage.inputs, "test", may_lack_boxes=True)
         num_images = min(len(split.manifest), params.gallery_images)
         if not split.annotated.has_boxes:
-            _without_boxes(stage, layout, split, rows, params, num_images)
+            _without_boxes(stage, layout, split, rows, params, num_images, commit)
             return
         steps = num_images + len(names) * (min(len(split.manifest), params.num_images) + 1)
         with progress(steps, "report") as advance:
@@ -77,12 +77,18 @@ def command(dataset: str, variants: tuple[str, ...], commit: str | None, root: P
 
 
 def _without_boxes(
-    stage: StageRun, layout: Layout, split: ScoredSplit, rows: dict[str, Variant], params: ReportParams, num_images: int
+    stage: StageRun,
+    layout: Layout,
+    split: ScoredSplit,
+    rows: dict[str, Variant],
+    params: ReportParams,
+    num_images: int,
+    commit: str | None,
 ) -> None:
     """Write the report of a test split that has image-level labels alone."""
     with progress(num_images * len(rows), "report") as advance:
         report = make_unscored(split, rows, params, advance)
-    write_unscored(layout.report, split, report)
+    write_unscored(layout.report, split, report, {"commit": commit or "none"} | provenance(split, report.weights))
     write_bytes(layout.examples, report.preview)
     stage.note(*report.images)
     stage.finish([layout.report, layout.examples], {"variants": len(rows), "images": num_images})

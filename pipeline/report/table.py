@@ -11,7 +11,8 @@ from pipeline.report.colors import VARIANT_NAMES
 from pipeline.report.number_text import MISSING, group_title, percent
 from pipeline.report.results import RunMetrics
 
-_ROLE_TITLES = {"ap_role_s1": "AP role S1", "ap_role_s2": "AP role S2", "ap_agent": "AP agent"}  # V-COCO only
+_TITLES = {"ap_role_s1": "AP role S1", "ap_role_s2": "AP role S2", "ap_agent": "AP agent"}  # V-COCO only
+_TITLES |= {"of_images": "mAP of images"}  # without boxes
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], num_text_columns: int = 1) -> str:
@@ -109,7 +110,7 @@ def counts_line(runs: Sequence[RunMetrics]) -> str:
 def _measures(runs: Sequence[RunMetrics]) -> dict[str, str]:
     """Columns of the table with their titles: all measures that any run has."""
     names = dict.fromkeys(name for run in runs for name in run.measures)
-    return {name: _ROLE_TITLES.get(name) or group_title(name) for name in names}
+    return {name: _TITLES.get(name) or group_title(name) for name in names}
 
 
 def _cells(runs: Sequence[RunMetrics], run: RunMetrics, bold: str) -> list[str]:

@@ -509,3 +509,29 @@ def test_the_stages_own_page_loads(browser, tmp_path):
         browser.refresh()
         assert browser.execute_script("return document.documentElement.scrollHeight / innerHeight") < 15
     assert browser.get_log("browser") == []
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_the_page_of_a_split_without_boxes(browser, tmp_path, size):
+    """In the style of the other page: squares in the variants' colors, wide things scroll, themes; no gallery."""
+    layout = write_world(tmp_path, boxes=False)
+    assert CliRunner().invoke(command, ["--dataset", "toyworld", "--root", str(tmp_path)]).exit_code == 0
+    with screen(browser, *size):
+        browser.get((layout.report / "index.html").as_uri())
+        assert "no annotated boxes in the test split" in browser.find_element(By.CLASS_NAME, "lead").text.lower()
+        assert [link.text for link in browser.find_elements(By.CSS_SELECTOR, "nav a")] == ["Results", "Images"]
+        script = "return [...document.querySelectorAll('.swatch')].map((one) => getComputedStyle(one).backgroundColor)"
+        rgb = [f"rgb{ImageColor.getrgb(color)}" for color in VARIANTS[:2]]
+        assert browser.execute_script(script) == rgb
+        script = "return [...document.images].map((one) => [one.naturalWidth > 0, one.width])"
+        (loaded, width), _ = browser.execute_script(script)
+        assert loaded and width >= 600  # one can see what is drawn
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= size[0]
+        toggle = browser.find_element(By.ID, "theme")
+        for _ in ("light", "dark"):
+            toggle.click()
+        assert max(background(browser)) < 40
+        assert browser.find_element(By.ID, "written").is_displayed()
+        browser.find_element(By.LINK_TEXT, "Images").click()
+        wait_for_place(browser, "images")
+    assert browser.get_log("browser") == []
