@@ -39,7 +39,7 @@ _CAPTION = (
 
 @dataclass(frozen=True)
 class UnscoredReport:
-    """Metrics, description, weights of factors and contact sheet (RGB) by variant, and every image file that is shown."""
+    """By variant: metrics, description, weights of factors, contact sheet (RGB). `images`: every file that is shown."""
 
     metrics: dict[str, RunMetrics]
     descriptions: dict[str, str]
