@@ -505,6 +505,10 @@ def test_the_stages_own_page_loads(browser, tmp_path):
         browser.execute_script("scrollTo(0, 0)")
         for part in (".facts", ".first table", ".bar:last-of-type"):  # on the first screen
             assert browser.find_element(By.CSS_SELECTOR, part).rect["y"] + 20 < 800
+        script = """const right = (part) => part.getBoundingClientRect().right;
+            return [...document.querySelectorAll("#class-table thead button")]
+                .filter((title) => right(title) > right(title.parentElement)).map((title) => title.textContent)"""
+        assert browser.execute_script(script) == []  # titles are whole
     with screen(browser, *PHONE):
         browser.refresh()
         assert browser.execute_script("return document.documentElement.scrollHeight / innerHeight") < 15
