@@ -10,6 +10,7 @@ from pipeline.config.layout import Layout
 from pipeline.config.params import Variant, load_run_variants, load_variants
 from pipeline.config.sections import plain
 from pipeline.evaluation.scored_split import WITHOUT_BOXES, ScoredSplit
+from pipeline.report.committed import code_commit
 from pipeline.report.folder import further_figures, write_report
 from pipeline.report.make import make_report
 from pipeline.report.params import ReportParams
@@ -20,7 +21,6 @@ from pipeline.report.unscored import make_unscored, write_unscored
 from pipeline.report.unseen import whole_rows
 from pipeline.store.files import write_bytes
 from pipeline.store.run_params import shown_rows
-from pipeline.store.source_files import code_commit
 from pipeline.store.stage_run import StageRun
 from stages._command import dataset_option, progress, root_option, split_names, stage_command
 

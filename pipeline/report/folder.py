@@ -16,7 +16,7 @@ from pipeline.report.provenance import provenance_html
 from pipeline.report.results import RunMetrics
 from pipeline.report.selection import compared
 from pipeline.report.study import Study, claims_html, seeds_html
-from pipeline.report.table import counts_line, headline_html, headline_markdown
+from pipeline.report.table import counts_line, variants_html, variants_markdown
 from pipeline.store.files import atomic_path
 
 _KINDS = {".png": "png", ".svg": "svg+xml"}
@@ -72,7 +72,7 @@ def write_report(
     )
     with atomic_path(folder) as temporary:
         temporary.mkdir()
-        (temporary / "table.md").write_text(headline_markdown(rows, descriptions), encoding="utf-8")
+        (temporary / "table.md").write_text(variants_markdown(rows, descriptions), encoding="utf-8")
         (temporary / "index.html").write_text(page, encoding="utf-8")
         for name, (_, _, svg) in plots.items():
             (temporary / name).write_bytes(svg)
@@ -91,7 +91,7 @@ def _results(report: Report, facts: Mapping[str, str], descriptions: Mapping[str
     rows = list(runs.values())
     over_seeds = {name: seeds_html(study, name) for name in runs} if study else None
     note = f"{counts_line(rows)}{_OVER_SEEDS * bool(study)}"
-    table = f'{headline_html(rows, descriptions, over_seeds)}<p class="note">{escape(note)}</p>'
+    table = f'{variants_html(rows, descriptions, over_seeds)}<p class="note">{escape(note)}</p>'
     return (
         f"<p>{escape(what_changed(runs, first, second))}</p>{provenance_html(facts)}"
         f'<div class="first"><div>{table}</div><div>{error_bars(runs, first)}</div></div>'

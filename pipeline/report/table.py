@@ -43,17 +43,17 @@ def html_table(header: Iterable[str], rows: Iterable[tuple[str, str, Iterable[st
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
 
 
-def headline_markdown(runs: Sequence[RunMetrics], descriptions: Mapping[str, str]) -> str:
-    """Headline table of variants, a line on the data behind it, and their types of errors, Markdown."""
+def variants_markdown(runs: Sequence[RunMetrics], descriptions: Mapping[str, str]) -> str:
+    """Table of variants, a line on the data behind it, and their types of errors, Markdown."""
     header = ["variant", "desc", *_measures(runs).values(), "detections"]
     rows = [[run.variant, descriptions.get(run.variant, ""), *_cells(runs, run, "**{}**")] for run in runs]
     return f"{markdown_table(header, rows)}\n{counts_line(runs)}\n{errors_markdown(runs)}"
 
 
-def headline_html(
+def variants_html(
     runs: Sequence[RunMetrics], descriptions: Mapping[str, str], over_seeds: Mapping[str, str] | None = None
 ) -> str:
-    """Headline table of variants, HTML; every name escaped.
+    """Table of variants, HTML; every name escaped.
 
     Args:
         over_seeds: Full mAP of several runs by variant, as HTML for a column beside this run's; none without a study.

@@ -26,7 +26,7 @@ from pipeline.report.provenance import provenance_html
 from pipeline.report.results import RunMetrics, read_metrics
 from pipeline.report.selection import DrawnPair, Label, group_rows, sample_indices
 from pipeline.report.sheet import SheetImage, contact_sheet, preview
-from pipeline.report.table import headline_html, headline_markdown
+from pipeline.report.table import variants_html, variants_markdown
 from pipeline.store.detections_dump import COLUMNS, DetectionsDump, open_matched
 from pipeline.store.files import atomic_path
 from pipeline.store.run_params import refuse_other_params
@@ -95,7 +95,7 @@ def write_unscored(folder: Path, split: ScoredSplit, report: UnscoredReport, fac
         facts: what the page says of the origin of the detections, by name.
     """
     rows, note = list(report.metrics.values()), WITHOUT_BOXES.format(split=split.manifest.split)
-    table = headline_html(rows, report.descriptions)
+    table = variants_html(rows, report.descriptions)
     page = render_page(
         title=f"Human-object interactions in {split.manifest.dataset}",
         lead=f"{note[:1].upper()}{note[1:]}.",
@@ -107,7 +107,7 @@ def write_unscored(folder: Path, split: ScoredSplit, report: UnscoredReport, fac
     with atomic_path(folder) as temporary:
         temporary.mkdir()
         (temporary / "index.html").write_text(page, encoding="utf-8")
-        (temporary / "table.md").write_text(headline_markdown(rows, report.descriptions), encoding="utf-8")
+        (temporary / "table.md").write_text(variants_markdown(rows, report.descriptions), encoding="utf-8")
         for name, sheet in report.sheets.items():
             (temporary / f"sheet-{name}.png").write_bytes(png_bytes(sheet))
 

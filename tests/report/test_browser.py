@@ -313,9 +313,7 @@ def test_keyboard_alone(page):
     press(Keys.ARROW_DOWN)
     assert focused().startswith("Wrong: ride bicycle")
     press(Keys.ESCAPE)
-    eventually(
-        page, lambda: focused().split(",")[0], "Wrong: ride bicycle"
-    )  # told of the closing, the page gives it back
+    eventually(page, lambda: focused().split(",")[0], "Wrong: ride bicycle")  # the page is told of the closing
     assert not dialog.is_displayed()
 
 

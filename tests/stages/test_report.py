@@ -8,9 +8,9 @@ from PIL import Image
 
 from pipeline.config.layout import Layout
 from pipeline.config.run import Run
+from pipeline.report.committed import code_commit
 from pipeline.store.files import sha256_of
 from pipeline.store.manifests import differences, read_stage_manifest
-from pipeline.store.source_files import code_commit
 from tests.report.worlds import write_study_run
 from tests.roots import copied, edit_params, refused, succeeds
 
