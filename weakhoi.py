@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from pipeline.prediction import THRESHOLD, TOP_K
+
 if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
@@ -84,14 +86,16 @@ class Model:
         return [(vocabulary.verbs[verb], vocabulary.objects[name]) for verb, name in vocabulary.hoi_classes]
 
     @overload
-    def __call__(self, images: OneImage, *, top_k: int = 10, threshold: float = 0.01) -> Prediction: ...
+    def __call__(self, images: OneImage, *, top_k: int = TOP_K, threshold: float = THRESHOLD) -> Prediction: ...
 
     @overload
     def __call__(
-        self, images: list[OneImage] | tuple[OneImage, ...], *, top_k: int = 10, threshold: float = 0.01
+        self, images: list[OneImage] | tuple[OneImage, ...], *, top_k: int = TOP_K, threshold: float = THRESHOLD
     ) -> list[Prediction]: ...
 
-    def __call__(self, images: Any, *, top_k: int = 10, threshold: float = 0.01) -> Prediction | list[Prediction]:
+    def __call__(
+        self, images: Any, *, top_k: int = TOP_K, threshold: float = THRESHOLD
+    ) -> Prediction | list[Prediction]:
         """Find triplets in one image, or in each of a list.
 
         Args:

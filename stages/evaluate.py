@@ -65,7 +65,7 @@ def command(
         row.write_detections(layout.detections(run), run.source_name, len(scored.manifest))
         outputs = [layout.metrics(run), layout.headline(run), layout.per_class(run), layout.precision_recall(run)]
         stage.finish([*outputs, layout.weight_sweeps(run), layout.detections(run)], row.metrics["counts"])
-    line = row.headline if scored.annotated.has_boxes else WITHOUT_BOXES.format(split=split)
+    line = row.headline_text if scored.annotated.has_boxes else WITHOUT_BOXES.format(split=split)
     of_images = row.metrics.get("image_level", {}).get("full")
     click.echo(f"{run.scored_name}: {line}" + ("" if of_images is None else f"; mAP of images {of_images:.2f}"))
 

@@ -48,7 +48,7 @@ def command(dataset: str, variant: str, seed: int | None, split: str, form: str,
         rows = write_vcoco_pickle(output, kept, people)
         click.echo(f"{output}: {rows} pairs of {len(manifest)} images")
         for note in left_out(len(found) - len(kept)):
-            say(note)
+            say(f"Note: {note}")
         return
     with progress(80, "export", unit="file") as advance:
         write_hicodet_mat(output, detections, vocabulary, len(manifest), advance)

@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from pipeline.core.errors import ArtifactError, DataError, ParamError, printable
 from pipeline.data.image_files import as_utf8, find_images
+from pipeline.prediction import THRESHOLD, TOP_K
 from pipeline.prediction.picture import PictureFolder, is_drawn
-from pipeline.prediction.predictor import THRESHOLD, TOP_K, Predictor
+from pipeline.prediction.predictor import Predictor
 from pipeline.prediction.records import check_predictions_target, predictions_text, write_predictions
 from stages._command import device_option, progress, root_option, say, stage_command
 

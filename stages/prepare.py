@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 
 from pipeline.config.layout import Layout
@@ -22,7 +21,7 @@ from pipeline.truth.ground_truth_file import write_ground_truth, write_unannotat
 from pipeline.truth.params import PrepareParams
 from pipeline.truth.vcoco_people_file import write_people
 from stages._captions import caption_labels, check_captions
-from stages._command import dataset_option, progress, root_option, stage_command
+from stages._command import dataset_option, progress, root_option, say, stage_command
 
 
 @stage_command("prepare", help="Write the split manifests, vocabulary and ground truth of a dataset.")
@@ -54,7 +53,7 @@ def command(dataset: str, root: Path) -> None:
                 write_people(layout.people(name), split.people)
                 outputs.append(layout.people(name))
         for note in reader.notes if isinstance(reader, HasNotes) else ():
-            click.echo(f"Note: {note}", err=True)
+            say(f"Note: {note}")
         stage.note(*inputs)
         stage.finish(
             outputs, {split.manifest.split: len(split.manifest) for split in splits} | report, seed=params.seed

@@ -10,6 +10,7 @@ from pipeline.config.layout import Layout
 from pipeline.config.params import Variant, load_run_variants, load_variants
 from pipeline.config.sections import plain
 from pipeline.evaluation.scored_split import WITHOUT_BOXES, ScoredSplit
+from pipeline.report.committed import code_commit
 from pipeline.report.folder import further_figures, write_report
 from pipeline.report.make import make_report
 from pipeline.report.params import ReportParams
@@ -20,7 +21,6 @@ from pipeline.report.unscored import make_unscored, write_unscored
 from pipeline.report.unseen import whole_rows
 from pipeline.store.files import write_bytes
 from pipeline.store.run_params import shown_rows
-from pipeline.store.source_files import code_commit
 from pipeline.store.stage_run import StageRun
 from stages._command import dataset_option, progress, root_option, split_names, stage_command
 
@@ -48,7 +48,7 @@ def command(dataset: str, variants: tuple[str, ...], commit: str | None, root: P
         split = ScoredSplit.open(stage.inputs, "test", may_lack_boxes=True)
         num_images = min(len(split.manifest), params.gallery_images)
         if not split.annotated.has_boxes:
-            _without_boxes(stage, layout, split, rows, params, num_images)
+            _without_boxes(stage, layout, split, rows, params, num_images, commit)
             return
         steps = num_images + len(names) * (min(len(split.manifest), params.num_images) + 1)
         with progress(steps, "report") as advance:
@@ -77,12 +77,18 @@ def command(dataset: str, variants: tuple[str, ...], commit: str | None, root: P
 
 
 def _without_boxes(
-    stage: StageRun, layout: Layout, split: ScoredSplit, rows: dict[str, Variant], params: ReportParams, num_images: int
+    stage: StageRun,
+    layout: Layout,
+    split: ScoredSplit,
+    rows: dict[str, Variant],
+    params: ReportParams,
+    num_images: int,
+    commit: str | None,
 ) -> None:
     """Write the report of a test split that has image-level labels alone."""
     with progress(num_images * len(rows), "report") as advance:
         report = make_unscored(split, rows, params, advance)
-    write_unscored(layout.report, split, report)
+    write_unscored(layout.report, split, report, {"commit": commit or "none"} | provenance(split, report.weights))
     write_bytes(layout.examples, report.preview)
     stage.note(*report.images)
     stage.finish([layout.report, layout.examples], {"variants": len(rows), "images": num_images})

@@ -34,7 +34,7 @@ def command(dataset: str, variant: str, seed: int, scheduler: str | None, root: 
             for name, params in own.items():
                 row = scored.score(run, params, client)
                 rows[name] = row.metrics
-                click.echo(f"{name}-{seed}: {row.headline}")
+                click.echo(f"{name}-{seed}: {row.headline_text}")
         write_json(layout.study(run), {"dataset": dataset, "run": variant, "seed": seed, "rows": rows})
 
 

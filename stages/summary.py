@@ -19,7 +19,7 @@ from pipeline.report.methods import METHODS_TEXT, methods_table, read_costs
 from pipeline.report.results import read_metrics, read_study, read_tuning
 from pipeline.report.study import rows_csv, study_page
 from pipeline.report.supervision import SUPERVISION_TEXT, read_label_quality, supervision_table
-from pipeline.report.table import headline_markdown, tuning_markdown
+from pipeline.report.table import tuning_markdown, variants_markdown
 from pipeline.report.terminal import fitted
 from pipeline.report.unseen import UNSEEN_TEXT, unseen_table, whole_rows
 from pipeline.store.files import write_bytes, write_text
@@ -51,7 +51,7 @@ def command(dataset: str, write: bool, root: Path) -> None:
         for name in names
     ]
     refuse_other_params(inputs.chain.runs, layout.params)
-    _show(headline_markdown(runs, descriptions))
+    _show(variants_markdown(runs, descriptions))
 
     every = read_study(layout.studies)
     study, page = whole_rows(every), ""

@@ -10,7 +10,8 @@ import difflib
 import errno
 import os
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -59,6 +60,20 @@ _NO_MEMORY = (
     "unable to allocate shared memory",
     "unable to mmap",
 )
+
+
+@contextmanager
+def needs_extra(extra: str, package: str, needed_by: str, *, otherwise: str = "") -> Iterator[None]:
+    """Around the import of a package that an extra of ours installs; `otherwise`: what else the user can do.
+
+    Raises:
+        ParamError: it is not installed.
+    """
+    try:
+        yield
+    except ImportError:
+        remedy = f'run "pip install weakhoi[{extra}]"{otherwise}'
+        raise ParamError(f"{needed_by} needs the package {package}; {remedy}") from None
 
 
 def resource_error(error: BaseException) -> ResourceError | None:

@@ -82,8 +82,8 @@ class Row:
         return self.evaluation.errors
 
     @property
-    def headline(self) -> str:
-        """The main numbers of the protocol, in one line."""
+    def headline_text(self) -> str:
+        """The main numbers of the protocol, as `summary.headline` keeps them, in one line."""
         if "ap_role_s1" in self.metrics:
             line = "AP_role S1 {ap_role_s1:.2f}  S2 {ap_role_s2:.2f}  AP_agent {ap_agent:.2f}".format(**self.metrics)
             roles, agents = self.metrics["per_role"].values(), self.metrics["per_agent"].values()

@@ -26,6 +26,7 @@ from pipeline.evaluation.params import EvaluateParams
 from pipeline.inference.params import InferParams
 from pipeline.inference.predict import PredictedBatch, Source, predict_images
 from pipeline.methods.model import HoiModel, model_from_config
+from pipeline.prediction import THRESHOLD, TOP_K
 from pipeline.prediction.records import best_of_image
 from pipeline.prediction.result import Prediction
 from pipeline.prediction.shipped import PACKAGE_ROOT, ShippedModel, find_shipped, shipped_names
@@ -33,8 +34,6 @@ from pipeline.prediction.sources import sources_of
 from pipeline.store.checkpoint import load_checkpoint, vocabulary_of
 from pipeline.store.files import refuse_links
 from pipeline.store.inputs import StageInputs
-
-TOP_K, THRESHOLD = 10, 0.01  # triplets of an image at most, and their lowest score, where the user names none
 
 
 @dataclass(frozen=True)

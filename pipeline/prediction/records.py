@@ -53,8 +53,8 @@ class Triplet(NamedTuple):
 
     @property
     def text(self) -> str:
-        """As in "ride horse 0.38": two decimals, or two significant digits below 0.1."""
-        return f"{self.verb} {self.object} {score_text(self.score)}"
+        """As in "sit on horse 0.38": names in words, two decimals, or two significant digits below 0.1."""
+        return f"{self.verb} {self.object}".replace("_", " ") + f" {score_text(self.score)}"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, rounded."""

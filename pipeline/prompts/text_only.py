@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.core.errors import WeightsError, resource_error
+from pipeline.core.errors import WeightsError, needs_extra, resource_error
 from pipeline.core.types import BankPrompts, FloatArray, KnowledgeBank
 
 WORDS = "words"
@@ -28,7 +28,8 @@ def encode_text_only(text_encoder: str, prompts: BankPrompts, width: int) -> Kno
             matrix, which keeps their angles as far as the width allows.
 
     Raises:
-        WeightsError: transformers is not installed, or the model is neither on disk nor downloadable.
+        ParamError: transformers is not installed.
+        WeightsError: the model is neither on disk nor downloadable.
     """
     encode = partial(_word_vectors, width=width) if text_encoder == WORDS else _sentence_encoder(text_encoder, width)
 
@@ -62,20 +63,16 @@ def _vector(word: str, width: int) -> Tensor:
 
 def _sentence_encoder(name: str, width: int) -> Callable[[tuple[str, ...]], Tensor]:
     """Mean of a model's last layer over the tokens of each text, at another width: texts to [n, D]."""
-    try:
+    needed_by = f'encode_prompts.text_encoder: "{name}"'
+    with needs_extra("roberta", "transformers", needed_by, otherwise=f', or set it to "{WORDS}"'):
         from transformers import AutoModel, AutoTokenizer  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        raise WeightsError(
-            f'encode_prompts.text_encoder: "{name}" needs the package transformers; '
-            f'run "pip install weakhoi[roberta]", or set it to "{WORDS}"'
-        ) from None
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
         model = AutoModel.from_pretrained(name, use_safetensors=True).eval()
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise resource_error(error) or WeightsError(
-            f'encode_prompts.text_encoder: "{name}" is neither on disk nor downloadable ({reason}); give a folder'
+            f"{needed_by} is neither on disk nor downloadable ({reason}); give a folder"
         ) from None
 
     @torch.no_grad()

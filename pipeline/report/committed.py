@@ -1,4 +1,7 @@
-"""How results on disk differ from the committed ones: another CPU gives other last digits (CONTRIBUTING.md)."""
+"""What git knows: the commit of the code, and how results on disk differ from the committed ones.
+
+Another CPU gives other last digits (CONTRIBUTING.md).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,17 @@ from pathlib import Path
 from typing import Any
 
 _FOLDERS = ("results", "manifests")
-_MADE_FROM = ("params.yaml", "pipeline", "stages")
+_CODE = ("pipeline", "stages")
+_ROOT = Path(__file__).parents[2]
+
+
+def code_commit() -> str:
+    """The last commit of this code and its day, e.g. "a1b2c3d4e5 of 2026-01-31"; "" outside a git repository."""
+    commit = _git(_ROOT, "-c", "core.abbrev=10", "log", "-1", "--format=%h of %cs", "--", *_CODE)
+    changes = _git(_ROOT, "status", "-s", "--", *_CODE)
+    if commit is None or changes is None:
+        return ""
+    return f"{commit.strip()}, with changes" if commit and changes else commit.strip()
 
 
 def differences_line(root: Path, headlines: Path) -> str | None:
@@ -23,7 +36,7 @@ def differences_line(root: Path, headlines: Path) -> str | None:
         return None
     largest = max((_difference(root, path) for path in sorted(headlines.glob("*.json"))), default=0.0)
     reason = "expected on another CPU than that of the commit"
-    if _git(root, "diff", "--name-only", "HEAD", "--", *_MADE_FROM):
+    if _git(root, "diff", "--name-only", "HEAD", "--", "params.yaml", *_CODE):
         reason = "params.yaml or code differ too"
     return (
         f"{len(changed.splitlines())} committed files of results/ and manifests/ differ from the commit, the main "

@@ -15,8 +15,8 @@ from pipeline.report.page import Section, embedded, figure, inline_svg, render_p
 from pipeline.report.provenance import provenance_html
 from pipeline.report.results import RunMetrics
 from pipeline.report.selection import compared
-from pipeline.report.study import Study, claims_html
-from pipeline.report.table import counts_line, headline_html, headline_markdown
+from pipeline.report.study import Study, claims_html, seeds_html
+from pipeline.report.table import counts_line, variants_html, variants_markdown
 from pipeline.store.files import atomic_path
 
 _KINDS = {".png": "png", ".svg": "svg+xml"}
@@ -28,6 +28,7 @@ _ABLATIONS = (
     "Test mAP in percent, mean ± standard deviation over seeds. The paper's are HICO-DET's: compare signs and order, "
     "not values."
 )
+_OVER_SEEDS = " Over seeds: mean ± standard deviation over the runs of the study."
 _CONFUSIONS = (
     "Detections at break-even that fit an annotated pair, a row for each annotated verb: right ones on the diagonal, "
     "those of another verb beside it, once for each verb of the pair."
@@ -59,7 +60,7 @@ def write_report(
         title=f"Human-object interactions in {dataset}",
         lead="Weakly-supervised detection: trained from image-level labels, scored by boxes.",
         sections=[
-            Section("results", "Results", _results(report, facts, descriptions)),
+            Section("results", "Results", _results(report, facts, descriptions, study)),
             Section("classes", "Classes", _classes(report)),
             Section("verbs", "Verbs", _verbs(report)),
             Section("claims", "The paper's claims", _noted(_CLAIMS, claims_html(study))),
@@ -71,7 +72,7 @@ def write_report(
     )
     with atomic_path(folder) as temporary:
         temporary.mkdir()
-        (temporary / "table.md").write_text(headline_markdown(rows, descriptions), encoding="utf-8")
+        (temporary / "table.md").write_text(variants_markdown(rows, descriptions), encoding="utf-8")
         (temporary / "index.html").write_text(page, encoding="utf-8")
         for name, (_, _, svg) in plots.items():
             (temporary / name).write_bytes(svg)
@@ -84,11 +85,13 @@ def further_figures(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for path in folder.glob("*") if path.suffix in _KINDS))
 
 
-def _results(report: Report, facts: Mapping[str, str], descriptions: Mapping[str, str]) -> str:
+def _results(report: Report, facts: Mapping[str, str], descriptions: Mapping[str, str], study: Study) -> str:
     runs = {name: run.metrics for name, run in report.runs.items()}
     first, second = compared(runs)
     rows = list(runs.values())
-    table = f'{headline_html(rows, descriptions)}<p class="note">{escape(counts_line(rows))}</p>'
+    over_seeds = {name: seeds_html(study, name) for name in runs} if study else None
+    note = f"{counts_line(rows)}{_OVER_SEEDS * bool(study)}"
+    table = f'{variants_html(rows, descriptions, over_seeds)}<p class="note">{escape(note)}</p>'
     return (
         f"<p>{escape(what_changed(runs, first, second))}</p>{provenance_html(facts)}"
         f'<div class="first"><div>{table}</div><div>{error_bars(runs, first)}</div></div>'

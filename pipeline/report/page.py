@@ -3,8 +3,9 @@
 Pictures are data URIs or SVG in the page's own colors, and a policy in the page forbids the browser to load anything or
 to run any script but its own.
 
-Markup, style and script lie in `assets/`. Every name from params.yaml, a vocabulary or a file is escaped;
-the gallery's record is JSON in which no character can end the script element.
+Markup, style and scripts lie in `assets/`: those of every page, and those of the gallery, which a split without boxes
+does not have. Every name from params.yaml, a vocabulary or a file is escaped; the gallery's record is JSON in which no
+character can end the script element.
 """
 
 from __future__ import annotations
@@ -41,25 +42,31 @@ class Section:
 
 
 def render_page(
-    *, title: str, lead: str, sections: Sequence[Section], gallery_note: str, record: Mapping[str, Any]
+    *,
+    title: str,
+    lead: str,
+    sections: Sequence[Section],
+    gallery_note: str = "",
+    record: Mapping[str, Any] | None = None,
 ) -> str:
-    """Return the whole page: sections in their order, those without content left out, and the gallery.
+    """Return the whole page: sections in their order, those without content left out, and the gallery, if any.
 
     Args:
         title, lead, gallery_note: plain text.
-        record: as `gallery.gallery_record` makes it.
+        record: of the gallery, as `gallery.gallery_record` makes it.
     """
     script = _asset("page.js")
     sections = [section for section in sections if section.html]
-    links = [*((section.anchor, section.heading) for section in sections), ("gallery", "Gallery")]
+    if record is not None:
+        script += _asset("gallery.js")
+        gallery = _filled("gallery.html", {"note": escape(gallery_note), "record": json_for_html(record)})
+        sections.append(Section("gallery", "Gallery", gallery))
     slots = {
         "title": escape(title),
         "lead": escape(lead),
-        "links": "".join(f'<a href="#{anchor}">{heading}</a>' for anchor, heading in links),
+        "links": "".join(f'<a href="#{section.anchor}">{section.heading}</a>' for section in sections),
         "style": _filled("page.css", _COLORS),
         "sections": "".join(map(_section, sections)),
-        "gallery_note": escape(gallery_note),
-        "record": json_for_html(record),
         "script": script,
         "script_digest": b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
     }

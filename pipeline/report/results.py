@@ -34,6 +34,7 @@ class RunMetrics:
         roles: the V-COCO protocol's measures, empty where it was not asked for.
         at_break_even: detections and missed annotated pairs by type of error; empty where these were not sorted.
         gain_if_fixed: points of mAP gained if a type were fixed, by type.
+        of_images: mAP of whole images by group of classes; empty where a method does not score images.
     """
 
     variant: str
@@ -46,10 +47,16 @@ class RunMetrics:
     roles: dict[str, float | None]
     at_break_even: dict[str, int]
     gain_if_fixed: dict[str, float | None]
+    of_images: dict[str, float | None]
 
     @property
     def measures(self) -> dict[str, float | None]:
-        """All scores by name: the V-COCO protocol's first, means over groups, and the mean maximum recall."""
+        """All scores by name: the V-COCO protocol's first, means over groups, and the mean maximum recall.
+
+        Without annotated boxes there is the images' mAP alone.
+        """
+        if self.of_images and not self.counts["ground_truth_pairs"]:
+            return {"of_images": self.of_images[FULL]}
         return {**self.roles, **self.means, "max_recall": self.max_recall}
 
 
@@ -88,6 +95,7 @@ def _run_metrics(path: Path, data: Any, remedy: str) -> RunMetrics:
             roles={name: data[name] for name in ROLE_MEASURES if name in data},
             at_break_even=dict(data.get("at_break_even", {})),
             gain_if_fixed=dict(data.get("gain_if_fixed", {})),
+            of_images={name: value for name, value in data.get("image_level", {}).items() if name in groups},
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{path}: not the metrics of a run ({error!r} missing or wrong); {remedy}") from None

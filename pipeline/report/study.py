@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.core.class_groups import FULL
-from pipeline.report.number_text import Estimate, group_title, mean_and_deviation, percent
+from pipeline.report.number_text import MISSING, Estimate, group_title, mean_and_deviation, percent
 from pipeline.report.paper import CLAIMS, CONTROLS, GROUPS, RARE_GAIN, TABLES, figures, table_of
 from pipeline.report.results import RunMetrics, numbers, read_columns
 from pipeline.report.table import html_table, markdown_table
@@ -183,6 +183,12 @@ def by_seed(study: Study, row: str, group: str) -> dict[int, float]:
 def over_seeds(study: Study, row: str, group: str) -> Estimate:
     """Mean and standard deviation over seeds of a row's mAP of a group of classes."""
     return mean_and_deviation(list(by_seed(study, row, group).values()))
+
+
+def seeds_html(study: Study, row: str) -> str:
+    """A row's Full mAP over its seeds, mean ± standard deviation, and their number; a dash for fewer than two."""
+    seeds = len(by_seed(study, row, FULL))
+    return f"{over_seeds(study, row, FULL)}<small>{seeds} seeds</small>" if seeds > 1 else MISSING
 
 
 def _minus(first: Mapping[int, float], second: Mapping[int, float]) -> dict[int, float]:

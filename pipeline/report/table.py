@@ -11,7 +11,8 @@ from pipeline.report.colors import VARIANT_NAMES
 from pipeline.report.number_text import MISSING, group_title, percent
 from pipeline.report.results import RunMetrics
 
-_ROLE_TITLES = {"ap_role_s1": "AP role S1", "ap_role_s2": "AP role S2", "ap_agent": "AP agent"}  # V-COCO only
+_TITLES = {"ap_role_s1": "AP role S1", "ap_role_s2": "AP role S2", "ap_agent": "AP agent"}  # V-COCO only
+_TITLES |= {"of_images": "mAP of images"}  # without boxes
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], num_text_columns: int = 1) -> str:
@@ -42,17 +43,30 @@ def html_table(header: Iterable[str], rows: Iterable[tuple[str, str, Iterable[st
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
 
 
-def headline_markdown(runs: Sequence[RunMetrics], descriptions: Mapping[str, str]) -> str:
-    """Headline table of variants, a line on the data behind it, and their types of errors, Markdown."""
+def variants_markdown(runs: Sequence[RunMetrics], descriptions: Mapping[str, str]) -> str:
+    """Table of variants, a line on the data behind it, and their types of errors, Markdown."""
     header = ["variant", "desc", *_measures(runs).values(), "detections"]
     rows = [[run.variant, descriptions.get(run.variant, ""), *_cells(runs, run, "**{}**")] for run in runs]
     return f"{markdown_table(header, rows)}\n{counts_line(runs)}\n{errors_markdown(runs)}"
 
 
-def headline_html(runs: Sequence[RunMetrics], descriptions: Mapping[str, str]) -> str:
-    """Headline table of variants, HTML; every name escaped."""
-    rows = [(run.variant, descriptions.get(run.variant, ""), _cells(runs, run, "<b>{}</b>")) for run in runs]
-    return html_table(["variant", *_measures(runs).values(), "detections"], rows, cycle(VARIANT_NAMES))
+def variants_html(
+    runs: Sequence[RunMetrics], descriptions: Mapping[str, str], over_seeds: Mapping[str, str] | None = None
+) -> str:
+    """Table of variants, HTML; every name escaped.
+
+    Args:
+        over_seeds: Full mAP of several runs by variant, as HTML for a column beside this run's; none without a study.
+    """
+    header = ["variant", *_measures(runs).values(), "detections"]
+    table = [_cells(runs, run, "<b>{}</b>") for run in runs]
+    if over_seeds:
+        column = list(_measures(runs)).index(FULL) + 1
+        header.insert(column + 1, f"{group_title(FULL)} over seeds")
+        for run, cells in zip(runs, table, strict=True):
+            cells.insert(column, over_seeds[run.variant])
+    rows = [(run.variant, descriptions.get(run.variant, ""), cells) for run, cells in zip(runs, table, strict=True)]
+    return html_table(header, rows, cycle(VARIANT_NAMES))
 
 
 def tuning_markdown(runs: Mapping[str, RunMetrics]) -> str:
@@ -96,7 +110,7 @@ def counts_line(runs: Sequence[RunMetrics]) -> str:
 def _measures(runs: Sequence[RunMetrics]) -> dict[str, str]:
     """Columns of the table with their titles: all measures that any run has."""
     names = dict.fromkeys(name for run in runs for name in run.measures)
-    return {name: _ROLE_TITLES.get(name) or group_title(name) for name in names}
+    return {name: _TITLES.get(name) or group_title(name) for name in names}
 
 
 def _cells(runs: Sequence[RunMetrics], run: RunMetrics, bold: str) -> list[str]:

@@ -1,14 +1,12 @@
 """The report of a split without annotated boxes: each variant's best detections on test images, right or wrong unsaid.
 
-One page without a script: a table of what is known, and a contact sheet for each variant.
+The page has a table of what is known, and a contact sheet for each variant.
 """
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +18,15 @@ from pipeline.core.types import Detections, IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.images import open_split_image
 from pipeline.evaluation.scored_split import WITHOUT_BOXES, ScoredSplit
-from pipeline.report import colors
 from pipeline.report.drawing import jpeg_bytes, png_bytes
 from pipeline.report.make import remedy_of
+from pipeline.report.page import Section, embedded, figure, render_page
 from pipeline.report.params import ReportParams
+from pipeline.report.provenance import provenance_html
 from pipeline.report.results import RunMetrics, read_metrics
 from pipeline.report.selection import DrawnPair, Label, group_rows, sample_indices
 from pipeline.report.sheet import SheetImage, contact_sheet, preview
-from pipeline.report.table import headline_html, headline_markdown
+from pipeline.report.table import variants_html, variants_markdown
 from pipeline.store.detections_dump import COLUMNS, DetectionsDump, open_matched
 from pipeline.store.files import atomic_path
 from pipeline.store.run_params import refuse_other_params
@@ -36,37 +35,15 @@ _CAPTION = (
     "{shown} of {total:,} images: the middle one of each of {shown} equal stretches of the {split} split. Of each "
     "image its {rows} best-scored detections are shown."
 )
-_PAGE = f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>{{title}}</title>
-<style>
-body {{{{ margin: 2rem auto; max-width: 1440px; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif;
-  color: {colors.INK}; background: {colors.PAPER}; }}}}
-img {{{{ max-width: 100%; height: auto; }}}}
-table {{{{ border-collapse: collapse; }}}} th, td {{{{ padding: .4rem .9rem; text-align: right; }}}}
-th:first-child {{{{ text-align: left; }}}} small {{{{ display: block; font-weight: 400; }}}}
-</style>
-</head>
-<body>
-<h1>{{title}}</h1>
-<p>{{note}}</p>
-<div style="overflow-x: auto">{{table}}</div>
-{{sheets}}
-</body>
-</html>
-"""
 
 
 @dataclass(frozen=True)
 class UnscoredReport:
-    """Metrics, description and contact sheet (RGB) of each variant, and every image file that is shown."""
+    """By variant: metrics, description, weights of factors, contact sheet (RGB). `images`: every file that is shown."""
 
     metrics: dict[str, RunMetrics]
     descriptions: dict[str, str]
+    weights: dict[str, Mapping[str, float]]
     sheets: dict[str, Image.Image]
     images: list[Path]
 
@@ -91,42 +68,53 @@ def make_unscored(
     """
     layout, images = split.inputs.layout, sample_indices(len(split.manifest), report.gallery_images)
     metrics: dict[str, RunMetrics] = {}
+    weights: dict[str, Mapping[str, float]] = {}
     sheets: dict[str, Image.Image] = {}
     for name in variants:
         run, remedy = Run.parse(name), remedy_of("evaluate", layout, name)
         metrics[name] = read_metrics(split.inputs.take(layout.metrics(run), "evaluate", run), remedy)
         path = split.inputs.take(layout.detections(run), "evaluate", run)
-        found = _best_of_images(open_matched(path, run=run.name, remedy=remedy), images, report.pairs_per_image)
+        dump = open_matched(path, run=run.name, remedy=remedy)
+        weights[name] = dump.weights
+        found = _best_of_images(dump, images, report.pairs_per_image)
         sheets[name] = _draw(name, found, split, images, report, done)
     refuse_other_params(split.inputs.chain.runs, layout.params)
     return UnscoredReport(
         metrics=metrics,
         descriptions={name: row.desc for name, row in variants.items()},
+        weights=weights,
         sheets=sheets,
         images=[split.manifest.image_path(image, layout.root) for image in images.tolist()],
     )
 
 
-def write_unscored(folder: Path, split: ScoredSplit, report: UnscoredReport) -> None:
-    """Write the folder atomically: index.html, table.md, and a sheet per variant."""
+def write_unscored(folder: Path, split: ScoredSplit, report: UnscoredReport, facts: Mapping[str, str]) -> None:
+    """Write the folder atomically: index.html, table.md, and a sheet per variant.
+
+    Args:
+        facts: what the page says of the origin of the detections, by name.
+    """
     rows, note = list(report.metrics.values()), WITHOUT_BOXES.format(split=split.manifest.split)
-    sheets = "".join(
-        f"<h2>{escape(name)}</h2><img alt='Test images with the detections of {escape(name)}' "
-        f"src='data:image/jpeg;base64,{b64encode(jpeg_bytes(sheet)).decode('ascii')}'>"
-        for name, sheet in report.sheets.items()
-    )
-    page = _PAGE.format(
-        title=escape(f"Human-object interactions in {split.manifest.dataset}"),
-        note=escape(f"{note[:1].upper()}{note[1:]}."),
-        table=headline_html(rows, report.descriptions),
-        sheets=sheets,
+    table = variants_html(rows, report.descriptions)
+    page = render_page(
+        title=f"Human-object interactions in {split.manifest.dataset}",
+        lead=f"{note[:1].upper()}{note[1:]}.",
+        sections=[
+            Section("results", "Results", f'{provenance_html(facts)}<div class="first">{table}</div>'),
+            Section("images", "Images", "".join(_figure(name, sheet) for name, sheet in report.sheets.items())),
+        ],
     )
     with atomic_path(folder) as temporary:
         temporary.mkdir()
         (temporary / "index.html").write_text(page, encoding="utf-8")
-        (temporary / "table.md").write_text(headline_markdown(rows, report.descriptions), encoding="utf-8")
+        (temporary / "table.md").write_text(variants_markdown(rows, report.descriptions), encoding="utf-8")
         for name, sheet in report.sheets.items():
             (temporary / f"sheet-{name}.png").write_bytes(png_bytes(sheet))
+
+
+def _figure(variant: str, sheet: Image.Image) -> str:
+    picture = embedded(jpeg_bytes(sheet), "jpeg", f"Test images with the detections of {variant}")
+    return figure(variant, "", f'<div class="wide">{picture}</div>')
 
 
 def _best_of_images(dump: DetectionsDump, images: IntArray, count: int) -> Detections:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from safetensors import SafetensorError, safe_open
 
-from pipeline.core.errors import DataError, WeightsError, resource_error
+from pipeline.core.errors import DataError, WeightsError, needs_extra, resource_error
 from pipeline.store.file_content import reason_and_remedy
 from pipeline.store.json_file import load_json
 
@@ -29,12 +29,8 @@ class Dinov2Files(NamedTuple):
 
 
 def _transformers() -> Any:
-    try:
+    with needs_extra("dinov2", "transformers", "model.backbone: dinov2"):
         import transformers
-    except ImportError:
-        raise WeightsError(
-            'model.backbone: dinov2 needs the package transformers; run "pip install weakhoi[dinov2]"'
-        ) from None
     transformers.utils.logging.disable_progress_bar()
     return transformers
 
@@ -43,7 +39,8 @@ def find_dinov2(name: str, root: Path) -> Dinov2Files:
     """Find the files of a folder, relative to `root`, or of a name.
 
     Raises:
-        WeightsError: transformers is not installed, or a file is neither on disk nor downloadable.
+        ParamError: transformers is not installed.
+        WeightsError: a file is neither on disk nor downloadable.
     """
     hub = _transformers().utils.hub
     folder = root / name
@@ -84,7 +81,8 @@ def build_dinov2(config: Mapping[str, Any], where: str) -> Any:
     """Return transformers' model of these sizes, with random weights from torch's global generator.
 
     Raises:
-        WeightsError: transformers is not installed or refuses the sizes; `where` names their file.
+        ParamError: transformers is not installed.
+        WeightsError: it refuses the sizes; `where` names their file.
     """
     transformers = _transformers()
     try:

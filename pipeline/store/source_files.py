@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import subprocess
 import tokenize
 from collections.abc import Collection, Mapping
 from functools import cache, lru_cache
@@ -32,19 +31,6 @@ def source_files(root: Path) -> dict[str, Path]:
         for package in PACKAGES
         for path in sorted((root / package).rglob("*.py"))
     }
-
-
-def code_commit() -> str:
-    """The last commit of this code and its day, e.g. "a1b2c3d4e5 of 2026-01-31"; "" outside a git repository."""
-    git = ["git", "-C", str(_ROOT), "-c", "core.abbrev=10"]
-    try:
-        commit, changes = (
-            subprocess.run([*git, *words, "--", *PACKAGES], capture_output=True, text=True, check=True).stdout.strip()
-            for words in (["log", "-1", "--format=%h of %cs"], ["status", "-s"])
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return f"{commit}, with changes" if commit and changes else commit
 
 
 def imported_modules(path: Path, modules: Mapping[str, Path]) -> set[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.core.errors import ParamError
+from pipeline.core.errors import needs_extra
 
 
 @contextmanager
@@ -21,13 +21,9 @@ def tensorboard_curves(folder: Path | None) -> Iterator[Callable[[Mapping[str, f
     if folder is None:
         yield lambda figures: None
         return
-    try:
+    needed_by = "execution.tensorboard: true"
+    with needs_extra("tensorboard", "tensorboard", needed_by, otherwise=", or set it to false"):
         from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise ParamError(
-            "execution.tensorboard is true, but the package tensorboard is not installed; "
-            'run "pip install weakhoi[tensorboard]", or set it to false'
-        ) from None
     writer: SummaryWriter | None = None
 
     def write(figures: Mapping[str, float]) -> None:

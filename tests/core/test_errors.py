@@ -66,7 +66,6 @@ FENCED = {
     ("pipeline.store.file_content", "content_of"): "is asked after a failure",
     ("pipeline.store.files", "_mode"): "asks whether a target is a file",
     ("pipeline.store.manifests", "difference"): "names the cause",
-    ("pipeline.store.source_files", "code_commit"): "does without git",
     ("pipeline.store.stage_run", "is_finished"): "takes a run that it cannot read for unfinished",
     ("pipeline.store.targets", "check_target"): "names the cause",
     ("stages._recipe", "_training_set"): "takes no file for weights of ours that it cannot read",

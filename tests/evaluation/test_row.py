@@ -17,15 +17,15 @@ from tests.evaluation.test_weight_sweep import GROUPS, VOCABULARY, opened, world
 VCOCO = {"ap_role_s1": 50.0, "ap_role_s2": 60.0, "ap_agent": 70.0}
 
 
-def headline(roles, agents):
+def headline_text(roles, agents):
     per_role = {str(row): {"s1": ap, "s2": ap} for row, ap in enumerate(roles)}
     metrics = VCOCO | {"per_role": per_role, "per_agent": dict(enumerate(agents))}
-    return Row(metrics=metrics, sweeps={}, source=None, rules=None, evaluation=None).headline
+    return Row(metrics=metrics, sweeps={}, source=None, rules=None, evaluation=None).headline_text
 
 
 def test_classes_without_positives_are_told():
-    assert headline([50.0, None, 0.0], [70.0, None]).endswith("(1 roles, 1 actions without positives: 0 there)")
-    assert headline([50.0, 50.0], [70.0, 0.0]) == "AP_role S1 50.00  S2 60.00  AP_agent 70.00"
+    assert headline_text([50.0, None, 0.0], [70.0, None]).endswith("(1 roles, 1 actions without positives: 0 there)")
+    assert headline_text([50.0, 50.0], [70.0, 0.0]) == "AP_role S1 50.00  S2 60.00  AP_agent 70.00"
 
 
 def test_detections_are_those_that_the_rules_select(tmp_path, monkeypatch):

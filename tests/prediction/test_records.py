@@ -62,7 +62,7 @@ def test_records_are_plain_json():
 
 def test_a_line_says_what_was_found_or_what_to_lower():
     assert (
-        prediction(triplet(), triplet("sit_on", 0.0001234)).line() == "a.jpg: ride bicycle 0.50, sit_on bicycle 0.00012"
+        prediction(triplet(), triplet("sit_on", 0.0001234)).line() == "a.jpg: ride bicycle 0.50, sit on bicycle 0.00012"
     )
     assert prediction(people=0).line() == "a.jpg: 0 people found; lower --detector-threshold"
     assert prediction(people=2).line() == "a.jpg: 2 people found, no object for a pair; lower --detector-threshold"

@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 
-from pipeline.core.errors import WeightsError
+from pipeline.core.errors import ParamError
 from pipeline.core.types import BankPrompts
 from pipeline.prompts.text_only import encode_text_only
 
@@ -34,7 +34,7 @@ def test_the_same_words_give_the_same_bytes_whatever_else_is_encoded():
 
 def test_without_transformers_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)  # importing it fails
-    with pytest.raises(WeightsError, match=r"weakhoi\[roberta\]"):
+    with pytest.raises(ParamError, match=r"weakhoi\[roberta\]"):
         encode_text_only("roberta-large", PROMPTS, 32)
 
 

@@ -74,7 +74,7 @@ def test_plots_take_the_pages_colors():
 def test_assets_are_installed_with_the_package():
     patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     names = {path.name for path in (ROOT / "pipeline/report/assets").iterdir()}
-    assert names == {"page.html", "page.css", "page.js"}
+    assert names == {"page.html", "page.css", "page.js", "gallery.html", "gallery.js"}
     assert patterns["pipeline.report"] == ["assets/*"]
 
 

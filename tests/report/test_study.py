@@ -23,7 +23,7 @@ from pipeline.report.study import (
 
 def run_metrics(variant: str, means: dict[str, float | None], **changes) -> RunMetrics:
     values = {"split": "test", "setting": "default", "max_recall": 90.0, "groups": dict.fromkeys(means, 7)}
-    values |= {"counts": {}, "roles": {}, "at_break_even": {}, "gain_if_fixed": {}}
+    values |= {"counts": {}, "roles": {}, "at_break_even": {}, "gain_if_fixed": {}, "of_images": {}}
     return RunMetrics(variant, means=means, **{**values, **changes})
 
 

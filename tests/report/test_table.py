@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from pipeline.report.results import RunMetrics
-from pipeline.report.table import counts_line, errors_markdown, headline_html, headline_markdown, markdown_table
+from pipeline.report.study import seeds_html
+from pipeline.report.table import counts_line, errors_markdown, markdown_table, variants_html, variants_markdown
 from tests.report.test_study import run_metrics
 
 COUNTS = {"images": 600, "ground_truth_pairs": 1216, "detections": 46916, "hoi_classes": 40}
@@ -21,7 +24,7 @@ def runs() -> list[RunMetrics]:
 
 
 def test_markdown_has_a_row_per_variant_and_marks_the_best(runs):
-    lines = headline_markdown(runs, {"ours": "all | of it"}).splitlines()
+    lines = variants_markdown(runs, {"ours": "all | of it"}).splitlines()
     cells = [[cell.strip() for cell in line.replace("\\|", "/").strip("|").split("|")] for line in lines[:4]]
     assert cells[0] == ["variant", "desc", "Full", "Rare", "Non-rare", "Max recall", "detections"]
     assert cells[2] == ["baseline", "", "30.00", "\N{EN DASH}", "31.00", "90.00", "46,916"]
@@ -31,10 +34,21 @@ def test_markdown_has_a_row_per_variant_and_marks_the_best(runs):
 
 def test_html_escapes_names(runs):
     runs[0] = run("<i>base</i>", 30.0, None)
-    html = headline_html(runs, {"ours": 'a < b & "c"'})
+    html = variants_html(runs, {"ours": 'a < b & "c"'})
     assert "&lt;i&gt;base&lt;/i&gt;" in html and "<i>" not in html
     assert "a &lt; b &amp; &quot;c&quot;" in html
     assert html.count("<tr>") == 3 and "<b>31.50</b>" in html and "<b>30.00</b>" not in html
+
+
+def test_html_has_the_mean_over_seeds_beside_this_runs_value(runs):
+    """Of variants with several seeds; the column is there only where there is a study."""
+    study = {"ours": {seed: run("ours", full, 1.0) for seed, full in ((0, 30.0), (1, 34.0))}}
+    html = variants_html(runs, {}, {one.variant: seeds_html(study, one.variant) for one in runs})
+    assert re.findall(r'<th scope="col">(.*?)</th>', html)[:4] == ["variant", "Full", "Full over seeds", "Rare"]
+    assert "<td>30.00</td><td>\N{EN DASH}</td>" in html  # of baseline
+    assert "<td><b>31.50</b></td><td>32.00 ± 2.83<small>2 seeds</small></td><td>20.00</td>" in html
+    assert seeds_html({"ours": {0: study["ours"][0]}}, "ours") == "\N{EN DASH}"  # one seed has no spread
+    assert "seeds" not in variants_html(runs, {})
 
 
 def test_counts_are_named(runs):
@@ -49,19 +63,19 @@ def test_cells_cannot_break_the_table():
 
 
 def test_errors_are_counted_with_what_they_cost(runs):
-    assert errors_markdown(runs) == "" and headline_markdown(runs, {}).count("| variant") == 1
+    assert errors_markdown(runs) == "" and variants_markdown(runs, {}).count("| variant") == 1
     counts, gains = {"right": 1010, "wrong_verb": 7}, {"wrong_verb": 2.965}
     runs[1] = run_metrics("ours", {"full": 31.5}, counts=COUNTS, at_break_even=counts, gain_if_fixed=gains)
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in errors_markdown(runs).split("\n")[1:-1]]
     dash = "\N{EN DASH}"
     assert lines[0] == ["at break-even", "baseline", "ours", "baseline: mAP if fixed", "ours: mAP if fixed"]
     assert lines[2:] == [["right", dash, "1,010", dash, dash], ["wrong verb", dash, "7", dash, "2.96"]]
-    assert headline_markdown(runs, {}).endswith(errors_markdown(runs))
+    assert variants_markdown(runs, {}).endswith(errors_markdown(runs))
 
 
 def test_the_vcoco_protocol_has_columns_of_its_own():
     roles = {"ap_role_s1": 42.97, "ap_role_s2": 48.06, "ap_agent": 30.0}
-    lines = headline_markdown([run_metrics("ours", {"full": 1.0}, roles=roles, counts=COUNTS)], {}).splitlines()
+    lines = variants_markdown([run_metrics("ours", {"full": 1.0}, roles=roles, counts=COUNTS)], {}).splitlines()
     assert "AP role S1 | AP role S2 | AP agent" in lines[0]
     assert "42.97" in lines[2]
-    assert "AP role" not in headline_markdown([run("ours", 1.0, None)], {})
+    assert "AP role" not in variants_markdown([run("ours", 1.0, None)], {})

@@ -17,7 +17,7 @@ from pipeline.data.split import SplitManifest, write_split
 from pipeline.store.dump import PredictionDump, write_dump
 from pipeline.store.files import sha256_of, write_json, write_text
 from pipeline.store.vocabulary_file import write_vocabulary
-from pipeline.truth.ground_truth_file import AnnotatedSplit, write_ground_truth
+from pipeline.truth.ground_truth_file import AnnotatedSplit, write_ground_truth, write_unannotated
 from tests.conftest import ROOT
 from tests.evaluation.test_fusion import COLUMNS
 from tests.evaluation.worlds import ground_truth
@@ -29,8 +29,12 @@ VOCABULARY = Vocabulary(
 PERSON, BICYCLE = (8, 8, 24, 56), (32, 24, 56, 56)
 
 
-def write_world(root: Path, num_images: int = 3) -> Layout:
-    """Write all that `report` reads; in each image a person rides a bicycle, and in image 0 holds it as well."""
+def write_world(root: Path, num_images: int = 3, *, boxes: bool = True) -> Layout:
+    """Write all that `report` reads; in each image a person rides a bicycle, and in image 0 holds it as well.
+
+    Args:
+        boxes: of the annotations; without, images have their labels alone.
+    """
     from stages.evaluate import command as evaluate
 
     document = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -42,7 +46,10 @@ def write_world(root: Path, num_images: int = 3) -> Layout:
     manifest = _write_images(layout, num_images)
     rows = [(image, 0, PERSON, BICYCLE) for image in range(num_images)] + [(0, 1, PERSON, BICYCLE)]
     annotated = AnnotatedSplit(ground_truth(rows, num_images), np.array([50, 3, 20]))
-    write_ground_truth(layout.ground_truth("test"), annotated, manifest)
+    if boxes:
+        write_ground_truth(layout.ground_truth("test"), annotated, manifest)
+    else:
+        write_unannotated(layout.ground_truth("test"), manifest)
     for seed, variant in enumerate(VARIANTS):
         write_dump(layout.predictions(Run(variant)), **vars(_dump(manifest, variant, seed)))
         write_text(layout.training_log(Run(variant)), _training_log())

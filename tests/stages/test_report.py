@@ -8,9 +8,9 @@ from PIL import Image
 
 from pipeline.config.layout import Layout
 from pipeline.config.run import Run
+from pipeline.report.committed import code_commit
 from pipeline.store.files import sha256_of
 from pipeline.store.manifests import differences, read_stage_manifest
-from pipeline.store.source_files import code_commit
 from tests.report.worlds import write_study_run
 from tests.roots import copied, edit_params, refused, succeeds
 
@@ -61,7 +61,8 @@ def test_manifest_covers_what_was_read_and_names_from_params_are_escaped(layout)
 
 
 def test_ablations_and_further_figures_are_shown_where_they_exist(reported, layout):
-    assert 'id="ablations"' not in (reported.report / "index.html").read_text()
+    page = (reported.report / "index.html").read_text()
+    assert 'id="ablations"' not in page and "over seeds" not in page
     header = "variant,desc,seeds,full_mean,full_std,rare_mean,rare_std,non_rare_mean,non_rare_std"
     layout.ablations("csv").write_text(
         f"{header},paper_full,paper_rare,paper_non_rare\n<i>exp1</i>,a < b,5,60.5,1.25,50,,61,2,20.75,,21\n"
@@ -87,7 +88,9 @@ def test_claims_are_shown_where_there_is_a_study(layout):
         for seed, full in enumerate(values, start=1):
             write_study_run(layout, Run(variant, seed=seed), {variant: full})
     succeeds(layout.root, *REPORT)
-    assert "the whole method helps<small>ours - baseline" in (layout.report / "index.html").read_text()
+    page = (layout.report / "index.html").read_text()
+    assert "the whole method helps<small>ours - baseline" in page
+    assert "Full over seeds" in page and "<td>32.00 ± 2.83<small>2 seeds</small></td>" in page
     assert "results/toyworld/study/ours-2.json" in read_stage_manifest(layout.stage_manifest("report")).inputs
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
-from pipeline.core.errors import WeightsError
+from pipeline.core.errors import ParamError, WeightsError
 from pipeline.store.dinov2_checkpoint import build_dinov2, dinov2_config, find_dinov2, load_dinov2
 from tests.small_dinov2 import random_dinov2, save_dinov2
 
@@ -32,9 +32,7 @@ def refused(folder: Path) -> str:
 
 def test_without_transformers_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)  # importing it fails
-    with pytest.raises(
-        WeightsError, match=r'dinov2 needs the package transformers; run "pip install weakhoi\[dinov2\]'
-    ):
+    with pytest.raises(ParamError, match=r'dinov2 needs the package transformers; run "pip install weakhoi\[dinov2\]'):
         find_dinov2("any", tmp_path)
 
 

@@ -33,7 +33,7 @@ def test_every_figure_is_a_curve_over_iterations(tmp_path, monkeypatch):
 def test_without_the_package_the_setting_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with (
-        pytest.raises(ParamError, match=r"execution.tensorboard is true, .*pip install"),
+        pytest.raises(ParamError, match=r"execution.tensorboard: true needs the package tensorboard; .*pip install"),
         tensorboard_curves(tmp_path),
     ):
         pass
