@@ -193,13 +193,12 @@ class _Work:
         return {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
 
 
-def largest_difference(ours: _Work, reference: _Work) -> float:
+def largest_difference(mine: dict[str, Tensor], ours: _Work, theirs: dict[str, Tensor], reference: _Work) -> float:
     """Of losses, relative, and of gradients, the length of the difference over that of the reference's.
 
     Raises:
         click.ClickException: it is more than 1e-3.
     """
-    mine, theirs = ours(), reference()
     differences = {name: float((mine[name] - term).abs() / term.abs()) for name, term in theirs.items()}
     found, expected = ours.gradients(), reference.gradients()
     for name in (found.keys() | expected.keys()) - {_CANCELS}:
@@ -220,26 +219,24 @@ def prepare_memory(problem: Problem, way: str, encoder: bool, threads: int) -> C
     return work
 
 
-def measure_rows(problem: Problem, runs: int, flops_rate: float) -> dict[str, dict[str, Any]]:
-    """Time and peak memory of the three comparisons."""
-    rows = {
-        "whole step": (Ways(problem, encoder=True), "reference", "ours"),
-        "without the encoder": (Ways(problem, encoder=False), "reference", "ours"),
-        "frozen encoder: stored features over images": (Ways(problem, encoder=True), "frozen", "stored"),
-    }
+def rows_of(problem: Problem) -> dict[str, tuple[Ways, str, str]]:
+    """What is compared: ways, and the names of the reference's and of the measured one."""
+    whole = Ways(problem, encoder=True)
     return {
-        title: measure_row(ways, *names, runs=runs, flops_rate=flops_rate) for title, (ways, *names) in rows.items()
+        "whole step": (whole, "reference", "ours"),
+        "without the encoder": (Ways(problem, encoder=False), "reference", "ours"),
+        "frozen encoder, from stored features over from images": (whole, "frozen", "stored"),
     }
 
 
 def measure_row(ways: Ways, reference: str, measured: str, *, runs: int, flops_rate: float) -> dict[str, Any]:
     """Compare where both start from the same, time in turns, weigh."""
     theirs, mine = getattr(ways, reference)(), getattr(ways, measured)()
-    found = {"largest_difference": largest_difference(mine, theirs)} if measured == "ours" else {}
     with FlopCounterMode(display=False) as counter:
-        mine()
+        losses = mine()
+    found = {"largest_difference": largest_difference(losses, mine, theirs(), theirs)} if measured == "ours" else {}
     floor = counter.get_total_flops() / flops_rate
-    pair = measure_pairs(theirs, mine, runs, cpu_seconds_of)
+    pair = measure_pairs(theirs, mine, runs, cpu_seconds_of, warm_up=False)
     shares = step_shares(mine)
     del theirs, mine
     peaks = [
@@ -286,12 +283,10 @@ def command(output: Path | None, size: str, pool: str, runs: int, threads: int) 
     torch.set_num_threads(threads)
     open_device("cpu")
     machine, rates, problem = describe_machine(), machine_rates(), dataclasses.replace(SIZES[size], pool=pool)
-    found = measure_rows(problem, runs, rates.flops)
-    for title, row in found.items():
-        print(_line(title, row))
-    for title, row in found.items():
-        shares = ", ".join(f"{100 * share:.0f} % {kind}" for kind, share in row["shares"].items() if share >= 0.01)
-        print(f"{title}, ours: {shares}")
+    found = {}
+    for title, (ways, *names) in rows_of(problem).items():
+        found[title] = row = measure_row(ways, *names, runs=runs, flops_rate=rates.flops)
+        print(_line(title, row), flush=True)
     print(f"bar: {BAR} x, memory {MEMORY_BAR:.0%}, of the whole step")
     measured = (
         f"forward and backward of ours at {size} sizes, {problem.images} images of {problem.proposals} proposals and "
@@ -307,10 +302,11 @@ def command(output: Path | None, size: str, pool: str, runs: int, threads: int) 
 def _line(title: str, row: dict[str, Any]) -> str:
     reference, ours = row["peak_mib"]
     differs = f"; differ by {row['largest_difference']:.1e}" if "largest_difference" in row else ""
+    shares = ", ".join(f"{kind} {share:.0%}" for kind, share in row["shares"].items() if share >= 0.01)
     return (
         f"{title}: {row['seconds']:.2f} s of CPU, reference {row['reference_seconds']:.2f} s: {row['ratio']:.2f} x; "
         f"{ours:.0f} and {reference:.0f} MiB: {row['memory_ratio']:.0%}; {row['floor_ratio']:.1f} x above its floor"
-        f"{differs}"
+        f"{differs}\n  {shares}"
     )
 
 
