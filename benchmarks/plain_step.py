@@ -1,10 +1,10 @@
 """A training step as a good engineer writes it first with the libraries: the paper's losses on CLIP's ResNet.
 
-The encoder is CLIP's own, norms in evaluation mode. All regions of the batch go through one `torchvision.ops.roi_align`;
-CLIP's attention pool takes the crops of an image at once. A proposal is pooled once for all its pairs. Pairs, union
-boxes, heads and losses go image by image, as in the interaction heads of UPT (Zhang et al., CVPR 2022) and SCG (Zhang et
-al., ICCV 2021). Written beside the network's weights, and from none of the code that it is compared with but the spatial
-encoding and the network's MLPs.
+The encoder is CLIP's own, norms in evaluation mode. All regions of the batch go through one `roi_align` of torchvision,
+and CLIP's attention pool takes the crops of an image at once. A proposal is pooled once for all its pairs. Pairs, union
+boxes, heads and losses go image by image, as in the interaction heads of UPT (Zhang et al., CVPR 2022) and SCG (Zhang
+et al., ICCV 2021). Written beside the network's weights, and from none of the code that it is compared with but the
+spatial encoding and the network's MLPs.
 """
 
 from __future__ import annotations
