@@ -28,7 +28,7 @@ from torch import nn
 from benchmarks.gpu_step import ENCODERS
 from benchmarks.loader import drawn_bags
 from benchmarks.measure import ROOT, bytes_under, describe_machine, json_option, write_report
-from benchmarks.synthetic_bags import random_model
+from benchmarks.synthetic_bags import fit_norms, random_model
 from pipeline.backbones.clip_resnet import VisualConfig
 from pipeline.backbones.clip_vit import ViTConfig
 from pipeline.backbones.params import EncodeImagesParams
@@ -83,7 +83,8 @@ class Problem:
         visual, params = self.visual.build(), self.params(frozen=frozen)[ModelParams]
         model = random_model(visual, params, vocabulary)
         if any(isinstance(layer, nn.BatchNorm2d) for layer in visual.modules()):
-            _fit_norms(model.network.backbone, bags)
+            first = [bags[row] for row in range(min(4, len(bags)))]
+            fit_norms(model.network.backbone, collate_bags(first).images)
         return model
 
 
@@ -102,14 +103,6 @@ SIZES = {
         24,
     ),
 }
-
-
-@torch.no_grad()
-def _fit_norms(backbone: nn.Module, bags: BagDataset) -> None:
-    for layer in backbone.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.momentum = None
-    backbone.train()(collate_bags([bags[row] for row in range(min(4, len(bags)))]).images)
 
 
 def store(model: HoiModel, bags: BagDataset, folder: Path, device: torch.device) -> SplitFeatures:

@@ -76,9 +76,12 @@ def measure_pairs(
     ours: Callable[[], object],
     runs: int,
     clock: Callable[[Callable[[], object]], float] = seconds_of,
+    *,
+    warm_up: bool = True,
 ) -> Paired:
-    """Warm both up, then time them in turns; `clock` gives the seconds of one call."""
-    reference(), ours()
+    """Warm both up, unless they have run before, then time them in turns; `clock` gives the seconds of one call."""
+    if warm_up:
+        reference(), ours()
     pairs = [(clock(reference), clock(ours)) for _ in range(runs)]
     return Paired(tuple(theirs for theirs, _ in pairs), tuple(mine for _, mine in pairs))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.backbones.catalog import backbone_class
@@ -49,6 +49,15 @@ def random_model(visual: Any, params: ModelParams, vocabulary: Vocabulary) -> Ho
         vocabulary=vocabulary,
     )
     return HoiModel(choice.method, choice.method.build(parts), {"image_size": params.image_size})
+
+
+@torch.no_grad()
+def fit_norms(backbone: nn.Module, images: Tensor) -> None:
+    """Set the statistics of batch norms to those of these images: of random weights, maps vanish or overflow else."""
+    for layer in backbone.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = None
+    backbone.train()(images)
 
 
 def random_categories(vocabulary: Vocabulary, num_images: int, *, humans: int, things: int) -> Tensor:

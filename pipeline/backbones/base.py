@@ -15,6 +15,8 @@ from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from torchvision.models.detection import FasterRCNN
 
@@ -176,3 +178,31 @@ def freeze_batch_norm(module: nn.Module) -> None:
         if isinstance(layer, nn.BatchNorm2d):
             layer.eval()
             layer.requires_grad_(False)
+            layer.__class__ = _FrozenBatchNorm2d
+
+
+class _FrozenBatchNorm2d(nn.BatchNorm2d):
+    """A batch norm that never changes: the same numbers, but its input, half of a ResNet's memory, is not kept."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return _FixedScale.apply(input, self.weight, self.bias, self.running_mean, self.running_var, self.eps)
+
+
+class _FixedScale(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, values: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, epsilon: float
+    ) -> Tensor:
+        ctx.save_for_backward(weight, mean, variance)
+        ctx.epsilon = epsilon
+        return functional.batch_norm(values, mean, variance, weight, bias, training=False, eps=epsilon)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        weight, mean, variance = ctx.saved_tensors
+        # The second argument is the input; of fixed statistics the result does not depend on it, only on its form.
+        values_gradient, _, _ = torch.ops.aten.native_batch_norm_backward(
+            gradient, gradient, weight, mean, variance, None, None, False, ctx.epsilon, [True, False, False]
+        )
+        return values_gradient, None, None, None, None, None

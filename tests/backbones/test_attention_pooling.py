@@ -4,6 +4,7 @@ import pytest
 import torch
 from torchvision.ops import roi_align
 
+from pipeline.backbones import attention_pooling
 from pipeline.backbones.attention_pooling import attention_pool, positional_embedding
 from pipeline.backbones.roi_tokens import roi_tokens
 from pipeline.store.openai_clip import AttentionPool2d
@@ -36,6 +37,28 @@ def test_equals_clip_over_torchvision_roi_align_with_gradients(pool):
     torch.testing.assert_close(ours, theirs, atol=1e-9, rtol=1e-8)
     for mine, parameter in zip(our_gradients, [features, *pool.parameters()], strict=True):
         torch.testing.assert_close(mine.double(), parameter.grad, atol=1e-8, rtol=1e-7)
+
+
+def test_some_regions_at_a_time_are_all_at_once(pool, monkeypatch):
+    tokens, found = torch.randn(5, 16, 32, dtype=torch.float64, requires_grad=True), []
+    for at_once in (5, 2):
+        monkeypatch.setattr(attention_pooling, "_CHUNK_BYTES", at_once * 17 * 32 * 8)
+        pooled = attention_pool(pool, tokens, (4, 4))
+        trained = [parameter for name, parameter in pool.named_parameters() if name != "k_proj.bias"]
+        found.append([pooled, *torch.autograd.grad(pooled.square().sum(), [tokens, *trained])])
+    for whole, cut in zip(*found, strict=True):
+        torch.testing.assert_close(cut, whole, atol=1e-12, rtol=1e-12)
+
+
+def test_products_in_half_precision(pool):
+    tokens = torch.randn(3, 16, 32, requires_grad=True)
+    exact = attention_pool(pool.float(), tokens, (4, 4))
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = attention_pool(pool, tokens, (4, 4))
+    assert rough.dtype == torch.bfloat16
+    torch.testing.assert_close(rough.float(), exact, atol=0.05 * exact.abs().max().item(), rtol=0)
+    rough.float().sum().backward()
+    assert tokens.grad is not None and tokens.grad.isfinite().all()
 
 
 def test_positional_embedding_is_interpolated_for_other_grids(pool):
