@@ -15,10 +15,10 @@ setup: $(VENV)/.installed
 $(if $(PYTHON),,$(error Python 3.11 or 3.12 is needed; none found on PATH. Give one: make setup PYTHON=/path/to/python3.12))
 
 # openai-clip's own build needs pkg_resources, hence no build isolation and setuptools first.
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml constraints.txt .ci/install.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pip setuptools wheel
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -c constraints.txt -e ".[dev]"
+	$(BIN)/python .ci/install.py --no-build-isolation -c constraints.txt -e ".[dev]"
 	touch $@
 
 repro: setup
