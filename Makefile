@@ -29,11 +29,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt .ci/install.py
 	touch $@
 
 # Stages of a group do not depend on each other, and all that they share is made by the groups before.
-GROUPS := prepare "detect|encode_prompts" "label|encode_images" infer
+GROUPS := prepare "detect|encode_prompts" "label|encode_images" train infer
 
 repro: setup
 	@set -o pipefail; stages=$$(dvc stage list --name-only) && for group in $(GROUPS); do \
-		sed -nE "/^($$group)/p" <<< "$$stages" | xargs -r -n 1 -P $(JOBS) dvc repro --wait-for-lock 2>&1 | cat || exit 1; \
+		sed -nE "/^($$group)/p" <<< "$$stages" | xargs -r -n 1 -P $(JOBS) dvc --wait-for-lock repro -s 2>&1 | cat || exit 1; \
 	done
 	dvc repro
 	weakhoi summary --dataset toyworld
