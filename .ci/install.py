@@ -31,7 +31,7 @@ _VARIABLES = {
 
 
 def pip_settings(listed: str) -> dict[str, str]:
-    """Return what `pip config list` says of installing: a variable of the environment before [install], then [global]."""
+    """Return what `pip config list` says of installing: PIP_ variables come before [install], that before [global]."""
     found: dict[str, str] = {}
     for section in ("global.", "install.", ":env:."):
         for line in listed.splitlines():

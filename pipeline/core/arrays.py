@@ -13,7 +13,7 @@ _BLOCK_ROWS = 1 << 14  # of boxes: what is computed of them on the way stays in 
 
 
 def row_blocks(num_rows: int) -> Iterator[slice]:
-    """Cut rows into blocks, for arithmetic over millions of them; writing large arrays to memory takes longer than it."""
+    """Cut rows into blocks, for arithmetic over millions of them that would wait for memory."""
     return (slice(low, min(low + _BLOCK_ROWS, num_rows)) for low in range(0, num_rows, _BLOCK_ROWS))
 
 
