@@ -1,13 +1,20 @@
-"""Expected types and shapes of named arrays; a letter stands for the same size in all of them."""
+"""Expected types and shapes of named arrays, where a letter stands for the same size in all of them; rows in blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipeline.core.errors import DataError
+
+_BLOCK_ROWS = 1 << 14  # of boxes: what is computed of them on the way stays in the processor's cache
+
+
+def row_blocks(num_rows: int) -> Iterator[slice]:
+    """Cut rows into blocks, for arithmetic over millions of them that would wait for memory."""
+    return (slice(low, min(low + _BLOCK_ROWS, num_rows)) for low in range(0, num_rows, _BLOCK_ROWS))
 
 
 class Form(NamedTuple):

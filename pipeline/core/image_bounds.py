@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.arrays import row_blocks
 from pipeline.core.boxes import has_extent
 from pipeline.core.errors import DataError
 from pipeline.core.types import IntArray
@@ -47,11 +48,14 @@ def outside_image(boxes: NDArray[np.floating], sizes: IntArray) -> NDArray[np.bo
         sizes: width and height of each box's image, int64 [T, 2].
     """
     outside = np.zeros(len(boxes), dtype=np.bool_)
-    for axis in (0, 1):
-        low, high, side = boxes[:, axis], boxes[:, axis + 2], sizes[:, axis]
-        beyond = OVERSHOOT * side + CENTER_SLACK
-        outside |= (low < -beyond) | (high - side > beyond)
-        outside |= np.abs((low - side) + high) > side + 2 * CENTER_SLACK  # twice the center's distance from the middle
+    for rows in row_blocks(len(boxes)):
+        corners, sides = np.ascontiguousarray(boxes[rows].T), sizes[rows].T
+        for axis in (0, 1):
+            low, high, side = corners[axis], corners[axis + 2], sides[axis]
+            beyond = OVERSHOOT * side + CENTER_SLACK
+            outside[rows] |= (low < -beyond) | (high - side > beyond)
+            # Twice the center's distance from the middle.
+            outside[rows] |= np.abs((low - side) + high) > side + 2 * CENTER_SLACK
     return outside
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.arrays import Form, check_forms
+from pipeline.core.arrays import Form, check_forms, row_blocks
 from pipeline.core.errors import DataError
 
 _LARGEST_SIDE = 1 << 24  # pixels: beyond it float32 boxes no longer tell neighboring pixels apart
@@ -42,8 +42,12 @@ def pair_axes(rows: str) -> dict[str, tuple[int | str, ...]]:
 
 
 def unusable_boxes(boxes: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Which boxes [*, 4] are not finite or inverted, bool [*]."""
-    return ~np.isfinite(boxes).all(-1) | (boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1])
+    """Which boxes [T, 4] are not finite or inverted, bool [T]."""
+    unusable = np.empty(len(boxes), np.bool_)
+    for rows in row_blocks(len(boxes)):
+        corners = np.ascontiguousarray(boxes[rows].T)
+        unusable[rows] = ~np.isfinite(corners).all(0) | (corners[2] < corners[0]) | (corners[3] < corners[1])
+    return unusable
 
 
 def check_boxes(boxes: FloatArray, where: str) -> None:

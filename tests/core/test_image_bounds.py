@@ -3,6 +3,7 @@ import pytest
 
 from pipeline.core.errors import DataError
 from pipeline.core.image_bounds import check_inside, check_pixels
+from pipeline.core.types import unusable_boxes
 
 SIZE = (100, 60)
 
@@ -45,6 +46,15 @@ def test_sizes_go_by_row():
     boxes, sizes = np.full((2, 4), 90, np.float32), np.array([[100, 100], [50, 50]])
     with pytest.raises(DataError, match=r"box 1 is .* of 50 x 50"):
         check_inside(boxes, sizes, "boxes")
+
+
+def test_rows_are_checked_to_the_last():
+    boxes = np.tile(np.float32([[0, 0, 5, 5]]), (40_000, 1))
+    boxes[39_999] = 500, 0, 510, 9
+    with pytest.raises(DataError, match=r"box 39999 is .*\(1 boxes are\)"):
+        check(*boxes)
+    boxes[39_999] = 5, 0, 4, 9
+    assert np.flatnonzero(unusable_boxes(boxes)).tolist() == [39_999]
 
 
 def test_nothing_to_check():
