@@ -54,17 +54,21 @@ _IMAGE_SIDE = 480.0  # pixels of an original image
 _BY_NUMBERS = (DataDependentOutputException, DynamicOutputShapeException, UnsupportedOperatorException)
 
 
+class NoPlanError(ParamError):
+    """The shape of a tensor depends on numbers that only a run has."""
+
+
 @dataclass(frozen=True)
 class Memory:
     """Bytes of tensors.
 
     Attributes:
-        before: that lie there before: weights and inputs.
+        at_rest: of weights and inputs, which lie there before.
         peak: the most at once.
         images, pairs: that were computed at once.
     """
 
-    before: int
+    at_rest: int
     peak: int
     images: int
     pairs: int
@@ -72,7 +76,7 @@ class Memory:
     @property
     def above(self) -> int:
         """The peak above what lies there before."""
-        return self.peak - self.before
+        return self.peak - self.at_rest
 
 
 @dataclass(frozen=True)
@@ -126,11 +130,21 @@ class RunPlan:
         per_epoch = max(1, self.sizes.train.images // self.train.batch_size)
         return Schedule(per_epoch * self.train.epochs, min(self.train.batch_size, self.sizes.train.images))
 
+    def ways(self, execution: ExecutionParams) -> dict[str, ExecutionParams]:
+        """`execution`, and what needs less memory and leaves the results as they are, by name."""
+        recomputed = replace(execution, gradient_checkpointing=True)
+        found = {_way(execution): execution, _way(recomputed): recomputed}
+        if not self.model.method.couples_images:
+            single = [replace(way, micro_batch=1) for way in found.values()]
+            found.update({_way(way): way for way in single})
+        return found if self.train.freeze_batch_norm else {_way(execution): execution}
+
     def training(self, execution: ExecutionParams, *, ranks: int = 1) -> Memory:
         """Of one step with the optimizer's moments there, over a rank's share of the fullest batch.
 
         Raises:
-            ParamError: shapes depend on numbers, or `execution` does not go with `train`.
+            NoPlanError: shapes depend on numbers.
+            ParamError: `execution` or `ranks` do not go with `train`; nothing is trained.
         """
         network, method = self.model.network, self.model.method
         moving_norms = not self.train.freeze_batch_norm
@@ -145,7 +159,7 @@ class RunPlan:
         loss = BatchLoss(network, method.losses(LabeledClasses(self.vocabulary)), weights, self.train.precision)
         parts = [self._training_batch(crowds[low : low + size], len(crowds)) for low in range(0, len(crowds), size)]
         count = MemoryCount(self._shapes, network.parameters(), network.buffers(), *(_tensors(part) for part in parts))
-        before = count.held
+        at_rest = count.held
         with self._explained(), count:
             for kind in self._kinds_of_supervision:  # moments are there from the second step on
                 if isinstance(optimizer, SeparateMomentsAdam):
@@ -155,16 +169,31 @@ class RunPlan:
             optimizer_step(loss, optimizer, parts[:2], ALONE, gradient_clip=self.train.gradient_clip)
         network.zero_grad(set_to_none=True)
         exchanged = 4 * self.parameters[0] if ranks > 1 else 0  # torch's buckets, in which ranks add up gradients
-        return Memory(before, count.peak + exchanged, size, len(parts[0].pairs))
+        return Memory(at_rest, count.peak + exchanged, size, len(parts[0].pairs))
 
     def inference(self) -> Memory:
         """Of the network over the batch of test images that needs most.
 
         Raises:
-            ParamError: shapes depend on numbers.
+            NoPlanError: shapes depend on numbers.
         """
-        found = [self._inference(crowds) for crowds in self._inference_crowds()]
+        found = [self.forward(crowds) for crowds in self._inference_crowds()]
         return max(found, key=lambda memory: memory.peak)
+
+    def forward(self, crowds: Sequence[IntArray]) -> Memory:
+        """Of inference on one batch, with the categories of each image's proposals.
+
+        Raises:
+            NoPlanError: as `inference`.
+        """
+        network = self.model.network.eval()
+        bags = self._bags(crowds)
+        pairs = self._rule.pair(bags)
+        count = MemoryCount(self._shapes, network.parameters(), network.buffers(), vars(bags).values())
+        at_rest = count.held
+        with self._explained(), count:
+            network_outputs(self.model, self.vocabulary, bags, pairs)
+        return Memory(at_rest, count.peak, len(bags), len(pairs))
 
     def disk(self) -> dict[str, int]:
         """Bytes of each artifact, before compression."""
@@ -216,26 +245,16 @@ class RunPlan:
         """The batch with the most pairs, and the one with the most among those of the most images."""
         infer = self.params[InferParams]
         test = self.sizes.test.capped(infer.max_proposals)
-        ids = test.object_ids if len(test.object_ids) == test.images else [*test.object_ids] * infer.batch_size
-        found = [[ids[image] for image in batch] for batch in closed_batches(
-            self.model, self.vocabulary, ids, infer.batch_size)]  # fmt: skip
-        if len(test.object_ids) < test.images:
-            human = np.full(infer.max_proposals, self.vocabulary.human_object_id)
-            found.append([human])  # nothing is known of the images: one of people alone has the most pairs
+        is_known = len(test.object_ids) == test.images
+        ids = test.object_ids if is_known else test.object_ids * infer.batch_size
+        batches = closed_batches(self.model, self.vocabulary, ids, infer.batch_size)
+        found = [[ids[image] for image in batch] for batch in batches]
+        if not is_known:  # an image of people alone has the most pairs
+            found.append([np.full(infer.max_proposals, self.vocabulary.human_object_id)])
         pairs = [int(SplitSizes(len(batch), tuple(batch)).pairs(self._rule).sum()) for batch in found]
         fullest = max(range(len(found)), key=lambda row: pairs[row])
         largest = max(range(len(found)), key=lambda row: (len(found[row]), pairs[row]))
         return [found[row] for row in dict.fromkeys((fullest, largest))]
-
-    def _inference(self, crowds: Sequence[IntArray]) -> Memory:
-        network = self.model.network.eval()
-        bags = self._bags(crowds)
-        pairs = self._rule.pair(bags)
-        count = MemoryCount(self._shapes, network.parameters(), network.buffers(), vars(bags).values())
-        before = count.held
-        with self._explained(), count:
-            network_outputs(self.model, self.vocabulary, bags, pairs)
-        return Memory(before, count.peak, len(bags), len(pairs))
 
     def _training_batch(self, crowds: Sequence[IntArray], whole: int) -> FedBatch:
         """A micro-batch of a batch of `whole` images, with labels, and annotated pairs where the run takes them."""
@@ -280,11 +299,15 @@ class RunPlan:
         try:
             yield
         except _BY_NUMBERS as error:
-            raise ParamError(
-                f"model.method is {self.chosen.method} and model.backbone {self.chosen.backbone}, where the shape of a "
-                f"tensor depends on numbers that only a run has ({type(error).__name__}), so that no plan can be made; "
-                "choose another row, or measure a few steps"
+            raise NoPlanError(
+                f"model.method is {self.chosen.method} and model.backbone {self.chosen.backbone}: the shape of a "
+                f"tensor depends on numbers that only a run has ({error.func}); measure a few steps"
             ) from None
+
+
+def _way(execution: ExecutionParams) -> str:
+    size = "whole share" if execution.micro_batch is None else f"micro_batch {execution.micro_batch}"
+    return f"{size}, recomputed" if execution.gradient_checkpointing else size
 
 
 def _counts(split: SplitSizes) -> IntArray:
