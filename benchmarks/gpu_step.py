@@ -237,7 +237,9 @@ def measure_encoder(
 def smoke(problem: Problem) -> Problem:
     """The same with sizes for a test on the CPU."""
     visual = VisualConfig((1, 1, 1, 1), 8, 4, 24, 64)
-    return dataclasses.replace(problem, visual=visual, dataset="toyworld", humans=2, proposals=4, matrix_side=64)
+    return dataclasses.replace(
+        problem, visual=visual, dataset="toyworld", humans=2, proposals=4, matrix_side=64, variant="ours"
+    )
 
 
 def summary(report: dict[str, Any], first: str) -> dict[str, float]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -46,7 +46,7 @@ _HOURS = (12.0, 24.0, 48.0, 96.0)
     help="That training may take; may be repeated.",
 )  # fmt: skip
 @click.option(
-    "--images-per-second", type=click.FloatRange(0, min_open=True), help="That training computes: say how long it takes."
+    "--images-per-second", type=click.FloatRange(0, min_open=True), help="Of training: say how long it will take."
 )
 @click.option(
     "--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here, in bytes."
@@ -64,31 +64,32 @@ def command(
     execution = replace(execution, micro_batch=micro_batch or execution.micro_batch)
     sizes = dataset_sizes(layout, params, Crowd(*crowd) if crowd else None)
     plan = RunPlan(params, sizes, root)
+    memory, reasons = _memory(plan, execution, ranks)
+    trained, frozen = plan.parameters
+    disk, schedule = plan.disk(), plan.schedule
 
     click.echo(f"# Plan of {dataset}, {variant}\n")
     click.echo(f"Images: {sizes.train.images:,} training, {sizes.test.images:,} test\n  ({sizes.images_from})")
     click.echo(f"Proposals: {sizes.proposals_from}")
-    trained, frozen = plan.parameters
     click.echo(f"Parameters: {trained / 1e6:,.2f} M trained, {frozen / 1e6:,.2f} M frozen\n")
-    memory = _memory(plan, execution, ranks)
-    disk = plan.disk()
+    rows = [[name, *_cells(found)] for name, found in memory.items()]
+    click.echo(markdown_table(["memory", "images", "pairs", "at rest GB", "peak GB"], rows))
+    for reason in reasons:
+        click.echo(f"Not known: {reason}\n")
     click.echo(markdown_table(["disk", "GB"], [[name, _gb(size)] for name, size in disk.items()]))
-    schedule = plan.schedule
     if schedule.iterations:
-        rows = [[f"{time:g}", f"{schedule.images / time / 3600:,.1f}"] for time in hours]
         click.echo(f"Schedule: {schedule.iterations:,} iterations of {schedule.batch_size} images\n")
+        rows = [[f"{time:g}", f"{schedule.images / time / 3600:,.1f}"] for time in hours]
         click.echo(markdown_table(["to train in hours", "images/s"], rows, 0))
     if images_per_second is not None:
         click.echo(f"At {images_per_second:g} images/s: {schedule.images / images_per_second / 3600:,.1f} hours")
     if output is not None:
         figures = {
-            "dataset": dataset,
-            "variant": variant,
+            **{"dataset": dataset, "variant": variant, "ranks": ranks},
             "images": {"train": sizes.train.images, "test": sizes.test.images, "from": sizes.images_from},
             "proposals": sizes.proposals_from,
             "parameters": {"trained": trained, "frozen": frozen},
-            "ranks": ranks,
-            "memory": memory,
+            "memory": {name: found and vars(found) for name, found in memory.items()},
             "disk": disk,
             "schedule": {**vars(schedule), "images": schedule.images},
         }
@@ -96,31 +97,28 @@ def command(
         say(f"Wrote {output}")
 
 
-def _memory(plan: RunPlan, execution: ExecutionParams, ranks: int) -> dict[str, dict[str, int] | None]:
-    """Print the table of memory; return its figures by row, None where there are none."""
+def _memory(plan: RunPlan, execution: ExecutionParams, ranks: int) -> tuple[dict[str, Memory | None], list[str]]:
+    """Memory of each way of a step, and of inference; None where it is not known, and the reasons."""
     works: dict[str, Callable[[], Memory]] = {}
     if plan.train.epochs:
         for name, way in plan.ways(execution).items():
-            works[f"step, {name}"] = lambda way=way: plan.training(way, ranks=ranks)  # type: ignore[misc]
+            works[f"step, {name}"] = partial(plan.training, way, ranks=ranks)
     works["inference"] = plan.inference
-    rows: list[list[str]] = []
-    figures: dict[str, dict[str, int] | None] = {}
+    found: dict[str, Memory | None] = {}
     reasons: dict[str, None] = {}
     for name, work in works.items():
         try:
-            found = work()
+            found[name] = work()
         except NoPlanError as error:
-            figures[name] = None
-            rows.append([name, *"----"])
+            found[name] = None
             reasons[str(error)] = None
-        else:
-            figures[name] = vars(found)
-            counts = [f"{found.images:,}", f"{found.pairs:,}"]
-            rows.append([name, *counts, _gb(found.before), _gb(found.peak)])
-    click.echo(markdown_table(["memory", "images", "pairs", "at rest GB", "peak GB"], rows))
-    for reason in reasons:
-        click.echo(f"Not known: {reason}\n")
-    return figures
+    return found, list(reasons)
+
+
+def _cells(memory: Memory | None) -> list[str]:
+    if memory is None:
+        return [*"----"]
+    return [f"{memory.images:,}", f"{memory.pairs:,}", _gb(memory.at_rest), _gb(memory.peak)]
 
 
 def _gb(size: int) -> str:

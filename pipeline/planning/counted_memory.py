@@ -40,7 +40,8 @@ class Shapes:
         """Put a module that was built on the device "meta" among these tensors, in place; what is real stays."""
         placed: dict[Tensor, Tensor] = {}
         for part in module.modules():
-            for tensors in (part._parameters, part._buffers, vars(part)):
+            tables: tuple[dict[str, Any], ...] = (part._parameters, part._buffers, vars(part))
+            for tensors in tables:
                 for name, tensor in tensors.items():
                     if isinstance(tensor, Tensor) and tensor.device.type == "meta":
                         tensors[name] = placed.setdefault(tensor, self._moved(tensor))

@@ -53,7 +53,6 @@ def planned_model(params: Params, vocabulary: Vocabulary, root: Path, shapes: Sh
         root=root,
     )
     with torch.device("meta"):
-        teacher = clip_backbone(sources) if choice.teacher_settings else None
         parts = Parts(
             backbone=_backbone(chosen.backbone, choice.backbone_settings, sources),
             bank=torch.empty(vocabulary.num_hois, width),
@@ -61,7 +60,7 @@ def planned_model(params: Params, vocabulary: Vocabulary, root: Path, shapes: Sh
             verb_bank=torch.empty(vocabulary.num_verbs, width),
             logit_scale=_LOGIT_SCALE,
             vocabulary=vocabulary,
-            teacher=teacher and backbone_class(teacher).build(sources, choice.teacher_settings[teacher]),
+            teacher=_teacher(choice, sources),
             text_encoder=None if tokens is None else ClipText(clip.model, tokens),
         )
         network = choice.method.build(parts)
@@ -85,6 +84,13 @@ def _backbone(name: str, settings: Any, sources: Sources) -> Backbone:
         sizes = DINOV2S[settings.weights]
         return DinoV2(build_dinov2(sizes, settings.weights), sizes, settings, sources.embed_dim)
     return kind.build(sources, settings)
+
+
+def _teacher(choice: ModelChoice, sources: Sources) -> Backbone | None:
+    if not choice.teacher_settings:
+        return None
+    name = clip_backbone(sources)
+    return backbone_class(name).build(sources, choice.teacher_settings[name])
 
 
 def _detector(params: DetectParams, root: Path) -> tuple[FasterRCNN, dict[str, Any]]:
