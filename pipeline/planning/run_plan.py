@@ -44,7 +44,7 @@ from pipeline.training.distributed import ALONE, Ranks, check_shares
 from pipeline.training.feed import FedBatch
 from pipeline.training.image_features import stored_bytes
 from pipeline.training.loop import loss_weights
-from pipeline.training.optimizer import SeparateMomentsAdam, build_optimizer
+from pipeline.training.optimizer import build_optimizer
 from pipeline.training.params import TrainParams
 from pipeline.training.step import BatchLoss, check_micro_batch, optimizer_step
 from pipeline.training.supervision import check_supervision
@@ -160,16 +160,17 @@ class RunPlan:
         parts = [self._training_batch(crowds[low : low + size], len(crowds)) for low in range(0, len(crowds), size)]
         count = MemoryCount(self._shapes, network.parameters(), network.buffers(), *(_tensors(part) for part in parts))
         at_rest = count.held
-        with self._explained(), count:
-            for kind in self._kinds_of_supervision:  # moments are there from the second step on
-                if isinstance(optimizer, SeparateMomentsAdam):
-                    optimizer.has_boxes = kind
-                optimizer_step(loss, optimizer, parts[:1], ALONE, gradient_clip=self.train.gradient_clip)
-            # Gradients lie there from the second part on: no further one needs more.
+        before_update: list[int] = []
+        optimizer.register_step_pre_hook(lambda *_: before_update.append(count.peak))
+        with self._explained(), count:  # gradients lie there from the second part on: no further one needs more
             optimizer_step(loss, optimizer, parts[:2], ALONE, gradient_clip=self.train.gradient_clip)
+        # This was the first step, which makes the moments at its end: in the others they lie there from the beginning.
+        moments = sum(value.nbytes for state in optimizer.state.values() for value in state.values())
+        kinds = len(self._kinds_of_supervision) if method.separates_supervision else 1
+        peak = (kinds - 1) * moments + max(count.peak, before_update[0] + moments)
         network.zero_grad(set_to_none=True)
         exchanged = 4 * self.parameters[0] if ranks > 1 else 0  # torch's buckets, in which ranks add up gradients
-        return Memory(at_rest, count.peak + exchanged, size, len(parts[0].pairs))
+        return Memory(at_rest, peak + exchanged, size, len(parts[0].pairs))
 
     def inference(self) -> Memory:
         """Of the network over the batch of test images that needs most.

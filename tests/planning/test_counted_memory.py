@@ -31,7 +31,7 @@ def test_a_storage_counts_once_while_something_needs_it():
 
 
 def test_a_backward_pass_holds_what_it_needs():
-    """x [100] 400 bytes, w 400 there; x * w 400, its square 400, the sum 4: all kept until the backward pass is over."""
+    """Weight and data of 400 bytes each are there; the product takes 400, its square 400 for a while, the sum 4."""
     shapes = Shapes()
     weight, data = nn.Parameter(shapes.empty(100)), shapes.empty(100)
     count = counted(weight, data)
@@ -45,8 +45,8 @@ def test_a_backward_pass_holds_what_it_needs():
 
 
 def test_real_tensors_count_alike_and_large_ones_are_not_computed(monkeypatch):
-    small, monkey = torch.ones(100), 4000
-    monkeypatch.setattr(counted_memory, "_MOST_NUMBERS", monkey)
+    small = torch.ones(100)
+    monkeypatch.setattr(counted_memory, "_MOST_NUMBERS", 4000)
     count = counted(small)
     with count:
         assert float((small * 3).sum()) == 300

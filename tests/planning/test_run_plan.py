@@ -40,28 +40,28 @@ def test_parameters_and_checkpoint_are_those_of_the_trained_model():
 def test_memory_is_that_of_real_tensors(execution, monkeypatch):
     """The same step with numbers, all zeros, counted in the same way."""
     planned = plan_of("ours+train.batch_size=2")
-    step, forward = planned.training(execution), planned.inference()
+    crowds = [planned.sizes.test.object_ids[0]] * 2
+    step, forward = planned.training(execution), planned.forward(crowds)
 
     def zeros(self, *shape, dtype=torch.float32):
         return torch.zeros(shape, dtype=dtype)
 
     monkeypatch.setattr(counted_memory, "_MOST_NUMBERS", math.inf)
     monkeypatch.setattr(Shapes, "empty", zeros)
-    monkeypatch.setattr(Shapes, "like", lambda self, tensor: torch.zeros(tensor.shape))
+    monkeypatch.setattr(Shapes, "like", lambda self, tensor: torch.zeros_like(tensor, device="cpu"))
     real = plan_of("ours+train.batch_size=2")
     found = real.training(execution)
     assert (step.at_rest, step.images, step.pairs) == (found.at_rest, found.images, found.pairs)
     assert step.peak == pytest.approx(found.peak, rel=0.01)
-    assert forward.peak == pytest.approx(real.inference().peak, rel=0.01)
+    assert forward.peak == pytest.approx(real.forward(crowds).peak, rel=0.01)
 
 
 def test_less_is_held_at_once():
     plan = plan_of("ours+train.batch_size=4")
-    peaks = {name: plan.training(way).peak for name, way in plan.ways(PLAIN).items()}
-    assert [*peaks] == ["whole share", "whole share, recomputed", "micro_batch 1", "micro_batch 1, recomputed"]
-    whole, recomputed, single, both = peaks.values()
-    assert whole > recomputed > both
-    assert whole > single > both
+    ways = plan.ways(PLAIN)
+    assert [*ways] == ["whole share", "whole share, recomputed", "micro_batch 1", "micro_batch 1, recomputed"]
+    whole, both = (plan.training(ways[name]).peak for name in ("whole share", "micro_batch 1, recomputed"))
+    assert whole > 1.5 * both
     shared = plan.training(PLAIN, ranks=2)
     assert (shared.images, shared.pairs) == (2, 2 * 2 * 3)
     assert shared.peak < whole
@@ -85,7 +85,9 @@ def test_stored_features():
     assert features == 10 * 10 * plan.model.network.backbone.patch_width
     assert plan.params[EncodeImagesParams].mirrored
     assert plan.disk()["stored features, train"] == 100 * 2 * 2 * features
-    assert plan.training(PLAIN).peak < plan_of().training(PLAIN).peak
+    step = plan.training(PLAIN)
+    images = 8 * 3 * 160 * 160 * 4  # which are not there
+    assert step.at_rest < 4 * sum(plan.parameters) + 8 * 2 * 2 * features + 0.1 * images
 
 
 def test_the_schedule():
@@ -93,28 +95,24 @@ def test_the_schedule():
     assert vars(plan_of(images=3).schedule) == {"iterations": 8, "batch_size": 3}
 
 
-@pytest.mark.parametrize(
-    "variant",
-    ["ours_plus", "ppr_fcn", "abl4", "explanation_hoi", "regformer", "mx_hoi_like_25", "supervised", "ours_vit"],
-)
+@pytest.mark.parametrize("variant", ["abl4", "explanation_hoi", "regformer", "supervised"])
 def test_methods_have_a_plan(variant):
+    """A detector's pyramid and a teacher; gradients at inference; no proposals in training; boxes."""
     plan = plan_of(variant)
-    step, forward = plan.training(PLAIN), plan.inference()
-    assert step.peak > step.at_rest > forward.at_rest > 0
-    assert forward.peak > forward.at_rest
+    for memory in (plan.training(PLAIN), plan.forward(plan.sizes.test.object_ids)):
+        assert memory.peak > memory.at_rest > 4 * sum(plan.parameters)
 
 
 def test_moments_of_each_kind_of_supervision_are_kept():
-    mixed, weak = plan_of("mx_hoi_like_25").training(PLAIN), plan_of("mx_hoi_like").training(PLAIN)
-    trained = plan_of("mx_hoi_like").parameters[0]
-    assert mixed.peak - weak.peak > 0.9 * 2 * 4 * trained
+    mixed, weak = plan_of("mx_hoi_like_25"), plan_of("mx_hoi_like")
+    more = mixed.training(PLAIN).peak - weak.training(PLAIN).peak
+    assert more == pytest.approx(2 * 4 * weak.parameters[0], rel=0.05)
 
 
 def test_what_has_no_plan_says_so():
     plan = plan_of("alignformer_like")
-    with pytest.raises(NoPlanError, match="alignformer_like .* depends on numbers that only a run has"):
+    with pytest.raises(NoPlanError, match="depends on numbers that only a run has"):
         plan.training(PLAIN)
-    assert plan.inference().peak > 0
     with pytest.raises(ParamError, match="this method compares the images of a batch"):
         plan.training(dataclasses.replace(PLAIN, micro_batch=2))
     assert [*plan.ways(PLAIN)] == ["whole share", "whole share, recomputed"]

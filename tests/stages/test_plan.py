@@ -13,7 +13,8 @@ def root(tmp_path_factory):
 
 
 def test_a_plan_of_hicodet_before_anything_is_there(root):
-    call = ("plan", "--dataset", "hicodet", "--ranks", "4", "--crowd", "6", "14", "--images-per-second", "50")
+    call = ("plan", "--dataset", "hicodet", "--variant", "ours_vit", "--ranks", "4", "--crowd", "6", "14")
+    call += ("--images-per-second", "50")
     done = succeeds(root, *call, "--hours", "10", "--json", str(root / "plan.json"))
     lines = done.output.splitlines()
     assert max(map(len, lines)) <= 80
@@ -29,7 +30,7 @@ def test_a_plan_of_hicodet_before_anything_is_there(root):
 
 
 def test_a_row_that_is_not_trained(root):
-    done = succeeds(root, "plan", "--dataset", "hicodet", "--variant", "abl1", "--crowd", "1", "1")
+    done = succeeds(root, "plan", "--dataset", "hicodet", "--variant", "abl1", "--crowd", "2", "1")
     assert "step" not in done.output
     assert "| inference" in done.output
     assert "Schedule" not in done.output
