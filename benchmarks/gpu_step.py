@@ -28,7 +28,9 @@ from benchmarks.measure import ROOT, describe_machine, json_option, write_report
 from benchmarks.synthetic_bags import random_bags, random_categories, random_model, vocabulary_of
 from pipeline.backbones.base import freeze_batch_norm
 from pipeline.backbones.clip_resnet import VisualConfig
+from pipeline.backbones.clip_vit import ViTConfig
 from pipeline.config.params import ExecutionParams, Params, load_params
+from pipeline.config.run import Run
 from pipeline.core.device import memory_format, open_device
 from pipeline.methods.image_labels import LabeledClasses
 from pipeline.methods.model import HoiModel
@@ -69,14 +71,16 @@ class Problem:
         humans, proposals: per image; every human pairs with every other proposal.
         precision: of the network.
         matrix_side: of the product that measures the peak.
+        variant: row of params.yaml.
     """
 
-    visual: VisualConfig
+    visual: VisualConfig | ViTConfig
     dataset: str
     humans: int
     proposals: int
     precision: Literal["bfloat16", "float32"]
     matrix_side: int = 8192
+    variant: str = "ours"
 
     @property
     def pairs(self) -> int:
@@ -86,7 +90,7 @@ class Problem:
     @property
     def params(self) -> Params:
         """The dataset's section."""
-        return load_params(ROOT / "params.yaml", self.dataset)
+        return load_params(ROOT / "params.yaml", self.dataset, Run.parse(self.variant))
 
     def model(self) -> HoiModel:
         """With random weights, norms frozen."""
@@ -233,7 +237,9 @@ def measure_encoder(
 def smoke(problem: Problem) -> Problem:
     """The same with sizes for a test on the CPU."""
     visual = VisualConfig((1, 1, 1, 1), 8, 4, 24, 64)
-    return dataclasses.replace(problem, visual=visual, dataset="toyworld", humans=2, proposals=4, matrix_side=64)
+    return dataclasses.replace(
+        problem, visual=visual, dataset="toyworld", humans=2, proposals=4, matrix_side=64, variant="ours"
+    )
 
 
 def summary(report: dict[str, Any], first: str) -> dict[str, float]:

@@ -26,6 +26,10 @@ ALLOWED = {
     "captions": ("config", "core", "store", "data", "prompts.templates", "prompts.verb_forms", "prompts.verb_lists"),
     "labeling": ("config", "core", "store", "data", "prompts", "backbones", "methods", "inference"),
     "evaluation": ("config", "core", "store", "data", "truth"),
+    "planning": (
+        *("config", "core", "store", "data", "detection", "prompts", "backbones", "methods", "training", "inference"),
+        *("truth.params", "truth.hicodet_community"),  # HICO-DET's official list of classes; no box
+    ),
     "prediction": (
         *("config", "core", "store", "data", "detection", "backbones", "methods", "inference"),
         *("evaluation.fusion", "evaluation.params", "report.colors", "report.drawing", "report.number_text"),

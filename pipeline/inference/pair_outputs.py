@@ -38,11 +38,7 @@ def batch_outputs(model: HoiModel, vocabulary: Vocabulary, batch: BagBatch, devi
     pairs = PairRule.of(vocabulary).pair(batch)
     first = batch.proposal_offsets[pairs.image]
     on_device = batch.to(device, non_blocking=True), pairs.to(device, non_blocking=True)
-    outputs = _columns(model, vocabulary, *on_device)
-    if model.flips:
-        mirrored = flip_batch(on_device[0], torch.ones(len(batch), dtype=torch.bool, device=device))
-        others = _columns(model, vocabulary, mirrored, on_device[1])
-        outputs = {name: (value + others[name]) / 2 for name, value in outputs.items()}
+    outputs = network_outputs(model, vocabulary, *on_device)
     tensors = {
         "proposal_counts": batch.proposal_offsets.diff(),
         "boxes": batch.boxes,
@@ -53,6 +49,20 @@ def batch_outputs(model: HoiModel, vocabulary: Vocabulary, batch: BagBatch, devi
         "object_index": pairs.object - first,
     } | outputs
     return {name: value.cpu().numpy() for name, value in tensors.items()}
+
+
+def network_outputs(model: HoiModel, vocabulary: Vocabulary, batch: BagBatch, pairs: PairIndex) -> dict[str, Tensor]:
+    """The declared columns of a batch on the network's device, float32; means over mirror images where it flips.
+
+    Raises:
+        ParamError: as `batch_outputs`.
+    """
+    outputs = _columns(model, vocabulary, batch, pairs)
+    if model.flips:
+        mirrored = flip_batch(batch, torch.ones(len(batch), dtype=torch.bool, device=batch.images.device))
+        others = _columns(model, vocabulary, mirrored, pairs)
+        outputs = {name: (value + others[name]) / 2 for name, value in outputs.items()}
+    return outputs
 
 
 def _columns(model: HoiModel, vocabulary: Vocabulary, batch: BagBatch, pairs: PairIndex) -> dict[str, Tensor]:

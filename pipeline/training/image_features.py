@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -59,6 +60,12 @@ def _items(values: Any) -> list[tuple[str, Any]]:
     return list(values.items()) if isinstance(values, Mapping) else [("value", values)]
 
 
+def stored_bytes(shapes: Shapes, params: EncodeImagesParams) -> int:
+    """What the features of one image take on disk, of tensors of these shapes."""
+    numbers = sum(math.prod(shape) for shape in shapes)
+    return (1 + params.mirrored) * numbers * np.dtype(params.dtype).itemsize
+
+
 @dataclass(frozen=True)
 class EncodeWork:
     """Features of every image of a split, and of its mirror image where params ask for them.
@@ -100,8 +107,7 @@ class EncodeWork:
     @property
     def image_bytes(self) -> int:
         """What one image takes on disk."""
-        blank = self.empty[FEATURES]
-        return int(np.prod(blank.shape[1:])) * blank.itemsize
+        return stored_bytes(self.shapes, self.params)
 
     def batches(self, start: int, stop: int) -> list[range]:
         """Images start..stop in order."""
