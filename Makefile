@@ -1,6 +1,6 @@
 # Two commands: `make repro` trains and evaluates on the embedded world, `make test` runs the tests.
-PYTHON ?= $(shell for python in python3 python3.12 python3.11; do \
-	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$python && break; done)
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$python && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
@@ -19,7 +19,7 @@ SHELL := bash
 
 setup: $(VENV)/.installed
 
-$(if $(PYTHON),,$(error Python 3.11 or 3.12 is needed; none found on PATH. Give one: make setup PYTHON=/path/to/python3.12))
+$(if $(PYTHON),,$(error Python 3.11, 3.12 or 3.13 is needed; none found on PATH. Give one: make setup PYTHON=/path/to/python3.12))
 
 # openai-clip's own build needs pkg_resources, hence no build isolation and setuptools first.
 $(VENV)/.installed: pyproject.toml constraints.txt .ci/install.py

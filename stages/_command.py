@@ -16,6 +16,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from pipeline.config.file import no_repository
 from pipeline.config.layout import Layout
 from pipeline.config.params import load_execution
 from pipeline.core.errors import NoMemoryError, UserError, closed_file_error, printable, resource_error
@@ -135,7 +136,19 @@ def _shown_log() -> Iterator[None]:
 
 
 def root_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --root, the repository root that all paths are relative to."""
+    """Add --root, the repository root that all paths are relative to; the command is refused where there is none."""
+
+    @functools.wraps(function)
+    def inside(*args: Any, root: Path, **kwargs: Any) -> Any:
+        if not (params := Layout(root, "none").params).exists():
+            raise no_repository(params)
+        return function(*args, root=root, **kwargs)
+
+    return anywhere_root_option(inside)
+
+
+def anywhere_root_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --root to a command that works without the repository too."""
     return click.option(
         "--root",
         type=click.Path(file_okay=False, exists=True, path_type=Path),

@@ -14,6 +14,7 @@ _GROUPS = {
     "Use": {
         "predict": "Find interactions in your own images: JSON and drawn pictures.",
         "evaluate-detections": "Score detections of any method by the official protocol of HICO-DET or V-COCO.",
+        "download": "Fetch published weights or a dataset, and check what is there.",
         "plan": "Print what a run will need before anything is there: memory, disk, speed.",
         "summary": "Print the result tables of a dataset, and where the pictures are.",
     },

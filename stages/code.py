@@ -13,13 +13,13 @@ from pipeline.core.errors import ParamError, did_you_mean
 from pipeline.store.files import write_json
 from pipeline.store.manifests import relative
 from pipeline.store.source_files import reachable_modules, source_files, statements_digest
-from stages._command import root_option, stage_command
+from stages._command import anywhere_root_option, stage_command
 
 
 @stage_command("code", help="Write the digest of every source file that a command can reach, FOLDER/COMMAND.json.")
 @click.argument("commands", nargs=-1, required=True, metavar="COMMAND...")
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where to write.")
-@root_option
+@anywhere_root_option
 def command(commands: tuple[str, ...], folder: Path, root: Path) -> None:
     """Write one JSON file per command; it changes only when a source file that the command reaches changes."""
     modules = source_files(root)

@@ -18,7 +18,7 @@ from pipeline.prediction import THRESHOLD, TOP_K
 from pipeline.prediction.picture import PictureFolder, is_drawn
 from pipeline.prediction.predictor import Predictor
 from pipeline.prediction.records import check_predictions_target, predictions_text, write_predictions
-from stages._command import device_option, progress, root_option, say, stage_command
+from stages._command import anywhere_root_option, device_option, progress, say, stage_command
 
 SKIPPED = 3
 _HELP = """Find who does what to which object on your own images: files, folders, or quoted glob patterns.
@@ -89,7 +89,7 @@ Boxes are x1, y1, x2, y2 in pixels of the image turned upright (EXIF), right and
     "--batch-size", type=click.IntRange(1), show_default="infer.batch_size of params.yaml", help="Images at a time."
 )
 @device_option
-@root_option
+@anywhere_root_option
 def command(
     paths: tuple[str, ...],
     dataset: str | None,

@@ -17,14 +17,14 @@ from pipeline.store.files import files_below
 from pipeline.store.manifests import command_of, difference, differences, read_stage_manifest
 from pipeline.store.run_params import other_params
 from pipeline.store.vocabulary_file import read_vocabulary
-from stages._command import root_option, stage_command
+from stages._command import anywhere_root_option, stage_command
 from stages._scratch import STAGES
 
 
 @stage_command("verify", help="Check all artifacts on disk against their manifests, and these against params.yaml.")
 @click.argument("manifests", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--images", is_flag=True, help="Also digest every image of the split manifests.")
-@root_option
+@anywhere_root_option
 def command(manifests: tuple[Path, ...], images: bool, root: Path) -> None:
     """Compare digests and params; print the differences under the command that mends them, then exit 2."""
     runs = (path for folder in (root / "manifests").glob("*/runs") for path in files_below(folder))

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import doctest
 import json
-import os
-import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -213,7 +210,7 @@ def test_the_example_of_a_docstring_runs():
     assert doctest.testmod(weakhoi).failed == 0
 
 
-# The notebook and the package
+# The notebook
 
 
 def test_the_notebook_runs(monkeypatch, capsys):
@@ -228,29 +225,3 @@ def test_the_notebook_runs(monkeypatch, capsys):
     assert "ride horse" in capsys.readouterr().out
     assert set(Path().iterdir()) == before
     assert [cell.get("outputs", []) for cell in cells if cell["cell_type"] == "code"] == [[]] * len(code)
-
-
-@pytest.mark.slow
-def test_an_installed_wheel_predicts_in_any_folder(tmp_path):
-    source, target = tmp_path / "source", tmp_path / "installed"
-    source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE", "weakhoi.py"):
-        shutil.copy(ROOT / name, source)
-    for name in ("pipeline", "stages", "benchmarks"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    build = "from setuptools.build_meta import build_wheel; print(build_wheel('..'))"
-    subprocess.run([sys.executable, "-c", build], cwd=source, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    zipfile.ZipFile(wheel).extractall(target)
-    code = f"import weakhoi; print(weakhoi.__file__, weakhoi.load()({str(EXAMPLE)!r}).triplets[0][:2])"
-    environment = os.environ | {"PYTHONPATH": str(target)}
-    (tmp_path / "empty").mkdir()
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path / "empty",
-        env=environment,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout == f"{target}/weakhoi.py ('ride', 'horse')\n"

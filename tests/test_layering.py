@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from pipeline.config.sections import SECTIONS
-from tests.import_graph import closure, imports, is_first_party, modules, room_modules
+from tests.import_graph import ROOT, closure, imports, is_first_party, modules, room_modules
 
 # What a room may import of other rooms: a whole room, or single modules of it.
 ALLOWED = {
@@ -172,7 +172,19 @@ def test_one_module_stands_between_us_and_an_unmaintained_package():
 
 
 @pytest.mark.slow
-def test_a_command_starts_without_a_warning():
-    code = "import pipeline.store.openai_clip"  # a further process, since here it is imported already
-    done = subprocess.run([sys.executable, "-W", "default", "-c", code], capture_output=True, text=True, check=True)
+def test_it_does_not_import_what_a_new_setuptools_lacks():
+    code = "import sys, pipeline.store.openai_clip as it; print(it.CLIP.__module__, 'pkg_resources' in sys.modules)"
+    call = [sys.executable, "-W", "default", "-c", code]  # a further process, since here it is imported already
+    done = subprocess.run(call, capture_output=True, text=True, check=True)
+    assert done.stdout == "clip.model False\n"
     assert "pkg_resources" not in done.stderr
+
+
+@pytest.mark.slow
+def test_without_that_package_one_line_says_what_to_install():
+    code = "import sys; sys.modules['clip'] = None; from stages.cli import main; main()"
+    call = [sys.executable, "-c", code, "predict", "examples/toyworld.png"]
+    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Error: openai-clip cannot be imported (") and "pip install" in line

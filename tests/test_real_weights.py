@@ -20,6 +20,7 @@ from pipeline.detection.params import DetectParams
 from pipeline.prompts.clip_bank import encode_bank
 from pipeline.store.clip_architecture import ClipConfig, build_clip
 from pipeline.store.clip_checkpoint import ClipCheckpoint, load_clip
+from pipeline.store.published import CLIP_FILES, PublishedFile
 from tests.downloads import COCO_NAMES
 from tests.real_weights import RN50, RN101, VIT_B16, save_random_clip, save_random_detector
 
@@ -111,7 +112,8 @@ def test_vit_l14_at_336_pixels_and_at_another_size():
 
 @pytest.mark.parametrize("clips", RESNETS, indirect=True)
 def test_a_name_finds_the_file_where_clip_keeps_it(clips, monkeypatch):
-    monkeypatch.setitem(clip.clip._MODELS, "RN50", f"https://example.org/{clips.loaded.digest}/{clips.path.name}")
+    file = PublishedFile(f"https://example.org/{clips.path.name}", clips.loaded.digest)
+    monkeypatch.setitem(CLIP_FILES, "RN50", file)
     named = load_clip("RN50", download_root=clips.path.parent)
     assert (named.name, named.digest) == ("RN50", clips.loaded.digest)
 

@@ -31,6 +31,11 @@ def parse_yaml(text: str) -> Any:
     return None if node is None else constructor.construct_document(node)
 
 
+def no_repository(params: Path) -> ParamError:
+    """The error of a command without the repository that it works in; `params` would be its params.yaml."""
+    return ParamError(f"{params} does not exist; run from the root of a clone of the repository, or give --root")
+
+
 def read_params_file(path: Path) -> dict[str, Any]:
     """Return the sections of a params file, unchecked.
 
@@ -40,7 +45,7 @@ def read_params_file(path: Path) -> dict[str, Any]:
     try:
         document = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ParamError(f"{path} does not exist; run from the repository root or give --root") from None
+        raise no_repository(path) from None
     except OSError as error:
         raise resource_error(error) or ParamError(
             f"{path}: cannot be read ({error.strerror}); check the file and its permissions"

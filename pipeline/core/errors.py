@@ -36,6 +36,10 @@ class WeightsError(UserError):
     """Pretrained weights cannot be found, read or matched to the architecture."""
 
 
+class DownloadError(UserError):
+    """A file cannot be fetched, or what arrived is not the published one."""
+
+
 class ResourceError(UserError):
     """The machine ran out of disk or memory, or another process is at work on the same artifacts."""
 

@@ -11,23 +11,24 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from pipeline.core.errors import WeightsError, did_you_mean, resource_error
+from pipeline.core.errors import DownloadError, WeightsError, did_you_mean
 from pipeline.store.clip_architecture import ClipConfig, load_clip_state
 from pipeline.store.clip_foreign import foreign_clip, is_foreign
+from pipeline.store.fetch import fetch
 from pipeline.store.file_content import published_fault, reason_and_remedy, torch_fault
 from pipeline.store.files import atomic_path, sha256_of
-from pipeline.store.openai_clip import CLIP, MODEL_ADDRESSES, download, tokenize, tokenizer
+from pipeline.store.openai_clip import CLIP, tokenize, tokenizer
+from pipeline.store.published import CLIP_FILES
 from pipeline.store.torchscript_file import is_torchscript, read_torchscript
 
 PADDING, START, END = 0, 49406, 49407  # ids in CLIP's own vocabulary
-CLIP_NAMES = tuple(MODEL_ADDRESSES)
+CLIP_FOLDER = Path("~/.cache/clip")  # where OpenAI's package keeps weights
 
 
 @dataclass(frozen=True)
@@ -84,39 +85,32 @@ def load_clip(weights: str, *, download_root: Path | None = None) -> ClipCheckpo
         WeightsError: unknown name, no such file and no network, another file than the published one under its name,
             unreadable file, or another architecture.
     """
-    if weights in CLIP_NAMES:
-        return _load_named(weights, download_root or Path.home() / ".cache" / "clip")
+    if weights in CLIP_FILES:
+        return _load_named(weights, download_root or CLIP_FOLDER.expanduser())
     path = Path(weights)
     if not path.is_file():
         raise WeightsError(
-            f'"{weights}" is neither a file nor a CLIP name{did_you_mean(weights, CLIP_NAMES)}; '
-            f"expected a path to .pt or .safetensors, or one of {', '.join(CLIP_NAMES)}"
+            f'"{weights}" is neither a file nor a CLIP name{did_you_mean(weights, CLIP_FILES)}; '
+            f"expected a path to .pt or .safetensors, or one of {', '.join(CLIP_FILES)}"
         )
     return _load_safetensors(path) if path.suffix == ".safetensors" else _load_archive(path, path.stem)
 
 
 def _load_named(name: str, root: Path) -> ClipCheckpoint:
     """Load OpenAI's file of a name from the download folder, where it is fetched if there is a network."""
-    url = MODEL_ADDRESSES[name]
-    path = root / Path(url).name
+    file = CLIP_FILES[name]
+    path = root / file.file_name
     if not path.is_file():
         try:
-            download(url, str(root))
-        except (URLError, OSError, RuntimeError) as error:
-            raise resource_error(error) or WeightsError(
-                f"CLIP {name} is not at {path} and can't be downloaded ({error}); put the file there"
-            ) from None
-    if fault := published_fault(path, published_digest(name)):
+            fetch(file.url, path, sha256=file.sha256)
+        except DownloadError as error:
+            raise WeightsError(f"CLIP {name} is not at {path}: {error}; or put the file there") from None
+    if fault := published_fault(path, file.sha256):
         raise WeightsError(
-            f"{path}: not OpenAI's {name} ({fault}); delete it and download it again from {url}, "
+            f"{path}: not OpenAI's {name} ({fault}); delete it and download it again from {file.url}, "
             "or name a file of your own by its path in clip.weights"
         )
     return _load_archive(path, name)
-
-
-def published_digest(name: str) -> str:
-    """Return the sha256 of OpenAI's file of a name, which its address holds."""
-    return Path(MODEL_ADDRESSES[name]).parent.name
 
 
 def _load_archive(path: Path, name: str) -> ClipCheckpoint:

@@ -310,7 +310,7 @@ def test_not_a_params_file(tmp_path, text, part):
 
 
 def test_a_params_file_that_cannot_be_opened(tmp_path):
-    with pytest.raises(ParamError, match=r"absent.yaml does not exist; run from the repository root or give --root"):
+    with pytest.raises(ParamError, match=r"absent.yaml does not exist; run from the root of a clone"):
         load_params(tmp_path / "absent.yaml", "toyworld")
     with pytest.raises(ParamError, match=r"cannot be read \(Is a directory\)"):
         load_params(tmp_path, "toyworld")

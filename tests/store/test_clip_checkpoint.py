@@ -1,17 +1,15 @@
 import pickle
-import re
 from pathlib import Path
-from urllib.error import URLError
 
 import clip
 import pytest
 import torch
-from clip.clip import _MODELS
 
-from pipeline.core.errors import WeightsError
+from pipeline.core.errors import DownloadError, WeightsError
 from pipeline.store.clip_architecture import ClipConfig, build_clip
-from pipeline.store.clip_checkpoint import CLIP_NAMES, load_clip, published_digest, save_clip, token_table
+from pipeline.store.clip_checkpoint import load_clip, save_clip, token_table
 from pipeline.store.files import sha256_of
+from pipeline.store.published import CLIP_FILES, PublishedFile
 from tests.other_files import OTHER_FILES
 
 PROMPTS = ["a person riding a bicycle", "a photo of a person feeding a dog", "a person looking at a horse!"]
@@ -110,11 +108,11 @@ def test_an_unknown_name_gets_a_suggestion():
 
 
 def test_a_named_model_without_a_network_says_where_to_put_it(tmp_path, monkeypatch):
-    def no_network(url: str, root: str) -> str:
-        raise URLError("no network")
+    def no_network(url, path, *, sha256):
+        raise DownloadError("no network")
 
-    monkeypatch.setattr("pipeline.store.clip_checkpoint.download", no_network)
-    with pytest.raises(WeightsError, match=r"RN50\.pt.*put the file there"):
+    monkeypatch.setattr("pipeline.store.clip_checkpoint.fetch", no_network)
+    with pytest.raises(WeightsError, match=r"RN50\.pt: no network; or put the file there"):
         load_clip("RN50", download_root=tmp_path)
 
 
@@ -123,19 +121,13 @@ def published(full, tmp_path, monkeypatch) -> Path:
     """RN50.pt in a download folder, a small CLIP that is said to be OpenAI's."""
     path = tmp_path / "RN50.pt"
     torch.save(full.state_dict(), path)
-    url = f"https://openaipublic.azureedge.net/clip/models/{sha256_of(path)}/RN50.pt"
-    monkeypatch.setitem(_MODELS, "RN50", url)
+    monkeypatch.setitem(CLIP_FILES, "RN50", PublishedFile("https://example.org/RN50.pt", sha256_of(path)))
     return path
-
-
-def test_the_published_digests_are_whole():
-    assert {"RN50x16", "ViT-B/16", "ViT-L/14@336px"} < set(CLIP_NAMES) and len(CLIP_NAMES) == 9
-    assert all(re.fullmatch("[0-9a-f]{64}", published_digest(name)) for name in CLIP_NAMES)
 
 
 def test_a_named_model_is_the_published_file(published):
     checkpoint = load_clip("RN50", download_root=published.parent)
-    assert (checkpoint.name, checkpoint.digest) == ("RN50", published_digest("RN50"))
+    assert (checkpoint.name, checkpoint.digest) == ("RN50", CLIP_FILES["RN50"].sha256)
 
 
 def test_another_clip_under_a_published_name_is_refused(published, full):
@@ -143,10 +135,10 @@ def test_another_clip_under_a_published_name_is_refused(published, full):
     torch.save(state, published)
     with pytest.raises(WeightsError) as caught:
         load_clip("RN50", download_root=published.parent)
-    found, expected = sha256_of(published)[:12], published_digest("RN50")[:12]
+    found, expected = sha256_of(published)[:12], CLIP_FILES["RN50"].sha256[:12]
     assert str(caught.value) == (
         f"{published}: not OpenAI's RN50 (sha256 {found}, published {expected}); delete it and download it again "
-        f"from {_MODELS['RN50']}, or name a file of your own by its path in clip.weights"
+        f"from {CLIP_FILES['RN50'].url}, or name a file of your own by its path in clip.weights"
     )
     assert load_clip(str(published)).name == "RN50"  # by its path it is the user's own
 
@@ -159,15 +151,17 @@ def test_a_broken_download_is_to_be_downloaded_again(published, keep):
         load_clip("RN50", download_root=published.parent)
 
 
-def test_what_was_just_downloaded_is_checked_too(published, monkeypatch):
+def test_a_named_model_is_fetched_where_it_is_not(published, monkeypatch):
     data = published.read_bytes()
     published.unlink()
-    monkeypatch.setattr("pipeline.store.clip_checkpoint.download", lambda url, root: published.write_bytes(data))
-    assert load_clip("RN50", download_root=published.parent).digest == published_digest("RN50")
-    published.unlink()
-    monkeypatch.setattr("pipeline.store.clip_checkpoint.download", lambda url, root: published.write_bytes(b""))
-    with pytest.raises(WeightsError, match="an empty file"):
-        load_clip("RN50", download_root=published.parent)
+    asked = []
+    monkeypatch.setattr(
+        "pipeline.store.clip_checkpoint.fetch",
+        lambda url, path, *, sha256: (asked.append((url, sha256)), path.write_bytes(data)),
+    )
+    file = CLIP_FILES["RN50"]
+    assert load_clip("RN50", download_root=published.parent).digest == file.sha256
+    assert asked == [(file.url, file.sha256)]
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
