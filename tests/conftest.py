@@ -63,7 +63,7 @@ def device(request, monkeypatch) -> torch.device:
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A Dask cluster of three worker processes; its dashboard's port is a free one, as several may run at once.
+    """A Dask cluster of two worker processes; its dashboard's port is a free one, as several may run at once.
 
     It looks for a worker 15 s after this one was lost, and closes its place if another one was killed just then.
     """
@@ -72,7 +72,7 @@ def cluster():
 
     with (
         dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"}),
-        LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL") as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL") as cluster,
     ):
         yield cluster
 
