@@ -48,9 +48,9 @@ def repeats(root: Path, *records: Path | str) -> None:
 
 def edit_params(root: Path, edit: Callable[[dict[str, Any]], object]) -> None:
     path = root / "params.yaml"
-    document = yaml.safe_load(path.read_text())
+    document = yaml.load(path.read_text(), yaml.CSafeLoader)
     edit(document)
-    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    path.write_text(yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False))
 
 
 def one_epoch(document: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 def reduced_copy(folder: Path) -> Path:
     copy_repository(folder)
-    images = {"num_images": {"train": 24, "val": 4, "test": 16}}
+    images = {"num_images": {"train": 12, "val": 2, "test": 8}}
     set_params(folder, "toyworld", prepare=images, train={"epochs": 1}, report={"num_images": 4})
     return folder
 
@@ -31,7 +31,7 @@ def test_repro_leaves_metrics_report_and_manifests_that_verify(clone):
     for variant in ("ours", "baseline"):
         metrics = json.loads((clone / f"results/toyworld/{variant}.json").read_text())
         assert 0 <= metrics["full"] <= 100
-        assert metrics["counts"]["images"] == 16
+        assert metrics["counts"]["images"] == 8
         assert metrics["max_recall"] > 30  # proposals and pairing find most pairs, whatever the scores
     assert "<svg role=" in (clone / "results/toyworld/report/index.html").read_text()
     assert "as recorded" in run_in(clone, "weakhoi", "verify", "--images").stdout

@@ -9,14 +9,12 @@ import pytest
 from tests.clones import run_in
 from tests.downloads import hicodet_download
 from tests.dry_runs.reduced import DINOV2, LARGE_VIT, VIT, inputs_of, reduced_copy, run_rows
-from tests.real_weights import VIT_L14_336, save_random_clip
 from tests.small_dinov2 import VIT_S14, random_dinov2, save_dinov2
 
 pytestmark = pytest.mark.slow
 
 
 def test_hicodet(tmp_path, weights):
-    save_random_clip(weights / "ViT-L-14-336px.pt", VIT_L14_336)
     save_dinov2(weights / "dinov2", random_dinov2(0, **VIT_S14))
     download = hicodet_download(tmp_path / "hico_20160224_det", 2, 2)
     folder = reduced_copy(tmp_path / "copy", "hicodet", download, weights, "fasterrcnn_resnet50_fpn")

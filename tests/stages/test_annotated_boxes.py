@@ -14,6 +14,8 @@ from pipeline.store.inputs import StageInputs
 from pipeline.store.proposals_file import read_proposals
 from tests.roots import new_root, refused, repeats, succeeds
 
+pytestmark = pytest.mark.slow
+
 TOY, ANNOTATED = ("--dataset", "toyworld"), ("--boxes", "annotated")
 
 

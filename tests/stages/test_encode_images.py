@@ -15,6 +15,8 @@ from pipeline.training import image_features
 from tests.roots import copied, edit_params, refused, repeats, succeeds, weakhoi
 from tests.stages.own_dataset import edit_custom
 
+pytestmark = pytest.mark.slow
+
 CUSTOM = ("--dataset", "custom")
 ENCODE, TRAIN = (("encode-images", *CUSTOM, "--variant", "ours_frozen"), ("train", *CUSTOM, "--variant", "ours_frozen"))
 FEATURES = "cache/custom/features/ours_frozen/train.zarr"
@@ -57,7 +59,6 @@ def test_a_row_trains_from_features_without_an_image(root):
     succeeds(root, "verify")
 
 
-@pytest.mark.slow
 def test_rerun_makes_the_same_bytes(root):
     succeeds(root, *TRAIN)
     repeats(root, MANIFEST, "manifests/custom/runs/train-ours_frozen.json")

@@ -17,6 +17,8 @@ from pipeline.store.vocabulary_file import read_vocabulary
 from pipeline.toyworld.scenes import render_scene
 from tests.roots import copied, edit_params, new_root, refused, repeats, succeeds
 
+pytestmark = pytest.mark.slow
+
 TOY = ("--dataset", "toyworld")
 COUNTS = {"train": 20, "val": 1, "test": 1}
 
@@ -101,7 +103,6 @@ def test_annotations_that_have_changed_since_are_refused(root):
     assert "the training manifest lists other images than the annotations" in refused(root, "label-pairs", *TOY)
 
 
-@pytest.mark.slow
 def test_a_dataset_without_boxes_is_refused(own_dataset, tmp_path):
     line = refused(copied(own_dataset, tmp_path / "root"), "label-pairs", "--dataset", "custom")
     assert "data/custom/annotations.csv: no boxes of training images" in line

@@ -12,6 +12,8 @@ from pipeline.backbones.detector_fpn import DetectorFpn
 from tests.roots import WEIGHTS, copied, edit_params, refused, repeats, succeeds
 from tests.stages.own_dataset import edit_custom
 
+pytestmark = pytest.mark.slow
+
 TRAINED = ("train", "--dataset", "custom", "--variant", "exp10")
 
 

@@ -16,6 +16,8 @@ from pipeline.store.image_labels_file import read_image_labels
 from pipeline.store.vocabulary_file import read_vocabulary
 from tests.roots import copied, edit_params, new_root, refused, repeats, succeeds, weakhoi
 
+pytestmark = pytest.mark.slow
+
 TOY = ("--dataset", "toyworld")
 COUNTS = {"train": 24, "val": 2, "test": 2}
 RUNS = "manifests/toyworld/runs"
@@ -72,7 +74,6 @@ def test_labels_of_both_sources_say_much_of_what_is_annotated(labeled):
     assert agreement(mask_of(labeled, "clip"), annotated)["precision"] > 3 * 100 * annotated.mean()
 
 
-@pytest.mark.slow
 def test_manifests_repeat_them(root):
     succeeds(root, "verify", "--images")
     repeats(root, f"{RUNS}/label.json", f"{RUNS}/label_captions.json")
