@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.clones import copy_repository, run_in, set_params
 from tests.real_weights import save_random_detector
-from tests.roots import edit_params
+from tests.roots import edit_params, one_epoch
 from tests.small_model import METHODS
 
 SEEN = ("person", "bicycle", "skateboard", "knife")  # by the random detectors
@@ -31,27 +31,26 @@ for call in json.loads(sys.argv[1]):
 """
 
 
-def reduced_copy(folder: Path, dataset: str, download: Path, weights: Path, detector: str) -> Path:
+def reduced_copy(folder: Path, dataset: str, download: Path, weights: Path, clip: str, detector: str) -> Path:
     """The repository with one dataset, one variant, one epoch; all else as params.yaml has it for that dataset."""
     copy_repository(folder)
 
-    def one_epoch(document):
+    def edit(document):
+        one_epoch(document)
         document.update(datasets=[dataset], run_variants=["ours"])
-        for row in (*ROWS.values(), VIT, LARGE_VIT, *DINOV2):
-            document["variants"][row]["train"]["epochs"] = min(1, document["variants"][row]["train"].get("epochs", 1))
-        for row, clip in ((VIT, "ViT-B-16"), (DINOV2[0], "ViT-B-16"), (LARGE_VIT, "ViT-L-14-336px")):
-            document["variants"][row]["model"]["clip"] = str(weights / f"{clip}.pt")
+        for row, name in ((VIT, "ViT-B-16"), (DINOV2[0], "ViT-B-16"), (LARGE_VIT, "ViT-L-14-336px")):
+            document["variants"][row]["model"]["clip"] = str(weights / f"{name}.pt")
         for row in DINOV2:
             document["variants"][row]["model"].setdefault("dinov2", {})["weights"] = str(weights / "dinov2")
 
-    edit_params(folder, one_epoch)
+    edit_params(folder, edit)
     detector_file = save_random_detector(weights / f"{detector}.pt", detector, seen=SEEN)
     detect = {"weights": str(detector_file), "max_per_image": 8, "score_threshold": 0.01, "batch_size": 2}
     set_params(
         folder,
         dataset,
         prepare={"source": str(download)},
-        clip={"weights": str(weights / "RN50.pt")},
+        clip={"weights": str(weights / f"{clip}.pt")},
         detect={"detector": detector, **detect},
         model={"image_size": 224, "clip_resnet": {"last_stride": 32}},
         train={"epochs": 1, "batch_size": 2, "num_workers": 0},

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 def test_hicodet(tmp_path, weights):
     save_dinov2(weights / "dinov2", random_dinov2(0, **VIT_S14))
     download = hicodet_download(tmp_path / "hico_20160224_det", 2, 2)
-    folder = reduced_copy(tmp_path / "copy", "hicodet", download, weights, "fasterrcnn_resnet50_fpn")
+    folder = reduced_copy(tmp_path / "copy", "hicodet", download, weights, "RN50-2", "fasterrcnn_resnet50_fpn")
     done = run_in(folder, "dvc", "repro")
     metrics = json.loads((folder / "results/hicodet/ours.json").read_text())
     assert metrics["counts"] | {"images": 2, "hoi_classes": 600} == metrics["counts"]

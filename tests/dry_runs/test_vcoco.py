@@ -15,7 +15,9 @@ pytestmark = pytest.mark.slow
 
 def test_vcoco(tmp_path, weights):
     download = vcoco_download(tmp_path / "v-coco", {"train": 2, "val": 2, "test": 3})
-    folder = reduced_copy(tmp_path / "copy", "vcoco", download, weights, "fasterrcnn_mobilenet_v3_large_320_fpn")
+    folder = reduced_copy(
+        tmp_path / "copy", "vcoco", download, weights, "RN50", "fasterrcnn_mobilenet_v3_large_320_fpn"
+    )
     done = run_in(folder, "dvc", "repro")
     assert "V-COCO" in done.stderr + done.stdout  # the detector may have seen the test images
     metrics = json.loads((folder / "results/vcoco/ours.json").read_text())

@@ -81,16 +81,18 @@ def kill_at_the_next_image() -> None:
 
 
 @pytest.mark.parametrize("stage", OUTPUTS)
-def test_bytes_are_those_of_one_process_though_a_worker_is_killed(stage, root, finished, cluster):
+def test_bytes_are_those_of_one_process(stage, root, finished, cluster):
+    """Of `detect` also where a worker is killed; the others go through the same engine (tests/store/test_engine.py)."""
     if stage == "detect":
         (root / OUTPUTS[stage]).unlink()
     with Client(cluster.scheduler_address) as client:
         client.wait_for_workers(2, timeout=60)
         doomed, pid = next(iter(client.run(os.getpid).items()))
-        client.run(kill_at_the_next_image, workers=[doomed])
+        if stage == "detect":
+            client.run(kill_at_the_next_image, workers=[doomed])
         run(root, stage, "--scheduler", cluster.scheduler_address)
         client.wait_for_workers(2, timeout=60)
-        assert pid not in client.run(os.getpid).values()
+        assert (pid in client.run(os.getpid).values()) == (stage != "detect")
     assert sha256_of(root / OUTPUTS[stage]) == sha256_of(finished / OUTPUTS[stage])
     assert (root / MANIFESTS[stage]).read_bytes() == (finished / MANIFESTS[stage]).read_bytes()
     assert not list(root.rglob("*.tmp"))
