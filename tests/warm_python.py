@@ -22,11 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 
 LIBRARIES = "torchvision clip.clip sklearn.manifold matplotlib.pyplot zarr dask.array h5py dvc.repo dvc.commands.repro"
-COMMANDS = {
-    "python": [],
-    "dvc": ["-m", "dvc"],
-    "weakhoi": ["-c", "from stages.cli import main; main(prog_name='weakhoi')"],
-}
+WEAKHOI = "import sys; from stages.cli import main; sys.executable = {python!r}; main(prog_name='weakhoi')"
 SCRIPT = """#!{python} -ES
 import json, os, socket, sys
 server = socket.socket(socket.AF_UNIX)
@@ -43,17 +39,18 @@ def folder() -> str:
     """Start the server of this process; return the folder of the scripts."""
     made = tempfile.TemporaryDirectory(prefix="warm")
     address = f"{made.name}/socket"
-    for name, arguments in COMMANDS.items():
+    weakhoi = ["-c", WEAKHOI.format(python=f"{made.name}/python")]  # which starts stages by it
+    for name, arguments in {"python": [], "dvc": ["-m", "dvc"], "weakhoi": weakhoi}.items():
         script = Path(made.name, name)
         script.write_text(SCRIPT.format(python=sys.executable, address=address, arguments=arguments))
         script.chmod(0o755)
     environment = {"OMP_NUM_THREADS": "2"} | os.environ | {"DVC_NO_ANALYTICS": "1"}
-    server = subprocess.Popen([sys.executable, __file__, address], env=environment, stdout=subprocess.PIPE)
+    environment.pop("PYTHONPATH", None)  # each process has its own
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    server = subprocess.Popen([sys.executable, __file__, address], env=environment, **pipes)
     assert server.stdout is not None and server.stdout.readline() == b"ready\n"
-    server.stdout.close()
     atexit.register(made.cleanup)
-    atexit.register(server.wait)
-    atexit.register(server.kill)
+    atexit.register(server.communicate)
     return made.name
 
 
@@ -64,6 +61,8 @@ def serve(address: str) -> list[str]:
         listening.listen(32)
         os.write(1, b"ready\n")
         while True:
+            if 0 in select.select([0, listening], [], [])[0]:
+                os._exit(0)  # the process that started this one has ended
             connection, _ = listening.accept()
             if os.fork() == 0:
                 break
