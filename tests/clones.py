@@ -8,19 +8,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import warm_python
 from tests.conftest import ROOT
 from tests.roots import edit_params
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """The code of that folder, and this interpreter's programs."""
+def environment(folder: Path, *, warm: bool = True) -> dict[str, str]:
+    """The code of that folder, and this interpreter's programs, `warm` ones or such as a killed group takes along."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    path = f"{warm_python.folder()}:{path}" if warm else path
     defaults = {"OMP_NUM_THREADS": "2"}
     return defaults | os.environ | {"PATH": path, "PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1"}
 
 
 def run_in(folder: Path, *call: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(call, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)
+    env = environment(folder)
+    call = (shutil.which(call[0], path=env["PATH"]) or call[0], *call[1:])
+    done = subprocess.run(call, cwd=folder, env=env, capture_output=True, text=True, check=False)
     assert not check or done.returncode == 0, f"{call}: {done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     return done
 

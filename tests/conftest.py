@@ -15,6 +15,7 @@ from pipeline.methods.params import ModelParams
 from pipeline.store.openai_clip import ModifiedResNet
 
 ROOT = Path(__file__).parent.parent
+LONGEST = ("test_hicodet", "test_vcoco", "test_end_to_end", "test_sharing", "test_kill", "test_resources")
 
 torch.set_num_threads(1)  # the tensors of tests are small: more threads only wait for each other
 
@@ -30,9 +31,9 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_collection_modifyitems(items):
-    """Files with slow tests come first, so that no worker ends with the longest of them while others have nothing."""
+    """The longest files come first, then slow ones, so that no worker ends with one while others have nothing."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: 0 if item.path.stem in LONGEST else 1 if item.path in slow else 2)
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +64,7 @@ def device(request, monkeypatch) -> torch.device:
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A Dask cluster of three worker processes; its dashboard's port is a free one, as several may run at once.
+    """A Dask cluster of two worker processes; its dashboard's port is a free one, as several may run at once.
 
     It looks for a worker 15 s after this one was lost, and closes its place if another one was killed just then.
     """
@@ -72,7 +73,7 @@ def cluster():
 
     with (
         dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"}),
-        LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL") as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL") as cluster,
     ):
         yield cluster
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
-from click.testing import CliRunner
 from PIL import Image
 
 from pipeline.config.layout import Layout
@@ -21,11 +19,11 @@ from pipeline.evaluation.params import OTHER_METRICS
 from pipeline.store.dump import read_dump
 from pipeline.store.vocabulary_file import read_vocabulary
 from pipeline.truth.ground_truth_file import read_ground_truth
-from stages.cli import main
+from tests.conftest import ROOT
 from tests.own_method import OwnMethod
+from tests.roots import copied, edit_params, new_root, refused, repeats, succeeds
 
-ROOT = Path(__file__).parent.parent
-WEIGHTS = "pipeline/toyworld/weights"
+TOY, RUN = ("--dataset", "toyworld"), ("--variant", "mine")
 MINE = {
     "desc": "a method and a backbone of tests/",
     "model": {
@@ -37,39 +35,25 @@ MINE = {
 }  # fmt: skip
 STAGES = (
     ("prepare",), ("detect", "--split", "train"), ("detect", "--split", "test"), ("encode-prompts",),
-    ("train", "--variant", "mine"), ("infer", "--variant", "mine"), ("evaluate", "--variant", "mine"), ("report",),
+    ("train", *RUN), ("infer", *RUN), ("evaluate", *RUN), ("report",),
 )  # fmt: skip
-
-
-def weakhoi(root: Path, *call: str):
-    return CliRunner().invoke(main, [*call, "--dataset", "toyworld", "--root", str(root)])
-
-
-def read_params(root: Path) -> dict:
-    return yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
-
-
-def write_params(root: Path, document: dict) -> None:
-    (root / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory) -> Path:
     """A toyworld of a few images, on which all stages have run with the variant `mine`."""
-    root = tmp_path_factory.mktemp("own")
-    document = read_params(ROOT)
-    toyworld = document["toyworld"]
-    toyworld["prepare"]["num_images"] = {"train": 6, "val": 1, "test": 4}
-    toyworld["train"] |= {"epochs": 2, "batch_size": 3}
-    toyworld["report"] |= {"num_images": 2, "gallery_images": 2}
-    document["variants"]["mine"] = MINE
-    document["run_variants"] = ["mine"]
-    write_params(root, document)
-    (root / WEIGHTS).parent.mkdir(parents=True)
-    (root / WEIGHTS).symlink_to(ROOT / WEIGHTS)
-    for call in STAGES:
-        done = weakhoi(root, *call)
-        assert done.exit_code == 0, (call, done.output)
+
+    def edit(document):
+        toyworld = document["toyworld"]
+        toyworld["prepare"]["num_images"] = {"train": 6, "val": 1, "test": 4}
+        toyworld["train"] |= {"epochs": 2, "batch_size": 3}
+        toyworld["report"] |= {"num_images": 2, "gallery_images": 2}
+        document["variants"]["mine"] = MINE
+        document["run_variants"] = ["mine"]
+
+    root = new_root(tmp_path_factory.mktemp("own"), edit)
+    for stage, *options in STAGES:
+        succeeds(root, stage, *TOY, *options)
     return root
 
 
@@ -88,14 +72,13 @@ def test_the_log_has_the_methods_own_losses_with_their_weights(root):
 @pytest.mark.parametrize(("run", "taker"), [("train-mine", "infer"), ("infer-mine-test", "evaluate")])
 def test_the_modules_are_inputs_of_the_runs_so_that_other_code_is_told(root, tmp_path, run, taker):
     own = [str(ROOT / "tests" / name) for name in ("own_backbone.py", "own_method.py")]
-    copy = Path(shutil.copytree(root, tmp_path / "copy", symlinks=True))
+    copy = copied(root, tmp_path / "copy")
     record = copy / f"manifests/toyworld/runs/{run}.json"
     document = json.loads(record.read_text(encoding="utf-8"))
     assert set(own) <= set(document["inputs"])
     document["inputs"][own[1]] = "0" * 64  # as if the module had been edited since
     record.write_text(json.dumps(document), encoding="utf-8")
-    done = weakhoi(copy, taker, "--variant", "mine")
-    assert done.exit_code == 2 and f"made from {own[1]} of sha256 000000000000" in done.output
+    assert f"made from {own[1]} of sha256 000000000000" in refused(copy, taker, *TOY, *RUN)
 
 
 def test_the_dump_has_the_methods_own_columns(root):
@@ -137,31 +120,20 @@ def test_the_page_names_the_methods_own_factors_and_no_others(root):
 
 def test_predict_tells_the_parts_of_a_score_by_the_methods_own_names(root):
     image = str(ROOT / "examples/toyworld.png")
-    done = weakhoi(root, "predict", image, "--variant", "mine", "--json", "-", "--threshold", "0")
-    assert done.exit_code == 0, done.output
+    done = succeeds(root, "predict", image, *TOY, *RUN, "--json", "-", "--threshold", "0")
     (found,) = json.loads(done.stdout)["images"]
     assert {*found["detections"][0]["parts"]} == {"place", "deed", "human_detector", "object_detector"}
 
 
 @pytest.mark.slow
 def test_a_run_of_them_gives_the_same_bytes_again(root):
-    record = root / "manifests/toyworld/runs/train-mine.json"
-    done = CliRunner().invoke(main, ["rerun", str(record), "--root", str(root)])
-    assert done.exit_code == 0 and "byte-identical" in done.output, done.output
-
-
-def refused(root: Path, stage: str) -> str:
-    done = weakhoi(root, stage, "--variant", "mine")
-    assert done.exit_code == 2, done.output
-    (line,) = done.output.strip().splitlines()
-    return line
+    repeats(root, "manifests/toyworld/runs/train-mine.json")
 
 
 @pytest.fixture
 def other(root, tmp_path) -> Path:
     """A copy of the root, whose `mine` may be changed."""
-    shutil.copytree(root, tmp_path / "root", symlinks=True)
-    return tmp_path / "root"
+    return copied(root, tmp_path / "root")
 
 
 @pytest.mark.parametrize(
@@ -178,10 +150,8 @@ def other(root, tmp_path) -> Path:
     ],
 )
 def test_a_wrong_name_in_params_is_one_line(other, section, change, line):
-    document = read_params(other)
-    document["variants"]["mine"][section] |= change
-    write_params(other, document)
-    assert line in refused(other, "evaluate" if section == "evaluate" else "train")
+    edit_params(other, lambda document: document["variants"]["mine"][section].update(change))
+    assert line in refused(other, "evaluate" if section == "evaluate" else "train", *TOY, *RUN)
 
 
 COLUMN = OutputColumn("scene_logits", "image", "hois", "place")
@@ -203,15 +173,14 @@ COLUMN = OutputColumn("scene_logits", "image", "hois", "place")
 )
 def test_a_method_that_does_not_do_what_it_declares_is_one_line(other, monkeypatch, attribute, value, line):
     monkeypatch.setattr(OwnMethod, attribute, value)
-    document = read_params(other)
-    document["variants"]["mine"]["train"] = {"loss_weights": {}}  # those of `mine` may name an undeclared term
-    write_params(other, document)
-    assert re.search(line, refused(other, "train"))
+    changes = {"loss_weights": {}}  # those of `mine` may name an undeclared term
+    edit_params(other, lambda document: document["variants"]["mine"]["train"].update(changes))
+    assert re.search(line, refused(other, "train", *TOY, *RUN))
 
 
 def test_outputs_are_checked_again_when_they_are_kept(other, monkeypatch):
     monkeypatch.setattr(OwnMethod, "columns", (replace(COLUMN, name="sene"),))
-    assert 'declares the column "sene"; make them agree' in refused(other, "infer")
+    assert 'declares the column "sene"; make them agree' in refused(other, "infer", *TOY, *RUN)
 
 
 def entry(name: str, *pairs: tuple) -> dict:
@@ -239,24 +208,19 @@ def dataset(tmp_path) -> Layout:
     for image in OWN_DATA["train"] + OWN_DATA["test"]:
         Image.new("RGB", (20, 10)).save(source / "images" / image["file"])
     (source / "pairs.json").write_text(json.dumps(OWN_DATA), encoding="utf-8")
-    set_reader(tmp_path, "tests.own_reader")
-    return Layout(tmp_path, "mine")
+    return Layout(new_root(tmp_path, functools.partial(set_reader, name="tests.own_reader")), "mine")
 
 
-def set_reader(root: Path, name: str) -> None:
-    document = read_params(ROOT)
+def set_reader(document, name: str) -> None:
     prepare = document["hicodet"]["prepare"] | {"reader": name, "source": "data/mine"}
     document["mine"] = document["hicodet"] | {"prepare": prepare}
-    write_params(root, document)
 
 
-def prepare(layout: Layout):
-    return CliRunner().invoke(main, ["prepare", "--dataset", layout.dataset, "--root", str(layout.root)])
+PREPARE = ("prepare", "--dataset", "mine")
 
 
 def test_a_reader_of_ones_own_gives_labels_to_train_and_boxes_to_test(dataset):
-    done = prepare(dataset)
-    assert done.exit_code == 0, done.output
+    succeeds(dataset.root, *PREPARE)
     vocabulary = read_vocabulary(dataset.vocabulary)
     train, test = (read_split(dataset.split(name), vocabulary) for name in ("train", "test"))
     assert (train.dataset, train.image_root) == ("mine", "data/mine/images")
@@ -273,23 +237,17 @@ def test_a_reader_of_ones_own_gives_labels_to_train_and_boxes_to_test(dataset):
 def test_its_boxes_are_checked(dataset):
     path = dataset.root / "data/mine/pairs.json"
     path.write_text(json.dumps(OWN_DATA | {"test": [entry("c.png", (0, HUMAN, [50, 0, 60, 9]))]}), encoding="utf-8")
-    done = prepare(dataset)
-    assert done.exit_code == 2 and 'object box of pair 0, image "c.png" of 20 x 10 pixels' in done.output
+    assert 'object box of pair 0, image "c.png" of 20 x 10 pixels' in refused(dataset.root, *PREPARE)
 
 
 @pytest.mark.parametrize(
     ("name", "line"),
     [
         ("hicodt", '"hicodt" is no module that defines READER, did you mean "hicodet"?; expected folder, hicodet,'),
-        (
-            "base",
-            '"base" is no module that defines READER; expected folder, hicodet, swig_hoi, toyworld, vcoco, or',
-        ),
+        ("base", '"base" is no module that defines READER; expected folder, hicodet, swig_hoi, toyworld, vcoco, or'),
         ("tests.own_raeder", '"tests.own_raeder" is no module that defines READER'),
     ],
 )
 def test_a_reader_that_is_none_is_one_line(dataset, name, line):
-    set_reader(dataset.root, name)
-    done = prepare(dataset)
-    assert done.exit_code == 2 and done.output.startswith(f"Error: mine.prepare.reader: {line}"), done.output
-    assert done.output.count("\n") == 1
+    edit_params(dataset.root, functools.partial(set_reader, name=name))
+    assert refused(dataset.root, *PREPARE).startswith(f"Error: mine.prepare.reader: {line}")

@@ -2,6 +2,8 @@ import pytest
 
 from benchmarks.frozen_features import MEASURED, REFERENCE, WAYS, command
 
+pytestmark = pytest.mark.slow
+
 
 def test_three_ways_are_measured_side_by_side(measured):
     printed, figures = measured(command, "--device=cpu", "--images=16", "--epochs=1", "--runs=1", "--clock=cpu")

@@ -3,6 +3,8 @@ import torch
 
 from benchmarks.gpu_step import ENCODERS, WAYS, Problem, command, largest, nominal_rate, smoke
 
+pytestmark = pytest.mark.slow
+
 PROBLEM = Problem(ENCODERS["rn50"], "hicodet", humans=6, proposals=30, precision="bfloat16")
 
 

@@ -2,6 +2,8 @@ import pytest
 
 from benchmarks.loader import command
 
+pytestmark = pytest.mark.slow
+
 
 def test_shares_are_written_for_each_number_of_processes(measured):
     printed, figures = measured(command, "--device=cpu", "--images=16", "--epochs=1", "--workers=1", "--runs=1")

@@ -10,6 +10,8 @@ from pipeline.methods.pairing import PairRule
 from tests.conftest import make_batch
 from tests.small_model import chosen, small_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("pooling", ["absorbed", "clip"])
 @pytest.mark.parametrize("num_pairs", [1, 16])

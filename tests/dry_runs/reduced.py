@@ -7,14 +7,11 @@ the one before it wrote, at the real sizes of vocabulary and networks, is what t
 from __future__ import annotations
 
 import json
-import shutil
-import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 from tests.clones import copy_repository, run_in, set_params
 from tests.real_weights import save_random_detector
-from tests.roots import edit_params
+from tests.roots import edit_params, one_epoch
 from tests.small_model import METHODS
 
 SEEN = ("person", "bicycle", "skateboard", "knife")  # by the random detectors
@@ -25,12 +22,6 @@ ROWS = {  # a row of each further method
 }  # fmt: skip
 VIT, LARGE_VIT = "vit_b16", "vit_l14_336"  # rows of a CLIP with a vision transformer
 DINOV2 = ("regformer_dinov2", "ours_dinov2")
-# What rows need.
-MADE = [
-    ["prepare"],
-    *(["detect", "--split", split] for split in ("train", "test")),
-    ["encode-prompts"],
-]
 CALLS = """
 import json, sys
 from stages.cli import main
@@ -40,53 +31,51 @@ for call in json.loads(sys.argv[1]):
 """
 
 
-def reduced_copy(folder: Path, dataset: str, download: Path, weights: Path, detector: str) -> Path:
+def reduced_copy(folder: Path, dataset: str, download: Path, weights: Path, clip: str, detector: str) -> Path:
     """The repository with one dataset, one variant, one epoch; all else as params.yaml has it for that dataset."""
     copy_repository(folder)
 
-    def one_epoch(document):
+    def edit(document):
+        one_epoch(document)
         document.update(datasets=[dataset], run_variants=["ours"])
-        for row in (*ROWS.values(), VIT, LARGE_VIT, *DINOV2):
-            document["variants"][row]["train"]["epochs"] = min(1, document["variants"][row]["train"].get("epochs", 1))
-        for row, clip in ((VIT, "ViT-B-16"), (DINOV2[0], "ViT-B-16"), (LARGE_VIT, "ViT-L-14-336px")):
-            document["variants"][row]["model"]["clip"] = str(weights / f"{clip}.pt")
+        for row, name in ((VIT, "ViT-B-16"), (DINOV2[0], "ViT-B-16"), (LARGE_VIT, "ViT-L-14-336px")):
+            document["variants"][row]["model"]["clip"] = str(weights / f"{name}.pt")
         for row in DINOV2:
             document["variants"][row]["model"].setdefault("dinov2", {})["weights"] = str(weights / "dinov2")
 
-    edit_params(folder, one_epoch)
+    edit_params(folder, edit)
     detector_file = save_random_detector(weights / f"{detector}.pt", detector, seen=SEEN)
     detect = {"weights": str(detector_file), "max_per_image": 8, "score_threshold": 0.01, "batch_size": 2}
     set_params(
         folder,
         dataset,
         prepare={"source": str(download)},
-        clip={"weights": str(weights / "RN50.pt")},
+        clip={"weights": str(weights / f"{clip}.pt")},
         detect={"detector": detector, **detect},
         model={"image_size": 224, "clip_resnet": {"last_stride": 32}},
-        train={"epochs": 1, "batch_size": 6, "num_workers": 0},
-        report={"num_images": 4},
+        train={"epochs": 1, "batch_size": 2, "num_workers": 0},
+        report={"num_images": 1},
     )
     return folder
 
 
-def run_every_method(folder: Path, dataset: str, calls: list[list[str]], photos: Path, *further: str) -> None:
-    """Further commands, then a row of each method through all commands."""
+def run_rows(folder: Path, dataset: str, photos: Path, *further: str, predicting: tuple[str, ...]) -> None:
+    """A row of each method, and further ones, through train, infer and evaluate, in one process, which starts once."""
     assert set(ROWS) == set(METHODS)
-    run_rows(folder, dataset, [*calls, ["label-pairs"]], [*ROWS.values(), *further], photos)
-    inputs = json.loads((folder / f"manifests/{dataset}/runs/train-regformer.json").read_text())["inputs"]
+    rows = (*ROWS.values(), *further)
+    photo = str(min(photos.iterdir()))
+    stages = [[stage, "--variant", row] for row in rows for stage in ("train", "infer", "evaluate")]
+    predict = [["predict", photo, "--variant", row, "--threshold", "0", "--json", f"{row}.json"] for row in predicting]
+    run_in(folder, "python", "-c", CALLS, json.dumps([["label-pairs"], *stages, *predict]), dataset)
+    for row in rows:
+        metrics = json.loads((folder / f"results/{dataset}/{row}.json").read_text())
+        assert metrics["counts"]["detections"] > 0 and 0 <= metrics["full"] <= 100
+    for row in predicting:
+        assert any(image["detections"] for image in json.loads((folder / f"{row}.json").read_text())["images"])
+    inputs = inputs_of(folder, dataset, "regformer")
     assert not any("proposals" in path for path in inputs)
 
 
-def run_rows(folder: Path, dataset: str, calls: list[list[str]], rows: Iterable[str], photos: Path) -> None:
-    """Further commands, then train, infer, evaluate and predict by each row, in one process, which starts once."""
-    two = folder / "two"
-    two.mkdir()
-    for photo in sorted(photos.iterdir())[:2]:
-        shutil.copy2(photo, two)
-    stages = [[stage, "--variant", row] for row in rows for stage in ("train", "infer", "evaluate")]
-    predict = [["predict", "two", "--variant", row, "--threshold", "0", "--json", f"{row}.json"] for row in rows]
-    run_in(folder, sys.executable, "-c", CALLS, json.dumps([*calls, *stages, *predict]), dataset)
-    for row in rows:
-        assert any(image["detections"] for image in json.loads((folder / f"{row}.json").read_text())["images"])
-        metrics = json.loads((folder / f"results/{dataset}/{row}.json").read_text())
-        assert metrics["counts"]["detections"] > 0 and 0 <= metrics["full"] <= 100
+def inputs_of(folder: Path, dataset: str, row: str) -> dict[str, str]:
+    """What a row was trained from, with digests."""
+    return json.loads((folder / f"manifests/{dataset}/runs/train-{row}.json").read_text())["inputs"]

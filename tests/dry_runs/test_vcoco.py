@@ -8,18 +8,20 @@ import pytest
 
 from tests.clones import run_in
 from tests.downloads import vcoco_download
-from tests.dry_runs.reduced import reduced_copy, run_every_method
+from tests.dry_runs.reduced import ROWS, reduced_copy, run_rows
 
 pytestmark = pytest.mark.slow
 
 
 def test_vcoco(tmp_path, weights):
-    download = vcoco_download(tmp_path / "v-coco", {"train": 8, "val": 8, "test": 8})
-    folder = reduced_copy(tmp_path / "copy", "vcoco", download, weights, "fasterrcnn_mobilenet_v3_large_320_fpn")
+    download = vcoco_download(tmp_path / "v-coco", {"train": 2, "val": 2, "test": 3})
+    folder = reduced_copy(
+        tmp_path / "copy", "vcoco", download, weights, "RN50", "fasterrcnn_mobilenet_v3_large_320_fpn"
+    )
     done = run_in(folder, "dvc", "repro")
     assert "V-COCO" in done.stderr + done.stdout  # the detector may have seen the test images
     metrics = json.loads((folder / "results/vcoco/ours.json").read_text())
-    assert metrics["counts"]["images"] == 8
+    assert metrics["counts"]["images"] == 3
     assert len(metrics["per_role"]) == 25
     assert len(metrics["per_agent"]) == 26
     assert 0 <= metrics["ap_role_s1"] <= metrics["ap_role_s2"] <= 100
@@ -36,4 +38,4 @@ def test_vcoco(tmp_path, weights):
     official = json.loads((folder / "m.json").read_text())
     for name in ("ap_role_s1", "ap_role_s2"):
         assert 100 * official[name] == pytest.approx(metrics[name], abs=0.01)
-    run_every_method(folder, "vcoco", [], download / "images/val2014")
+    run_rows(folder, "vcoco", download / "images/val2014", predicting=tuple(ROWS.values()))

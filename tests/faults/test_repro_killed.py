@@ -31,7 +31,7 @@ def test_a_killed_repro_goes_on(tmp_path):
         start = time.perf_counter()
         process = subprocess.Popen(
             ["dvc", "repro", "--force", "--single-item", TARGET],
-            cwd=tmp_path, env=environment(tmp_path), start_new_session=True,
+            cwd=tmp_path, env=environment(tmp_path, warm=False), start_new_session=True,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:

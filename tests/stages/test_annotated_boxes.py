@@ -12,7 +12,9 @@ from pipeline.evaluation.proposal_recall import proposal_recall
 from pipeline.evaluation.scored_split import ScoredSplit
 from pipeline.store.inputs import StageInputs
 from pipeline.store.proposals_file import read_proposals
-from tests.roots import new_root, refused, succeeds
+from tests.roots import new_root, refused, repeats, succeeds
+
+pytestmark = pytest.mark.slow
 
 TOY, ANNOTATED = ("--dataset", "toyworld"), ("--boxes", "annotated")
 
@@ -56,8 +58,7 @@ def test_annotated_boxes_take_the_place_of_detected_ones(root):
     assert record["arguments"]["boxes"] == "annotated"
     assert "cache/toyworld/annotated_proposals/test.h5" in record["inputs"]
     assert "cache/toyworld/proposals/test.h5" not in record["inputs"]
-    for stage, of in (("annotated_proposals", "test"), ("evaluate", run)):
-        assert "byte-identical" in succeeds(root, "rerun", str(layout.stage_manifest(stage, of))).output
+    repeats(root, layout.stage_manifest("annotated_proposals", "test"), layout.stage_manifest("evaluate", run))
     succeeds(root, "verify")
 
 

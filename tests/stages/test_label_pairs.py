@@ -15,7 +15,9 @@ from pipeline.store.pair_labels_file import read_pair_labels
 from pipeline.store.proposals_file import read_proposals
 from pipeline.store.vocabulary_file import read_vocabulary
 from pipeline.toyworld.scenes import render_scene
-from tests.roots import copied, edit_params, new_root, refused, succeeds
+from tests.roots import copied, edit_params, new_root, refused, repeats, succeeds
+
+pytestmark = pytest.mark.slow
 
 TOY = ("--dataset", "toyworld")
 COUNTS = {"train": 20, "val": 1, "test": 1}
@@ -67,7 +69,7 @@ def test_labels_are_the_annotated_pairs_of_the_scenes(labeled):
 
 
 def test_its_manifest_repeats_it_and_no_other_file_holds_a_box(root):
-    assert "byte-identical" in succeeds(root, "rerun", str(root / "manifests/toyworld/runs/label_pairs.json")).output
+    repeats(root, "manifests/toyworld/runs/label_pairs.json")
     assert not (root / "cache/toyworld/ground_truth/train.json").exists()
     assert "box" not in (root / "manifests/toyworld/train.json").read_text()
 
@@ -76,10 +78,7 @@ def test_only_runs_that_ask_for_boxes_read_them(root):
     artifact = "cache/toyworld/pair_labels/train.h5"
     succeeds(root, "train", *TOY, "--variant", "supervised_25")
     assert artifact in inputs_of(root, "train-supervised_25")
-    assert (
-        "byte-identical"
-        in succeeds(root, "rerun", str(root / "manifests/toyworld/runs/train-supervised_25.json")).output
-    )
+    repeats(root, "manifests/toyworld/runs/train-supervised_25.json")
     (root / artifact).unlink()
     succeeds(root, "train", *TOY, "--variant", "mx_hoi_like")
     assert artifact not in inputs_of(root, "train-mx_hoi_like")
@@ -104,7 +103,6 @@ def test_annotations_that_have_changed_since_are_refused(root):
     assert "the training manifest lists other images than the annotations" in refused(root, "label-pairs", *TOY)
 
 
-@pytest.mark.slow
 def test_a_dataset_without_boxes_is_refused(own_dataset, tmp_path):
     line = refused(copied(own_dataset, tmp_path / "root"), "label-pairs", "--dataset", "custom")
     assert "data/custom/annotations.csv: no boxes of training images" in line

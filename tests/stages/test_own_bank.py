@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.backbones.detector_fpn import DetectorFpn
-from tests.roots import WEIGHTS, copied, edit_params, refused, succeeds
+from tests.roots import WEIGHTS, copied, edit_params, refused, repeats, succeeds
 from tests.stages.own_dataset import edit_custom
+
+pytestmark = pytest.mark.slow
 
 TRAINED = ("train", "--dataset", "custom", "--variant", "exp10")
 
@@ -49,7 +51,7 @@ def test_the_manifest_holds_what_the_bank_was_made_from(root):
     record = json.loads(path.read_text())
     assert record["params"]["encode_prompts"]["text_encoder"] == "words"
     assert "cache/custom/knowledge_bank.h5" not in record["inputs"]
-    assert "byte-identical" in succeeds(root, "rerun", str(path)).output
+    repeats(root, path)
 
 
 def test_a_file_that_the_backbone_notes_is_an_input(root, monkeypatch):

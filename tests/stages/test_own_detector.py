@@ -16,6 +16,8 @@ from pipeline.store.vocabulary_file import write_vocabulary
 from tests.roots import new_root, refused, succeeds
 from tests.small_split import write_split_images
 
+pytestmark = pytest.mark.slow
+
 SSDLITE = "ssdlite320_mobilenet_v3_large"
 DETECT = ("detect", "--dataset", "custom", "--split", "train")
 NAMES = ["__background__", "lamp", "person", "cup", "bicycle"]

@@ -10,6 +10,8 @@ import pytest
 from tests.roots import WEIGHTS, copied, edit_params, refused, succeeds
 from tests.small_dinov2 import random_dinov2, save_dinov2
 
+pytestmark = pytest.mark.slow
+
 ROWS = ("regformer_dinov2", "ours_dinov2")
 
 

@@ -10,16 +10,10 @@ import pytest
 from pipeline.config.layout import Layout
 from pipeline.config.run import Run
 from pipeline.store.dump import read_dump, write_dump
-from tests.roots import copied, refused, succeeds, weakhoi
+from tests.roots import copied, refused, repeats, succeeds, weakhoi
 
 pytestmark = pytest.mark.slow
 AD_HOC = "ours+model.bilevel.top_k=3+evaluate.weights.detector=2.0"
-
-
-def runs_again(layout: Layout, *names: str) -> None:
-    for name in names:
-        done = succeeds(layout.root, "rerun", str(layout.stage_manifests / name))
-        assert "byte-identical" in done.output
 
 
 @pytest.fixture
@@ -40,7 +34,8 @@ def test_a_row_that_nobody_named_is_reported_and_its_runs_give_the_same_again(la
     succeeds(layout.root, *report)
     assert f"| {AD_HOC} " in (layout.report / "table.md").read_text()
     assert (layout.report / f"sheet-{AD_HOC}.png").is_file()
-    runs_again(layout, f"tuning/evaluate-{AD_HOC}.json", "report.json", "evaluate-baseline.json")
+    records = (f"tuning/evaluate-{AD_HOC}.json", "report.json", "evaluate-baseline.json")
+    repeats(layout.root, *(layout.stage_manifests / name for name in records))
 
 
 def test_commas_inside_brackets_belong_to_a_value(layout):
@@ -53,7 +48,7 @@ def test_infer_of_a_row_that_nobody_named_gives_the_same_again(own_dataset, tmp_
     layout = Layout(copied(own_dataset, tmp_path / "root"), "custom")
     shutil.copytree(layout.checkpoint(Run("ours")), layout.checkpoint(Run.parse("ours+model.bilevel.top_k=3")))
     succeeds(layout.root, "infer", "--dataset", "custom", "--variant", "ours+model.bilevel.top_k=3")
-    runs_again(layout, "tuning/infer-ours+model.bilevel.top_k=3-test.json", "prepare.json")
+    repeats(layout.root, layout.stage_manifests / "tuning/infer-ours+model.bilevel.top_k=3-test.json")
 
 
 def test_the_scratch_folder_is_new_or_empty(layout, tmp_path):

@@ -15,6 +15,8 @@ from stages.score import command as score
 from stages.sweep import command
 from tests.report.worlds import VOCABULARY, write_world
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def layout(tmp_path) -> Layout:

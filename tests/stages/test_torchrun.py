@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from safetensors.torch import load_file
 
 from pipeline.data.bags import EpochSampler
 from pipeline.store.files import sha256_of
+from tests import warm_python
 from tests.conftest import ROOT
 from tests.roots import copied
 from tests.stages.own_dataset import SOURCE, edit_custom
@@ -24,8 +24,9 @@ TRAIN = ("-m", "stages.train", "--dataset", "custom", "--device", "cpu", "--agai
 
 
 def run(root: Path, *launcher: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    call = [sys.executable, *launcher, *TRAIN, "--root", str(root)]
+    python = f"{warm_python.folder()}/python"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHON_EXEC": python}
+    call = [python, *launcher, *TRAIN, "--root", str(root)]
     return subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300)
 
 

@@ -12,6 +12,8 @@ from stages import _command
 from tests.roots import copied, succeeds
 from tests.stages.own_dataset import edit_custom
 
+pytestmark = pytest.mark.slow
+
 TRAIN = ("train", "--dataset", "custom")
 CHECKPOINT = "model.safetensors"
 

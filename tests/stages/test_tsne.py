@@ -22,9 +22,9 @@ from pipeline.store.proposals_file import write_proposals
 from pipeline.store.representations_file import read_representations
 from pipeline.store.vocabulary_file import write_vocabulary
 from pipeline.truth.ground_truth_file import AnnotatedSplit, write_ground_truth
-from tests.conftest import ROOT, random_visual
+from tests.conftest import random_visual
 from tests.evaluation.worlds import ground_truth
-from tests.roots import copied, edit_params, new_root, refused, succeeds
+from tests.roots import copied, edit_params, new_root, refused, repeats, succeeds
 from tests.small_model import random_bank, small_model
 from tests.small_split import random_proposals, write_split_images
 
@@ -109,10 +109,8 @@ def test_a_second_run_gives_equal_bytes(layout):
     assert [sha256_of(path) for path in files] == digests
 
 
-def test_rerun_from_the_manifest_alone(layout, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    for path in (layout.stage_manifest("represent", Run("ours", seed=1)), layout.stage_manifest("tsne")):
-        assert "byte-identical" in succeeds(layout.root, "rerun", str(path)).output
+def test_rerun_from_the_manifest_alone(layout):
+    repeats(layout.root, layout.stage_manifest("represent", Run("ours", seed=1)), layout.stage_manifest("tsne"))
 
 
 def test_one_variant_and_one_seed_are_enough(layout):

@@ -15,6 +15,8 @@ from safetensors.torch import load_file, save_file
 from pipeline.store.files import sha256_of
 from tests.roots import copied, edit_params, new_root, refused, succeeds
 
+pytestmark = pytest.mark.slow
+
 
 def fails(root: Path, stage: str, *options: str) -> str:
     """Run a stage that must fail; return its one line."""

@@ -20,6 +20,8 @@ from pipeline.store.manifests import write_stage_manifest
 from pipeline.training.params import TrainParams
 from tests.roots import copied, edit_params, refused, succeeds, weakhoi
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def reported(scored_world, tmp_path_factory) -> Layout:

@@ -14,7 +14,9 @@ from pipeline.labeling.clip_scores import ClipScoreWork
 from pipeline.labeling.quality import agreement
 from pipeline.store.image_labels_file import read_image_labels
 from pipeline.store.vocabulary_file import read_vocabulary
-from tests.roots import copied, edit_params, new_root, refused, succeeds, weakhoi
+from tests.roots import copied, edit_params, new_root, refused, repeats, succeeds, weakhoi
+
+pytestmark = pytest.mark.slow
 
 TOY = ("--dataset", "toyworld")
 COUNTS = {"train": 24, "val": 2, "test": 2}
@@ -72,14 +74,12 @@ def test_labels_of_both_sources_say_much_of_what_is_annotated(labeled):
     assert agreement(rows_of(labeled, "clip"), annotated)["precision"] > 3 * 100 * annotated.mask().mean()
 
 
-@pytest.mark.slow
 def test_manifests_repeat_them(root):
     succeeds(root, "verify", "--images")
-    for run in ("label", "label_captions", "prepare"):
-        if run == "prepare":
-            set_prepare(root, labels="captions")
-            succeeds(root, "prepare", *TOY)
-        assert "byte-identical" in succeeds(root, "rerun", str(root / f"{RUNS}/{run}.json")).output
+    repeats(root, f"{RUNS}/label.json", f"{RUNS}/label_captions.json")
+    set_prepare(root, labels="captions")
+    succeeds(root, "prepare", *TOY)
+    repeats(root, f"{RUNS}/prepare.json")
     succeeds(root, "verify", "--images", str(root / f"{RUNS}/prepare.json"))
 
 
@@ -143,14 +143,6 @@ def test_a_stopped_run_goes_on_where_it_stopped(root, labeled, monkeypatch):
     path = "cache/toyworld/image_labels/clip.h5"
     assert (root / path).read_bytes() == (labeled / path).read_bytes()
     assert not (root / "cache/toyworld/work/label").exists()
-
-
-@pytest.mark.slow
-def test_a_cluster_makes_the_same_bytes(root, labeled, cluster):
-    path = "cache/toyworld/image_labels/clip.h5"
-    (root / path).unlink()
-    succeeds(root, "label", *TOY, "--scheduler", cluster.scheduler_address)
-    assert (root / path).read_bytes() == (labeled / path).read_bytes()
 
 
 def test_quality_is_that_of_each_source(root):

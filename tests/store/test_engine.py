@@ -1,4 +1,4 @@
-"""The engine on a real cluster of three worker processes, without a stage."""
+"""The engine on a real cluster of two worker processes, without a stage."""
 
 from __future__ import annotations
 
