@@ -71,7 +71,7 @@ def test_normalize_is_clips_own():
 def test_both_recipes_have_the_same_corpus_and_texts():
     resnet, vit = vars(ClipRecipe()), vars(ClipViTRecipe())
     tower = {"vision_width", "vision_layers", "vision_patch_size"}
-    training = {"epochs", "batch_size", "contrastive_weight"}
+    training = {"epochs", "batch_size", "learning_rate", "contrastive_weight"}
     assert {name for name in vit if vit[name] != resnet.get(name)} == tower | training
     assert 160 % vit["vision_patch_size"] == resnet["image_resolution"] % vit["vision_patch_size"] == 0
 
