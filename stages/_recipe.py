@@ -65,8 +65,10 @@ def _training_set(path: Path) -> str | None:
         return None
 
 
-def write_recipe_manifest(weights: Path, recipe: Any, quality: dict[str, float], architecture: dict[str, Any]) -> None:
-    """Write `<weights>.json`: architecture, recipe, quality and versions; no clock times.
+def write_recipe_manifest(
+    weights: Path, recipe: Any, quality: dict[str, float], architecture: dict[str, Any], **provenance: Any
+) -> None:
+    """Write `<weights>.json`: architecture, recipe, quality, versions and what else is given; no clock times.
 
     Raises:
         WeightsError: the weights are too large to be shipped.
@@ -82,6 +84,7 @@ def write_recipe_manifest(weights: Path, recipe: Any, quality: dict[str, float],
         "quality": quality,
         "architecture": architecture,
         "recipe": asdict(recipe),
+        **provenance,
         "versions": library_versions(),
     }
     write_json(weights.with_suffix(".json"), manifest)

@@ -1,4 +1,4 @@
-"""Recipe of the toyworld's second CLIP, a frozen stage: that of `toy_clip` with a vision transformer."""
+"""Recipe of the toyworld's second CLIP, a frozen stage: a vision transformer that learns from that of `toy_clip`."""
 
 from __future__ import annotations
 
@@ -6,20 +6,36 @@ from pathlib import Path
 
 import click
 
-from pipeline.toyworld.clip_recipe import ClipViTRecipe
+from pipeline.store.clip_checkpoint import load_clip
+from pipeline.store.files import sha256_of
+from pipeline.toyworld.clip_distillation import ClipViTRecipe, Distillation, check_teacher
+from stages import toy_clip
 from stages._command import stage_command
 from stages._recipe import recipe_options
-from stages.toy_clip import make_clip
 
 DEFAULT_OUTPUT = Path("pipeline/toyworld/weights/clip_vit.safetensors")
 
 
 @stage_command("toy-clip-vit", help="Train the small CLIP of the synthetic world that has a vision transformer.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), default=DEFAULT_OUTPUT, show_default=True)
+@click.option(
+    "--teacher",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    default=toy_clip.DEFAULT_OUTPUT,
+    show_default=True,
+    help="The CLIP to learn from, made by toy_clip.",
+)
 @recipe_options(ClipViTRecipe)
-def command(recipe: ClipViTRecipe, output: Path) -> None:
+def command(recipe: ClipViTRecipe, teacher: Path, output: Path) -> None:
     """Make the CLIP with a vision transformer."""
-    make_clip(recipe, output)
+    loaded = load_clip(str(teacher))
+    check_teacher(loaded, recipe)
+    toy_clip.make_clip(
+        recipe,
+        output,
+        lambda model: Distillation(model, loaded.model, recipe),
+        teacher={"weights": teacher.name, "sha256": sha256_of(teacher)},
+    )
 
 
 if __name__ == "__main__":

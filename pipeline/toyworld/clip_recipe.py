@@ -1,4 +1,4 @@
-"""The recipes of the small CLIPs: captioned views of their own corpus, and a contrastive loss with several positives.
+"""The recipe of the small CLIP: captioned views of their own corpus, and a contrastive loss with several positives.
 
 A caption is right for every image that shows the classes it claims, not only for its own: with 40 classes and batches
 of a hundred, many other images show them as well, and must not be negatives.
@@ -7,12 +7,12 @@ of a hundred, many other images show them as well, and must not be negatives.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import AdamW
 from tqdm import trange
@@ -66,21 +66,6 @@ class ClipRecipe(Recipe):
             transformer_heads=self.transformer_heads,
             transformer_layers=self.transformer_layers,
         )
-
-
-@dataclass(frozen=True)
-class ClipViTRecipe(ClipRecipe):
-    """The same corpus, captions, epochs and size of file for a vision transformer as the image tower."""
-
-    learning_rate: float = 5e-4
-    vision_width: int = 152  # two heads, as CLIP counts them
-    vision_layers: int = 4
-    vision_patch_size: int = 16  # divides the images of the toyworld as well, which have 160 pixels
-
-    def architecture(self, vocab_size: int) -> ClipConfig:
-        """As of `ClipRecipe`."""
-        sizes = super().architecture(vocab_size)
-        return replace(sizes, vision_layers=self.vision_layers, vision_patch_size=self.vision_patch_size)
 
 
 Tokenizer = Callable[[Sequence[str]], Tensor]
@@ -152,35 +137,58 @@ def contrastive_loss(logits: Tensor, right: Tensor) -> Tensor:
     return (by_image + by_text) / 2
 
 
-def train_clip(model: CLIP, tokenize: Tokenizer, recipe: ClipRecipe) -> CLIP:
-    """Train in place on the "clip_corpus" split.
+class Objective(nn.Module):
+    """What a CLIP learns: CLIP's own contrastive task.
 
     Args:
-        model: a freshly built CLIP; it is left in evaluation mode.
+        model: a freshly built CLIP.
+    """
+
+    def __init__(self, model: CLIP) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor, tokens: Tensor, right: Tensor) -> Tensor:
+        """Return the loss of a batch.
+
+        Args:
+            images: normalized, [B, 3, R, R].
+            tokens: of the captions, int64 [T, context_length].
+            right: bool [B, T], from `contrastive_targets`.
+        """
+        return contrastive_loss(similarities(self.model, self.model.encode_image(images), tokens), right)
+
+
+def train_clip(objective: Objective, tokenize: Tokenizer, recipe: ClipRecipe) -> None:
+    """Train an objective's model in place on the "clip_corpus" split; it is left in evaluation mode.
+
+    Args:
         tokenize: texts to int64 [n, context_length] in the model's token table.
     """
     corpus = render_corpus("clip_corpus", recipe.num_images, recipe)
     random = _random(recipe, "captions")
-    optimizer = _optimizer(model, recipe)
-    model.train().to(memory_format=torch.channels_last)
+    objective.model.train().to(memory_format=torch.channels_last)
+    optimizer = _optimizer(objective, recipe)
 
     def loss_of(rows: Tensor) -> Tensor:
         pixels, captions, labels = _draw_batch(corpus, rows, recipe, random)
-        logits = _similarities(model, pixels, tokenize([caption.text for caption in captions]))
-        return contrastive_loss(logits, contrastive_targets(captions, labels))
+        tokens = tokenize([caption.text for caption in captions])
+        loss: Tensor = objective(normalize(pixels), tokens, contrastive_targets(captions, labels))
+        return loss
 
-    train_epochs("clip", recipe, model, optimizer, loss_of, max_norm=1.0)
-    return model.eval()
+    train_epochs("clip", recipe, objective, optimizer, loss_of, max_norm=1.0)
+    objective.model.eval()
 
 
-def _optimizer(model: CLIP, recipe: ClipRecipe) -> AdamW:
+def _optimizer(objective: Objective, recipe: ClipRecipe) -> AdamW:
     """AdamW, weight decay on matrices and kernels only; each step ends by limiting the logit scale."""
-    decayed = [weight for weight in model.parameters() if weight.ndim > 1]
-    plain = [weight for weight in model.parameters() if weight.ndim <= 1]
+    weights = [weight for weight in objective.parameters() if weight.requires_grad]
+    decayed = [weight for weight in weights if weight.ndim > 1]
+    plain = [weight for weight in weights if weight.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     optimizer = AdamW(groups, lr=recipe.learning_rate)
     largest = float(np.log(recipe.max_logit_scale))
-    optimizer.register_step_post_hook(lambda *_: model.logit_scale.data.clamp_(max=largest))
+    optimizer.register_step_post_hook(lambda *_: objective.model.logit_scale.data.clamp_(max=largest))
     return optimizer
 
 
@@ -200,9 +208,9 @@ def _draw_batch(
     return pixels, captions, torch.from_numpy(hoi_labels(scenes))
 
 
-def _similarities(model: CLIP, pixels: Tensor, tokens: Tensor) -> Tensor:
-    """Scaled cosine similarities, [images, texts]."""
-    images = functional.normalize(model.encode_image(normalize(pixels)), dim=-1)
+def similarities(model: CLIP, images: Tensor, tokens: Tensor) -> Tensor:
+    """Scaled cosine similarities of image vectors [B, D] and texts, [B, T]."""
+    images = functional.normalize(images, dim=-1)
     texts = functional.normalize(model.encode_text(tokens), dim=-1)
     logits: Tensor = model.logit_scale.exp() * images @ texts.T
     return logits

@@ -1,9 +1,10 @@
-"""What both recipes train with: shuffled batches, a one-cycle schedule and clipped gradients."""
+"""What all recipes train with: shuffled batches, a one-cycle schedule and clipped gradients."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,9 @@ from pipeline.core.seeding import torch_generator
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings that both recipes have."""
+    """Settings that all recipes have."""
+
+    warm_up: ClassVar[float] = 0.15  # share of the steps until the learning rate's peak
 
     seed: int
     num_images: int
@@ -43,7 +46,7 @@ def train_epochs(
         max_norm: of the gradient.
     """
     steps = recipe.num_images // recipe.batch_size
-    schedule = OneCycleLR(optimizer, recipe.learning_rate, total_steps=steps * recipe.epochs, pct_start=0.15)
+    schedule = OneCycleLR(optimizer, recipe.learning_rate, total_steps=steps * recipe.epochs, pct_start=recipe.warm_up)
     order = torch_generator(recipe.seed, "toyworld", name, "order")
     for epoch in range(recipe.epochs):
         shuffled = torch.randperm(recipe.num_images, generator=order)

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.store.clip_checkpoint import load_clip
+from pipeline.store.files import sha256_of
 from pipeline.store.openai_clip import VisionTransformer
 from stages import toy_clip, toy_clip_vit, toy_detector
 from tests.conftest import ROOT
@@ -60,3 +61,13 @@ def test_the_second_recipe_makes_a_clip_with_a_vision_transformer(tmp_path):
     assert isinstance(load_clip(str(output)).model.visual, VisionTransformer)
     manifest = json.loads(output.with_suffix(".json").read_text())
     assert manifest["architecture"]["vision_patch_size"] == manifest["recipe"]["vision_patch_size"] == 16
+    assert manifest["teacher"] == {"weights": "clip.safetensors", "sha256": sha256_of(WEIGHTS / "clip.safetensors")}
+
+
+def test_a_teacher_that_does_not_fit_is_refused_before_training(tmp_path):
+    output = tmp_path / "mine.safetensors"
+    done = run(toy_clip_vit.command, "--output", output, "--transformer-width", 32, *SMALL)
+    assert done.exit_code == 2 and "transformer_width is 64" in done.output, done.output
+    done = run(toy_clip_vit.command, "--output", output, "--teacher", WEIGHTS / "detector.safetensors", *SMALL)
+    assert done.exit_code == 2 and "detector.safetensors" in done.output, done.output
+    assert not [*tmp_path.iterdir()]

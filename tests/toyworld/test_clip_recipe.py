@@ -11,9 +11,9 @@ from pipeline.store.clip_architecture import ClipConfig
 from pipeline.store.clip_checkpoint import load_clip
 from pipeline.store.files import sha256_of
 from pipeline.toyworld.captions import Caption
+from pipeline.toyworld.clip_distillation import ClipViTRecipe
 from pipeline.toyworld.clip_recipe import (
     ClipRecipe,
-    ClipViTRecipe,
     contrastive_loss,
     contrastive_targets,
     zero_shot_scores,
@@ -68,10 +68,11 @@ def test_normalize_is_clips_own():
     torch.testing.assert_close(ours, _transform(160)(scene.image), atol=1e-6, rtol=1e-5)
 
 
-def test_both_recipes_differ_in_the_image_tower_and_its_learning_rate_alone():
+def test_both_recipes_have_the_same_corpus_and_texts():
     resnet, vit = vars(ClipRecipe()), vars(ClipViTRecipe())
     tower = {"vision_width", "vision_layers", "vision_patch_size"}
-    assert {name for name in vit if vit[name] != resnet.get(name)} == tower | {"learning_rate"}
+    training = {"epochs", "batch_size", "learning_rate", "contrastive_weight"}
+    assert {name for name in vit if vit[name] != resnet.get(name)} == tower | training
     assert 160 % vit["vision_patch_size"] == resnet["image_resolution"] % vit["vision_patch_size"] == 0
 
 
@@ -87,6 +88,8 @@ def test_shipped_weights_match_their_manifest(name):
     manifest = json.loads(weights.with_suffix(".json").read_text())
     assert manifest["sha256"] == sha256_of(weights)
     assert manifest["bytes"] == weights.stat().st_size < 3_000_000
+    if "teacher" in manifest:
+        assert manifest["teacher"]["sha256"] == sha256_of(WEIGHTS / manifest["teacher"]["weights"])
 
 
 @pytest.mark.parametrize(("name", "recipe", "times"), [("clip", ClipRecipe(), 5), ("clip_vit", ClipViTRecipe(), 2)])
