@@ -6,6 +6,7 @@ multiplies matrices, or its bytes over the rate at which it copies, whichever ta
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
@@ -141,6 +142,7 @@ def peak_resident_bytes(prepare: Callable[..., Callable[[], object]], *arguments
 
 def _peak_of_this_process(prepare: Callable[..., Callable[[], object]], arguments: tuple[Any, ...]) -> int:
     work = prepare(*arguments)
+    gc.collect()  # what is resident, but no longer used, would be taken for an input
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # sets the peak back to what is resident now
     before = _status_bytes("VmRSS")
     work()
