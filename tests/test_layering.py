@@ -133,11 +133,19 @@ def test_core_needs_numbers_alone_and_config_what_checks_params():
     assert third_party(room_modules("config")) == {"pydantic", "pydantic_core", "ruamel"}
 
 
-def test_commands_that_compute_with_numpy_do_not_wait_for_torch():
-    commands = ("evaluate_detections", "evaluate", "export", "score", "sweep", "summary", "report", "verify", "prepare")
-    commands += ("proposal_recall", "annotated_proposals", "convert")
+@pytest.mark.parametrize(
+    ("commands", "packages"),
+    [
+        (("report", "prepare", "proposal_recall", "annotated_proposals", "rerun"), ("torch", "torchvision")),
+        (
+            ("evaluate_detections", "evaluate", "export", "score", "sweep", "summary", "verify", "convert"),
+            ("torch", "torchvision", "matplotlib", "PIL", "scipy", "sklearn", "dask", "distributed", "transformers"),
+        ),
+    ],
+)
+def test_commands_that_compute_with_numpy_do_not_wait_for(commands, packages):
     modules = ", ".join(f"stages.{name}" for name in commands)
-    code = f"import {modules}, sys; print([name for name in ('torch', 'torchvision') if name in sys.modules])"
+    code = f"import {modules}, sys; print([name for name in {packages} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 

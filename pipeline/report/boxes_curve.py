@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import matplotlib
 import numpy as np
 
 from pipeline.core.class_groups import FULL
 from pipeline.report.number_text import group_title
-from pipeline.report.plotting import STYLE, legend, line_styles, panels, png_of
 from pipeline.report.study import Study, by_seed, groups_of, over_seeds
 from pipeline.report.table import markdown_table
 
@@ -46,6 +44,10 @@ def boxes_table(study: Study, shares: Mapping[str, float]) -> str:
 
 def boxes_plot(study: Study, shares: Mapping[str, float]) -> bytes:
     """The same as PNG: means over seeds with standard deviations, and a point for each run."""
+    import matplotlib  # the tables of `summary` do not wait for it
+
+    from pipeline.report.plotting import STYLE, legend, line_styles, panels, png_of
+
     curves = _drawn(study)
     styles = line_styles(curves)
     with matplotlib.rc_context(STYLE):
