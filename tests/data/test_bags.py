@@ -5,12 +5,15 @@ import pytest
 import torch
 from PIL import Image
 
+from pipeline.core import texts
 from pipeline.core.bags import CLIP_MEAN, CLIP_STD, BagBatch
 from pipeline.core.errors import DataError
 from pipeline.core.label_rows import LabelRows
 from pipeline.core.types import Proposals
-from pipeline.data.bags import Bag, BagDataset, EpochSampler, collate_bags, flip_batch, permuted_labels
+from pipeline.data.bags import Bag, BagDataset, EpochSampler, collate_bags, flip_batch, load_batches, permuted_labels
+from pipeline.data.split import read_split, write_split
 from pipeline.store.pair_labels_file import SplitPairLabels
+from pipeline.store.proposals_file import open_proposals, write_proposals
 from tests.conftest import make_batch
 from tests.small_split import small_bags
 
@@ -206,3 +209,27 @@ def test_permuted_labels_keep_their_rows():
     assert (shuffled != labels).any(1).mean() > 0.5
     np.testing.assert_array_equal(shuffled, again)
     assert (shuffled != other).any()
+
+
+def test_processes_read_stored_images_and_proposals_by_themselves(tmp_path, vocabulary, monkeypatch):
+    monkeypatch.setattr(texts, "MANY", 2)
+    listed = small_bags(tmp_path, vocabulary, [3, 2, 4, 2])
+    write_split(tmp_path / "train.json", listed.manifest)
+    write_proposals(tmp_path / "x.h5", **vars(listed.proposals))
+    manifest = read_split(tmp_path / "train.json", vocabulary)
+    proposals = open_proposals(tmp_path / "x.h5", image_ids=manifest.image_ids)
+    stored = BagDataset(
+        manifest=manifest,
+        proposals=proposals,
+        labels=manifest.label_rows(vocabulary.num_hois),
+        root=tmp_path,
+        image_side=64,
+        max_proposals=10,
+    )
+    stored[0]  # this process has opened the files
+    batches = [[2, 0], [1, 3]]
+    loading = load_batches(stored, batches, num_workers=2, pin_memory=False, generator=torch.Generator())
+    for batch, images in zip(loading, batches, strict=True):
+        expected = collate_bags([listed[image] for image in images])
+        for name in ("images", "boxes", "scores", "object_ids", "labels", "image_index", "image_sizes"):
+            assert torch.equal(getattr(batch, name), getattr(expected, name))
