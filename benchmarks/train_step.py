@@ -276,13 +276,15 @@ SIZES = {
 @json_option
 @click.option("--size", type=click.Choice(list(SIZES)), default="rn50", show_default=True)
 @click.option("--pool", type=click.Choice(list(POOLS)), default="one_query", show_default=True, help="The reference's.")
+@click.option("--images", type=click.IntRange(1), help="Of a batch; default: 4 at rn50, 2 at toyworld.")
 @click.option("--runs", type=click.IntRange(1), default=3, show_default=True, help="Paired runs.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
-def command(output: Path | None, size: str, pool: str, runs: int, threads: int) -> None:
+def command(output: Path | None, size: str, pool: str, images: int | None, runs: int, threads: int) -> None:
     """Measure, print a table, write the figures."""
     torch.set_num_threads(threads)
     open_device("cpu")
     machine, rates, problem = describe_machine(), machine_rates(), dataclasses.replace(SIZES[size], pool=pool)
+    problem = problem if images is None else dataclasses.replace(problem, images=images)
     found = {}
     for title, (ways, *names) in rows_of(problem).items():
         found[title] = row = measure_row(ways, *names, runs=runs, flops_rate=rates.flops)

@@ -182,7 +182,7 @@ def freeze_batch_norm(module: nn.Module) -> None:
 
 
 class _FrozenBatchNorm2d(nn.BatchNorm2d):
-    """A batch norm that never changes: the same numbers, but its input, half of a ResNet's memory, is not kept."""
+    """A batch norm that never changes: the same numbers, but its input is not kept for the backward pass."""
 
     def forward(self, input: Tensor) -> Tensor:
         return _FixedScale.apply(input, self.weight, self.bias, self.running_mean, self.running_var, self.eps)

@@ -156,8 +156,8 @@ class ClipResNet(Backbone):
 
     @property
     def region_bytes(self) -> int:
-        """Tokens of a region without and with mean and position, and what the pool's heads ask and mix: float32."""
-        return 4 * self.patch_width * 2 * (self.params.roi_size**2 + self.attnpool.num_heads)
+        """Tokens of a region, and what the pool's heads ask and mix: float32."""
+        return 4 * self.patch_width * (self.params.roi_size**2 + 2 * self.attnpool.num_heads)
 
     @property
     def region_map_shape(self) -> tuple[int, int]:
