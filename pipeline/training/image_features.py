@@ -26,7 +26,6 @@ from pipeline.core.seeding import torch_seed
 from pipeline.data.images import open_split_image
 from pipeline.data.pixels import normalize_pixels, square_pixels
 from pipeline.data.split import SplitManifest, open_split
-from pipeline.methods.model import ModelChoice
 from pipeline.methods.params import ModelParams
 from pipeline.prompts.clip_bank import clip_of, open_clip
 from pipeline.prompts.params import ClipParams
@@ -189,14 +188,16 @@ class EncodeJob:
 
     def _encoder(self, note: Callable[[Path], object]) -> Backbone:
         """The row's backbone before training; random weights, where it has any, are those of seed 0."""
-        settings = ModelChoice.of(self.model).backbone_settings
+        kind, faults = backbone_class(self.model.backbone), list[str]()
+        settings = self.model.settings_of(self.model.backbone, kind.Params, faults)
+        if faults:
+            raise ParamError("params.yaml: " + "; ".join(faults))
         clip = open_clip(clip_of(self.clip, self.model.clip), self.layout.root)
         width = clip.model.text_projection.shape[1]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(0, "network"))
             root, side = self.layout.root, self.model.image_size
-            sources = Sources(clip, self._no_detector, width, side, root, note)
-            return backbone_class(self.model.backbone).build(sources, settings)
+            return kind.build(Sources(clip, self._no_detector, width, side, root, note), settings)
 
     def _no_detector(self) -> Any:
         raise ParamError(f"model.backbone: features of {self.model.backbone} can't be stored; take e.g. clip_vit")
