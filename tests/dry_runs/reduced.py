@@ -53,7 +53,7 @@ def reduced_copy(folder: Path, dataset: str, download: Path, weights: Path, clip
         clip={"weights": str(weights / f"{clip}.pt")},
         detect={"detector": detector, **detect},
         model={"image_size": 224, "clip_resnet": {"last_stride": 32}},
-        train={"epochs": 1, "batch_size": 2, "num_workers": 0},
+        train={"epochs": 1, "batch_size": 6, "num_workers": 0},
         report={"num_images": 1},
     )
     return folder
