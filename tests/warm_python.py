@@ -12,6 +12,7 @@ import json
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -37,11 +38,11 @@ os._exit(server.recv(1)[0])
 @functools.cache
 def folder() -> str:
     """Start the server of this process; return the folder of the scripts."""
-    made = tempfile.TemporaryDirectory(prefix="warm")
-    address = f"{made.name}/socket"
-    weakhoi = ["-c", WEAKHOI.format(python=f"{made.name}/python")]  # which starts stages by it
+    made = tempfile.mkdtemp(prefix="warm")
+    address = f"{made}/socket"
+    weakhoi = ["-c", WEAKHOI.format(python=f"{made}/python")]  # which starts stages by it
     for name, arguments in {"python": [], "dvc": ["-m", "dvc"], "weakhoi": weakhoi}.items():
-        script = Path(made.name, name)
+        script = Path(made, name)
         script.write_text(SCRIPT.format(python=sys.executable, address=address, arguments=arguments))
         script.chmod(0o755)
     environment = {"OMP_NUM_THREADS": "2"} | os.environ | {"DVC_NO_ANALYTICS": "1"}
@@ -49,9 +50,8 @@ def folder() -> str:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     server = subprocess.Popen([sys.executable, __file__, address], env=environment, **pipes)
     assert server.stdout is not None and server.stdout.readline() == b"ready\n"
-    atexit.register(made.cleanup)
     atexit.register(server.communicate)
-    return made.name
+    return made
 
 
 def serve(address: str) -> list[str]:
@@ -62,7 +62,8 @@ def serve(address: str) -> list[str]:
         os.write(1, b"ready\n")
         while True:
             if 0 in select.select([0, listening], [], [])[0]:
-                os._exit(0)  # the process that started this one has ended
+                shutil.rmtree(Path(address).parent)  # the process that started this one has ended
+                os._exit(0)
             connection, _ = listening.accept()
             if os.fork() == 0:
                 break

@@ -14,14 +14,14 @@ pytestmark = pytest.mark.slow
 
 
 def test_vcoco(tmp_path, weights):
-    download = vcoco_download(tmp_path / "v-coco", {"train": 2, "val": 2, "test": 3})
+    download = vcoco_download(tmp_path / "v-coco", {"train": 8, "val": 8, "test": 8})
     folder = reduced_copy(
         tmp_path / "copy", "vcoco", download, weights, "RN50", "fasterrcnn_mobilenet_v3_large_320_fpn"
     )
     done = run_in(folder, "dvc", "repro")
     assert "V-COCO" in done.stderr + done.stdout  # the detector may have seen the test images
     metrics = json.loads((folder / "results/vcoco/ours.json").read_text())
-    assert metrics["counts"]["images"] == 3
+    assert metrics["counts"]["images"] == 8
     assert len(metrics["per_role"]) == 25
     assert len(metrics["per_agent"]) == 26
     assert 0 <= metrics["ap_role_s1"] <= metrics["ap_role_s2"] <= 100
