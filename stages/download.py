@@ -10,10 +10,9 @@ import click
 import torch
 
 from pipeline.core.errors import DataError, ParamError, did_you_mean
-from pipeline.store.clip_checkpoint import CLIP_FOLDER
 from pipeline.store.fetch import Report, fetch
 from pipeline.store.file_content import published_fault
-from pipeline.store.published import CLIP_FILES, DATASETS, LICENSES, TORCHVISION_FILES, PublishedFile
+from pipeline.store.published import CLIP_FILES, CLIP_FOLDER, DATASETS, LICENSES, TORCHVISION_FILES, PublishedFile
 from stages._command import progress, stage_command
 
 WEIGHTS = "weights"
@@ -70,7 +69,8 @@ def _fetch_dataset(name: str, folder: Path) -> None:
             continue
         missing += lacks
         if part.sha256:
-            click.echo(f"{part.name}: license: {part.license}")
+            size = f"{part.bytes / 1e9:.1f} GB; " if part.bytes else ""
+            click.echo(f"{part.name}: {size}license: {part.license}")
             _fetch(PublishedFile(part.url, part.sha256), part.archive(folder))
         else:
             click.echo(f"{part.name}: to be got by hand; license: {part.license}")

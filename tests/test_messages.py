@@ -25,7 +25,8 @@ TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MUL
 SECTIONS = {**{name: section_class(name) for name in SECTIONS_OF_DATASETS}, "execution": ExecutionParams}
 PARAMS = {f"{name}.{item.name}" for name, kind in SECTIONS.items() for item in dataclasses.fields(kind)}
 PARAMS |= {f"model.{name}" for room in (methods, backbones) for name in names_of(room)}
-OTHERS = {"--nproc-per-node", "--standalone", "--format", "--name-only", "--help"}  # of torchrun and git, click's own
+OTHERS = {"--nproc-per-node", "--standalone", "--format", "--name-only", "--no-build-isolation"}  # torchrun, git, pip
+OTHERS |= {"--help"}  # click's own
 NO_PARAMS = {"model.safetensors", "model.encode_text"}
 
 

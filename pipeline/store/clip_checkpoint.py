@@ -24,11 +24,10 @@ from pipeline.store.fetch import fetch
 from pipeline.store.file_content import published_fault, reason_and_remedy, torch_fault
 from pipeline.store.files import atomic_path, sha256_of
 from pipeline.store.openai_clip import CLIP, tokenize, tokenizer
-from pipeline.store.published import CLIP_FILES
+from pipeline.store.published import CLIP_FILES, CLIP_FOLDER
 from pipeline.store.torchscript_file import is_torchscript, read_torchscript
 
 PADDING, START, END = 0, 49406, 49407  # ids in CLIP's own vocabulary
-CLIP_FOLDER = Path("~/.cache/clip")  # where OpenAI's package keeps weights
 
 
 @dataclass(frozen=True)

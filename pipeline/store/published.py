@@ -6,6 +6,7 @@ All of it is data, `published_files.json`; dataset folders are relative to the f
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ class PublishedFile:
 
 CLIP_FILES = {name: PublishedFile(**entry) for name, entry in _DATA["clip"].items()}  # by OpenAI's names
 TORCHVISION_FILES = {name: PublishedFile(**entry) for name, entry in _DATA["torchvision"].items()}  # DETECTOR/WEIGHTS
+CLIP_FOLDER = Path("~/.cache/clip")  # where OpenAI's package keeps weights
 LICENSES: Mapping[str, str] = _DATA["licenses"]
 
 
@@ -70,7 +72,8 @@ class DatasetPart:
     def next_step(self, folder: Path) -> str:
         """What to do next to have it in the folder."""
         archive = self.archive(folder)
-        places = {"url": self.url, "archive": archive, "folder": folder, "parent": folder.parent}
+        paths = {"archive": archive, "folder": folder, "parent": folder.parent}
+        places = {"url": self.url} | {name: shlex.quote(str(path)) for name, path in paths.items()}
         if not self.then or not archive.is_file():
             return self.by_hand.format(**places)
         content = content_of(archive, "torch")
