@@ -7,9 +7,6 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
 # One thread by default, so that artifacts come out the same whatever the number of cores; override it to go faster.
 export OMP_NUM_THREADS ?= 1
-# Memory that is freed is kept for the next tensors, where the C library would hand it back and ask for it again.
-export MALLOC_MMAP_THRESHOLD_ ?= 1073741824
-export MALLOC_TRIM_THRESHOLD_ ?= 4294967296
 # How many stages run side by side, which changes no byte: as many as there are cores for their threads.
 JOBS ?= $(shell jobs=$$(($$(getconf _NPROCESSORS_ONLN) / $(OMP_NUM_THREADS))); echo $$((jobs < 1 ? 1 : jobs)))
 
@@ -31,6 +28,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt .ci/install.py
 # Stages of a group do not depend on each other, and all that they share is made by the groups before.
 GROUPS := prepare "detect|encode_prompts" "label|encode_images" train infer
 
+# Freed memory is kept for the next tensors, where the C library would hand it back and ask for it again.
+repro: export MALLOC_MMAP_THRESHOLD_ = 1073741824
+repro: export MALLOC_TRIM_THRESHOLD_ = 4294967296
 repro: setup
 	@set -o pipefail; stages=$$(dvc stage list --name-only) && for group in $(GROUPS); do \
 		sed -nE "/^($$group)/p" <<< "$$stages" | xargs -r -n 1 -P $(JOBS) dvc --wait-for-lock repro -s 2>&1 | cat || exit 1; \
