@@ -18,23 +18,16 @@ DEFAULT_OUTPUT = Path("pipeline/toyworld/weights/clip_vit.safetensors")
 
 @stage_command("toy-clip-vit", help="Train the small CLIP of the synthetic world that has a vision transformer.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), default=DEFAULT_OUTPUT, show_default=True)
-@click.option(
-    "--teacher",
-    type=click.Path(dir_okay=False, exists=True, path_type=Path),
-    default=toy_clip.DEFAULT_OUTPUT,
-    show_default=True,
-    help="The CLIP to learn from, made by toy_clip.",
-)
 @recipe_options(ClipViTRecipe)
-def command(recipe: ClipViTRecipe, teacher: Path, output: Path) -> None:
+def command(recipe: ClipViTRecipe, output: Path) -> None:
     """Make the CLIP with a vision transformer."""
-    loaded = load_clip(str(teacher))
+    loaded = load_clip(str(toy_clip.DEFAULT_OUTPUT))
     check_teacher(loaded, recipe)
     toy_clip.make_clip(
         recipe,
         output,
         lambda model: Distillation(model, loaded.model, recipe),
-        teacher={"weights": teacher.name, "sha256": sha256_of(teacher)},
+        teacher={"weights": toy_clip.DEFAULT_OUTPUT.name, "sha256": sha256_of(toy_clip.DEFAULT_OUTPUT)},
     )
 
 

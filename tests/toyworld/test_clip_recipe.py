@@ -94,7 +94,7 @@ def test_shipped_weights_match_their_manifest(name):
 
 @pytest.mark.parametrize(("name", "recipe", "times"), [("clip", ClipRecipe(), 5), ("clip_vit", ClipViTRecipe(), 2)])
 def test_shipped_clips_are_what_their_recipes_make_and_know_relations(name, recipe, times):
-    """The vision transformer learns far less than the ResNet from as many images."""
+    """The vision transformer learns less than the ResNet that teaches it."""
     manifest = json.loads((WEIGHTS / f"{name}.json").read_text())
     assert manifest["recipe"] == vars(recipe)
     checkpoint = load_clip(str(WEIGHTS / f"{name}.safetensors"))
