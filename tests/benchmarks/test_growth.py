@@ -79,14 +79,14 @@ def test_the_command_writes_figures_and_picture(tmp_path, monkeypatch, peak_in_t
 
     monkeypatch.setattr(growth, "run_stage", run_stage)
     output, plot = tmp_path / "growth.json", tmp_path / "growth.png"
-    call = ["--base", "2", "--runs", "1", "--evaluated-images", "8", "--manifest-images", "50"]
+    call = ["--base", "4", "--runs", "1", "--evaluated-images", "8", "--manifest-images", "50"]
     done = CliRunner().invoke(growth.command, [*call, "--json", str(output), "--plot", str(plot)])
     assert done.exit_code == 0, done.output
     assert plot.read_bytes().startswith(b"\x89PNG")
     assert [outputs for name, _, outputs in seen if name == "train"] == [[]] * 6  # each starts with none of another's
 
     figures = json.loads(output.read_text(), parse_constant=lambda text: pytest.fail(f"{text} is not JSON"))
-    assert figures["images"] == [2, 8, 32]
+    assert figures["images"] == [4, 16, 64]
     assert figures["pairs_per_image"] == sorted(set(figures["pairs_per_image"]))
     assert list(figures["by_images"]) == list(growth.MEASURED) and list(figures["by_pairs"]) == list(growth.OF_PAIRS)
     assert list(figures["other_runs"]) == ["detect train", "encode_prompts"]
