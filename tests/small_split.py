@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from pipeline.core.types import ImageLabels, ImageRecord
+from pipeline.core.label_rows import LabelRows
+from pipeline.core.types import FloatArray, ImageLabels, ImageRecord
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.bags import BagDataset
 from pipeline.data.split import SplitManifest
@@ -76,3 +79,18 @@ def small_bags(
         image_side=64,
         max_proposals=max_proposals,
     )
+
+
+def with_damaged_labels(bags: BagDataset, image: int) -> BagDataset:
+    """The same bags, but the labels of one image are not finite, which no file can hold."""
+    damaged = copy.copy(bags)
+    damaged.labels = _Damaged(bags.labels.offsets, bags.labels.hoi_ids, bags.labels.num_hois, image)
+    return damaged
+
+
+@dataclass(frozen=True)
+class _Damaged(LabelRows):
+    image: int
+
+    def of_image(self, index: int) -> FloatArray:
+        return super().of_image(index) * np.float32("nan" if index == self.image else 1)

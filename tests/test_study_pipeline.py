@@ -244,6 +244,7 @@ def test_code_is_python_alone():
     """Else the digests, which are of reachable modules, would leave out what these read."""
     others = {path.relative_to(ROOT / "pipeline") for path in (ROOT / "pipeline").rglob("*") if path.is_file()}
     others = {path for path in others if path.suffix not in (".py", ".pyc")}
+    others.remove(Path("store/published_files.json"))  # addresses (.dvcignore)
     class_splits = {"data/unseen"}  # in the digests of the rows that read them
     not_the_study = {"report/assets", "truth", "prediction/models/toyworld", "prediction/models/toyworld/ours"}
     assert {path.parent.as_posix() for path in others} == {"toyworld/weights"} | class_splits | not_the_study

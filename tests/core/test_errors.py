@@ -65,6 +65,7 @@ FENCED = {
     ("pipeline.prediction.picture", "is_drawn"): "reads a mark, and takes no file for ours that has none",
     ("pipeline.store.file_content", "content_of"): "is asked after a failure",
     ("pipeline.store.files", "_mode"): "asks whether a target is a file",
+    ("pipeline.store.json_file", "list_entries"): "reads the file again, as a whole, which names the cause",
     ("pipeline.store.manifests", "difference"): "names the cause",
     ("pipeline.store.stage_run", "is_finished"): "takes a run that it cannot read for unfinished",
     ("pipeline.store.targets", "check_target"): "names the cause",

@@ -1,6 +1,7 @@
 """What holds for every box and every record, whatever its numbers."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def test_clipping_keeps_what_lies_inside(seed, count, width, height):
 @given(NAMES, NAMES, st.integers(1, 10_000), st.integers(1, 10_000), st.sampled_from(FIELDS), ANYTHING)
 def test_an_image_record_is_sound_or_refused(image_id, path, width, height, name, other):
     sound = dict(zip(FIELDS, (image_id, path, width, height, "0f" * 32), strict=True))
-    assert vars(ImageRecord(**sound)) == sound
+    assert asdict(ImageRecord(**sound)) == sound
     try:
         record = ImageRecord(**(sound | {name: other}))
     except DataError as error:

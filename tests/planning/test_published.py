@@ -5,7 +5,7 @@ import torch
 
 from pipeline.planning.published import CLIPS, DINOV2S, published_dataset
 from pipeline.store.clip_architecture import build_clip
-from pipeline.store.clip_checkpoint import CLIP_NAMES
+from pipeline.store.published import CLIP_FILES
 from pipeline.truth.vcoco_pairs import read_vcoco_pairs
 from tests.truth.real_ground_truth import real_ground_truth
 
@@ -18,7 +18,7 @@ PARAMETERS = {
 
 @pytest.mark.parametrize("name", CLIPS)
 def test_a_published_clip_has_as_many_parameters(name):
-    assert {*CLIPS} == {*CLIP_NAMES}
+    assert {*CLIPS} == {*CLIP_FILES}
     with torch.device("meta"):
         model = build_clip(CLIPS[name])
     assert sum(one.numel() for one in model.parameters()) / 1e6 == pytest.approx(PARAMETERS[name], abs=0.006)

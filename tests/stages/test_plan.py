@@ -13,7 +13,18 @@ def root(tmp_path_factory):
 
 
 def test_a_plan_of_hicodet_before_anything_is_there(root):
-    call = ("plan", "--dataset", "hicodet", "--variant", "ours_vit", "--ranks", "4", "--crowd", "6", "14")
+    call = (
+        "plan",
+        "--dataset",
+        "hicodet",
+        "--variant",
+        "ours_vit+train.epochs=151",
+        "--ranks",
+        "4",
+        "--crowd",
+        "6",
+        "14",
+    )
     call += ("--images-per-second", "50")
     done = succeeds(root, *call, "--hours", "10", "--json", str(root / "plan.json"))
     lines = done.output.splitlines()

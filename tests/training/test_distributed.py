@@ -18,6 +18,7 @@ from pipeline.training.distributed import ALONE, Ranks, check_shares, join_ranks
 from pipeline.training.loop import TrainingRun, train
 from tests.conftest import make_batch
 from tests.small_model import chosen, counts_of, images_of, run, small_model
+from tests.small_split import with_damaged_labels
 from tests.training.conftest import COUNTS
 
 
@@ -200,8 +201,7 @@ _FOUND = {}
 def two_ranks(tmp_path, build, bags, params, vocabulary, seed):
     """Results of both ranks in each scenario, all from one pair of processes."""
     if seed not in _FOUND:
-        damaged = copy.deepcopy(bags)
-        damaged.labels[3] = float("nan")
+        damaged = with_damaged_labels(bags, 3)
         jobs = [
             (build(**changes), vocabulary, damaged if name == "damaged" else bags,
              _run(tmp_path / work, params, 1 if name == "micro-batches" else None), tmp_path / name, stop)
