@@ -38,6 +38,12 @@ DVC = (sys.executable, "-m", "dvc")
 HELP = (sys.executable, "-c", "from stages.cli import main; main(prog_name='weakhoi')", "--help")  # the console script
 CLICK = (sys.executable, "-c", "import click")
 START_DVC = (sys.executable, "-c", "import dvc.cli")
+project_option = click.option(
+    "--project",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=ROOT,
+    help="Project that is up to date.  [default: this one]",
+)
 
 
 def run_captured(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -110,12 +116,7 @@ def measure_start_up(runs: int) -> dict[str, Any]:
 
 @click.command(help=__doc__)
 @json_option
-@click.option(
-    "--project",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=ROOT,
-    help="Project that is up to date.  [default: this one]",
-)
+@project_option
 @click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Paired runs.")
 def command(output: Path | None, project: Path, runs: int) -> None:
     """Measure, print a table, write the figures."""

@@ -24,7 +24,7 @@ import click
 import yaml
 
 from benchmarks.measure import ROOT, cpu_seconds_of, describe_machine, json_option, write_report
-from benchmarks.pipeline import DVC, check_nothing_to_do, run_captured, run_quietly
+from benchmarks.pipeline import DVC, check_nothing_to_do, project_option, run_captured, run_quietly
 
 REWEIGH_BAR, EVALUATE_BAR = 5.0, 1.5
 _DATASET, _VARIANT, _FACTOR = "toyworld", "ours", "detector"
@@ -76,12 +76,7 @@ def measure_stages(copy: Path) -> dict[str, float]:
 
 @click.command(help=__doc__)
 @json_option
-@click.option(
-    "--project",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=ROOT,
-    help="Project that is up to date.  [default: this one]",
-)
+@project_option
 @click.option("--stages", is_flag=True, help="Also run every stage again.")
 @click.option("--runs", type=click.IntRange(1), default=3, show_default=True, help="Changes of the weight.")
 def command(output: Path | None, project: Path, stages: bool, runs: int) -> None:

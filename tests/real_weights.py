@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torchvision.models import get_model_builder
 
+from pipeline.planning.published import CLIPS
 from pipeline.store.clip_architecture import ClipConfig, build_clip
 from tests.downloads import COCO_NAMES
 
-RN50 = ClipConfig(
-    embed_dim=1024,
-    image_resolution=224,
-    vision_layers=(3, 4, 6, 3),
-    vision_width=64,
-    context_length=77,
-    vocab_size=49408,
-    transformer_width=512,
-    transformer_heads=8,
-    transformer_layers=12,
-)
-RN101 = replace(RN50, embed_dim=512, vision_layers=(3, 4, 23, 3))
-VIT_B16 = replace(RN50, embed_dim=512, vision_layers=12, vision_width=768, vision_patch_size=16)
-VIT_L14_336 = replace(
-    VIT_B16,
-    embed_dim=768,
-    image_resolution=336,
-    vision_layers=24,
-    vision_width=1024,
-    vision_patch_size=14,
-    transformer_width=768,
-    transformer_heads=12,
-)
+RN50, RN101, VIT_B16, VIT_L14_336 = (CLIPS[name] for name in ("RN50", "RN101", "ViT-B/16", "ViT-L/14@336px"))
 
 
 def save_random_clip(path: Path, config: ClipConfig = RN50) -> Path:

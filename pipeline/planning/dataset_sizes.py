@@ -12,7 +12,7 @@ from pipeline.core.errors import ParamError
 from pipeline.core.types import IntArray
 from pipeline.core.vocabulary import Vocabulary
 from pipeline.data.role_cap import RoleCap
-from pipeline.data.split import read_split
+from pipeline.data.split import open_split
 from pipeline.methods.pairing import PairRule
 from pipeline.planning.published import published_dataset
 from pipeline.store.proposals_file import read_proposals
@@ -116,7 +116,7 @@ def dataset_sizes(layout: Layout, params: Params, crowd: Crowd | None) -> Datase
         sizes = SplitSizes(training, ids), SplitSizes(known.images["test"], ids)
         return DatasetSizes(known.vocabulary, *sizes, "as published, not prepared yet", proposals_from)
     vocabulary = read_vocabulary(layout.vocabulary)
-    manifests = {split: read_split(layout.split(split), vocabulary) for split in _SPLITS}
+    manifests = {split: open_split(layout, split, vocabulary) for split in _SPLITS}
     images_from = str(layout.split("train").parent)
     detected = {split: layout.proposals(split) for split in _SPLITS}
     if crowd is None and all(path.exists() for path in detected.values()):

@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.config.layout import Layout
 from pipeline.config.params import load_params
+from pipeline.core import texts
 from pipeline.core.errors import ParamError
 from pipeline.data.role_cap import RoleCap
 from pipeline.data.split import write_split
@@ -40,7 +41,9 @@ def test_one_image_stands_for_all(vocabulary):
     assert [len(found) for found in split.fullest(4, PairRule.of(vocabulary))] == [5] * 4
 
 
-def test_counts_of_the_dataset_where_its_files_are_there(tmp_path, vocabulary):
+@pytest.mark.parametrize("many", [texts.MANY, 1])  # of more images, the list is in columns
+def test_counts_of_the_dataset_where_its_files_are_there(tmp_path, vocabulary, monkeypatch, many):
+    monkeypatch.setattr(texts, "MANY", many)
     layout = Layout(tmp_path, "hicodet")
     before = dataset_sizes(layout, PARAMS, None)
     assert (before.train.images, before.test.images, before.vocabulary.num_hois) == (38_118, 9_658, 600)
@@ -53,7 +56,7 @@ def test_counts_of_the_dataset_where_its_files_are_there(tmp_path, vocabulary):
     for split, found in counts.items():
         manifest = write_split_images(tmp_path / split, vocabulary, len(found))
         manifests[split] = dataclasses.replace(manifest, dataset="hicodet", split=split)
-        write_split(layout.split(split), manifests[split])
+        write_split(layout.split(split), manifests[split], layout.split_columns(split))
     prepared = dataset_sizes(layout, PARAMS, None)
     assert (prepared.train.images, prepared.test.images, prepared.vocabulary) == (4, 2, vocabulary)
     assert len(prepared.train.object_ids) == 1
