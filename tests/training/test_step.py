@@ -93,6 +93,10 @@ def backward(batch_loss, given):
 def test_recomputation_changes_no_bit_and_keeps_less(vocabulary, model_params, small_visual, params, batch):
     batch_loss = small_loss(small_model(vocabulary, model_params, small_visual), vocabulary, params)
     batch_loss.network.train()
+    keeps_all = copy.deepcopy(batch_loss)  # also the inputs of its norms
+    for layer in keeps_all.network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.eval().requires_grad_(False)
     freeze_batch_norm(batch_loss.network)
     twin, given = copy.deepcopy(batch_loss), fed(batch, vocabulary, CPU)
     place_network(twin.network, RECOMPUTED, CPU, moving_norms=False)
@@ -103,6 +107,7 @@ def test_recomputation_changes_no_bit_and_keeps_less(vocabulary, model_params, s
         assert (value is None) == (found[name] is None)
         assert value is None or torch.equal(value, found[name]), name
     assert kept_less < kept / 2
+    assert kept_less < backward(keeps_all, given)[2] / 3
 
 
 def test_recomputation_of_a_detectors_pyramid(seed):
