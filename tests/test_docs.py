@@ -75,6 +75,13 @@ def test_the_params_that_a_text_names_exist(text):
     assert unknown == []
 
 
+@pytest.mark.parametrize("text", ["README.md", "docs/results.md", "docs/weak_labels.md", "docs/experiments.md"])
+def test_every_mean_is_one_of_the_committed_table(text):
+    table = (ROOT / "results/toyworld/ablations.md").read_text(encoding="utf-8")
+    means = re.findall(r"\d+\.\d+ ± \d+\.\d+", TEXTS[text].replace("\n", " "))
+    assert [mean for mean in means if mean not in table] == []
+
+
 def test_every_setting_and_measured_deviation_is_explained():
     names = [*(f"`{setting}`" for setting in SETTINGS), *DEVIATIONS]
     assert [name for name in names if f"\n| {name} | " not in TEXTS["docs/protocols.md"]] == []
