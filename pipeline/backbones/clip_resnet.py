@@ -93,6 +93,9 @@ class ClipResNet(Backbone):
         stem = [getattr(visual, f"{kind}{row}") for row in (1, 2, 3) for kind in ("conv", "bn", "relu")]
         stem.append(visual.avgpool)
         self.trunk = nn.Sequential(*stem, visual.layer1, visual.layer2, visual.layer3, visual.layer4)
+        for layer in self.trunk.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.in_place = True  # type: ignore[assignment]  # each reads what a convolution has made for it alone
         self.trunk.requires_grad_(params.trained == "all")
         self.attnpool.requires_grad_(params.trained != "none")
 

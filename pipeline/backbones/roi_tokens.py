@@ -79,7 +79,7 @@ class RoiTokens:
     def read(self, values: Tensor, rows: slice) -> Tensor:
         """Tokens of some RoIs, of cells like `values`: out[t] = sum_e weights[t, e] * cells[index[t, e]]."""
         index, weights = self.index[rows].flatten(0, 1), self.weights[rows].flatten(0, 1)
-        summed = functional.embedding_bag(index, values, per_sample_weights=weights.to(values.dtype), mode="sum")
+        summed = functional.embedding_bag(index, values.detach(), per_sample_weights=weights.to(values.dtype), mode="sum")
         return summed.view(-1, *self.shape[1:])
 
     def add_gradient(self, of_values: Tensor, of_tokens: Tensor, rows: slice) -> None:
