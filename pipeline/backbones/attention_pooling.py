@@ -28,8 +28,13 @@ _CHUNK_BYTES = 16 * 2**20
 class Tokens(Protocol):
     """Tokens [R, P, C] that are linear in `values` and made of them for some regions at a time."""
 
-    values: Tensor
-    shape: tuple[int, int, int]
+    @property
+    def values(self) -> Tensor:
+        """What they are made of."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """R, P, C."""
 
     def read(self, values: Tensor, rows: slice) -> Tensor:
         """Tokens of some regions, of values like `values`."""
@@ -58,7 +63,7 @@ class _Given:
         return values[rows]
 
     def add_gradient(self, of_values: Tensor, of_tokens: Tensor, rows: slice) -> None:
-        of_values[rows] += of_tokens
+        of_values[rows] = of_tokens
 
 
 class _Pool(torch.autograd.Function):
@@ -69,8 +74,9 @@ class _Pool(torch.autograd.Function):
         values, position, query_weight, query_bias, key_weight, value_weight, heads, tokens = arguments
         ctx.heads, ctx.tokens, ctx.dtypes = heads, tokens, [argument.dtype for argument in arguments[:6]]
         regions, count, channels = tokens.shape
+        by_head = (weight.view(heads, -1, channels) for weight in (key_weight, value_weight))
         values, position, query_weight, query_bias, keys, mixing = _for_products(
-            values, position, query_weight, query_bias, *(w.view(heads, -1, channels) for w in (key_weight, value_weight))
+            values, position, query_weight, query_bias, *by_head
         )
         first, query, result = (values.new_empty(regions, channels) for _ in range(3))
         attention = values.new_empty(regions, heads, count + 1)
@@ -95,7 +101,8 @@ class _Pool(torch.autograd.Function):
         of_query = torch.empty_like(query)
         for rows in _chunks(tokens, values):
             extended = _extended(tokens.read(values, rows), position)
-            asked, weights, gradient = _by_head(query[rows], heads), attention[rows], _by_head(gradients[0][rows], heads)
+            asked, gradient = (_by_head(of[rows], heads) for of in (query, gradients[0]))
+            weights = attention[rows]
             _add_product(of_mixing, gradient.transpose(1, 2), torch.bmm(weights, extended).transpose(0, 1))
             of_mixed = torch.bmm(gradient, mixing).transpose(0, 1)
             of_weights = torch.bmm(of_mixed, extended.transpose(1, 2))
@@ -146,8 +153,8 @@ def _by_head(rows: Tensor, heads: int) -> Tensor:
 
 
 def _sum_like(tensor: Tensor) -> Tensor:
-    """Zeros of at least single precision, for a sum over chunks."""
-    return torch.zeros_like(tensor, dtype=torch.promote_types(tensor.dtype, torch.float32))
+    """Contiguous zeros of at least single precision, for a sum over chunks."""
+    return tensor.new_zeros(tensor.shape, dtype=torch.promote_types(tensor.dtype, torch.float32))
 
 
 def _add_product(sums: Tensor, left: Tensor, right: Tensor) -> None:

@@ -199,7 +199,14 @@ class _FrozenBatchNorm2d(nn.BatchNorm2d):
 class _FixedScale(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, values: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, epsilon: float, over: bool
+        ctx: Any,
+        values: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        mean: Tensor,
+        variance: Tensor,
+        epsilon: float,
+        over: bool,
     ) -> Tensor:
         ctx.save_for_backward(weight, mean, variance)
         ctx.epsilon = epsilon

@@ -79,7 +79,7 @@ class RoiTokens:
     def read(self, values: Tensor, rows: slice) -> Tensor:
         """Tokens of some RoIs, of cells like `values`: out[t] = sum_e weights[t, e] * cells[index[t, e]]."""
         index, weights = self.index[rows].flatten(0, 1), self.weights[rows].flatten(0, 1)
-        summed = functional.embedding_bag(index, values.detach(), per_sample_weights=weights.to(values.dtype), mode="sum")
+        summed = functional.embedding_bag(index, values, per_sample_weights=weights.to(values.dtype), mode="sum")
         return summed.view(-1, *self.shape[1:])
 
     def add_gradient(self, of_values: Tensor, of_tokens: Tensor, rows: slice) -> None:
@@ -95,9 +95,9 @@ class RoiTokens:
         )
 
     def _read_by(self, rows: slice) -> tuple[int, int]:
-        """A range of cells that holds those of some RoIs."""
+        """A range of cells that holds those of some RoIs; all cells on a GPU, for whose numbers the host would wait."""
         image = self.image[rows]
-        if image.is_cuda or not len(image):  # the host would wait for a GPU's numbers
+        if image.is_cuda or len(image) in (0, len(self.image)):
             return 0, len(self.values)
         return int(image.min()) * self.map_cells, (int(image.max()) + 1) * self.map_cells
 
