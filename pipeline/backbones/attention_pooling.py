@@ -11,6 +11,7 @@ only the mean token, the query, the attention and the result. R regions, P token
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -26,38 +27,40 @@ _CHUNK_BYTES = 16 * 2**20
 
 
 class Tokens(Protocol):
-    """Tokens [R, P, C] that are linear in `values` and made of them for some regions at a time."""
+    """Tokens [R, P, C] that are linear in values, and made of them for some regions at a time."""
 
     @property
-    def values(self) -> Tensor:
-        """What they are made of."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """R, P, C."""
+    def shape(self) -> tuple[int, int]:
+        """R and P."""
 
     def read(self, values: Tensor, rows: slice) -> Tensor:
-        """Tokens of some regions, of values like `values`."""
+        """Tokens of some regions."""
 
     def add_gradient(self, of_values: Tensor, of_tokens: Tensor, rows: slice) -> None:
         """Add to the gradient of the values what that of some regions' tokens gives."""
 
 
-def attention_pool(pool: AttentionPool2d, tokens: Tensor | Tokens, grid: tuple[int, int]) -> Tensor:
-    """Pool tokens [R, P, C], row-major over `grid` = (rows, columns), to embeddings [R, D]."""
-    tokens = _Given(tokens) if isinstance(tokens, Tensor) else tokens
+def attention_pool(
+    pool: AttentionPool2d, values: Tensor, grid: tuple[int, int], tokens: Tokens | None = None
+) -> Tensor:
+    """Pool tokens [R, P, C], row-major over `grid` = (rows, columns), to embeddings [R, D].
+
+    Args:
+        values: the tokens; or what `tokens` makes them of.
+    """
+    tokens = tokens or _Given((values.shape[0], values.shape[1]))
     position = positional_embedding(pool.positional_embedding, grid)
     query, key, value = pool.q_proj, pool.k_proj, pool.v_proj
     weights = query.weight, query.bias, key.weight, value.weight
-    pooled: Tensor = pool.c_proj(_Pool.apply(tokens.values, position, *weights, pool.num_heads, tokens) + value.bias)
+    pooled: Tensor = pool.c_proj(_Pool.apply(values, position, *weights, pool.num_heads, tokens) + value.bias)
     return pooled
 
 
+@dataclass(frozen=True)
 class _Given:
     """Tokens that are there."""
 
-    def __init__(self, values: Tensor) -> None:
-        self.values, self.shape = values, (values.shape[0], values.shape[1], values.shape[2])
+    shape: tuple[int, int]
 
     def read(self, values: Tensor, rows: slice) -> Tensor:
         return values[rows]
@@ -73,7 +76,7 @@ class _Pool(torch.autograd.Function):
     def forward(ctx: Any, *arguments: Any) -> Tensor:
         values, position, query_weight, query_bias, key_weight, value_weight, heads, tokens = arguments
         ctx.heads, ctx.tokens, ctx.dtypes = heads, tokens, [argument.dtype for argument in arguments[:6]]
-        regions, count, channels = tokens.shape
+        (regions, count), channels = tokens.shape, values.shape[-1]
         by_head = (weight.view(heads, -1, channels) for weight in (key_weight, value_weight))
         values, position, query_weight, query_bias, keys, mixing = _for_products(
             values, position, query_weight, query_bias, *by_head
@@ -132,8 +135,8 @@ def _for_products(*tensors: Tensor) -> list[Tensor]:
 
 
 def _chunks(tokens: Tokens, values: Tensor) -> Iterator[slice]:
-    regions, count, channels = tokens.shape
-    at_once = max(1, _CHUNK_BYTES // max(1, (count + 1) * channels * values.element_size()))
+    regions, count = tokens.shape
+    at_once = max(1, _CHUNK_BYTES // max(1, (count + 1) * values.shape[-1] * values.element_size()))
     for low in range(0, regions, at_once):
         yield slice(low, min(low + at_once, regions))
 

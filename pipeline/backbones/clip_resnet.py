@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pipeline.backbones.attention_pooling import attention_pool
 from pipeline.backbones.base import Backbone, Sources, recomputed
-from pipeline.backbones.roi_tokens import RoiTokens, map_cells, roi_tokens
+from pipeline.backbones.roi_tokens import RoiTokens, cells_of, map_cells, roi_tokens
 from pipeline.config.types import KnownKeys, Switch, Whole, within
 from pipeline.core.errors import ParamError
 from pipeline.store.openai_clip import AttentionPool2d, ModifiedResNet
@@ -155,8 +155,9 @@ class ClipResNet(Backbone):
     def region_embedding(self, features: Tensor, boxes: Tensor, image: Tensor) -> Tensor:
         """RoIAlign, then the attention pool: [R, D] of boxes [R, 4] in 0..1 of their images, maps `image` [R]."""
         size, samples = self.params.roi_size, self.params.sampling_ratio
-        tokens = RoiTokens.of(features, map_cells(boxes, features), image, roi_size=size, sampling_ratio=samples)
-        return attention_pool(self.attnpool, tokens, (size, size))
+        placed, sides = map_cells(boxes, features), (features.shape[2], features.shape[3])
+        tokens = RoiTokens.of(sides, placed, image, roi_size=size, sampling_ratio=samples)
+        return attention_pool(self.attnpool, cells_of(features), (size, size), tokens)
 
     @property
     def region_bytes(self) -> int:

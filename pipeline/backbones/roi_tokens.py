@@ -24,44 +24,51 @@ def map_cells(boxes: Tensor, features: Tensor) -> Tensor:
 
 
 def roi_tokens(features: Tensor, boxes: Tensor, image: Tensor, *, roi_size: int, sampling_ratio: int) -> Tensor:
-    """Pool RoIs to tokens, [R, roi_size * roi_size, C], row-major over bins; arguments as `RoiTokens.of`."""
-    tokens = RoiTokens.of(features, boxes, image, roi_size=roi_size, sampling_ratio=sampling_ratio)
-    pooled: Tensor = _WeightedRowSum.apply(tokens.values, tokens)
+    """Pool RoIs of features [I, C, Hf, Wf] to tokens, [R, roi_size * roi_size, C]; arguments as `RoiTokens.of`."""
+    size = features.shape[2], features.shape[3]
+    tokens = RoiTokens.of(size, boxes, image, roi_size=roi_size, sampling_ratio=sampling_ratio)
+    pooled: Tensor = _WeightedRowSum.apply(cells_of(features), tokens)
     return pooled
+
+
+def cells_of(features: Tensor) -> Tensor:
+    """Cells [I * Hf * Wf, C] of maps [I, C, Hf, Wf].
+
+    Contiguous, which those of a single map are not by themselves: embedding_bag is ten times slower where a cell's
+    channels are not side by side.
+    """
+    return features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).contiguous()
 
 
 @dataclass(frozen=True)
 class RoiTokens:
-    """The operator: tokens [R, P, C] of some RoIs at a time.
+    """The operator: makes tokens [R, P, C] of cells [N, C], for some RoIs at a time; row-major over bins.
 
     Attributes:
-        values: cells [N, C], those of a map side by side.
         index, weights: int64 and float32 [R, P, entries], the cells that each token sums.
         image: int64 [R], which map each RoI reads.
-        map_cells: cells of a map.
+        map_size: cells of a map.
     """
 
-    values: Tensor
     index: Tensor
     weights: Tensor
     image: Tensor
-    map_cells: int
+    map_size: int
 
     @classmethod
-    def of(cls, features: Tensor, boxes: Tensor, image: Tensor, *, roi_size: int, sampling_ratio: int) -> RoiTokens:
+    def of(
+        cls, size: tuple[int, int], boxes: Tensor, image: Tensor, *, roi_size: int, sampling_ratio: int
+    ) -> RoiTokens:
         """Operator of RoIs.
 
         Args:
-            features: [I, C, Hf, Wf].
+            size: Hf and Wf of the maps.
             boxes: float32 [R, 4] xyxy in feature cells (continuous: the map spans 0..Wf, 0..Hf).
             image: int64 [R], which map each RoI reads.
             roi_size: bins per side.
             sampling_ratio: bilinear samples per bin and side.
         """
-        _, channels, height, width = features.shape
-        # [I * Hf * Wf, C]; contiguous, which those of a single map are not by themselves: embedding_bag is ten times
-        # slower where a cell's channels are not side by side.
-        cells = features.permute(0, 2, 3, 1).reshape(-1, channels).contiguous()
+        height, width = size
         rows, row_weights = _axis_entries(boxes[:, 1], boxes[:, 3], height, roi_size, sampling_ratio)
         columns, column_weights = _axis_entries(boxes[:, 0], boxes[:, 2], width, roi_size, sampling_ratio)
         base = image[:, None, None, None, None] * (height * width)
@@ -69,22 +76,22 @@ class RoiTokens:
         index = base + rows[:, :, None, :, None] * width + columns[:, None, :, None, :]
         weights = row_weights[:, :, None, :, None] * column_weights[:, None, :, None, :]
         shape = (len(boxes), roi_size**2, rows.shape[2] * columns.shape[2])
-        return cls(cells, index.reshape(shape), weights.reshape(shape), image, height * width)
+        return cls(index.reshape(shape), weights.reshape(shape), image, height * width)
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """R, P and C."""
-        return len(self.index), self.index.shape[1], self.values.shape[1]
+    def shape(self) -> tuple[int, int]:
+        """R and P."""
+        return self.index.shape[0], self.index.shape[1]
 
     def read(self, values: Tensor, rows: slice) -> Tensor:
-        """Tokens of some RoIs, of cells like `values`: out[t] = sum_e weights[t, e] * cells[index[t, e]]."""
+        """Tokens of some RoIs: out[t] = sum_e weights[t, e] * cells[index[t, e]]."""
         index, weights = self.index[rows].flatten(0, 1), self.weights[rows].flatten(0, 1)
         summed = functional.embedding_bag(index, values, per_sample_weights=weights.to(values.dtype), mode="sum")
-        return summed.view(-1, *self.shape[1:])
+        return summed.view(-1, self.shape[1], values.shape[1])
 
     def add_gradient(self, of_values: Tensor, of_tokens: Tensor, rows: slice) -> None:
         """The same operation transposed, added to the gradient of the cells."""
-        low, high = self._read_by(rows)
+        low, high = self._read_by(rows, len(of_values))
         cells, order = torch.sort(self.index[rows].flatten(), stable=True)
         of_values[low:high] += functional.embedding_bag(
             order // self.index.shape[2],
@@ -94,12 +101,12 @@ class RoiTokens:
             mode="sum",
         )
 
-    def _read_by(self, rows: slice) -> tuple[int, int]:
+    def _read_by(self, rows: slice, cells: int) -> tuple[int, int]:
         """A range of cells that holds those of some RoIs; all cells on a GPU, for whose numbers the host would wait."""
         image = self.image[rows]
         if image.is_cuda or len(image) in (0, len(self.image)):
-            return 0, len(self.values)
-        return int(image.min()) * self.map_cells, (int(image.max()) + 1) * self.map_cells
+            return 0, cells
+        return int(image.min()) * self.map_size, (int(image.max()) + 1) * self.map_size
 
 
 def _axis_entries(low: Tensor, high: Tensor, size: int, bins: int, samples: int) -> tuple[Tensor, Tensor]:
