@@ -12,7 +12,7 @@ JOBS ?= $(shell jobs=$$(($$(getconf _NPROCESSORS_ONLN) / $(OMP_NUM_THREADS))); e
 
 SHELL := bash
 
-.PHONY: setup repro study figures test unit seeds lint types
+.PHONY: setup repro study figures test unit seeds lint types docs
 
 setup: $(VENV)/.installed
 
@@ -67,3 +67,7 @@ lint: setup
 
 types: setup
 	mypy
+
+# Material's announcement of mkdocs 2 is left out.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet

@@ -16,7 +16,9 @@ from pipeline.store.source_files import reachable_modules, source_files, stateme
 from stages._command import anywhere_root_option, stage_command
 
 
-@stage_command("code", help="Write the digest of every source file that a command can reach, FOLDER/COMMAND.json.")
+@stage_command(
+    "code", hidden=True, help="Write the digest of every source file that a command can reach, FOLDER/COMMAND.json."
+)
 @click.argument("commands", nargs=-1, required=True, metavar="COMMAND...")
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where to write.")
 @anywhere_root_option

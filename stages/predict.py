@@ -164,7 +164,7 @@ def _say_model(predictor: Predictor) -> None:
     if predictor.dataset == "toyworld":
         say(
             "Note: the toyworld's model was trained on drawings and does not know photographs; for these train one of "
-            "your own (README, Your own dataset), or name one with --checkpoint"
+            "your own (docs/datasets.md), or name one with --checkpoint"
         )
 
 

@@ -13,7 +13,9 @@ from pipeline.store.study_rows import row_inputs
 from stages._command import dataset_option, root_option, stage_command
 
 
-@stage_command("rows", help="Write the digests of what each row of params.yaml: variants depends on, FOLDER/ROW.json.")
+@stage_command(
+    "rows", hidden=True, help="Write the digests of what each row of params.yaml: variants depends on, FOLDER/ROW.json."
+)
 @dataset_option
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where to write.")
 @root_option

@@ -52,12 +52,12 @@ def test_its_rows_of_params_are_accepted(tmp_path):
     assert {*params[EvaluateParams].weights} - {"detector"} <= {column.factor for column in choice.method.columns}
 
 
-@pytest.mark.parametrize("text", TEXTS)
-def test_the_files_that_a_text_names_exist(text):
+def test_the_files_that_the_texts_name_exist():
     """Modules may be named without `pipeline/`."""
-    paths = re.findall(r"`((?:pipeline|stages|tests|docs|benchmarks)/[\w/.]*|[a-z_]+(?:/[a-z_]+)+\.py)", TEXTS[text])
-    assert paths
-    assert [path for path in paths if not (ROOT / path).exists() and not (ROOT / "pipeline" / path).exists()] == []
+    pattern = r"`((?:pipeline|stages|tests|docs|benchmarks)/[\w/.]*|[a-z_]+(?:/[a-z_]+)+\.py)"
+    paths = {path: text for text in TEXTS for path in re.findall(pattern, TEXTS[text])}
+    assert {"README.md", "CONTRIBUTING.md", "docs/extending.md"} <= set(paths.values())
+    assert {p: t for p, t in paths.items() if not (ROOT / p).exists() and not (ROOT / "pipeline" / p).exists()} == {}
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -73,6 +73,13 @@ def test_the_params_that_a_text_names_exist(text):
             known, key = [item.name for item in dataclasses.fields(settings[key])], rest
         unknown += [f"{section}.{key}"] * (key not in known)
     assert unknown == []
+
+
+@pytest.mark.parametrize("text", ["README.md", "docs/results.md", "docs/weak_labels.md", "docs/experiments.md"])
+def test_every_mean_is_one_of_the_committed_table(text):
+    table = (ROOT / "results/toyworld/ablations.md").read_text(encoding="utf-8")
+    means = re.findall(r"\d+\.\d+ ± \d+\.\d+", TEXTS[text].replace("\n", " "))
+    assert [mean for mean in means if mean not in table] == []
 
 
 def test_every_setting_and_measured_deviation_is_explained():

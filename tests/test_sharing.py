@@ -1,4 +1,4 @@
-"""Work shared between clones: by DVC remote, by a shared DVC cache, by one file handed over; and DVC's experiments.
+"""Work shared between clones: by DVC remote, by a shared DVC cache, by one file; an experiment of DVC.
 
 One reduced toyworld is made and pushed; other clones of the same commit take its proposals.
 """
@@ -64,7 +64,7 @@ def test_proposals_pulled_from_a_remote_are_trained_on_without_detecting(colleag
 
 @pytest.fixture(scope="module")
 def first(colleague, tmp_path_factory) -> Path:
-    """A clone with a shared cache beside it, configured as README says; run to the report and committed."""
+    """A clone with a shared cache beside it, configured as docs/sharing.md says; run to the report and committed."""
     folder = tmp_path_factory.mktemp("clones")
     clone = clone_of(colleague, folder / "first")
     run_in(clone, "bash", "-c", shared_cache_commands(folder)[0])
@@ -77,9 +77,9 @@ def first(colleague, tmp_path_factory) -> Path:
 
 
 def shared_cache_commands(folder: Path) -> list[str]:
-    """README's: what configures a clone, and what takes another's results."""
-    bullet = (ROOT / "README.md").read_text().split("- one cache for several clones: ")[1].split(";\n")[0]
-    commands = [command for command in re.findall(r"`([^`]+)`", bullet) if "&&" in command]
+    """Those of docs/sharing.md: what configures a clone, and what takes another's results."""
+    section = (ROOT / "docs/sharing.md").read_text().split("## One cache for several clones")[1].split("\n## ")[0]
+    commands = re.findall(r"^```bash\n(.*?)\n```$", section, re.DOTALL | re.MULTILINE)
     return [command.replace("/shared/dvc", str(folder / "shared")) for command in commands]
 
 
@@ -146,33 +146,3 @@ def test_an_experiment_in_a_copy_finds_what_it_needs_and_runs_what_changed(colle
     assert "three" in run_in(clone, "dvc", "exp", "list").stdout
     changed = run_in(clone, "dvc", "params", "diff", "HEAD", "three", "--json").stdout
     assert "mine" in changed
-
-
-def test_each_of_readmes_experiments_differs_from_the_commit_by_its_own_change(first, tmp_path):
-    """The sequence as written, in a clone of its own."""
-    clone = clone_of(first, tmp_path / "clone")
-    configure, take = shared_cache_commands(first.parent)
-    run_in(clone, "bash", "-c", f"{configure} && {take}")
-    git(clone, "config", "user.email", "a@example.org")
-    git(clone, "config", "user.name", "a")
-    commands = (ROOT / "README.md").read_text().split("### Experiments")[1].split("```")[1]
-    *commands, apply = commands.strip().splitlines()
-    run_in(clone, "bash", "-e", "-c", "\n".join(commands))
-    assert run_in(clone, "git", "status", "--porcelain", "params.yaml").stdout == ""
-    changed = {
-        "gamma15": {"toyworld.evaluate.weights.detector": 1.5},
-        "gamma05": {"toyworld.evaluate.weights.detector": 0.5},
-        "lr2": {"toyworld.train.learning_rate": 0.002},
-    }
-    for name, expected in changed.items():
-        assert params_changed(clone, name) == expected
-    mine = params_changed(clone, "mine")
-    assert {key for key in mine if not key.startswith("variants.mine")} == {"run_variants"}
-    run_in(clone, "bash", "-e", "-c", apply)
-    assert "learning_rate: 0.002" in (clone / "params.yaml").read_text()
-
-
-def params_changed(clone: Path, name: str) -> dict[str, object]:
-    """Parameters of an experiment that are not those of the commit, with their values."""
-    diff = json.loads(run_in(clone, "dvc", "params", "diff", "HEAD", name, "--json").stdout)
-    return {key: value["new"] for key, value in diff["params.yaml"].items()}

@@ -209,7 +209,7 @@ class Layout:
 
     @property
     def examples(self) -> Path:
-        """Small sheet of example images, JPEG: the picture of the README."""
+        """A few example images in a row, JPEG: the picture of the README."""
         return self._results / "examples.jpg"
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from pipeline.report.gallery import gallery_record
 from pipeline.report.params import ReportParams
 from pipeline.report.results import DoubleArray, PerClass, RunMetrics
 from pipeline.report.selection import ScoredRun, compared, read_scored, sample_indices
-from pipeline.report.sheet import preview
+from pipeline.report.sheet import TILES_PER_ROW, preview
 from pipeline.report.variant_sheets import draw_variant
 from pipeline.store.detections_dump import open_matched
 from pipeline.store.inputs import StageInputs
@@ -46,7 +46,7 @@ class Report:
     Attributes:
         runs: by variant, in the order in which they are shown.
         sheets: contact sheet of each variant, PNG.
-        preview: small JPEG of the first variant's sheet.
+        preview: small JPEG, one row of the first variant's sheet.
         gallery: as `gallery_record` makes it.
         weights: of the factors of each variant's score.
         confusions: of the verbs of each variant, which found the annotated pairs.
@@ -99,12 +99,15 @@ def make_report(
     refuse_other_params(inputs.chain.runs, inputs.layout.params)
     sheets = {name: draw_variant(name, run.best, split, report, done) for name, run in scored.items()}
     first, _ = compared(variants)
+    row = draw_variant(first, scored[first].best, split, replace(report, num_images=TILES_PER_ROW), lambda _: None)
     gallery = gallery_record(scored, first, split, gallery_images, done)
-    shown = {*gallery_images.tolist(), *sample_indices(len(manifest), report.num_images).tolist()}
+    shown = set(gallery_images.tolist()).union(
+        *(sample_indices(len(manifest), count).tolist() for count in (report.num_images, TILES_PER_ROW))
+    )
     return Report(
         runs=records,
         sheets={name: png_bytes(sheet) for name, sheet in sheets.items()},
-        preview=jpeg_bytes(preview(sheets[first])),
+        preview=jpeg_bytes(preview(row)),
         gallery=gallery,
         weights=weights,
         confusions={

@@ -29,7 +29,7 @@ _STACK: tuple[Verdict, ...] = ("found", "missed", "wrong", "right")  # drawn in 
 _HALO = f"{PAPER}96"  # see-through
 
 TILE = 320  # pixels, longer side of a picture
-COLUMNS = 4
+TILES_PER_ROW = 4
 PREVIEW_WIDTH = 1000  # pixels
 _MARGIN = 14
 _LINE = 18  # pixels between lines of text
@@ -52,7 +52,7 @@ class SheetImage:
 def contact_sheet(images: Sequence[SheetImage], *, title: str, caption: str, judged: bool = True) -> Image.Image:
     """Lay out all pictures with title, caption and legend; RGB. `judged`: verdicts are right, wrong and missed."""
     tiles = [_captioned(entry) for entry in images]
-    columns = max(1, min(COLUMNS, len(tiles)))
+    columns = max(1, min(TILES_PER_ROW, len(tiles)))
     width = max(2, columns) * (TILE + _MARGIN) + _MARGIN
     head = _heading(title, caption, width, _LEGEND if judged else _LEGEND_OF_FOUND)
     rows = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]

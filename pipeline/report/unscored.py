@@ -25,7 +25,7 @@ from pipeline.report.params import ReportParams
 from pipeline.report.provenance import provenance_html
 from pipeline.report.results import RunMetrics, read_metrics
 from pipeline.report.selection import DrawnPair, Label, group_rows, sample_indices
-from pipeline.report.sheet import SheetImage, contact_sheet, preview
+from pipeline.report.sheet import TILES_PER_ROW, SheetImage, contact_sheet, preview
 from pipeline.report.table import variants_html, variants_markdown
 from pipeline.store.detections_dump import COLUMNS, DetectionsDump, open_matched
 from pipeline.store.files import atomic_path
@@ -39,18 +39,19 @@ _CAPTION = (
 
 @dataclass(frozen=True)
 class UnscoredReport:
-    """By variant: metrics, description, weights of factors, contact sheet (RGB). `images`: every file that is shown."""
+    """By variant: metrics, description, weights of factors, contact sheet (RGB).
+
+    Attributes:
+        preview: small JPEG, one row of the last variant's sheet.
+        images: every file that is shown.
+    """
 
     metrics: dict[str, RunMetrics]
     descriptions: dict[str, str]
     weights: dict[str, Mapping[str, float]]
     sheets: dict[str, Image.Image]
+    preview: bytes
     images: list[Path]
-
-    @property
-    def preview(self) -> bytes:
-        """Small JPEG of the last variant's sheet."""
-        return jpeg_bytes(preview(list(self.sheets.values())[-1]))
 
 
 def make_unscored(
@@ -79,11 +80,13 @@ def make_unscored(
         found = _best_of_images(dump, images, report.pairs_per_image)
         sheets[name] = _draw(name, found, split, images, report, done)
     refuse_other_params(split.inputs.chain.runs, layout.params)
+    row = _draw(name, found, split, images[sample_indices(len(images), TILES_PER_ROW)], report, lambda _: None)
     return UnscoredReport(
         metrics=metrics,
         descriptions={name: row.desc for name, row in variants.items()},
         weights=weights,
         sheets=sheets,
+        preview=jpeg_bytes(preview(row)),
         images=[split.manifest.image_path(image, layout.root) for image in images.tolist()],
     )
 

@@ -28,7 +28,7 @@ class ClipViTRecipe(ClipRecipe):
     """The same corpus, captions and size of file as the ResNet's."""
 
     warm_up: ClassVar[float] = 0.225
-    epochs: int = 2
+    epochs: int = 8
     batch_size: int = 32
     learning_rate: float = 7e-4  # from 2e-3 on the losses stop falling early
     contrastive_weight: float = 0.2  # of CLIP's own loss beside the three of the distillation

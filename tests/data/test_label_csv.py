@@ -86,8 +86,8 @@ def test_a_missing_file(tmp_path):
 
 def test_the_readme_shows_what_is_read(read):
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    block = next(text for text in readme.split("```") if text.startswith("\nimage,verb,object"))
-    images = read(block.lstrip())
+    block = next(text for text in readme.split("```") if text.startswith("csv\nimage,verb,object"))
+    images = read(block.removeprefix("csv\n"))
     assert {name: set(image.pairs) for name, image in images.items()} == {
         "beach/001.jpg": {("ride", "horse"), ("sit_on", "horse")},
         "beach/002.jpg": {("", "")},

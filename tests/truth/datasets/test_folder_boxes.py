@@ -222,7 +222,9 @@ def test_equal_numbers_whatever_the_order_of_images(source):
 
 def test_the_examples_of_the_docs_say_the_same(tmp_path):
     text = (ROOT / "docs/datasets.md").read_text()
-    table, community = re.findall(r"^```\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    (_, table), (community,) = (
+        re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE) for language in ("csv", "json")
+    )
     names, pair = (re.search(rf"`({start}.*?)`", text, re.DOTALL)[1] for start in ('{"verbs"', '{"image"'))
     folder = tmp_path / "data" / "own"
     (folder / "beach").mkdir(parents=True)
