@@ -182,19 +182,39 @@ def freeze_batch_norm(module: nn.Module) -> None:
 
 
 class _FrozenBatchNorm2d(nn.BatchNorm2d):
-    """A batch norm that never changes: the same numbers, but its input is not kept for the backward pass."""
+    """A batch norm that never changes: the same numbers, but its input is not kept for the backward pass.
+
+    Attributes:
+        in_place: write over the input, which nothing else reads; on the CPU, where a new tensor costs more than its
+            numbers.
+    """
+
+    in_place: bool = False
 
     def forward(self, input: Tensor) -> Tensor:
-        return _FixedScale.apply(input, self.weight, self.bias, self.running_mean, self.running_var, self.eps)
+        over = self.in_place and input.is_cpu and not torch.compiler.is_compiling()
+        return _FixedScale.apply(input, self.weight, self.bias, self.running_mean, self.running_var, self.eps, over)
 
 
 class _FixedScale(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, values: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, epsilon: float
+        ctx: Any,
+        values: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        mean: Tensor,
+        variance: Tensor,
+        epsilon: float,
+        over: bool,
     ) -> Tensor:
         ctx.save_for_backward(weight, mean, variance)
         ctx.epsilon = epsilon
+        if over:
+            ctx.mark_dirty(values)
+            unused = values.new_empty(0), values.new_empty(0)
+            torch.native_batch_norm(values, weight, bias, mean, variance, False, 0.0, epsilon, out=(values, *unused))
+            return values
         return functional.batch_norm(values, mean, variance, weight, bias, training=False, eps=epsilon)
 
     @staticmethod
@@ -205,4 +225,4 @@ class _FixedScale(torch.autograd.Function):
         values_gradient, _, _ = torch.ops.aten.native_batch_norm_backward(
             gradient, gradient, weight, mean, variance, None, None, False, ctx.epsilon, [True, False, False]
         )
-        return values_gradient, None, None, None, None, None
+        return values_gradient, None, None, None, None, None, None

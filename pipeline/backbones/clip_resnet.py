@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pipeline.backbones.attention_pooling import attention_pool
 from pipeline.backbones.base import Backbone, Sources, recomputed
-from pipeline.backbones.roi_tokens import map_cells, roi_tokens
+from pipeline.backbones.roi_tokens import RoiTokens, cells_of, map_cells, roi_tokens
 from pipeline.config.types import KnownKeys, Switch, Whole, within
 from pipeline.core.errors import ParamError
 from pipeline.store.openai_clip import AttentionPool2d, ModifiedResNet
@@ -93,6 +93,9 @@ class ClipResNet(Backbone):
         stem = [getattr(visual, f"{kind}{row}") for row in (1, 2, 3) for kind in ("conv", "bn", "relu")]
         stem.append(visual.avgpool)
         self.trunk = nn.Sequential(*stem, visual.layer1, visual.layer2, visual.layer3, visual.layer4)
+        for layer in self.trunk.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.in_place = True  # type: ignore[assignment]  # each reads what a convolution has made for it alone
         self.trunk.requires_grad_(params.trained == "all")
         self.attnpool.requires_grad_(params.trained != "none")
 
@@ -151,8 +154,10 @@ class ClipResNet(Backbone):
 
     def region_embedding(self, features: Tensor, boxes: Tensor, image: Tensor) -> Tensor:
         """RoIAlign, then the attention pool: [R, D] of boxes [R, 4] in 0..1 of their images, maps `image` [R]."""
-        tokens = self._region_tokens(features, boxes, image)
-        return attention_pool(self.attnpool, tokens, (self.params.roi_size, self.params.roi_size))
+        size, samples = self.params.roi_size, self.params.sampling_ratio
+        placed, sides = map_cells(boxes, features), (features.shape[2], features.shape[3])
+        tokens = RoiTokens.of(sides, placed, image, roi_size=size, sampling_ratio=samples)
+        return attention_pool(self.attnpool, cells_of(features), (size, size), tokens)
 
     @property
     def region_bytes(self) -> int:
@@ -166,13 +171,9 @@ class ClipResNet(Backbone):
 
     def region_maps(self, features: Tensor, boxes: Tensor, image: Tensor) -> Tensor:
         """RoIAlign of the feature map: [R, C, s, s]."""
-        tokens = self._region_tokens(features, boxes, image)
-        return tokens.transpose(1, 2).reshape(-1, tokens.shape[2], self.params.roi_size, self.params.roi_size)
-
-    def _region_tokens(self, features: Tensor, boxes: Tensor, image: Tensor) -> Tensor:
-        """RoIAlign to tokens [R, s * s, C]."""
         size, samples = self.params.roi_size, self.params.sampling_ratio
-        return roi_tokens(features, map_cells(boxes, features), image, roi_size=size, sampling_ratio=samples)
+        tokens = roi_tokens(features, map_cells(boxes, features), image, roi_size=size, sampling_ratio=samples)
+        return tokens.transpose(1, 2).reshape(-1, tokens.shape[2], size, size)
 
 
 BACKBONE = ClipResNet

@@ -6,7 +6,7 @@ from torchvision.ops import roi_align
 
 from pipeline.backbones import attention_pooling
 from pipeline.backbones.attention_pooling import attention_pool, positional_embedding
-from pipeline.backbones.roi_tokens import roi_tokens
+from pipeline.backbones.roi_tokens import RoiTokens, cells_of, roi_tokens
 from pipeline.store.openai_clip import AttentionPool2d
 
 
@@ -48,6 +48,32 @@ def test_some_regions_at_a_time_are_all_at_once(pool, monkeypatch):
         found.append([pooled, *torch.autograd.grad(pooled.square().sum(), [tokens, *trained])])
     for whole, cut in zip(*found, strict=True):
         torch.testing.assert_close(cut, whole, atol=1e-12, rtol=1e-12)
+
+
+@pytest.mark.parametrize("image", [[0, 0, 1, 1, 2], [2, 0, 1, 2, 0]])
+def test_regions_some_at_a_time_read_their_own_maps(pool, monkeypatch, image):
+    features = torch.randn(3, 32, 6, 5, dtype=torch.float64, requires_grad=True)
+    boxes = (
+        torch.tensor([0.3, 0.2, 4, 5], dtype=torch.float64) + torch.linspace(0, 0.9, 5, dtype=torch.float64)[:, None]
+    )
+    rois, sizes = (boxes, torch.tensor(image)), {"roi_size": 4, "sampling_ratio": 2}
+    whole = attention_pool(pool, roi_tokens(features, *rois, **sizes), (4, 4))
+    expected = torch.autograd.grad(whole.square().sum(), [features, pool.v_proj.weight])
+    monkeypatch.setattr(attention_pooling, "_CHUNK_BYTES", 2 * 17 * 32 * 8)
+    cut = attention_pool(pool, cells_of(features), (4, 4), RoiTokens.of((6, 5), *rois, **sizes))
+    torch.testing.assert_close(cut, whole, atol=1e-12, rtol=1e-12)
+    found = torch.autograd.grad(cut.square().sum(), [features, pool.v_proj.weight])
+    torch.testing.assert_close(found, expected, atol=1e-10, rtol=1e-10)
+
+
+def test_nothing_as_large_as_all_tokens_is_kept(pool):
+    kept = []
+    rois = torch.rand(40, 4, dtype=torch.float64).cumsum(1), torch.zeros(40, dtype=torch.int64)
+    features = torch.randn(1, 32, 6, 5, dtype=torch.float64, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.numel()), lambda tensor: tensor):
+        tokens = RoiTokens.of((6, 5), *rois, roi_size=4, sampling_ratio=2)
+        attention_pool(pool, cells_of(features), (4, 4), tokens)
+    assert 40 * 32 <= max(kept) < 40 * 16 * 32 / 4
 
 
 def test_products_in_half_precision(pool):

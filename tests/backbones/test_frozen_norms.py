@@ -15,11 +15,13 @@ def layers() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, 5, 3), norm)
 
 
+@pytest.mark.parametrize("in_place", [False, True])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_frozen_norms_are_those_of_evaluation_to_the_bit(layout):
+def test_frozen_norms_are_those_of_evaluation_to_the_bit(layout, in_place):
     images, results = torch.randn(2, 3, 9, 8).contiguous(memory_format=layout), []
     for freeze in (lambda network: network.eval()[1].requires_grad_(False), freeze_batch_norm):
         network = layers().to(memory_format=layout)
+        network[1].in_place = in_place
         freeze(network)
         output = network(images)
         (output * torch.linspace(-1, 1, output.numel()).view_as(output)).sum().backward()
@@ -37,3 +39,11 @@ def test_the_input_of_a_frozen_norm_is_not_kept():
         network[1](network[0](torch.randn(2, 3, 9, 8)))
     assert (2, 3, 9, 8) in kept
     assert (2, 5, 7, 6) not in kept
+
+
+def test_a_norm_in_place_writes_over_its_input():
+    network = layers()
+    network[1].in_place = True
+    freeze_batch_norm(network)
+    input = network[0](torch.randn(2, 3, 9, 8))
+    assert network[1](input).data_ptr() == input.data_ptr()
