@@ -24,6 +24,7 @@ from pipeline.store.openai_clip import AttentionPool2d
 # Of tokens with mean and position that are there at once. Blocks of this size are used again, while the CPU's allocator
 # takes larger ones from the system each time, which clears them first.
 _CHUNK_BYTES = 16 * 2**20
+_MOST_CHUNKS = 16  # of very many regions, whose own memory is far above that of a chunk
 
 
 class Tokens(Protocol):
@@ -136,7 +137,8 @@ def _for_products(*tensors: Tensor) -> list[Tensor]:
 
 def _chunks(tokens: Tokens, values: Tensor) -> Iterator[slice]:
     regions, count = tokens.shape
-    at_once = max(1, _CHUNK_BYTES // max(1, (count + 1) * values.shape[-1] * values.element_size()))
+    at_once = _CHUNK_BYTES // max(1, (count + 1) * values.shape[-1] * values.element_size())
+    at_once = max(1, at_once, regions // _MOST_CHUNKS)
     for low in range(0, regions, at_once):
         yield slice(low, min(low + at_once, regions))
 
