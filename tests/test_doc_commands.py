@@ -135,7 +135,7 @@ def test_options_and_names_of_every_command(text):
 def clone(tmp_path_factory) -> Path:
     """A repository with a small toyworld that `dvc repro` has run, committed."""
     folder = tmp_path_factory.mktemp("clone")
-    copy_small_toyworld(folder, "ours", num_test=4)
+    copy_small_toyworld(folder, "baseline", "ours", num_test=4)
     run_in(folder, "git", "config", "user.email", "a@example.org")
     run_in(folder, "git", "config", "user.name", "a")
     assert "train@toyworld-ours" in stages_run(run_in(folder, "dvc", "repro"))

@@ -212,7 +212,7 @@ class _FixedScale(torch.autograd.Function):
         ctx.epsilon = epsilon
         if over:
             ctx.mark_dirty(values)
-            unused = values.new_empty(0), values.new_empty(0)
+            unused = weight.new_empty(0), weight.new_empty(0)
             torch.native_batch_norm(values, weight, bias, mean, variance, False, 0.0, epsilon, out=(values, *unused))
             return values
         return functional.batch_norm(values, mean, variance, weight, bias, training=False, eps=epsilon)

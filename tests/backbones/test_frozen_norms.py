@@ -17,13 +17,15 @@ def layers() -> nn.Sequential:
 
 @pytest.mark.parametrize("in_place", [False, True])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_frozen_norms_are_those_of_evaluation_to_the_bit(layout, in_place):
+@pytest.mark.parametrize("mixed", [False, True])
+def test_frozen_norms_are_those_of_evaluation_to_the_bit(layout, in_place, mixed):
     images, results = torch.randn(2, 3, 9, 8).contiguous(memory_format=layout), []
     for freeze in (lambda network: network.eval()[1].requires_grad_(False), freeze_batch_norm):
         network = layers().to(memory_format=layout)
         network[1].in_place = in_place
         freeze(network)
-        output = network(images)
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            output = network(images)
         (output * torch.linspace(-1, 1, output.numel()).view_as(output)).sum().backward()
         results.append([output, *(weight.grad for weight in network[0].parameters())])
         assert network[1].weight.grad is None and network[1].bias.grad is None
