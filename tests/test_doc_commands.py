@@ -52,6 +52,12 @@ BLOCKS = [
     for text in TEXTS
     for reason, language, content in FENCED.findall(TEXTS[text])
 ]
+RUN_AS_WRITTEN = ("README.md", "docs/predict.md", "docs/running.md", "docs/protocols.md")
+EXPERIMENTS = "docs/experiments.md"
+
+
+def blocks_to_run() -> list[Block]:
+    return [block for block in BLOCKS if block.language == "bash" and not block.reason]
 
 
 def commands_of(line: str) -> list[list[str]]:
@@ -75,7 +81,7 @@ def check(words: list[str]) -> None:
     match words:
         case ["weakhoi", name, *rest] if not name.startswith("-"):
             check_options(command_named(name), rest)
-        case ["python" | "torchrun", "-m", module, *rest]:
+        case ["python", "-m", module, *rest]:
             assert importlib.util.find_spec(module), module
             if module.startswith("stages."):
                 check_options(command_named(module.removeprefix("stages.")), rest)
@@ -158,20 +164,31 @@ def run_blocks(clone: Path, text: str, elsewhere: Path) -> None:
         if block.language == "python":
             run_in(elsewhere, sys.executable, "-c", block.content)
         elif block.language == "bash":
-            lines = [line for line in block.content.splitlines() if line.startswith(RUN)]
-            run_in(clone, "bash", "-e", "-c", "\n".join(lines))
+            run_lines(clone, runnable(block))
+
+
+def runnable(block: Block) -> list[str]:
+    return [line for line in block.content.splitlines() if line.startswith(RUN)]
+
+
+def run_lines(clone: Path, lines: list[str]) -> None:
+    run_in(clone, "bash", "-e", "-c", "\n".join(lines))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("text", ["README.md", "docs/predict.md", "docs/running.md", "docs/protocols.md"])
+@pytest.mark.parametrize("text", RUN_AS_WRITTEN)
 def test_commands_as_they_are_written(clone, text, tmp_path):
     run_blocks(clone, text, tmp_path)
 
 
 @pytest.mark.slow
-def test_each_experiment_differs_from_the_commit_by_its_own_change(clone, tmp_path):
+def test_each_experiment_differs_from_the_commit_by_its_own_change(clone):
     commit(clone)
-    run_blocks(clone, "docs/experiments.md", tmp_path)
+    lines = [line for block in blocks_to_run() if block.text == EXPERIMENTS for line in runnable(block)]
+    (apply,) = (number for number, line in enumerate(lines) if line.startswith("dvc exp apply"))
+    run_lines(clone, lines[:apply])
+    assert run_in(clone, "git", "status", "--porcelain", "params.yaml").stdout == ""
+    run_lines(clone, lines[apply:])
     changed = {
         "gamma15": {"toyworld.evaluate.weights.detector": 1.5},
         "gamma05": {"toyworld.evaluate.weights.detector": 0.5},
@@ -192,10 +209,7 @@ def params_changed(clone: Path, name: str) -> dict[str, object]:
 
 def test_no_text_with_blocks_to_run_is_left_out():
     """Each is in a test above, or its blocks are marked."""
-    tested = {"README.md", "docs/predict.md", "docs/running.md", "docs/protocols.md", "docs/experiments.md"}
-    lines = {block.text: block.content for block in BLOCKS if block.language == "bash" and not block.reason}
-    left = {text for text, content in lines.items() if any(line.startswith(RUN) for line in content.splitlines())}
-    assert left - tested == set()
+    assert {block.text for block in blocks_to_run() if runnable(block)} == {*RUN_AS_WRITTEN, EXPERIMENTS}
 
 
 def test_the_plan_of_hicodet_says_what_readme_says():
